@@ -1,1 +1,19 @@
-//! hilum-contracts
+//! What services say to each other: identifiers, data transfer objects, one
+//! trait per service that answers synchronously, and the events everybody may
+//! follow. Types only: nothing here reads a file, a socket or a clock.
+//!
+//! Fields are only ever added, and unknown ones are ignored, so that an older
+//! and a newer service understand each other during an upgrade.
+
+pub mod error;
+pub mod event;
+pub mod ids;
+pub mod imaging;
+pub mod inference;
+pub mod patients;
+pub mod scope;
+
+pub use error::{ErrorCode, ServiceError};
+pub use event::Event;
+pub use ids::{CorrelationId, TenantId};
+pub use scope::TenantScope;

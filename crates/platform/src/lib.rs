@@ -1,1 +1,20 @@
-//! hilum-platform
+//! What every service stands on: whose data a call may touch, the clock, the
+//! configuration, the database with its outbox, inbox and jobs, notices to
+//! open pages, logs and metrics, and how errors look over HTTP. It knows no
+//! service, and nothing of DICOM.
+
+pub mod auth;
+pub mod clock;
+pub mod config;
+pub mod db;
+pub mod events;
+pub mod http;
+pub mod jobs;
+pub mod limits;
+pub mod notices;
+pub mod telemetry;
+
+/// Whose data a call may touch.
+pub mod scope {
+    pub use hilum_contracts::scope::{Principal, TenantScope};
+}

@@ -1,0 +1,225 @@
+//! What Imaging tells and answers: series as they were received, input sets
+//! that are complete, and results that were published.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use crate::error::ServiceError;
+use crate::event::Payload;
+use crate::ids::{CorrelationId, InputSetId, RunId};
+use crate::scope::TenantScope;
+
+/// A patient as an image names them. Empty means absent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PatientIdentity {
+    /// Issuer of Patient ID (0010,0021), or the device's default issuer.
+    pub issuer: String,
+    /// Patient ID (0010,0020).
+    pub id: String,
+    /// Patient's Name (0010,0010), UTF-8, as received.
+    pub name: String,
+    /// Patient's Birth Date (0010,0030), `YYYYMMDD`.
+    pub birth_date: String,
+    /// Patient's Sex (0010,0040).
+    pub sex: String,
+}
+
+/// `imaging.instances.stored.v1`: instances of one series became durable.
+/// Subject: the Series Instance UID.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct InstancesStored {
+    /// Study Instance UID.
+    pub study_uid: String,
+    /// Series Instance UID.
+    pub series_uid: String,
+    /// Modality of the series; empty when absent.
+    pub modality: String,
+    /// The patient as the first of these instances names them.
+    pub patient: PatientIdentity,
+    /// How many instances became durable in this commit.
+    pub added: u64,
+    /// Who brought them: an association's or request's id.
+    pub intake_id: CorrelationId,
+    /// `dimse:AETITLE`, `stow` or `hilum` for our own outputs.
+    pub origin: String,
+    /// When the last of them became durable.
+    #[serde(with = "time::serde::rfc3339")]
+    pub last_stored_at: OffsetDateTime,
+}
+
+impl Payload for InstancesStored {
+    const KIND: &'static str = "imaging.instances.stored.v1";
+    const SOURCE: &'static str = "/imaging";
+}
+
+/// Why an input set was considered complete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReadyReason {
+    /// Believed: the association was released, then nothing came for the quiet time.
+    AssociationReleased,
+    /// Believed: the STOW-RS request ended, then nothing came for the quiet time.
+    StowEnded,
+    /// A person said that it is complete as it is.
+    AcceptedByPerson,
+}
+
+/// `imaging.input-set.ready.v1`: an input set is complete, and why.
+/// Subject: the Series Instance UID; sequence: the revision.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct InputSetReady {
+    /// This revision of the input set.
+    pub input_set: InputSetId,
+    /// 1 for the first; a late image starts the next.
+    pub revision: u32,
+    /// The revision that this one supersedes.
+    pub supersedes: Option<InputSetId>,
+    /// Study Instance UID.
+    pub study_uid: String,
+    /// Series Instance UID.
+    pub series_uid: String,
+    /// Modality of the series; empty when absent.
+    pub modality: String,
+    /// How many instances it holds.
+    pub instance_count: u64,
+    /// SHA-256 over its sorted SOP Instance UIDs and their data-set hashes, hex.
+    pub digest: String,
+    /// Why it was considered complete.
+    pub reason: ReadyReason,
+    /// The same as a sentence for people.
+    pub reason_text: String,
+    /// When its last instance became durable.
+    #[serde(with = "time::serde::rfc3339")]
+    pub last_instance_at: OffsetDateTime,
+}
+
+impl Payload for InputSetReady {
+    const KIND: &'static str = "imaging.input-set.ready.v1";
+    const SOURCE: &'static str = "/imaging";
+}
+
+/// `imaging.results.published.v1`: a result set is visible. Subject: the run id.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ResultsPublished {
+    /// The run that made them.
+    pub run: RunId,
+    /// Study Instance UID.
+    pub study_uid: String,
+    /// What was published.
+    pub instances: Vec<InstanceRef>,
+    /// The patient that the source images name.
+    pub patient: PatientIdentity,
+}
+
+impl Payload for ResultsPublished {
+    const KIND: &'static str = "imaging.results.published.v1";
+    const SOURCE: &'static str = "/imaging";
+}
+
+/// Names one instance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstanceRef {
+    /// SOP Class UID.
+    pub sop_class_uid: String,
+    /// SOP Instance UID.
+    pub sop_instance_uid: String,
+    /// Series Instance UID.
+    pub series_uid: String,
+    /// Transfer syntax in which it is stored.
+    pub transfer_syntax_uid: String,
+    /// Bytes of its data set.
+    pub length: u64,
+}
+
+/// A data set as it was received, in pieces, with its first bytes first.
+pub type DataSetStream = BoxStream<'static, Result<Bytes, ServiceError>>;
+
+/// A result to publish: a data set in explicit VR little endian.
+#[derive(Clone, Debug)]
+pub struct ResultInstance {
+    /// Its data set, without file meta information.
+    pub data_set: Bytes,
+}
+
+/// A run's results, published together or not at all.
+#[derive(Clone, Debug)]
+pub struct ResultSet {
+    /// The run that made them.
+    pub run: RunId,
+    /// Unique within the tenant: input revision, model and version. The first
+    /// result set under a key wins.
+    pub key: String,
+    /// The study they belong to.
+    pub study_uid: String,
+    /// The work they belong to.
+    pub correlation_id: CorrelationId,
+    /// The instances.
+    pub instances: Vec<ResultInstance>,
+}
+
+/// What became of a result set.
+#[derive(Clone, Debug)]
+pub enum Published {
+    /// It is visible now.
+    Now(Vec<InstanceRef>),
+    /// An earlier one under the same key is; this one was discarded.
+    Before(Vec<InstanceRef>),
+}
+
+impl Published {
+    /// The instances that are visible under the key.
+    #[must_use]
+    pub fn instances(&self) -> &[InstanceRef] {
+        match self {
+            Self::Now(instances) | Self::Before(instances) => instances,
+        }
+    }
+}
+
+/// What Imaging answers to its neighbours.
+#[async_trait]
+pub trait Imaging: Send + Sync {
+    /// The instances of one revision of an input set, in no order.
+    ///
+    /// # Errors
+    /// `NotFound` when the revision does not exist for this tenant;
+    /// `Conflict` when a newer one has superseded it.
+    async fn input_set(
+        &self,
+        scope: &TenantScope,
+        input_set: InputSetId,
+    ) -> Result<Vec<InstanceRef>, ServiceError>;
+
+    /// The data set of an instance, as received.
+    ///
+    /// # Errors
+    /// `NotFound`, or `Corrupt` when its bytes are not what was written.
+    async fn data_set(
+        &self,
+        scope: &TenantScope,
+        sop_instance_uid: &str,
+    ) -> Result<DataSetStream, ServiceError>;
+
+    /// Names instances that are known, in the order asked; unknown ones are left out.
+    ///
+    /// # Errors
+    /// `Unavailable` when the index does not answer.
+    async fn instances(
+        &self,
+        scope: &TenantScope,
+        sop_instance_uids: &[String],
+    ) -> Result<Vec<InstanceRef>, ServiceError>;
+
+    /// Publishes a run's results in one transaction.
+    ///
+    /// # Errors
+    /// `Invalid` when a data set is not a valid instance of the study.
+    async fn publish_results(
+        &self,
+        scope: &TenantScope,
+        results: ResultSet,
+    ) -> Result<Published, ServiceError>;
+}

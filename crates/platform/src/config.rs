@@ -1,0 +1,269 @@
+//! The configuration: defaults that need no file, then a TOML file, then
+//! `HILUM_…` environment variables, each over the one before.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use figment::Figment;
+use figment::providers::{Env, Format, Serialized, Toml};
+use hilum_contracts::ids::TenantId;
+use serde::{Deserialize, Serialize};
+
+/// Everything that can be configured.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where everything is kept.
+    pub data: PathBuf,
+    /// Where HTTP is served. Loopback only until identity exists.
+    pub http: SocketAddr,
+    /// Where DICOM associations are taken. Loopback only until identity exists.
+    pub dicom: SocketAddr,
+    /// The folder of model folders.
+    pub models: PathBuf,
+    /// The ONNX Runtime library; looked for in the usual places when absent.
+    pub onnxruntime: Option<PathBuf>,
+    /// Seconds without a new image after which a series is believed complete,
+    /// unless its device says otherwise.
+    pub quiet_seconds: f64,
+    /// Associations at once; one more is told to come back.
+    pub max_associations: usize,
+    /// Megabytes that running models may take together.
+    pub inference_memory_mb: u64,
+    /// CPU threads of a model; 0 takes all.
+    pub inference_threads: usize,
+    /// Whose data there is. The first one is the local operator's.
+    pub tenants: Vec<Tenant>,
+    /// Devices that need something of their own.
+    pub devices: Vec<Device>,
+    /// Where results are delivered.
+    pub destinations: Vec<Destination>,
+}
+
+/// A tenant.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tenant {
+    /// Its name.
+    pub name: TenantId,
+    /// The AE title that images are sent to; unique.
+    pub ae_title: String,
+}
+
+/// A DICOM device that sends to a tenant.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Device {
+    /// Its calling AE title.
+    pub ae_title: String,
+    /// The tenant it sends to.
+    pub tenant: TenantId,
+    /// Issuer of Patient ID for images that name none.
+    #[serde(default)]
+    pub issuer: Option<String>,
+    /// Seconds without a new image after which its series are believed complete.
+    #[serde(default)]
+    pub quiet_seconds: Option<f64>,
+    /// Specific Character Set of its images that name none: `ISO_IR 100`.
+    #[serde(default)]
+    pub fallback_charset: Option<String>,
+}
+
+/// A DICOM node that takes results.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Destination {
+    /// Its name in lists.
+    pub name: String,
+    /// The tenant whose results it takes.
+    pub tenant: TenantId,
+    /// Its AE title.
+    pub ae_title: String,
+    /// Its address, `host:port`.
+    pub address: String,
+    /// The AE title that Hilum calls itself there.
+    #[serde(default = "default_ae_title")]
+    pub calling_ae_title: String,
+}
+
+fn default_ae_title() -> String {
+    "HILUM".to_owned()
+}
+
+/// The configuration can't be used as it is.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// It can't be read.
+    #[error("configuration: {0}")]
+    Read(Box<figment::Error>),
+    /// It contradicts itself or asks for what is not allowed.
+    #[error("configuration: {0}")]
+    Invalid(String),
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data: PathBuf::from("data"),
+            http: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            dicom: SocketAddr::from(([127, 0, 0, 1], 11112)),
+            models: PathBuf::from("models"),
+            onnxruntime: None,
+            quiet_seconds: 3.0,
+            max_associations: 64,
+            inference_memory_mb: 4096,
+            inference_threads: 0,
+            tenants: TenantId::new("default")
+                .map(|name| Tenant {
+                    name,
+                    ae_title: default_ae_title(),
+                })
+                .into_iter()
+                .collect(),
+            devices: Vec::new(),
+            destinations: Vec::new(),
+        }
+    }
+}
+
+impl Config {
+    /// Reads the configuration. Command-line values are set by the caller
+    /// afterwards; then [`Config::check`].
+    ///
+    /// # Errors
+    /// When the file or a variable can't be read or holds an unknown key.
+    pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
+        let mut figment = Figment::from(Serialized::defaults(Self::default()));
+        if let Some(file) = file {
+            if !file.is_file() {
+                return Err(ConfigError::Invalid(format!(
+                    "there is no file {}",
+                    file.display()
+                )));
+            }
+            figment = figment.merge(Toml::file(file));
+        }
+        // The master key is a secret and is never part of the configuration.
+        figment
+            .merge(Env::prefixed("HILUM_").ignore(&["master_key", "log", "test_python"]))
+            .extract()
+            .map_err(|error| ConfigError::Read(Box::new(error)))
+    }
+
+    /// Checks what no single value shows.
+    ///
+    /// # Errors
+    /// With a sentence that says what to change.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let invalid = |text: String| Err(ConfigError::Invalid(text));
+        for (door, address) in [("http", self.http), ("dicom", self.dicom)] {
+            if !address.ip().is_loopback() {
+                return invalid(format!(
+                    "{door} = {address} is reachable from other machines, and people and devices \
+                     can't sign in yet: use an address on loopback, such as 127.0.0.1:{}",
+                    address.port()
+                ));
+            }
+        }
+        if self.tenants.is_empty() {
+            return invalid("name at least one tenant".to_owned());
+        }
+        let mut titles = std::collections::HashSet::new();
+        let mut names = std::collections::HashSet::new();
+        for tenant in &self.tenants {
+            check_ae_title(&tenant.ae_title)?;
+            if !titles.insert(tenant.ae_title.as_str()) || !names.insert(&tenant.name) {
+                return invalid(format!(
+                    "two tenants share the name {} or the AE title {}",
+                    tenant.name, tenant.ae_title
+                ));
+            }
+        }
+        for device in &self.devices {
+            check_ae_title(&device.ae_title)?;
+        }
+        for destination in &self.destinations {
+            check_ae_title(&destination.ae_title)?;
+            check_ae_title(&destination.calling_ae_title)?;
+        }
+        let owners = self.devices.iter().map(|device| &device.tenant);
+        for owner in owners.chain(self.destinations.iter().map(|d| &d.tenant)) {
+            if !names.contains(owner) {
+                return invalid(format!("there is no tenant {owner}"));
+            }
+        }
+        let quiet = |seconds: f64| (0.0..=86_400.0).contains(&seconds);
+        let device_quiet = self
+            .devices
+            .iter()
+            .filter_map(|device| device.quiet_seconds);
+        if !device_quiet.chain([self.quiet_seconds]).all(quiet) {
+            return invalid("quiet_seconds is between 0 and 86400".to_owned());
+        }
+        if self.max_associations == 0 {
+            return invalid("max_associations is at least 1".to_owned());
+        }
+        Ok(())
+    }
+
+    /// The device that calls itself `ae_title` towards `tenant`, when it has
+    /// settings of its own.
+    #[must_use]
+    pub fn device(&self, tenant: &TenantId, ae_title: &str) -> Option<&Device> {
+        self.devices
+            .iter()
+            .find(|device| device.tenant == *tenant && device.ae_title == ae_title)
+    }
+
+    /// The tenant that is called by `ae_title`.
+    #[must_use]
+    pub fn tenant_called(&self, ae_title: &str) -> Option<&Tenant> {
+        self.tenants
+            .iter()
+            .find(|tenant| tenant.ae_title == ae_title)
+    }
+}
+
+/// An AE title is 1 to 16 printable ASCII characters without a backslash
+/// (PS3.5 §6.2).
+fn check_ae_title(title: &str) -> Result<(), ConfigError> {
+    let printable = title
+        .bytes()
+        .all(|b| (0x20..0x7f).contains(&b) && b != b'\\');
+    if (1..=16).contains(&title.len()) && printable && title.trim() == title {
+        Ok(())
+    } else {
+        Err(ConfigError::Invalid(format!(
+            "{title:?} is no AE title: 1 to 16 printable characters"
+        )))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_need_no_file() {
+        Config::load(None).unwrap().check().unwrap();
+    }
+
+    #[test]
+    fn an_address_that_others_can_reach_is_refused() {
+        let config = Config {
+            http: "0.0.0.0:8080".parse().unwrap(),
+            ..Config::default()
+        };
+        let error = config.check().unwrap_err().to_string();
+        assert!(error.contains("loopback"), "{error}");
+    }
+
+    #[test]
+    fn two_tenants_do_not_share_an_ae_title() {
+        let mut config = Config::default();
+        let mut second = config.tenants[0].clone();
+        second.name = TenantId::new("b").unwrap();
+        config.tenants.push(second);
+        assert!(config.check().is_err());
+    }
+}

@@ -1,0 +1,126 @@
+//! A service's own database. On embedded storage: one SQLite file with one
+//! writer connection and many readers, `synchronous=FULL`, so that what was
+//! committed survives a power cut.
+
+use std::path::Path;
+
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+    SqliteSynchronous,
+};
+use sqlx::{Sqlite, Transaction};
+
+use crate::limits::{DB_BUSY, DB_READERS};
+
+/// A service's database.
+#[derive(Clone, Debug)]
+pub struct Db {
+    writer: SqlitePool,
+    readers: SqlitePool,
+}
+
+/// One numbered, idempotent step of a schema.
+#[derive(Clone, Copy, Debug)]
+pub struct Migration {
+    /// Steps run in this order, each once.
+    pub version: i64,
+    /// Its SQL, one or several statements.
+    pub sql: &'static str,
+}
+
+/// What the database says when it can't do something.
+pub type DbError = sqlx::Error;
+
+/// A write transaction.
+pub type Tx<'a> = Transaction<'a, Sqlite>;
+
+impl Db {
+    /// Opens the file, creates it when it is not there, and brings its schema
+    /// up to date: first the platform's own tables, then `migrations`.
+    ///
+    /// # Errors
+    /// When the file can't be opened or a migration fails; then nothing of
+    /// that migration is kept.
+    pub async fn open(path: &Path, migrations: &[Migration]) -> Result<Self, DbError> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(DB_BUSY)
+            .foreign_keys(true);
+        let writer = SqlitePoolOptions::new()
+            .max_connections(1)
+            .connect_with(options.clone())
+            .await?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(DB_READERS)
+            .connect_with(options)
+            .await?;
+        let db = Self { writer, readers };
+        db.migrate("platform", crate::events::MIGRATIONS).await?;
+        db.migrate("jobs", crate::jobs::MIGRATIONS).await?;
+        db.migrate("service", migrations).await?;
+        Ok(db)
+    }
+
+    /// Connections for reading.
+    #[must_use]
+    pub fn read(&self) -> &SqlitePool {
+        &self.readers
+    }
+
+    /// Begins a write transaction. It holds the only writer: no unrelated
+    /// await until it is committed.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn begin(&self) -> Result<Tx<'static>, DbError> {
+        self.writer.begin_with("BEGIN IMMEDIATE").await
+    }
+
+    /// Closes every connection.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+
+    async fn migrate(&self, owner: &str, migrations: &[Migration]) -> Result<(), DbError> {
+        let mut tx = self.begin().await?;
+        sqlx::raw_sql(
+            "CREATE TABLE IF NOT EXISTS schema_migrations (
+                owner TEXT NOT NULL, version INTEGER NOT NULL, PRIMARY KEY (owner, version))",
+        )
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        for migration in migrations {
+            let mut tx = self.begin().await?;
+            if !is_applied(&mut tx, owner, migration.version).await? {
+                sqlx::raw_sql(migration.sql).execute(&mut *tx).await?;
+                sqlx::query("INSERT INTO schema_migrations (owner, version) VALUES ($1, $2)")
+                    .bind(owner)
+                    .bind(migration.version)
+                    .execute(&mut *tx)
+                    .await?;
+            }
+            tx.commit().await?;
+        }
+        Ok(())
+    }
+}
+
+async fn is_applied(
+    connection: &mut SqliteConnection,
+    owner: &str,
+    version: i64,
+) -> Result<bool, DbError> {
+    let found: Option<i64> = sqlx::query_scalar(
+        "SELECT version FROM schema_migrations WHERE owner = $1 AND version = $2",
+    )
+    .bind(owner)
+    .bind(version)
+    .fetch_optional(connection)
+    .await?;
+    Ok(found.is_some())
+}

@@ -1,0 +1,115 @@
+//! What a service has to tell, written with the change it tells of.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use hilum_contracts::Event;
+use hilum_contracts::error::ServiceError;
+use sqlx::Row;
+use sqlx::sqlite::SqliteConnection;
+use tokio::sync::Notify;
+
+use crate::db::{Db, DbError};
+
+/// The outbox did not answer.
+#[derive(Debug, thiserror::Error)]
+#[error("outbox: {0}")]
+pub struct OutboxError(pub String);
+
+impl From<DbError> for OutboxError {
+    fn from(error: DbError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// Where a relay finds unsent events. The rows are selected by being unsent,
+/// never by a high-water mark: transactions commit out of order.
+#[async_trait]
+pub trait OutboxSource: Send + Sync {
+    /// The oldest unsent events, each with the position to mark.
+    async fn unsent(&self, limit: u32) -> Result<Vec<(i64, Event)>, OutboxError>;
+    /// Every inbox has them.
+    async fn mark_sent(&self, positions: &[i64]) -> Result<(), OutboxError>;
+    /// Rung after a commit that appended.
+    fn bell(&self) -> Arc<Notify>;
+}
+
+/// Appends an event in the transaction of the change it tells of. Ring the
+/// outbox's bell after the commit.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn append(tx: &mut SqliteConnection, event: &Event) -> Result<(), DbError> {
+    let text = serde_json::to_string(event).map_err(|e| DbError::Encode(Box::new(e)))?;
+    sqlx::query("INSERT INTO outbox (event) VALUES ($1)")
+        .bind(text)
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+/// The outbox of a service's database.
+#[derive(Clone, Debug)]
+pub struct DbOutbox {
+    db: Db,
+    bell: Arc<Notify>,
+}
+
+impl DbOutbox {
+    /// The outbox in `db`.
+    #[must_use]
+    pub fn new(db: Db) -> Self {
+        Self {
+            db,
+            bell: Arc::new(Notify::new()),
+        }
+    }
+
+    /// Tells the relay that a commit appended.
+    pub fn ring(&self) {
+        self.bell.notify_one();
+    }
+}
+
+#[async_trait]
+impl OutboxSource for DbOutbox {
+    async fn unsent(&self, limit: u32) -> Result<Vec<(i64, Event)>, OutboxError> {
+        let rows = sqlx::query(
+            "SELECT position, event FROM outbox WHERE sent = 0 ORDER BY position LIMIT $1",
+        )
+        .bind(limit)
+        .fetch_all(self.db.read())
+        .await?;
+        rows.iter()
+            .map(|row| {
+                let text: String = row.try_get("event")?;
+                let event =
+                    serde_json::from_str(&text).map_err(|e| DbError::Decode(Box::new(e)))?;
+                Ok((row.try_get("position")?, event))
+            })
+            .collect()
+    }
+
+    async fn mark_sent(&self, positions: &[i64]) -> Result<(), OutboxError> {
+        let mut tx = self.db.begin().await?;
+        for position in positions {
+            // What every inbox holds is not needed here any more.
+            sqlx::query("DELETE FROM outbox WHERE position = $1")
+                .bind(position)
+                .execute(&mut *tx)
+                .await?;
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+
+    fn bell(&self) -> Arc<Notify> {
+        Arc::clone(&self.bell)
+    }
+}
+
+impl From<OutboxError> for ServiceError {
+    fn from(error: OutboxError) -> Self {
+        Self::internal(error.to_string())
+    }
+}

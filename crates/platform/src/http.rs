@@ -1,0 +1,105 @@
+//! How errors look over HTTP (RFC 9457), and the scope of a request.
+
+use axum::Json;
+use axum::extract::FromRequestParts;
+use axum::response::{IntoResponse, Response};
+use hilum_contracts::error::{ErrorCode, ServiceError};
+use hilum_contracts::scope::TenantScope;
+use http::request::Parts;
+use http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::db::DbError;
+
+/// An error on its way to an HTTP client.
+#[derive(Debug)]
+pub struct Problem(pub ServiceError);
+
+/// `application/problem+json` as RFC 9457 has it, with our closed code.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ProblemBody {
+    /// Always `about:blank`: the code says more.
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// The HTTP status's name.
+    title: String,
+    /// The HTTP status.
+    status: u16,
+    /// What happened and what to do.
+    detail: String,
+    /// One of a closed set, to act on.
+    #[schema(value_type = String, example = "not-found")]
+    code: ErrorCode,
+}
+
+/// The HTTP status that stands for a code.
+#[must_use]
+pub const fn status_of(code: ErrorCode) -> StatusCode {
+    match code {
+        ErrorCode::Invalid => StatusCode::BAD_REQUEST,
+        ErrorCode::NotFound => StatusCode::NOT_FOUND,
+        ErrorCode::Conflict => StatusCode::CONFLICT,
+        ErrorCode::Unsupported => StatusCode::NOT_IMPLEMENTED,
+        ErrorCode::Exhausted => StatusCode::INSUFFICIENT_STORAGE,
+        ErrorCode::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorCode::Corrupt | ErrorCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+impl<E: Into<ServiceError>> From<E> for Problem {
+    fn from(error: E) -> Self {
+        Self(error.into())
+    }
+}
+
+/// A database's own words stay in the log: they may quote a row.
+#[must_use]
+pub fn database_error(error: &DbError) -> ServiceError {
+    tracing::error!(%error, "database");
+    ServiceError::new(
+        ErrorCode::Unavailable,
+        "The database did not answer. Try again; if it goes on, run `hilum doctor`.",
+    )
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = status_of(self.0.code);
+        let body = ProblemBody {
+            kind: "about:blank",
+            title: status.canonical_reason().unwrap_or_default().to_owned(),
+            status: status.as_u16(),
+            detail: self.0.message,
+            code: self.0.code,
+        };
+        let mut response = (status, Json(body)).into_response();
+        response.headers_mut().insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        if self.0.code == ErrorCode::Unavailable {
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+        }
+        response
+    }
+}
+
+/// The scope of the request, put there by the server when it let it in. A
+/// handler that takes it can't be reached without one.
+pub struct Scope(pub TenantScope);
+
+impl<S: Send + Sync> FromRequestParts<S> for Scope {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        parts
+            .extensions
+            .get::<TenantScope>()
+            .cloned()
+            .map(Self)
+            .ok_or_else(|| Problem(ServiceError::not_found("No such address.")))
+    }
+}

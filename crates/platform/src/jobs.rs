@@ -1,0 +1,245 @@
+//! Work that takes time: leased to one worker at a time, retried with
+//! back-off, and after a limit left as a dead job for a person to see.
+//! A job is enqueued in the transaction of the change that asks for it.
+
+use std::time::Duration;
+
+use hilum_contracts::ids::{CorrelationId, TenantId};
+use sqlx::Row;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use uuid::Uuid;
+
+use crate::db::{Db, DbError, Migration};
+use crate::limits::ERROR_TEXT_MAX;
+
+/// The tables that jobs live in, in each service's own database.
+pub const MIGRATIONS: &[Migration] = &[Migration {
+    version: 1,
+    sql: "CREATE TABLE jobs (
+        id TEXT PRIMARY KEY,
+        tenant TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        subject TEXT NOT NULL,
+        correlation_id TEXT NOT NULL,
+        state TEXT NOT NULL CHECK (state IN ('queued', 'leased', 'done', 'dead')),
+        attempts INTEGER NOT NULL DEFAULT 0,
+        run_at INTEGER NOT NULL,
+        lease_owner TEXT,
+        lease_until INTEGER,
+        last_error TEXT,
+        created_at INTEGER NOT NULL,
+        UNIQUE (kind, tenant, subject));
+    CREATE INDEX jobs_due ON jobs (kind, state, run_at);",
+}];
+
+/// A job that this worker holds until its lease ends.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// Its own id.
+    pub id: Uuid,
+    /// Whose work it is.
+    pub tenant: TenantId,
+    /// What it is about: a run id, a delivery id.
+    pub subject: String,
+    /// The work it belongs to.
+    pub correlation_id: CorrelationId,
+    /// How often it was leased, this time included.
+    pub attempts: i64,
+}
+
+/// What to enqueue.
+#[derive(Clone, Copy, Debug)]
+pub struct NewJob<'a> {
+    /// Whose work it is.
+    pub tenant: &'a TenantId,
+    /// Which worker takes it.
+    pub kind: &'a str,
+    /// What it is about. A kind has one job for a subject.
+    pub subject: &'a str,
+    /// The work it belongs to.
+    pub correlation_id: CorrelationId,
+    /// Not before; milliseconds since 1970.
+    pub run_at: i64,
+}
+
+/// Adds a job, or starts the one for the same subject anew when it is done or
+/// dead. One that is queued or leased stays as it is.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn enqueue(tx: &mut SqliteConnection, now: i64, job: NewJob<'_>) -> Result<(), DbError> {
+    sqlx::query(
+        "INSERT INTO jobs (id, tenant, kind, subject, correlation_id, state, run_at, created_at)
+         VALUES ($1, $2, $3, $4, $5, 'queued', $6, $7)
+         ON CONFLICT (kind, tenant, subject) DO UPDATE
+         SET state = 'queued', attempts = 0, run_at = excluded.run_at, last_error = NULL,
+             lease_owner = NULL, lease_until = NULL
+         WHERE jobs.state IN ('done', 'dead')",
+    )
+    .bind(Uuid::now_v7().to_string())
+    .bind(job.tenant.as_str())
+    .bind(job.kind)
+    .bind(job.subject)
+    .bind(job.correlation_id.to_string())
+    .bind(job.run_at)
+    .bind(now)
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// Takes the job that is due longest, for `lease`. A job whose lease has run
+/// out is due: its worker is gone.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn lease(
+    db: &Db,
+    kind: &str,
+    owner: &str,
+    now: i64,
+    lease: Duration,
+) -> Result<Option<Job>, DbError> {
+    let until = now.saturating_add(i64::try_from(lease.as_millis()).unwrap_or(i64::MAX));
+    let mut tx = db.begin().await?;
+    let row = sqlx::query(
+        "UPDATE jobs SET state = 'leased', attempts = attempts + 1, lease_owner = $1, lease_until = $2
+         WHERE id = (SELECT id FROM jobs WHERE kind = $3
+             AND ((state = 'queued' AND run_at <= $4) OR (state = 'leased' AND lease_until <= $4))
+             ORDER BY run_at, id LIMIT 1)
+         RETURNING id, tenant, subject, correlation_id, attempts",
+    )
+    .bind(owner)
+    .bind(until)
+    .bind(kind)
+    .bind(now)
+    .fetch_optional(&mut *tx)
+    .await?;
+    tx.commit().await?;
+    row.map(|row| read_job(&row)).transpose()
+}
+
+/// Prolongs a lease. `false`: the job is no longer this worker's; stop.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn heartbeat(
+    db: &Db,
+    job: &Job,
+    owner: &str,
+    now: i64,
+    lease: Duration,
+) -> Result<bool, DbError> {
+    let until = now.saturating_add(i64::try_from(lease.as_millis()).unwrap_or(i64::MAX));
+    let mut tx = db.begin().await?;
+    let changed = sqlx::query(
+        "UPDATE jobs SET lease_until = $1 WHERE id = $2 AND state = 'leased' AND lease_owner = $3",
+    )
+    .bind(until)
+    .bind(job.id.to_string())
+    .bind(owner)
+    .execute(&mut *tx)
+    .await?
+    .rows_affected();
+    tx.commit().await?;
+    Ok(changed == 1)
+}
+
+/// What becomes of a leased job.
+#[derive(Clone, Copy, Debug)]
+pub enum End<'a> {
+    /// The work is done.
+    Done,
+    /// To be tried again at this time (milliseconds since 1970), because of this.
+    Retry(i64, &'a str),
+    /// Given up, because of this. A person sees it and may start it anew.
+    Dead(&'a str),
+    /// Handed back untouched, as on shutdown: the attempt does not count.
+    HandBack,
+}
+
+/// Ends this worker's hold on a job, in the transaction of the work's own
+/// outcome. `false`: the job was no longer this worker's, and the outcome must
+/// not be committed.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn finish(
+    tx: &mut SqliteConnection,
+    job: &Job,
+    owner: &str,
+    end: End<'_>,
+) -> Result<bool, DbError> {
+    let (state, back, run_at, error) = match end {
+        End::Done => ("done", 0, None, None),
+        End::Retry(at, why) => ("queued", 0, Some(at), Some(shorten(why))),
+        End::Dead(why) => ("dead", 0, None, Some(shorten(why))),
+        End::HandBack => ("queued", 1, None, None),
+    };
+    let changed = sqlx::query(
+        "UPDATE jobs SET state = $1, attempts = attempts - $2, run_at = COALESCE($3, run_at),
+             last_error = COALESCE($4, last_error), lease_owner = NULL, lease_until = NULL
+         WHERE id = $5 AND state = 'leased' AND lease_owner = $6",
+    )
+    .bind(state)
+    .bind(back)
+    .bind(run_at)
+    .bind(error)
+    .bind(job.id.to_string())
+    .bind(owner)
+    .execute(tx)
+    .await?
+    .rows_affected();
+    Ok(changed == 1)
+}
+
+/// Frees every lease of an earlier process. Only for embedded storage, where
+/// this process is the only one: whoever held a lease is gone.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn reclaim(db: &Db) -> Result<u64, DbError> {
+    let mut tx = db.begin().await?;
+    let freed = sqlx::query(
+        "UPDATE jobs SET state = 'queued', lease_owner = NULL, lease_until = NULL WHERE state = 'leased'",
+    )
+    .execute(&mut *tx)
+    .await?
+    .rows_affected();
+    tx.commit().await?;
+    Ok(freed)
+}
+
+/// Milliseconds to wait before the next try: doubles from `first`, at most `max`.
+#[must_use]
+pub fn backoff(attempts: i64, first: Duration, max: Duration) -> i64 {
+    let doublings = u32::try_from(attempts.saturating_sub(1).clamp(0, 30)).unwrap_or(30);
+    let wait = first
+        .saturating_mul(2_u32.saturating_pow(doublings))
+        .min(max);
+    i64::try_from(wait.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Cuts an error text to what is stored, at a character's border.
+#[must_use]
+pub fn shorten(text: &str) -> &str {
+    match text.char_indices().nth(ERROR_TEXT_MAX) {
+        Some((end, _)) => text.get(..end).unwrap_or(text),
+        None => text,
+    }
+}
+
+fn read_job(row: &SqliteRow) -> Result<Job, DbError> {
+    let tenant: String = row.try_get("tenant")?;
+    let id: String = row.try_get("id")?;
+    let correlation: String = row.try_get("correlation_id")?;
+    Ok(Job {
+        id: id.parse().map_err(|e| DbError::Decode(Box::new(e)))?,
+        tenant: TenantId::new(tenant).map_err(|e| DbError::Decode(Box::new(e)))?,
+        subject: row.try_get("subject")?,
+        correlation_id: correlation
+            .parse()
+            .map_err(|e| DbError::Decode(Box::new(e)))?,
+        attempts: row.try_get("attempts")?,
+    })
+}

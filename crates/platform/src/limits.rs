@@ -1,0 +1,27 @@
+//! The platform's limits, each with its reason.
+
+use std::time::Duration;
+
+/// Readers of one database: more threads than this only wait for each other.
+pub const DB_READERS: u32 = 8;
+/// How long a statement waits for another process's lock (a backup, a doctor).
+pub const DB_BUSY: Duration = Duration::from_secs(30);
+/// Events carried in one relay step: bounds memory and the inbox transaction.
+pub const RELAY_BATCH: u32 = 500;
+/// The relay collects for this long, so that a burst of commits costs the
+/// consumers one transaction and not hundreds.
+pub const RELAY_GATHER: Duration = Duration::from_millis(40);
+/// How often the relay looks without being told, should a notification be lost.
+pub const RELAY_POLL: Duration = Duration::from_secs(5);
+/// Times an event is tried before it becomes a dead letter.
+pub const EVENT_ATTEMPTS: i64 = 12;
+/// Longest pause between two tries of an event.
+pub const EVENT_BACKOFF_MAX: Duration = Duration::from_secs(60);
+/// Days that a consumed event is remembered, so that a repeat is recognised.
+pub const INBOX_KEEP_DAYS: i64 = 14;
+/// Longest error text that is stored with a job or event.
+pub const ERROR_TEXT_MAX: usize = 500;
+/// Notices that a slow page may lag behind before it is told to reload.
+pub const NOTICE_BACKLOG: usize = 256;
+/// Most open live connections (`/api/v1/events`).
+pub const LIVE_CONNECTIONS: usize = 1_000;
