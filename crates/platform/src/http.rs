@@ -103,3 +103,47 @@ impl<S: Send + Sync> FromRequestParts<S> for Scope {
             .ok_or_else(|| Problem(ServiceError::not_found("No such address.")))
     }
 }
+
+/// A query whose names may be repeated, which `axum`'s own extractor refuses.
+pub struct RepeatedQuery(Vec<(String, String)>);
+
+impl<S: Send + Sync> FromRequestParts<S> for RepeatedQuery {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        let axum::extract::Query(pairs) =
+            axum::extract::Query::<Vec<(String, String)>>::from_request_parts(parts, state)
+                .await
+                .map_err(|_| ServiceError::invalid("The query can't be read."))?;
+        Ok(Self(pairs))
+    }
+}
+
+impl RepeatedQuery {
+    /// Every value of `name`, at most `limit` of them.
+    ///
+    /// # Errors
+    /// `Invalid` when there are more.
+    pub fn values(&self, name: &str, limit: usize) -> Result<Vec<String>, Problem> {
+        let values: Vec<String> = self
+            .0
+            .iter()
+            .filter(|(n, _)| n == name)
+            .map(|(_, v)| v.clone())
+            .collect();
+        if values.len() > limit {
+            let text = format!("At most {limit} values of {name} in one request.");
+            return Err(Problem(ServiceError::invalid(text)));
+        }
+        Ok(values)
+    }
+
+    /// The first value of `name`.
+    #[must_use]
+    pub fn first(&self, name: &str) -> Option<&str> {
+        self.0
+            .iter()
+            .find(|(n, _)| n == name)
+            .map(|(_, v)| v.as_str())
+    }
+}

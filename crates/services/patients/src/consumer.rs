@@ -1,0 +1,44 @@
+//! Confirms the identity that images were stored with.
+
+use async_trait::async_trait;
+use hilum_contracts::Event;
+use hilum_contracts::event::Payload as _;
+use hilum_contracts::imaging::InstancesStored;
+use hilum_platform::auth;
+use hilum_platform::clock::SharedClock;
+use hilum_platform::events::{ConsumeError, Consumer};
+use hilum_platform::notices::{Notices, Topic};
+use sqlx::sqlite::SqliteConnection;
+
+use crate::store;
+
+pub(crate) struct IdentitiesFromImages {
+    pub(crate) clock: SharedClock,
+    pub(crate) notices: Notices,
+}
+
+#[async_trait]
+impl Consumer for IdentitiesFromImages {
+    fn name(&self) -> &'static str {
+        "patients.identities"
+    }
+
+    fn kinds(&self) -> &'static [&'static str] {
+        &[InstancesStored::KIND]
+    }
+
+    async fn consume(&self, event: &Event, tx: &mut SqliteConnection) -> Result<(), ConsumeError> {
+        let stored: InstancesStored = event.payload()?;
+        // Our own outputs copy the identity of the images they were made from.
+        if stored.origin == "hilum" {
+            return Ok(());
+        }
+        let scope = auth::service(&event.tenant, "patients");
+        store::identities::confirm(tx, &scope, &stored, self.clock.now_millis()).await?;
+        Ok(())
+    }
+
+    fn consumed(&self, event: &Event) {
+        self.notices.tell(&event.tenant, Topic::Patients, None);
+    }
+}

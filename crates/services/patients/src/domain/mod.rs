@@ -1,0 +1,3 @@
+//! Pure rules about who is whom.
+
+pub(crate) mod identity;
