@@ -1,0 +1,90 @@
+//! The closed set of ways in which the archive says no. Texts carry no patient
+//! data and no UIDs: they end in logs and answers.
+
+use hilum_contracts::error::{ErrorCode, ServiceError};
+
+/// Why an operation of the archive failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ArchiveError {
+    /// No space left on the device or in a quota of the file system. Nothing
+    /// was acknowledged; the next call may succeed once there is room.
+    #[error("no space left for the archive: free some, then send again")]
+    OutOfSpace,
+    /// Bytes on disk are not what was written; nothing of them was served.
+    #[error("stored bytes were changed on disk: run `hilum verify`")]
+    Corrupt,
+    /// The bytes of a known instance are not where the index says.
+    #[error("a stored object is missing on disk: run `hilum verify`")]
+    Missing,
+    /// What was asked for does not exist in this tenant.
+    #[error("not found in this tenant")]
+    NotFound,
+    /// The caller's input cannot be stored or matched.
+    #[error("{0}")]
+    Invalid(&'static str),
+    /// The master key is not the one that this archive was made with.
+    #[error("the master key does not open this archive: give the one it was created with")]
+    WrongKey,
+    /// Another process has this archive open.
+    #[error("another process has this archive open: stop it first")]
+    InUse,
+    /// The archive is shutting down.
+    #[error("the archive is closing: send again later")]
+    Closed,
+    /// The disk failed; what was in flight was not acknowledged.
+    #[error("the disk failed ({0}): see the log")]
+    Disk(std::io::ErrorKind),
+    /// The index database failed.
+    #[error("the archive's index failed ({0}): see the log")]
+    Index(String),
+}
+
+/// Result of the archive's operations.
+pub type Result<T> = std::result::Result<T, ArchiveError>;
+
+impl From<ArchiveError> for ServiceError {
+    fn from(error: ArchiveError) -> Self {
+        let code = match error {
+            ArchiveError::OutOfSpace => ErrorCode::Exhausted,
+            ArchiveError::Corrupt | ArchiveError::Missing => ErrorCode::Corrupt,
+            ArchiveError::NotFound => ErrorCode::NotFound,
+            ArchiveError::Invalid(_) => ErrorCode::Invalid,
+            ArchiveError::Closed | ArchiveError::InUse | ArchiveError::Index(_) => {
+                ErrorCode::Unavailable
+            }
+            ArchiveError::WrongKey | ArchiveError::Disk(_) => ErrorCode::Internal,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<std::io::Error> for ArchiveError {
+    fn from(error: std::io::Error) -> Self {
+        match error.kind() {
+            std::io::ErrorKind::StorageFull
+            | std::io::ErrorKind::QuotaExceeded
+            | std::io::ErrorKind::FileTooLarge => Self::OutOfSpace,
+            kind => Self::Disk(kind),
+        }
+    }
+}
+
+impl From<rusqlite::Error> for ArchiveError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::DiskFull) => Self::OutOfSpace,
+            // Only the code: SQLite's text can quote values.
+            Some(code) => Self::Index(format!("{code:?}")),
+            None => Self::Index(kind_of(&error).to_owned()),
+        }
+    }
+}
+
+fn kind_of(error: &rusqlite::Error) -> &'static str {
+    match error {
+        rusqlite::Error::QueryReturnedNoRows => "a row is missing",
+        rusqlite::Error::InvalidColumnType(..) => "a column has an unexpected type",
+        rusqlite::Error::FromSqlConversionFailure(..) => "a value does not convert",
+        _ => "unexpected",
+    }
+}

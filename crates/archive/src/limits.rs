@@ -1,0 +1,95 @@
+//! Every bound of the archive, with its reason.
+
+/// Bounds that a deployment may set.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Bytes of instances between arrival and acknowledgement, all tenants
+    /// together. Senders wait beyond it, so memory does not grow with load.
+    pub in_flight_bytes: usize,
+    /// A bundle closes at this many bytes: what a slow disk still syncs within
+    /// a sender's patience.
+    pub bundle_bytes: usize,
+    /// A bundle closes at this many instances: bounds the index transaction.
+    pub bundle_instances: usize,
+    /// An instance above this gets an object of its own, streamed.
+    pub bundled_instance_bytes: u64,
+    /// Objects streamed at once: each costs a blocking thread and a file.
+    pub streams: usize,
+    /// Reader connections to the index.
+    pub readers: usize,
+    /// Quarantined items per tenant.
+    pub quarantine_items: u64,
+    /// Quarantined bytes per tenant.
+    pub quarantine_bytes: u64,
+    /// Study keys kept unwrapped in memory.
+    pub cached_keys: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            in_flight_bytes: 64 << 20,
+            bundle_bytes: 16 << 20,
+            bundle_instances: 256,
+            bundled_instance_bytes: 8 << 20,
+            streams: 4,
+            readers: 4,
+            quarantine_items: 1_000,
+            quarantine_bytes: 4 << 30,
+            cached_keys: 4_096,
+        }
+    }
+}
+
+/// A page of a query never holds more rows: a page is in memory at once.
+pub const PAGE_ROWS: u32 = 5_000;
+
+/// UIDs in one condition: SQLite's statement stays bounded.
+pub const UIDS_PER_FILTER: usize = 1_000;
+
+/// Faults that a report lists; the count goes on.
+pub const FAULTS_REPORTED: usize = 10_000;
+
+/// DICOM JSON of one instance, before compression. Beyond it something is not
+/// metadata but bulk data in disguise.
+pub const METADATA_BYTES: usize = 64 << 20;
+
+/// Layout of one instance: a frame table of a hundred thousand frames fits.
+pub const LAYOUT_BYTES: usize = 16 << 20;
+
+/// A UID's length (PS3.5 §9.1), with room for the over-long ones that real
+/// data holds (refuse little).
+pub const UID_BYTES: usize = 128;
+
+/// Instances in one published result set.
+pub const RESULT_INSTANCES: usize = 256;
+
+/// Names reserved per tenant in one go; fewer leave less to sweep after a
+/// crash, more save transactions.
+pub const NAMES_RESERVED: usize = 64;
+
+/// The pool of names is filled up again below this.
+pub const NAMES_LOW: usize = 16;
+
+/// Bytes read, decrypted and handed on at a time by a range read.
+pub const READ_PIECE_BYTES: usize = 256 << 10;
+
+/// Pieces that a range read is ahead of its reader.
+pub const READ_AHEAD_PIECES: usize = 4;
+
+/// Metadata rows that a stream is ahead of its reader.
+pub const METADATA_AHEAD_ROWS: usize = 64;
+
+/// Pages of SQLite's write-ahead log after which it is folded back; 16 MiB.
+pub const WAL_PAGES: u32 = 4_000;
+
+/// Sent events are kept this long for those who look after the fact.
+pub const SENT_EVENTS_KEPT_MS: i64 = 7 * 24 * 3_600 * 1_000;
+
+/// Unsent events handed out at a time.
+pub const OUTBOX_BATCH: u32 = 1_000;
+
+/// Flags per instance, and bytes per flag: codes, not texts.
+pub const FLAGS: usize = 64;
+/// Bytes of one flag.
+pub const FLAG_BYTES: usize = 64;

@@ -1,0 +1,23 @@
+//! The shapes that cross the archive's border: what is stored, what is asked
+//! for, and what comes back. Plain data; nothing here reads or writes.
+
+mod answer;
+mod filter;
+mod instance;
+mod quarantine;
+mod report;
+
+pub use answer::{
+    ConflictRow, Decision, InstanceLocation, InstanceMetadata, InstanceRow, Page, PublishOutcome,
+    SeriesRow, Standing, StoreOutcome, StudyRow, WorklistCursor, WorklistPage,
+};
+pub use filter::{
+    DateRange, InstanceFilter, MetadataScope, NamePattern, Order, SeriesFilter, StudyFilter,
+    TextPattern, TimeRange,
+};
+pub use instance::{
+    Body, Folded, InstanceAttributes, NewInstance, Origin, PatientIdentity, PersonName, ResultKey,
+    SeriesAttributes, StudyAttributes,
+};
+pub use quarantine::{NewQuarantined, QuarantineItem, QuarantineOutcome};
+pub use report::{BackupReport, ObjectFault, Progress, StorageReport, SweepReport, VerifyReport};

@@ -1,0 +1,114 @@
+//! Reports of the maintenance operations.
+
+use serde::Serialize;
+
+/// Called with (objects done, objects in all) while a long operation runs.
+pub type Progress = std::sync::Arc<dyn Fn(u64, u64) + Send + Sync>;
+
+/// What a sweep did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct SweepReport {
+    /// Reserved names that nobody can commit any more, now dead.
+    pub died: u64,
+    /// Dead objects whose file is gone now.
+    pub deleted: u64,
+    /// Files that no row names; reported, never deleted.
+    pub unknown: u64,
+}
+
+/// One object that is not as it should be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "fault", rename_all = "snake_case")]
+pub enum ObjectFault {
+    /// The index says live; there is no file.
+    Missing {
+        /// Tenant.
+        tenant: String,
+        /// Object name in hexadecimal.
+        object: String,
+        /// How many acknowledged instances are in it.
+        instances: u64,
+    },
+    /// Bytes were changed.
+    Corrupt {
+        /// Tenant.
+        tenant: String,
+        /// Object name in hexadecimal.
+        object: String,
+        /// Ordinal of the segment; `None`: header or trailer.
+        segment: Option<u32>,
+    },
+    /// The index and the object disagree about a segment.
+    Disagrees {
+        /// Tenant.
+        tenant: String,
+        /// Object name in hexadecimal.
+        object: String,
+        /// Ordinal of the segment.
+        segment: u32,
+    },
+    /// A file that no row names.
+    Unknown {
+        /// Path below the archive's folder.
+        path: String,
+    },
+}
+
+/// What `verify` found.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct VerifyReport {
+    /// Live objects read.
+    pub objects: u64,
+    /// Instances decrypted and hashed.
+    pub instances: u64,
+    /// Bytes of objects read.
+    pub bytes: u64,
+    /// Everything that is wrong, at most [`crate::limits::FAULTS_REPORTED`].
+    pub faults: Vec<ObjectFault>,
+    /// How many faults there are in all.
+    pub fault_count: u64,
+}
+
+impl VerifyReport {
+    /// True when every acknowledged instance is there and hashes. Unknown
+    /// files alone are not a loss.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.fault_count == 0
+            || (self.fault_count == self.faults.len() as u64
+                && self
+                    .faults
+                    .iter()
+                    .all(|fault| matches!(fault, ObjectFault::Unknown { .. })))
+    }
+}
+
+/// What a backup or a restore copied.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct BackupReport {
+    /// Objects copied.
+    pub objects: u64,
+    /// Bytes of objects copied.
+    pub bytes: u64,
+}
+
+/// What the archive holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct StorageReport {
+    /// Live objects.
+    pub objects: u64,
+    /// Bytes of live objects.
+    pub object_bytes: u64,
+    /// Studies.
+    pub studies: u64,
+    /// Series.
+    pub series: u64,
+    /// Instances served.
+    pub instances: u64,
+    /// Conflicts that wait for a person.
+    pub conflicts: u64,
+    /// Quarantined items.
+    pub quarantined: u64,
+    /// Events not yet sent.
+    pub outbox: u64,
+}
