@@ -1,1 +1,3 @@
 //! hilum-inference
+
+pub mod domain;

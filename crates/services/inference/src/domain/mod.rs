@@ -1,0 +1,3 @@
+//! The rules of inference: pure, no IO, no clock.
+
+pub mod results;

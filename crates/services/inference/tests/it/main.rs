@@ -1,0 +1,3 @@
+//! Integration tests of hilum-inference.
+
+mod results;
