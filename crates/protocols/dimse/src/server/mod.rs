@@ -1,0 +1,173 @@
+//! Service class provider: accepts associations and hands C-STORE data sets on as they stream in.
+//! Owns the listener, the bound on associations and shutdown; knows nothing of what is done with a
+//! data set.
+
+mod association;
+mod handler;
+mod message;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+use uuid::Uuid;
+
+pub use handler::{
+    AbortCause, Acceptor, AssociationCounts, AssociationEnd, AssociationHandler, EndReason,
+    MoveOriginator, StoreRequest, StoreSink,
+};
+
+use crate::Implementation;
+use crate::limits::MAX_PENDING_CONNECTIONS;
+
+/// What an operator may set.
+#[derive(Debug, Clone)]
+pub struct ServerConfig {
+    /// Associations at one time; the next gets A-ASSOCIATE-RJ, local limit exceeded.
+    pub max_associations: usize,
+    /// Longest P-DATA-TF taken, in bytes; announced to the peer. Each association holds about one.
+    pub max_pdu_length: u32,
+    /// From connection to A-ASSOCIATE-RQ, and from our last PDU to the peer's close (the ARTIM
+    /// timer of PS3.8 §9.1.5).
+    pub artim: Duration,
+    /// Longest silence between messages of an association.
+    pub idle: Duration,
+    /// Longest time for one PDU to arrive, and longest silence within a message.
+    pub pdu: Duration,
+    /// Longest time for the peer to take what we send.
+    pub send: Duration,
+    /// After shutdown was asked for, what running associations get before A-ABORT.
+    pub grace: Duration,
+    /// Sent in A-ASSOCIATE-AC.
+    pub implementation: Implementation,
+    /// Makes the correlation id of each association.
+    pub new_id: fn() -> Uuid,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            max_associations: 64,
+            max_pdu_length: 256 * 1024,
+            artim: Duration::from_secs(30),
+            idle: Duration::from_secs(120),
+            pdu: Duration::from_secs(60),
+            send: Duration::from_secs(30),
+            grace: Duration::from_secs(30),
+            implementation: Implementation::default(),
+            new_id: Uuid::new_v4,
+        }
+    }
+}
+
+/// A DIMSE service class provider.
+pub struct Server {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    config: ServerConfig,
+    acceptor: Arc<dyn Acceptor>,
+    associations: Arc<Semaphore>,
+    /// Asks associations to end between messages.
+    stopping: CancellationToken,
+    /// The grace is over.
+    abort: CancellationToken,
+}
+
+impl Server {
+    /// A server that asks `acceptor` about every association.
+    #[must_use]
+    pub fn new(config: ServerConfig, acceptor: Arc<dyn Acceptor>) -> Self {
+        let associations = Arc::new(Semaphore::new(config.max_associations));
+        let shared = Shared {
+            config,
+            acceptor,
+            associations,
+            stopping: CancellationToken::new(),
+            abort: CancellationToken::new(),
+        };
+        Self {
+            shared: Arc::new(shared),
+        }
+    }
+
+    /// Serves until `shutdown` is cancelled, then stops accepting, lets messages in progress finish
+    /// within the grace, and aborts what is left. Returns when every association has ended.
+    pub async fn serve(self, listener: TcpListener, shutdown: CancellationToken) {
+        let shared = self.shared;
+        let pending = Arc::new(Semaphore::new(
+            shared
+                .config
+                .max_associations
+                .saturating_add(MAX_PENDING_CONNECTIONS),
+        ));
+        let mut tasks = JoinSet::new();
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = shutdown.cancelled() => break,
+                Some(done) = tasks.join_next(), if !tasks.is_empty() => {
+                    note_panic(done);
+                    continue;
+                }
+                accepted = accept(&listener, &pending) => accepted,
+            };
+            let Some((stream, peer, permit)) = accepted else {
+                continue;
+            };
+            let shared = Arc::clone(&shared);
+            let id = (shared.config.new_id)();
+            let span = tracing::info_span!("association", %id, %peer);
+            let run = async move {
+                association::run(&shared, stream, peer, id).await;
+                drop(permit);
+            };
+            tasks.spawn(run.instrument(span));
+        }
+        drop(listener);
+        shared.stopping.cancel();
+        let drain = async {
+            while let Some(done) = tasks.join_next().await {
+                note_panic(done);
+            }
+        };
+        if tokio::time::timeout(shared.config.grace, drain)
+            .await
+            .is_err()
+        {
+            shared.abort.cancel();
+            while let Some(done) = tasks.join_next().await {
+                note_panic(done);
+            }
+        }
+    }
+}
+
+async fn accept(
+    listener: &TcpListener,
+    pending: &Arc<Semaphore>,
+) -> Option<(TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
+    let permit = Arc::clone(pending).acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((stream, peer)) => Some((stream, peer, permit)),
+        Err(error) => {
+            // Out of file descriptors, as a rule: an immediate retry would only spin.
+            tracing::warn!(%error, "accepting a connection failed");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            None
+        }
+    }
+}
+
+fn note_panic(done: Result<(), tokio::task::JoinError>) {
+    if done.is_err() {
+        metrics::counter!("hilum_dimse_association_panics_total").increment(1);
+        tracing::error!("an association's task panicked; its connection was closed");
+    }
+}
