@@ -1,1 +1,108 @@
-//! hilum-integration
+//! Integration owns what leaves Hilum for other systems: today, results sent
+//! to DICOM destinations by C-STORE.
+//!
+//! Invariants:
+//! - A published result set has one delivery for each destination of its tenant.
+//! - A delivery is *delivered* only when the destination acknowledged every
+//!   instance, and ends otherwise only visibly: held, or given up with a reason.
+//! - Each destination has a worker of its own; a slow one holds up no other.
+//! - Results of a patient with an open conflict are held until a person decides.
+
+mod api;
+mod consumer;
+pub mod limits;
+mod sending;
+mod store;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use hilum_contracts::imaging::Imaging;
+use hilum_contracts::patients::Patients;
+use hilum_platform::clock::SharedClock;
+use hilum_platform::config::Destination;
+use hilum_platform::db::{Db, DbError, Migration};
+use hilum_platform::events::Inbox;
+use hilum_platform::jobs;
+use hilum_platform::notices::Notices;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::store::Store;
+
+const MIGRATIONS: &[Migration] = &[Migration {
+    version: 1,
+    sql: include_str!("../migrations/0001_deliveries.sql"),
+}];
+
+/// The service.
+#[derive(Clone)]
+pub struct IntegrationService {
+    store: Store,
+    clock: SharedClock,
+    notices: Notices,
+    destinations: Arc<Vec<Destination>>,
+    bell: Arc<Notify>,
+}
+
+impl IntegrationService {
+    /// Opens the service's database in `dir`.
+    ///
+    /// # Errors
+    /// When the database can't be opened or migrated.
+    pub async fn open(
+        dir: &Path,
+        clock: SharedClock,
+        notices: Notices,
+        destinations: Vec<Destination>,
+    ) -> Result<Self, DbError> {
+        let db = Db::open(&dir.join("integration.sqlite"), MIGRATIONS).await?;
+        jobs::reclaim(&db).await?;
+        Ok(Self {
+            store: Store::new(db),
+            clock,
+            notices,
+            destinations: Arc::new(destinations),
+            bell: Arc::new(Notify::new()),
+        })
+    }
+
+    /// The service's REST endpoints, below `/api/v1`.
+    pub fn router(&self) -> OpenApiRouter {
+        api::router().with_state(self.clone())
+    }
+
+    /// The inbox through which it follows Imaging and Patients.
+    #[must_use]
+    pub fn inbox(&self) -> Inbox {
+        Inbox::new(
+            self.store.db().clone(),
+            Arc::clone(&self.clock),
+            Arc::new(consumer::DeliveriesFromResults {
+                service: self.clone(),
+            }),
+        )
+    }
+
+    /// Starts one worker for each destination; each ends after the instance it
+    /// is sending when `stop` is called.
+    pub fn start_workers(
+        &self,
+        tasks: &TaskTracker,
+        stop: &CancellationToken,
+        imaging: &Arc<dyn Imaging>,
+        patients: &Arc<dyn Patients>,
+    ) {
+        for destination in self.destinations.iter() {
+            let worker = sending::Worker {
+                service: self.clone(),
+                imaging: Arc::clone(imaging),
+                patients: Arc::clone(patients),
+                destination: destination.clone(),
+            };
+            tasks.spawn(worker.run(stop.clone()));
+        }
+    }
+}

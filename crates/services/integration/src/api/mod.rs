@@ -1,0 +1,17 @@
+//! The service's REST endpoints, one file each.
+
+mod deliveries;
+mod destinations;
+mod retry_delivery;
+
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::IntegrationService;
+
+pub(crate) fn router() -> OpenApiRouter<IntegrationService> {
+    OpenApiRouter::new()
+        .routes(routes!(deliveries::list_deliveries))
+        .routes(routes!(retry_delivery::retry_delivery))
+        .routes(routes!(destinations::list_destinations))
+}

@@ -1,0 +1,64 @@
+//! Plans deliveries when results are published, and goes on with held ones
+//! when a person has decided a conflict.
+
+use async_trait::async_trait;
+use hilum_contracts::Event;
+use hilum_contracts::event::Payload as _;
+use hilum_contracts::imaging::ResultsPublished;
+use hilum_contracts::patients::ConflictResolved;
+use hilum_platform::auth;
+use hilum_platform::events::{ConsumeError, Consumer};
+use hilum_platform::notices::Topic;
+use sqlx::sqlite::SqliteConnection;
+
+use crate::IntegrationService;
+use crate::store::planning;
+
+pub(crate) struct DeliveriesFromResults {
+    pub(crate) service: IntegrationService,
+}
+
+#[async_trait]
+impl Consumer for DeliveriesFromResults {
+    fn name(&self) -> &'static str {
+        "integration.deliveries"
+    }
+
+    fn kinds(&self) -> &'static [&'static str] {
+        &[ResultsPublished::KIND, ConflictResolved::KIND]
+    }
+
+    async fn consume(&self, event: &Event, tx: &mut SqliteConnection) -> Result<(), ConsumeError> {
+        let scope = auth::service(&event.tenant, "integration");
+        let now = self.service.clock.now_millis();
+        if event.kind == ConflictResolved::KIND {
+            let resolved: ConflictResolved = event.payload()?;
+            for study_uid in &resolved.study_uids {
+                planning::release_held(tx, &scope, study_uid, now).await?;
+            }
+            return Ok(());
+        }
+        let results: ResultsPublished = event.payload()?;
+        let own = |destination: &&_| belongs(destination, event);
+        for destination in self.service.destinations.iter().filter(own) {
+            let delivery = planning::NewDelivery {
+                results: &results,
+                destination: &destination.name,
+                correlation_id: event.correlation_id,
+            };
+            planning::plan(tx, &scope, &delivery, now).await?;
+        }
+        Ok(())
+    }
+
+    fn consumed(&self, event: &Event) {
+        self.service.bell.notify_waiters();
+        self.service
+            .notices
+            .tell(&event.tenant, Topic::Deliveries, None);
+    }
+}
+
+fn belongs(destination: &hilum_platform::config::Destination, event: &Event) -> bool {
+    destination.tenant == event.tenant
+}

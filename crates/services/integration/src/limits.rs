@@ -1,0 +1,21 @@
+//! The service's limits, each with its reason.
+
+use std::time::Duration;
+
+/// A destination that is down for a night must still get everything: with the
+/// back-off below, this many tries last about two days.
+pub const DELIVERY_ATTEMPTS: i64 = 300;
+/// Pause after the first failure.
+pub const RETRY_FIRST: Duration = Duration::from_secs(2);
+/// Longest pause: a destination that comes back has its results within this.
+pub const RETRY_MAX: Duration = Duration::from_secs(600);
+/// Until Patients has confirmed an identity, a delivery looks again this often.
+pub const PENDING_PATIENT_PAUSE: Duration = Duration::from_secs(1);
+/// A worker that stops answering loses its delivery after this long.
+pub const LEASE: Duration = Duration::from_secs(120);
+/// The lease is prolonged this often.
+pub const HEARTBEAT: Duration = Duration::from_secs(30);
+/// How often a worker looks for work without being told.
+pub const POLL: Duration = Duration::from_secs(1);
+/// Most rows that a list answers.
+pub const LIST_MAX: u32 = 200;

@@ -1,0 +1,90 @@
+//! Deliveries as pages show them.
+
+use hilum_platform::db::DbError;
+use hilum_platform::scope::TenantScope;
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+
+use super::Store;
+
+/// A delivery as a list shows it.
+#[derive(Clone, Debug)]
+pub(crate) struct DeliveryRow {
+    pub(crate) id: String,
+    pub(crate) run_id: String,
+    pub(crate) study_uid: String,
+    pub(crate) destination: String,
+    pub(crate) correlation_id: String,
+    pub(crate) state: String,
+    pub(crate) reason: Option<String>,
+    pub(crate) attempts: i64,
+    pub(crate) next_attempt_at: Option<i64>,
+    pub(crate) created_at: i64,
+    pub(crate) delivered_at: Option<i64>,
+    pub(crate) instances_total: i64,
+    pub(crate) instances_sent: i64,
+}
+
+const COLUMNS: &str = "SELECT d.*,
+    (SELECT COUNT(*) FROM delivery_instances i WHERE i.delivery = d.id) AS instances_total,
+    (SELECT COUNT(sent_at) FROM delivery_instances i WHERE i.delivery = d.id) AS instances_sent
+    FROM deliveries d";
+
+impl Store {
+    /// The deliveries of one study, the oldest first.
+    pub(crate) async fn deliveries_of_study(
+        &self,
+        scope: &TenantScope,
+        study_uid: &str,
+        limit: u32,
+    ) -> Result<Vec<DeliveryRow>, DbError> {
+        let text = format!(
+            "{COLUMNS} WHERE d.tenant = $1 AND d.study_uid = $2 ORDER BY d.created_at, d.id LIMIT $3"
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(text))
+            .bind(scope.tenant().as_str())
+            .bind(study_uid)
+            .bind(limit)
+            .fetch_all(self.db().read())
+            .await?;
+        rows.iter().map(read).collect()
+    }
+
+    /// The newest deliveries, in any state or in one.
+    pub(crate) async fn newest_deliveries(
+        &self,
+        scope: &TenantScope,
+        state: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<DeliveryRow>, DbError> {
+        let text = format!(
+            "{COLUMNS} WHERE d.tenant = $1 AND ($2 IS NULL OR d.state = $2)
+             ORDER BY d.created_at DESC, d.id LIMIT $3"
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(text))
+            .bind(scope.tenant().as_str())
+            .bind(state)
+            .bind(limit)
+            .fetch_all(self.db().read())
+            .await?;
+        rows.iter().map(read).collect()
+    }
+}
+
+fn read(row: &SqliteRow) -> Result<DeliveryRow, DbError> {
+    Ok(DeliveryRow {
+        id: row.try_get("id")?,
+        run_id: row.try_get("run_id")?,
+        study_uid: row.try_get("study_uid")?,
+        destination: row.try_get("destination")?,
+        correlation_id: row.try_get("correlation_id")?,
+        state: row.try_get("state")?,
+        reason: row.try_get("reason")?,
+        attempts: row.try_get("attempts")?,
+        next_attempt_at: row.try_get("next_attempt_at")?,
+        created_at: row.try_get("created_at")?,
+        delivered_at: row.try_get("delivered_at")?,
+        instances_total: row.try_get("instances_total")?,
+        instances_sent: row.try_get("instances_sent")?,
+    })
+}

@@ -1,0 +1,166 @@
+//! What a worker reads and writes while it delivers.
+
+use hilum_contracts::imaging::InstanceRef;
+use hilum_platform::db::DbError;
+use hilum_platform::jobs::{self, End, Job};
+use hilum_platform::scope::TenantScope;
+use sqlx::Row;
+use sqlx::sqlite::SqliteConnection;
+
+use super::Store;
+
+/// An instance that the destination has not acknowledged yet.
+#[derive(Clone, Debug)]
+pub(crate) struct Unsent {
+    pub(crate) ordinal: i64,
+    pub(crate) instance: InstanceRef,
+}
+
+/// How an attempt ended.
+#[derive(Clone, Debug)]
+pub(crate) enum Attempt {
+    /// Everything was acknowledged.
+    Delivered,
+    /// Tried again at this time, because of this.
+    Again { at: i64, reason: String },
+    /// As `Again`, but nothing was tried: does not count as an attempt.
+    NotYet { at: i64, reason: String },
+    /// Waits for a person's decision about the patient.
+    Held { reason: String },
+    /// Not tried again unless a person asks.
+    GivenUp { reason: String },
+    /// Stopped by a shutdown.
+    HandedBack,
+}
+
+impl Store {
+    /// The study of a delivery that is about to be tried, now marked as being sent.
+    pub(crate) async fn begin_attempt(
+        &self,
+        scope: &TenantScope,
+        id: &str,
+    ) -> Result<Option<String>, DbError> {
+        let mut tx = self.db().begin().await?;
+        let study = sqlx::query_scalar(
+            "UPDATE deliveries SET state = 'sending' WHERE id = $1 AND tenant = $2
+             AND state IN ('waiting', 'sending') RETURNING study_uid",
+        )
+        .bind(id)
+        .bind(scope.tenant().as_str())
+        .fetch_optional(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        Ok(study)
+    }
+
+    /// What the destination has not acknowledged yet.
+    pub(crate) async fn unsent(
+        &self,
+        scope: &TenantScope,
+        id: &str,
+    ) -> Result<Vec<Unsent>, DbError> {
+        let rows = sqlx::query(
+            "SELECT i.* FROM delivery_instances i JOIN deliveries d ON d.id = i.delivery
+             WHERE d.id = $1 AND d.tenant = $2 AND i.sent_at IS NULL ORDER BY i.ordinal",
+        )
+        .bind(id)
+        .bind(scope.tenant().as_str())
+        .fetch_all(self.db().read())
+        .await?;
+        rows.iter()
+            .map(|row| {
+                let length: i64 = row.try_get("length")?;
+                Ok(Unsent {
+                    ordinal: row.try_get("ordinal")?,
+                    instance: InstanceRef {
+                        sop_class_uid: row.try_get("sop_class_uid")?,
+                        sop_instance_uid: row.try_get("sop_instance_uid")?,
+                        series_uid: row.try_get("series_uid")?,
+                        transfer_syntax_uid: row.try_get("transfer_syntax_uid")?,
+                        length: u64::try_from(length).unwrap_or_default(),
+                    },
+                })
+            })
+            .collect()
+    }
+
+    /// Records that the destination acknowledged an instance.
+    pub(crate) async fn acknowledged(
+        &self,
+        scope: &TenantScope,
+        id: &str,
+        ordinal: i64,
+        now: i64,
+    ) -> Result<(), DbError> {
+        let mut tx = self.db().begin().await?;
+        sqlx::query(
+            "UPDATE delivery_instances SET sent_at = $1 WHERE delivery = $2 AND ordinal = $3
+             AND EXISTS (SELECT 1 FROM deliveries WHERE id = $2 AND tenant = $4)",
+        )
+        .bind(now)
+        .bind(id)
+        .bind(ordinal)
+        .bind(scope.tenant().as_str())
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await
+    }
+
+    /// Ends an attempt together with its job.
+    pub(crate) async fn end_attempt(
+        &self,
+        scope: &TenantScope,
+        job: &Job,
+        owner: &str,
+        attempt: &Attempt,
+        now: i64,
+    ) -> Result<(), DbError> {
+        let mut tx = self.db().begin().await?;
+        let end = match attempt {
+            Attempt::Delivered => End::Done,
+            Attempt::Again { at, reason } | Attempt::NotYet { at, reason } => {
+                End::Retry(*at, reason)
+            }
+            // A held delivery gets a new job when the conflict is decided.
+            Attempt::Held { .. } => End::Done,
+            Attempt::GivenUp { reason } => End::Dead(reason),
+            Attempt::HandedBack => End::HandBack,
+        };
+        if jobs::finish(&mut tx, job, owner, end).await? {
+            update(&mut tx, scope, &job.subject, attempt, now).await?;
+            tx.commit().await?;
+        }
+        Ok(())
+    }
+}
+
+async fn update(
+    tx: &mut SqliteConnection,
+    scope: &TenantScope,
+    id: &str,
+    attempt: &Attempt,
+    now: i64,
+) -> Result<(), DbError> {
+    let (state, counts, reason, next, delivered) = match attempt {
+        Attempt::Delivered => ("delivered", 1, None, None, Some(now)),
+        Attempt::Again { at, reason } => ("waiting", 1, Some(reason), Some(*at), None),
+        Attempt::NotYet { at, reason } => ("waiting", 0, Some(reason), Some(*at), None),
+        Attempt::Held { reason } => ("held", 0, Some(reason), None, None),
+        Attempt::GivenUp { reason } => ("given-up", 1, Some(reason), None, None),
+        Attempt::HandedBack => ("waiting", 0, None, None, None),
+    };
+    sqlx::query(
+        "UPDATE deliveries SET state = $1, attempts = attempts + $2, reason = $3,
+             next_attempt_at = $4, delivered_at = $5 WHERE id = $6 AND tenant = $7",
+    )
+    .bind(state)
+    .bind(counts)
+    .bind(reason.map(|text| jobs::shorten(text).to_owned()))
+    .bind(next)
+    .bind(delivered)
+    .bind(id)
+    .bind(scope.tenant().as_str())
+    .execute(tx)
+    .await?;
+    Ok(())
+}
