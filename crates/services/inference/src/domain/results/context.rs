@@ -45,8 +45,8 @@ impl ResultContext {
     }
 
     /// Series description: the notice first, so that cutting to 64 characters never drops it.
-    pub(super) fn series_description(&self, what: &str) -> String {
-        format!("{NOT_FOR_CLINICAL_USE}: {what} {}", self.model.name)
+    pub(super) fn series_description(&self, prefix: &str) -> String {
+        format!("{NOT_FOR_CLINICAL_USE}: {prefix}{}", self.model.name)
     }
 
     /// The notice and all warnings, one paragraph each.

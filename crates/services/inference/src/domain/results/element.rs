@@ -1,16 +1,12 @@
 //! Building data elements. Owns how text, numbers, dates and sequences become valid values of
-//! their VR (PS3.5 §6.2) and how an attribute is taken over from a received data set; it never
-//! decides which attributes an object has.
+//! their VR (PS3.5 §6.2); it never decides which attributes an object has.
 
-use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry};
-use dicom_core::header::Header;
 use dicom_core::value::{DataSetSequence, PrimitiveValue, Value};
 use dicom_core::{DataElement, Tag, VR};
-use dicom_dictionary_std::{StandardDataDictionary, tags};
 use dicom_object::InMemDicomObject;
 use time::OffsetDateTime;
 
-use super::limits::COPIED_SEQUENCE_DEPTH;
+use super::received;
 
 /// A data set under construction.
 #[derive(Debug)]
@@ -105,23 +101,33 @@ impl Item {
         self
     }
 
-    /// An attribute of `source` as it was received, as text in UTF-8; nothing where the source
-    /// has no usable value.
+    /// An attribute of `source` taken over ([`received::copied`]); nothing where the source has no
+    /// usable value.
     pub(super) fn copy(mut self, source: &InMemDicomObject, tag: Tag) -> Self {
-        if let Some(element) = copied(source, tag, 0) {
+        if let Some(element) = received::copied(source, tag) {
             self.0.put(element);
         }
         self
     }
 
-    /// A type 2 attribute of `source`: of zero length where the source has no usable value.
-    pub(super) fn copy_or_empty(self, source: &InMemDicomObject, tag: Tag) -> Self {
-        let this = self.copy(source, tag);
-        if this.0.get(tag).is_some() {
-            return this;
+    /// A type 2 or identifying attribute of `source` as it was received, valid or not: of zero
+    /// length where the source has none.
+    pub(super) fn copy_or_empty(mut self, source: &InMemDicomObject, tag: Tag) -> Self {
+        match received::verbatim(source, tag) {
+            Some(element) => {
+                self.0.put(element);
+                self
+            }
+            None => self.empty(tag, received::vr_of(tag).unwrap_or(VR::LO)),
         }
-        let vr = vr_of(tag).unwrap_or(VR::LO);
-        this.empty(tag, vr)
+    }
+
+    /// An identifying attribute of `source` as it was received, if it is there.
+    pub(super) fn copy_verbatim(mut self, source: &InMemDicomObject, tag: Tag) -> Self {
+        if let Some(element) = received::verbatim(source, tag) {
+            self.0.put(element);
+        }
+        self
     }
 
     /// All elements of `other`.
@@ -133,20 +139,13 @@ impl Item {
     }
 }
 
-/// The VR that PS3.6 gives the attribute.
-fn vr_of(tag: Tag) -> Option<VR> {
-    StandardDataDictionary
-        .by_tag(tag)
-        .map(|entry| entry.vr().relaxed())
-}
-
-/// Longest value of a VR in characters (PS3.5 table 6.2-1), where it has one. PN is bounded per
-/// component group and received names are never cut.
-fn max_chars(vr: VR) -> Option<usize> {
+/// Longest value of a VR in characters (PS3.5 table 6.2-1), where text may be cut to it: a UID or
+/// a name that is cut is another one.
+pub(super) fn max_chars(vr: VR) -> Option<usize> {
     match vr {
         VR::SH | VR::CS | VR::AE | VR::DS => Some(16),
         VR::IS => Some(12),
-        VR::LO | VR::UI => Some(64),
+        VR::LO => Some(64),
         VR::ST => Some(1024),
         VR::LT => Some(10_240),
         _ => None,
@@ -159,6 +158,7 @@ pub(super) fn fit(vr: VR, text: &str) -> String {
     let block = matches!(vr, VR::ST | VR::LT | VR::UT);
     let clean: String = text
         .chars()
+        .filter(|c| c.is_ascii() || received::has_character_set(vr))
         .map(|c| match c {
             '\n' | '\r' | '\t' | '\u{c}' if block => c,
             '\\' if !block && vr != VR::UC => ' ',
@@ -172,118 +172,6 @@ pub(super) fn fit(vr: VR, text: &str) -> String {
         None => clean.to_owned(),
     };
     cut.trim_end().to_owned()
-}
-
-/// The text values of an attribute, without padding; empty where there is none.
-pub(super) fn texts(source: &InMemDicomObject, tag: Tag) -> Vec<String> {
-    let Some(element) = source.get(tag) else {
-        return Vec::new();
-    };
-    let Value::Primitive(value) = element.value() else {
-        return Vec::new();
-    };
-    let values = match value {
-        // An attribute that was sent as UN or OB keeps its bytes: only plain text is taken.
-        PrimitiveValue::U8(bytes) if !matches!(element.vr(), VR::US | VR::SS) => {
-            match std::str::from_utf8(bytes) {
-                Ok(text) => text.split('\\').map(str::to_owned).collect(),
-                Err(_) => Vec::new(),
-            }
-        }
-        value => value.to_multi_str().to_vec(),
-    };
-    let mut values: Vec<String> = values
-        .iter()
-        .map(|v| v.trim_matches(['\0', ' ']).to_owned())
-        .collect();
-    while values.last().is_some_and(String::is_empty) {
-        values.pop();
-    }
-    values
-}
-
-/// The first text value of an attribute, if it holds something.
-pub(super) fn first_text(source: &InMemDicomObject, tag: Tag) -> Option<String> {
-    texts(source, tag)
-        .into_iter()
-        .next()
-        .filter(|text| !text.is_empty())
-}
-
-fn copied(
-    source: &InMemDicomObject,
-    tag: Tag,
-    depth: usize,
-) -> Option<DataElement<InMemDicomObject>> {
-    let element = source.get(tag)?;
-    let vr = vr_of(tag)?;
-    if let Value::Sequence(sequence) = element.value() {
-        if vr != VR::SQ || depth >= COPIED_SEQUENCE_DEPTH {
-            return None;
-        }
-        let items: Vec<_> = sequence
-            .items()
-            .iter()
-            .map(|item| copied_item(item, depth + 1))
-            .filter(|item| item.iter().next().is_some())
-            .collect();
-        if items.is_empty() {
-            return None;
-        }
-        return Some(DataElement::new(
-            tag,
-            VR::SQ,
-            Value::Sequence(DataSetSequence::from(items)),
-        ));
-    }
-    if vr == VR::SQ {
-        return None;
-    }
-    if !is_text(vr) {
-        let value = element.value().primitive()?.clone();
-        return (element.vr() == vr).then(|| DataElement::new(tag, vr, value));
-    }
-    let values: Vec<String> = texts(source, tag)
-        .into_iter()
-        .map(|v| v.chars().filter(|c| !is_stray(vr, *c)).collect())
-        .collect();
-    if values.iter().all(String::is_empty) {
-        return None;
-    }
-    Some(DataElement::new(
-        tag,
-        vr,
-        PrimitiveValue::Strs(values.into()),
-    ))
-}
-
-fn copied_item(source: &InMemDicomObject, depth: usize) -> InMemDicomObject {
-    let mut item = InMemDicomObject::new_empty();
-    for element in source.iter() {
-        let tag = element.tag();
-        // The whole object is UTF-8; private elements mean nothing without their creator.
-        if tag == tags::SPECIFIC_CHARACTER_SET || tag.group() % 2 == 1 {
-            continue;
-        }
-        if let Some(element) = copied(source, tag, depth) {
-            item.put(element);
-        }
-    }
-    item
-}
-
-fn is_text(vr: VR) -> bool {
-    use VR::{AE, AS, CS, DA, DS, DT, IS, LO, LT, PN, SH, ST, TM, UC, UI, UR, UT};
-    matches!(
-        vr,
-        AE | AS | CS | DA | DS | DT | IS | LO | LT | PN | SH | ST | TM | UC | UI | UR | UT
-    )
-}
-
-/// Control characters that no text of this VR may hold (PS3.5 §6.1.3).
-fn is_stray(vr: VR, c: char) -> bool {
-    let block = matches!(vr, VR::ST | VR::LT | VR::UT);
-    c.is_control() && !(block && matches!(c, '\n' | '\r' | '\t' | '\u{c}'))
 }
 
 /// A finite number as a decimal string of at most 16 characters (PS3.5 §6.2, DS): the shortest
@@ -372,27 +260,6 @@ mod tests {
         assert_eq!(fit(VR::LO, " a\\b\u{7} "), "a b");
         assert_eq!(fit(VR::UT, "a\\b\nc"), "a\\b\nc");
         assert_eq!(fit(VR::SH, &"ü".repeat(20)), "ü".repeat(16));
-    }
-
-    #[test]
-    fn padding_is_not_a_value() {
-        let mut source = InMemDicomObject::new_empty();
-        source.put(DataElement::new(
-            tags::PATIENT_NAME,
-            VR::PN,
-            PrimitiveValue::from("\0\0  "),
-        ));
-        let item = Item::new()
-            .copy_or_empty(&source, tags::PATIENT_NAME)
-            .build();
-        assert!(
-            item.get(tags::PATIENT_NAME)
-                .unwrap()
-                .value()
-                .to_str()
-                .unwrap()
-                .is_empty()
-        );
     }
 
     #[test]

@@ -13,8 +13,8 @@ use super::error::ResultError;
 use super::modules::{self, Identity};
 use super::observer;
 use super::part10::{self, ResultObject};
+use super::references::hierarchical;
 use super::source::{SourceSeries, sop_reference};
-use super::sr::hierarchical;
 use super::uid::Purpose;
 
 /// Writes the note by which this run rejects the Segmentations that it supersedes.
@@ -41,7 +41,7 @@ pub fn rejection_note(
                 series_instance_uid: context.uid(Purpose::RejectionSeries),
                 modality: "KO",
                 series_number: context.series_numbers.rejection,
-                series_description: context.series_description("superseded result,"),
+                series_description: context.series_description("superseded "),
             },
         ))
         .empty(tags::REFERENCED_PERFORMED_PROCEDURE_STEP_SEQUENCE, VR::SQ)

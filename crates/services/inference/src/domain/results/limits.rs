@@ -16,3 +16,6 @@ pub(super) const PIXEL_BYTES: u64 = 0xFFFF_FFFE;
 
 /// Warnings that are written out into each measurement group; a model's manifest has a handful.
 pub(super) const WARNINGS: usize = 32;
+
+/// Segments of a mask of one byte a voxel; 0 is background.
+pub(super) const LABELS: u64 = 255;

@@ -1,6 +1,8 @@
 //! The labelled volume that a model produced, and what its labels mean. Owns reading a mask
 //! plane by plane and packing it to bits; it knows nothing of DICOM attributes but the packing.
 
+use std::collections::HashSet;
+
 use super::code::Code;
 use super::error::ResultError;
 use super::limits;
@@ -75,6 +77,11 @@ impl Segmentation<'_> {
             });
         }
         if let Mask::Labels(volume) = self.mask {
+            limit(
+                "the number of labelled segments",
+                self.segments.len(),
+                limits::LABELS,
+            )?;
             let highest = volume.iter().copied().max().unwrap_or(0);
             if usize::from(highest) > self.segments.len() {
                 return Err(ResultError::UnknownLabel {
@@ -101,48 +108,59 @@ impl Segmentation<'_> {
         Ok(())
     }
 
-    /// One slice of the volume that holds a segment (index from 0), and how to tell its voxels.
+    /// One slice of a segment (both from 0), and which of its voxels count.
     fn plane(&self, segment: usize, slice: usize, voxels: usize) -> Plane<'_> {
         let (volume, label) = match self.mask {
-            Mask::Labels(volume) => (volume, u8::try_from(segment + 1).ok()),
+            // A segment past 255 has no label: no voxel can name it.
+            Mask::Labels(volume) => match u8::try_from(segment + 1) {
+                Ok(label) => (volume, Some(label)),
+                Err(_) => (&[] as &[u8], None),
+            },
             Mask::Volumes(volumes) => (volumes.get(segment).copied().unwrap_or_default(), None),
         };
-        let labelled = matches!(self.mask, Mask::Labels(_));
         let start = slice.saturating_mul(voxels);
         let values = volume.get(start..start + voxels).unwrap_or_default();
-        match label {
-            Some(label) => Plane {
-                values,
-                label: Some(label),
-            },
-            // More than 255 segments: no label of a byte can name this one.
-            None if labelled => Plane {
-                values: &[],
-                label: None,
-            },
-            None => Plane {
-                values,
-                label: None,
-            },
-        }
+        Plane { values, label }
     }
 
     /// The frames to write as (segment index, slice index), segment by segment in slice order.
     /// Empty ones are left out, unless all are: an object has at least one frame.
     pub(super) fn frames(&self, source: &SourceSeries) -> Vec<(usize, usize)> {
-        let voxels = source.slice_voxels();
-        let all = || {
-            (0..self.segments.len())
-                .flat_map(|segment| (0..source.slices.len()).map(move |slice| (segment, slice)))
-        };
-        let filled: Vec<_> = all()
-            .filter(|(segment, slice)| !self.plane(*segment, *slice, voxels).is_empty())
-            .collect();
+        let filled = self.filled(source);
+        let segments = 0..self.segments.len();
+        let frames = segments
+            .flat_map(|segment| (0..source.slices.len()).map(move |slice| (segment, slice)));
         if filled.is_empty() {
-            all().collect()
+            frames.collect()
         } else {
-            filled
+            frames.filter(|frame| filled.contains(frame)).collect()
         }
+    }
+
+    /// (segment, slice) of all that holds a voxel. A volume is read once, however many labels.
+    fn filled(&self, source: &SourceSeries) -> HashSet<(usize, usize)> {
+        let mut filled = HashSet::new();
+        let (volumes, labelled): (&[&[u8]], _) = match &self.mask {
+            Mask::Labels(volume) => (std::slice::from_ref(volume), true),
+            Mask::Volumes(volumes) => (volumes, false),
+        };
+        for (segment, volume) in volumes.iter().enumerate() {
+            for (slice, plane) in volume.chunks(source.slice_voxels()).enumerate() {
+                if labelled {
+                    let mut seen = [false; 256];
+                    for value in plane {
+                        if let Some(seen) = seen.get_mut(usize::from(*value)) {
+                            *seen = true;
+                        }
+                    }
+                    let labels = seen.iter().enumerate().skip(1).filter(|(_, seen)| **seen);
+                    filled.extend(labels.map(|(label, _)| (label - 1, slice)));
+                } else if plane.iter().any(|value| *value != 0) {
+                    filled.insert((segment, slice));
+                }
+            }
+        }
+        filled
     }
 
     /// Pixel Data of the frames: a bit per voxel, the first in the least significant bit, frames
@@ -204,10 +222,6 @@ struct Plane<'a> {
 impl Plane<'_> {
     fn holds(&self, value: u8) -> bool {
         self.label.map_or(value != 0, |label| value == label)
-    }
-
-    fn is_empty(&self) -> bool {
-        !self.values.iter().any(|value| self.holds(*value))
     }
 
     fn push_into(&self, bits: &mut Bits) {

@@ -15,6 +15,8 @@ mod mask;
 mod modules;
 mod observer;
 mod part10;
+mod received;
+mod references;
 mod seg;
 mod source;
 mod sr;

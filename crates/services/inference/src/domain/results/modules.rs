@@ -9,7 +9,8 @@ use time::{OffsetDateTime, UtcOffset};
 
 use super::code;
 use super::context::{Equipment, ResultContext};
-use super::element::{Item, date, first_text, time_of_day};
+use super::element::{Item, date, time_of_day};
+use super::received::first_text;
 
 /// Type 2 attributes of Patient and General Study: always there, empty when unknown.
 const TYPE_2: [Tag; 9] = [
@@ -26,9 +27,7 @@ const TYPE_2: [Tag; 9] = [
 
 /// Attributes of the Patient, Clinical Trial Subject and Study, General Study and Patient Study
 /// modules that are taken over where the source has them.
-const TYPE_3: [Tag; 43] = [
-    tags::TIMEZONE_OFFSET_FROM_UTC,
-    tags::ISSUER_OF_PATIENT_ID,
+const TYPE_3: [Tag; 41] = [
     tags::ISSUER_OF_PATIENT_ID_QUALIFIERS_SEQUENCE,
     tags::TYPE_OF_PATIENT_ID,
     tags::PATIENT_BIRTH_TIME,
@@ -79,6 +78,11 @@ pub(super) fn patient_and_study(source: &InMemDicomObject, study_instance_uid: &
         .text(tags::STUDY_INSTANCE_UID, VR::UI, study_instance_uid);
     for tag in TYPE_2 {
         item = item.copy_or_empty(source, tag);
+    }
+    // Part of the identity that Patient ID is: never cut.
+    item = item.copy_verbatim(source, tags::ISSUER_OF_PATIENT_ID);
+    if let Some(offset) = time_zone(source) {
+        item = item.text(tags::TIMEZONE_OFFSET_FROM_UTC, VR::SH, &offset);
     }
     for tag in TYPE_3 {
         item = item.copy(source, tag);
@@ -150,10 +154,15 @@ fn equipment(equipment: &Equipment) -> Item {
 /// The content's instant in the offset that the object's dates and times are read in: Timezone
 /// Offset From UTC holds for all of them, those of the source included (PS3.3 §C.12.1.1.8).
 pub(super) fn content_time(context: &ResultContext, source: &InMemDicomObject) -> OffsetDateTime {
-    let offset = first_text(source, tags::TIMEZONE_OFFSET_FROM_UTC)
+    let offset = time_zone(source)
         .and_then(|text| parse_offset(&text))
         .unwrap_or(context.created.offset());
     context.created.to_offset(offset)
+}
+
+/// The source's Timezone Offset From UTC, if it is one.
+fn time_zone(source: &InMemDicomObject) -> Option<String> {
+    first_text(source, tags::TIMEZONE_OFFSET_FROM_UTC).filter(|t| parse_offset(t).is_some())
 }
 
 fn parse_offset(text: &str) -> Option<UtcOffset> {

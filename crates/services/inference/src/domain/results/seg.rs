@@ -8,12 +8,13 @@ use dicom_object::InMemDicomObject;
 
 use super::code::{self, Code};
 use super::context::ResultContext;
-use super::element::{Item, decimal_string, first_text};
+use super::element::{Item, decimal_string};
 use super::error::ResultError;
 use super::limits;
 use super::mask::{Segment, Segmentation, limit};
 use super::modules::{self, Identity};
 use super::part10::{self, ResultObject};
+use super::received::first_text;
 use super::source::{Slice, SourceSeries, sop_reference};
 use super::uid::Purpose;
 
@@ -40,7 +41,7 @@ pub fn segmentation(
                 series_instance_uid: context.uid(Purpose::SegmentationSeries),
                 modality: "SEG",
                 series_number: context.series_numbers.segmentation,
-                series_description: context.series_description("segmentation,"),
+                series_description: context.series_description(""),
             },
         ))
         .extend(series_and_frame_of_reference(context, source))

@@ -2,13 +2,15 @@
 //! Owns reading that from data set headers, classic (one instance per slice) or enhanced (one
 //! frame per slice). It never decides whether slices make a volume: geometry did, before.
 
+use dicom_core::header::Header;
 use dicom_core::value::Value;
 use dicom_core::{Tag, VR};
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 
-use super::element::{Item, decimal_string, first_text, texts};
+use super::element::{Item, decimal_string};
 use super::error::ResultError;
+use super::received::{first_text, texts};
 
 /// A slice as the caller has it.
 #[derive(Debug, Clone, Copy)]
@@ -125,9 +127,9 @@ impl SourceSeries {
         };
         Ok(Self {
             slices: Vec::new(),
-            study_instance_uid: first_text(first.header, tags::STUDY_INSTANCE_UID)
+            study_instance_uid: uid(first.header, tags::STUDY_INSTANCE_UID)
                 .ok_or(missing(tags::STUDY_INSTANCE_UID))?,
-            frame_of_reference_uid: first_text(first.header, tags::FRAME_OF_REFERENCE_UID),
+            frame_of_reference_uid: uid(first.header, tags::FRAME_OF_REFERENCE_UID),
             modality: first_text(first.header, tags::MODALITY).unwrap_or_default(),
             rows: size(tags::ROWS)?,
             columns: size(tags::COLUMNS)?,
@@ -137,7 +139,7 @@ impl SourceSeries {
                 .filter(|([_], [mm])| *mm > 0.0)
                 .map(|([text], _)| text),
             normal: cross(cosines),
-            header: first.header.clone(),
+            header: without_bulk(first.header),
         })
     }
 
@@ -150,7 +152,7 @@ impl SourceSeries {
                 self.frame_of_reference_uid.as_ref(),
             ),
         ] {
-            if first_text(slice.header, tag).as_ref() != expected {
+            if uid(slice.header, tag).as_ref() != expected {
                 return Err(mixed(tag));
             }
         }
@@ -212,9 +214,8 @@ pub(super) fn sop_reference(sop_class_uid: &str, sop_instance_uid: &str) -> Item
 }
 
 fn read_slice(slice: SliceHeader<'_>, index: usize) -> Result<Slice, ResultError> {
-    let uid = |tag| {
-        first_text(slice.header, tag).ok_or(ResultError::MissingAttribute { tag, slice: index })
-    };
+    let uid =
+        |tag| uid(slice.header, tag).ok_or(ResultError::MissingAttribute { tag, slice: index });
     let (position, position_mm) =
         decimals::<3>(slice, POSITION).ok_or(ResultError::MissingAttribute {
             tag: tags::IMAGE_POSITION_PATIENT,
@@ -283,8 +284,24 @@ fn grid_holder(slice: SliceHeader<'_>, tag: Tag, group: Tag) -> Option<&InMemDic
         .find(|holder| holder.get(tag).is_some())
 }
 
+/// The header without what grows with the number of frames or pixels.
+fn without_bulk(header: &InMemDicomObject) -> InMemDicomObject {
+    let kept = header.iter().filter(|element| {
+        let tag = element.tag();
+        tag.group() < 0x5200 && tag.group() % 2 == 0
+    });
+    InMemDicomObject::from_element_iter(kept.cloned())
+}
+
 fn item(source: &InMemDicomObject, tag: Tag, index: usize) -> Option<&InMemDicomObject> {
     source.get(tag)?.value().items()?.get(index)
+}
+
+/// A UID as received. Odd ones are repeated (the object must be found beside its source), but not
+/// what cannot be written as one.
+fn uid(source: &InMemDicomObject, tag: Tag) -> Option<String> {
+    first_text(source, tag)
+        .filter(|uid| uid.len() <= 64 && uid.bytes().all(|b| b.is_ascii_graphic() && b != b'\\'))
 }
 
 fn integer(source: &InMemDicomObject, tag: Tag) -> Option<u16> {

@@ -8,13 +8,15 @@ use dicom_object::InMemDicomObject;
 
 use super::code::{self, Code};
 use super::content::{self, Relation};
-use super::context::{InstanceReference, ResultContext};
-use super::element::{Item, date_time, first_text};
+use super::context::ResultContext;
+use super::element::{Item, date_time};
 use super::error::ResultError;
 use super::mask::Segment;
 use super::modules::{self, Identity};
 use super::observer;
 use super::part10::{self, ResultObject};
+use super::received::first_text;
+use super::references::hierarchical;
 use super::seg::numbered;
 use super::source::{SourceSeries, sop_reference};
 use super::uid::Purpose;
@@ -59,7 +61,7 @@ pub fn report(
                 series_instance_uid: context.uid(Purpose::ReportSeries),
                 modality: "SR",
                 series_number: context.series_numbers.report,
-                series_description: context.series_description("report,"),
+                series_description: context.series_description(""),
             },
         ))
         .empty(tags::REFERENCED_PERFORMED_PROCEDURE_STEP_SEQUENCE, VR::SQ)
@@ -138,47 +140,6 @@ fn segmentation_reference(context: &ResultContext) -> Item {
         uids::SEGMENTATION_STORAGE,
         &context.uid(Purpose::SegmentationInstance),
     )
-}
-
-/// Hierarchical SOP Instance Reference Macro (PS3.3 table C.17-3): study, series, instances.
-pub(super) fn hierarchical(references: &[InstanceReference]) -> Vec<InMemDicomObject> {
-    let mut studies: Vec<(&str, Vec<(&str, Vec<InMemDicomObject>)>)> = Vec::new();
-    for reference in references {
-        let item = sop_reference(&reference.sop_class_uid, &reference.sop_instance_uid).build();
-        let series = entry(&mut studies, &reference.study_instance_uid);
-        entry(series, &reference.series_instance_uid).push(item);
-    }
-    studies
-        .into_iter()
-        .map(|(study, series)| {
-            let series = series.into_iter().map(|(uid, instances)| {
-                Item::new()
-                    .text(tags::SERIES_INSTANCE_UID, VR::UI, uid)
-                    .sequence(tags::REFERENCED_SOP_SEQUENCE, instances)
-                    .build()
-            });
-            Item::new()
-                .text(tags::STUDY_INSTANCE_UID, VR::UI, study)
-                .sequence(tags::REFERENCED_SERIES_SEQUENCE, series.collect())
-                .build()
-        })
-        .collect()
-}
-
-/// The group named `key`, made where it is missing; groups keep the order of first mention.
-fn entry<'a, 'k, T>(groups: &'a mut Vec<(&'k str, Vec<T>)>, key: &'k str) -> &'a mut Vec<T> {
-    let index = match groups.iter().position(|(name, _)| *name == key) {
-        Some(index) => index,
-        None => {
-            groups.push((key, Vec::new()));
-            groups.len() - 1
-        }
-    };
-    #[expect(
-        clippy::indexing_slicing,
-        reason = "the index was found or made just above"
-    )]
-    &mut groups[index].1
 }
 
 /// TID 1500 Measurement Report.

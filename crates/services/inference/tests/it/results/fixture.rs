@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use dicom_core::value::DataSetSequence;
 use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
 use dicom_dictionary_std::tags;
 use dicom_object::{InMemDicomObject, OpenFileOptions};
@@ -86,6 +87,60 @@ pub(crate) fn synthetic(slices: u32, rows: u16, columns: u16) -> Vec<InMemDicomO
             o
         })
         .collect()
+}
+
+/// [`synthetic`] as one enhanced instance: the grid in functional groups (PS3.3 §C.7.6.16).
+pub(crate) fn enhanced(slices: u32, rows: u16, columns: u16) -> InMemDicomObject {
+    let group = |sequence, holder: &InMemDicomObject, wanted: &[Tag]| {
+        let kept = wanted.iter().filter_map(|tag| holder.get(*tag)).cloned();
+        let item = InMemDicomObject::from_element_iter(kept);
+        DataElement::new(sequence, VR::SQ, DataSetSequence::from(vec![item]))
+    };
+    let headers = synthetic(slices, rows, columns);
+    let mut object = headers[0].clone();
+    put(
+        &mut object,
+        tags::SOP_CLASS_UID,
+        VR::UI,
+        "1.2.840.10008.5.1.4.1.1.2.1",
+    );
+    let shared = InMemDicomObject::from_element_iter([
+        group(
+            tags::PLANE_ORIENTATION_SEQUENCE,
+            &object,
+            &[tags::IMAGE_ORIENTATION_PATIENT],
+        ),
+        group(
+            tags::PIXEL_MEASURES_SEQUENCE,
+            &object,
+            &[tags::PIXEL_SPACING, tags::SLICE_THICKNESS],
+        ),
+    ]);
+    let frames: Vec<_> = headers
+        .iter()
+        .map(|header| {
+            InMemDicomObject::from_element_iter([group(
+                tags::PLANE_POSITION_SEQUENCE,
+                header,
+                &[tags::IMAGE_POSITION_PATIENT],
+            )])
+        })
+        .collect();
+    for tag in [
+        tags::IMAGE_ORIENTATION_PATIENT,
+        tags::IMAGE_POSITION_PATIENT,
+        tags::PIXEL_SPACING,
+        tags::SLICE_THICKNESS,
+    ] {
+        object.remove_element(tag);
+    }
+    for (tag, items) in [
+        (tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE, vec![shared]),
+        (tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE, frames),
+    ] {
+        object.put(DataElement::new(tag, VR::SQ, DataSetSequence::from(items)));
+    }
+    object
 }
 
 pub(crate) fn source(headers: &[InMemDicomObject]) -> SourceSeries {

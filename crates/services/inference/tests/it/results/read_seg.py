@@ -1,30 +1,28 @@
-"""Reads a Segmentation with highdicom: read_seg.py SEG MASK_OUT [SOURCE...]
+"""Reads a Segmentation with highdicom: read_seg.py SEG MASK_OUT [FRAME...]
 
-Writes the mask as bytes [segment, slice, row, column] in the order of the source instances, and
-prints what the object says as one line of JSON."""
+Writes the mask as bytes [segment, slice, row, column], in the order of the source instances or,
+for a source of several frames, of the frames given; prints what the object says as one line of JSON."""
 
 import json
 import sys
 
 import highdicom as hd
 import numpy as np
-import pydicom
 
-seg_path, mask_path, *sources = sys.argv[1:]
+seg_path, mask_path, *frames = sys.argv[1:]
 seg = hd.seg.segread(seg_path)
 referenced = [
     item.ReferencedSOPInstanceUID
     for item in seg.ReferencedSeriesSequence[0].ReferencedInstanceSequence
 ]
-if sources:
-    referenced = [
-        pydicom.dcmread(path, stop_before_pixels=True).SOPInstanceUID for path in sources
-    ]
 numbers = list(seg.segment_numbers)
-pixels = seg.get_pixels_by_source_instance(
-    referenced, segment_numbers=numbers, combine_segments=False,
-    assert_missing_frames_are_empty=True,
+common = dict(
+    segment_numbers=numbers, combine_segments=False, assert_missing_frames_are_empty=True
 )
+if frames:
+    pixels = seg.get_pixels_by_source_frame(referenced[0], [int(f) for f in frames], **common)
+else:
+    pixels = seg.get_pixels_by_source_instance(referenced, **common)
 np.moveaxis(pixels, -1, 0).astype(np.uint8).tofile(mask_path)
 try:
     volume = seg.get_volume(combine_segments=False)

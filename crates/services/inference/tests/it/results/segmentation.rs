@@ -1,18 +1,32 @@
+use std::path::Path;
+
+use dicom_core::VR;
 use dicom_dictionary_std::tags;
 use hilum_inference::domain::results::{
-    Code, Mask, ResultError, Segment, Segmentation, SourceSeries, segmentation, to_bytes,
+    Code, Mask, ResultError, Segment, Segmentation, SliceHeader, SourceSeries, segmentation,
+    to_bytes,
 };
 
-use super::fixture::{brain, ellipsoid, kidney, run, sample, source, synthetic};
+use super::fixture::{brain, ellipsoid, enhanced, kidney, put, run, sample, source, synthetic};
 use super::peers::{dciodvfy, dcmtk, python, write};
 
 /// The sample was de-identified with UIDs of the root 0, which is reserved: what repeats them
 /// inherits the complaint.
 pub(crate) const SAMPLE_UIDS: &str = "Illegal root for UID - \"0.0.0.0.";
 
-/// Writes a Segmentation of `mask` and asserts that others find it valid and read the mask back
-/// voxel for voxel. Returns what highdicom says of it.
+/// [`check_frames`] for a source of one instance a slice.
 fn check(source: &SourceSeries, segments: &[Segment], volumes: &[&[u8]]) -> serde_json::Value {
+    check_frames(source, segments, volumes, &[])
+}
+
+/// Writes a Segmentation of `volumes` and asserts that others find it valid and read the mask back
+/// voxel for voxel. Returns what highdicom says of it.
+fn check_frames(
+    source: &SourceSeries,
+    segments: &[Segment],
+    volumes: &[&[u8]],
+    frames: &[&str],
+) -> serde_json::Value {
     let directory = tempfile::tempdir().unwrap();
     let mask = match volumes {
         [labels] => Mask::Labels(labels),
@@ -23,7 +37,9 @@ fn check(source: &SourceSeries, segments: &[Segment], volumes: &[&[u8]]) -> serd
     assert_eq!(dciodvfy(&path, &[SAMPLE_UIDS]), Vec::<String>::new());
     dcmtk("dcmdump", &["-q"], &path);
     let read = directory.path().join("mask");
-    let said = python("read_seg.py", &[&path, &read]);
+    let mut arguments = vec![path.as_path(), read.as_path()];
+    arguments.extend(frames.iter().map(Path::new));
+    let said = python("read_seg.py", &arguments);
     assert!(
         std::fs::read(&read).unwrap() == volumes.concat(),
         "highdicom reads another mask than was written"
@@ -104,6 +120,105 @@ fn a_single_slice_makes_a_segmentation() {
 fn a_model_that_found_nothing_still_says_so_on_every_slice() {
     let said = check(&source(&synthetic(3, 5, 5)), &[brain()], &[&[0; 75]]);
     assert_eq!(said["frames"], 3);
+}
+
+#[test]
+fn slices_may_be_frames_of_one_enhanced_instance() {
+    let header = enhanced(4, 7, 6);
+    // The frames in reverse: the order of the mask counts, not that of the instance.
+    let slices: Vec<_> = (1..=4)
+        .rev()
+        .map(|frame| SliceHeader {
+            header: &header,
+            frame: Some(frame),
+        })
+        .collect();
+    let source = SourceSeries::from_slices(&slices).unwrap();
+    let mask: Vec<u8> = (0..4 * 7 * 6).map(|i| u8::from(i % 5 == 0)).collect();
+    let said = check_frames(&source, &[brain()], &[&mask], &["4", "3", "2", "1"]);
+    assert!((said["volume"]["spacing"][0].as_f64().unwrap() - 2.5).abs() < 1e-6);
+}
+
+#[test]
+fn labels_of_one_volume_become_segments() {
+    let source = source(&synthetic(3, 5, 6));
+    let labels: Vec<u8> = (0..90).map(|i| i % 4).collect();
+    let segments = [brain(), brain(), brain()];
+    let directory = tempfile::tempdir().unwrap();
+    let input = Segmentation {
+        segments: &segments,
+        mask: Mask::Labels(&labels),
+    };
+    let object = segmentation(&run(), &source, &input).unwrap();
+    let path = write(directory.path(), "seg.dcm", &object);
+    assert_eq!(dciodvfy(&path, &[]), Vec::<String>::new());
+    let read = directory.path().join("mask");
+    let said = python("read_seg.py", &[&path, &read]);
+    assert_eq!(said["frames"], 9);
+    let expected: Vec<u8> = (1..=3)
+        .flat_map(|label| labels.iter().map(move |v| u8::from(*v == label)))
+        .collect();
+    assert!(std::fs::read(&read).unwrap() == expected);
+}
+
+#[test]
+fn a_source_without_frame_of_reference_still_has_a_space() {
+    let mut headers = synthetic(3, 5, 5);
+    for header in &mut headers {
+        header.remove_element(tags::FRAME_OF_REFERENCE_UID);
+    }
+    check(&source(&headers), &[brain()], &[&ellipsoid(3, 5, 5)]);
+}
+
+#[test]
+fn what_was_lossy_stays_lossy() {
+    let mut headers = synthetic(2, 4, 4);
+    for header in &mut headers {
+        put(header, tags::LOSSY_IMAGE_COMPRESSION, VR::CS, "01");
+        put(header, tags::LOSSY_IMAGE_COMPRESSION_RATIO, VR::DS, "10");
+        put(
+            header,
+            tags::LOSSY_IMAGE_COMPRESSION_METHOD,
+            VR::CS,
+            "ISO_10918_1",
+        );
+    }
+    check(&source(&headers), &[brain()], &[&[1; 32]]);
+}
+
+#[test]
+fn slices_that_are_no_grid_are_refused() {
+    let spoilt = |tag, vr, text: &str| {
+        let mut headers = synthetic(3, 4, 4);
+        put(&mut headers[1], tag, vr, text);
+        SourceSeries::from_headers(&headers).unwrap_err()
+    };
+    for (tag, vr, text) in [
+        (tags::IMAGE_ORIENTATION_PATIENT, VR::DS, "0\\1\\0\\0\\0\\1"),
+        (tags::PIXEL_SPACING, VR::DS, "0.8\\0.8"),
+        (tags::FRAME_OF_REFERENCE_UID, VR::UI, "2.25.42"),
+        (tags::STUDY_INSTANCE_UID, VR::UI, "2.25.12"),
+    ] {
+        assert_eq!(
+            spoilt(tag, vr, text),
+            ResultError::MixedSlices { tag, slice: 1 }
+        );
+    }
+    for (tag, vr, text) in [
+        (tags::IMAGE_POSITION_PATIENT, VR::DS, "1\\2"),
+        (tags::IMAGE_POSITION_PATIENT, VR::DS, "1\\2\\NaN"),
+        (tags::IMAGE_ORIENTATION_PATIENT, VR::DS, "a\\b"),
+        (tags::SOP_INSTANCE_UID, VR::UI, " "),
+    ] {
+        assert_eq!(
+            spoilt(tag, vr, text),
+            ResultError::MissingAttribute { tag, slice: 1 }
+        );
+    }
+    assert_eq!(
+        SourceSeries::from_headers(&[]).unwrap_err(),
+        ResultError::NoSlices
+    );
 }
 
 #[test]
