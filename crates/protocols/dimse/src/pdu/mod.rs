@@ -9,13 +9,16 @@
 
 mod associate;
 mod pdata;
+mod user;
 
 pub use associate::{
     APPLICATION_CONTEXT, AssociateAccept, AssociateRequest, ContextResult, ContextResultReason,
-    ProposedContext, RoleSelection, UserInformation,
+    ProposedContext,
 };
 pub use pdata::{Pdv, Pdvs, pdvs, write_message};
 pub(crate) use pdata::{max_fragment, put_pdata_header};
+
+pub use user::{RoleSelection, UserInformation};
 
 use bytes::{BufMut, BytesMut};
 

@@ -22,6 +22,8 @@ pub(super) struct Messages<'a> {
     handler: &'a dyn AssociationHandler,
     counts: AssociationCounts,
     state: State,
+    /// Between a C-STORE-RQ and its answer.
+    storing: bool,
 }
 
 enum State {
@@ -63,6 +65,7 @@ impl<'a> Messages<'a> {
             handler,
             counts: AssociationCounts::default(),
             state: State::idle(),
+            storing: false,
         }
     }
 
@@ -77,13 +80,9 @@ impl<'a> Messages<'a> {
         )
     }
 
-    /// What was done; a data set in progress counts as incomplete, and its sink is dropped.
+    /// What was done. A C-STORE that was not answered counts as incomplete; its sink is dropped.
     pub(super) fn into_counts(mut self) -> AssociationCounts {
-        if let State::DataSet { command, .. } = &self.state
-            && command.us(element::COMMAND_FIELD) == Some(field::C_STORE_RQ)
-        {
-            self.counts.incomplete += 1;
-        }
+        self.counts.incomplete += u64::from(self.storing);
         self.counts
     }
 
@@ -167,7 +166,10 @@ impl<'a> Messages<'a> {
                 self.counts.echoed += 1;
                 Err(StoreStatus::SUCCESS)
             }
-            field::C_STORE_RQ => self.begin_store(context_id, &command).await,
+            field::C_STORE_RQ => {
+                self.storing = true;
+                self.begin_store(context_id, &command).await
+            }
             _ => Err(Status::UNRECOGNIZED_OPERATION.into()),
         };
         let target = match outcome {
@@ -287,6 +289,7 @@ impl<'a> Messages<'a> {
         connection: &mut Connection,
     ) -> Result<(), End> {
         if command.us(element::COMMAND_FIELD) == Some(field::C_STORE_RQ) {
+            self.storing = false;
             let class = if outcome.status.is_accepted() {
                 self.counts.stored += 1;
                 "accepted"

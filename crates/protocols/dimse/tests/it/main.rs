@@ -1,0 +1,18 @@
+//! Associations with others' programs, and with what isn't one.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a test fails by panicking"
+)]
+
+mod client;
+mod codec;
+mod dcmtk;
+mod hostile;
+mod lifecycle;
+mod pynetdicom;
+mod support;
