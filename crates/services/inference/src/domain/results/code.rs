@@ -76,6 +76,9 @@ pub const CUBIC_CENTIMETRE: Code = Code::of("cm3", "UCUM", "cubic centimeter");
 /// Volume as a measurement (CID 7471).
 pub const VOLUME: Code = Code::of("118565006", "SCT", "Volume");
 
+/// Measurement method: voxels of the segment, counted, times their volume (CID 7473).
+pub const VOXEL_SUM: Code = Code::of("126030", "DCM", "Sum of segmented voxel method for volume");
+
 macro_rules! concepts {
     ($($(#[$doc:meta])* $name:ident = $value:literal $scheme:literal $meaning:literal;)*) => {
         $($(#[$doc])* pub(super) const $name: Code = Code::of($value, $scheme, $meaning);)*

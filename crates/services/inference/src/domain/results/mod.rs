@@ -4,6 +4,7 @@
 //! source's headers: it reads no clock, no random number and no file, so that the same run always
 //! gives the same bytes, and it never decides whether a result is right or may be published.
 
+mod charset;
 mod code;
 mod content;
 mod context;
@@ -22,7 +23,7 @@ mod source;
 mod sr;
 pub mod uid;
 
-pub use code::{CUBIC_CENTIMETRE, Code, VOLUME};
+pub use code::{CUBIC_CENTIMETRE, Code, VOLUME, VOXEL_SUM};
 pub use context::{
     Equipment, InstanceReference, ModelIdentity, NOT_FOR_CLINICAL_USE, ResultContext, SeriesNumbers,
 };

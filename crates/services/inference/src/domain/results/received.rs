@@ -9,6 +9,7 @@ use dicom_core::{DataElement, Tag, VR};
 use dicom_dictionary_std::{StandardDataDictionary, tags};
 use dicom_object::InMemDicomObject;
 
+use super::charset;
 use super::element::max_chars;
 use super::limits::COPIED_SEQUENCE_DEPTH;
 
@@ -55,20 +56,39 @@ pub(super) fn first_text(source: &InMemDicomObject, tag: Tag) -> Option<String> 
         .filter(|text| !text.is_empty())
 }
 
+/// The defined terms of Specific Character Set (0008,0005).
+fn character_set(source: &InMemDicomObject) -> Vec<String> {
+    texts(source, tags::SPECIFIC_CHARACTER_SET)
+}
+
+/// [`texts`] of an attribute that Specific Character Set holds for, decoded by all of it.
+fn decoded_texts(source: &InMemDicomObject, tag: Tag, vr: VR, terms: &[String]) -> Vec<String> {
+    let values = texts(source, tag);
+    if has_character_set(vr) {
+        charset::redecoded(terms, values)
+    } else {
+        values
+    }
+}
+
 /// A text attribute with the values that were received, but for what no text may hold: control
 /// characters and bytes that could not be decoded.
 pub(super) fn verbatim(source: &InMemDicomObject, tag: Tag) -> Option<Element> {
     let vr = vr_of(tag).filter(|vr| is_text(*vr))?;
-    text_element(tag, vr, texts(source, tag))
+    text_element(
+        tag,
+        vr,
+        decoded_texts(source, tag, vr, &character_set(source)),
+    )
 }
 
 /// An attribute taken over: texts cut to what their VR allows; dates, numbers, codes and UIDs
 /// only where they are valid.
 pub(super) fn copied(source: &InMemDicomObject, tag: Tag) -> Option<Element> {
-    nested(source, tag, 0)
+    nested(source, tag, 0, &character_set(source))
 }
 
-fn nested(source: &InMemDicomObject, tag: Tag, depth: usize) -> Option<Element> {
+fn nested(source: &InMemDicomObject, tag: Tag, depth: usize, terms: &[String]) -> Option<Element> {
     let element = source.get(tag)?;
     let vr = vr_of(tag)?;
     match element.value() {
@@ -76,14 +96,14 @@ fn nested(source: &InMemDicomObject, tag: Tag, depth: usize) -> Option<Element> 
             let items: Vec<_> = sequence
                 .items()
                 .iter()
-                .map(|item| nested_item(item, depth + 1))
+                .map(|item| nested_item(item, depth + 1, terms))
                 .filter(|item| item.iter().next().is_some())
                 .collect();
             let value = Value::Sequence(DataSetSequence::from(items));
             (value.multiplicity() > 0).then(|| DataElement::new(tag, vr, value))
         }
         Value::Primitive(_) if is_text(vr) => {
-            let values = texts(source, tag);
+            let values = decoded_texts(source, tag, vr, terms);
             if !values.iter().all(|value| is_valid(vr, value)) {
                 return None;
             }
@@ -98,7 +118,9 @@ fn nested(source: &InMemDicomObject, tag: Tag, depth: usize) -> Option<Element> 
     }
 }
 
-fn nested_item(source: &InMemDicomObject, depth: usize) -> InMemDicomObject {
+fn nested_item(source: &InMemDicomObject, depth: usize, outer: &[String]) -> InMemDicomObject {
+    let own = character_set(source);
+    let terms = if own.is_empty() { outer } else { &own };
     let mut item = InMemDicomObject::new_empty();
     for element in source.iter() {
         let tag = element.tag();
@@ -106,7 +128,7 @@ fn nested_item(source: &InMemDicomObject, depth: usize) -> InMemDicomObject {
         if tag == tags::SPECIFIC_CHARACTER_SET || tag.group() % 2 == 1 {
             continue;
         }
-        if let Some(element) = nested(source, tag, depth) {
+        if let Some(element) = nested(source, tag, depth, terms) {
             item.put(element);
         }
     }

@@ -93,3 +93,25 @@ fn mistakes_of_the_source_do_not_make_an_invalid_result() {
         (tags::TIMEZONE_OFFSET_FROM_UTC, VR::SH, "CET"),
     ]);
 }
+
+#[test]
+fn names_in_every_character_set_of_pydicoms_files_become_utf_8() {
+    let files = python("charset_files.py", &[]);
+    let files = files.as_array().unwrap();
+    assert!(files.len() >= 12, "pydicom ships its character set files");
+    for file in files {
+        let (path, name) = (file[0].as_str().unwrap(), file[1].as_str().unwrap());
+        let read = dicom_object::open_file(path).unwrap();
+        let mut headers = synthetic(1, 4, 4);
+        for tag in [tags::SPECIFIC_CHARACTER_SET, tags::PATIENT_NAME] {
+            if let Some(element) = read.get(tag) {
+                headers[0].put(element.clone());
+            }
+        }
+        let object = report(&run(), &source(&headers), &[brain()], &[]).unwrap();
+        let written = object.get(tags::PATIENT_NAME).unwrap().value();
+        // pydicom drops empty component groups at the end; we repeat them.
+        let written = written.to_str().unwrap();
+        assert_eq!(written.trim_end_matches('='), name, "{path}");
+    }
+}

@@ -1,6 +1,6 @@
 use hilum_inference::domain::results::{
     CUBIC_CENTIMETRE, Code, InstanceReference, Measurement, ResultError, Segment, SourceSeries,
-    VOLUME, rejection_note, report,
+    VOLUME, VOXEL_SUM, rejection_note, report,
 };
 
 use super::fixture::{brain, kidney, run, sample, source, synthetic};
@@ -83,7 +83,7 @@ fn each_segment_has_its_group_and_its_numbers() {
         kidney("Right kidney", Code::new("24028007", "SCT", "Right")),
     ];
     let mut third = volume(2, 1.0 / 3.0);
-    third.method = Some(Code::new("126030", "DCM", "Sum of segmented voxel volumes"));
+    third.method = Some(VOXEL_SUM);
     let (said, _) = check(
         &run(),
         &source(&synthetic(3, 4, 5)),
@@ -95,7 +95,7 @@ fn each_segment_has_its_group_and_its_numbers() {
     assert_eq!(said["groups"][1]["measurements"][0]["value"], 1.0 / 3.0);
     assert_eq!(
         said["groups"][1]["measurements"][0]["method"],
-        "Sum of segmented voxel volumes"
+        "Sum of segmented voxel method for volume"
     );
     assert_eq!(said["groups"][1]["segment"], 2);
     assert_eq!(said["groups"][1]["site"], serde_json::json!(["Abdomen"]));
