@@ -2,13 +2,35 @@
 //! index that finds them. It never parses DICOM (callers hand it what is to be
 //! indexed), never changes received bytes, and never acknowledges what is not
 //! durable.
+//!
+//! An instance arrives ([`Archive::store`]), is sealed by the task that brings
+//! it (`intake`, `seal`), collects with others of its tenant in a bundle while
+//! the one before is being committed (`writer`), is written and synced
+//! (`disk`, `format`), and exists from the index transaction on that takes its
+//! object from `reserved` to `live` (`index::commit`).
 
 mod archive;
+mod backup;
+mod descriptor;
+mod disk;
 mod error;
+mod format;
+mod index;
+mod intake;
+mod keys;
 pub mod limits;
 mod model;
+mod read;
+mod seal;
+mod sweep;
+mod tenant;
+mod verify;
+mod writer;
 
-pub use archive::{Archive, ArchiveConfig, MasterKey, RangeReader};
+pub use archive::{Archive, ArchiveConfig};
+pub use disk::{Disk, LocalDisk, ObjectFile};
 pub use error::{ArchiveError, Result};
+pub use keys::MasterKey;
 pub use limits::Limits;
 pub use model::*;
+pub use read::RangeReader;

@@ -62,4 +62,5 @@ pub struct QuarantineItem {
     /// How often the same bytes came.
     pub times: u64,
     pub(crate) object: [u8; 16],
+    pub(crate) offset: u64,
 }

@@ -1,0 +1,138 @@
+//! Backup while serving, and restore. Objects never change once they are live,
+//! so a snapshot of the index and the objects that it names are a consistent
+//! copy; the keys are copied last, so that none is missing, into a folder of
+//! their own, to be kept apart. The master key is never copied.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::archive::Engine;
+use crate::error::{ArchiveError, Result};
+use crate::index::{objects, sqlite};
+use crate::model::{BackupReport, Progress};
+use crate::tenant::object_path;
+
+/// Objects listed at a time.
+const BATCH: u32 = 256;
+
+impl Engine {
+    pub(crate) async fn backup(
+        self: &Arc<Self>,
+        to: &Path,
+        progress: Option<Progress>,
+    ) -> Result<BackupReport> {
+        // Nothing is swept while its copy is on the way.
+        let _gate = Arc::clone(&self.gate).read_owned().await;
+        let engine = Arc::clone(self);
+        let to = to.to_owned();
+        tokio::task::spawn_blocking(move || engine.backup_here(&to, progress.as_ref()))
+            .await
+            .map_err(|_| ArchiveError::Closed)?
+    }
+
+    fn backup_here(&self, to: &Path, progress: Option<&Progress>) -> Result<BackupReport> {
+        must_be_empty(to)?;
+        let index = to.join("archive.sqlite");
+        self.readers.read_here(|db| sqlite::backup(db, &index))?;
+        let report = copy_objects(&index, &self.dir, to, progress)?;
+        fs::create_dir_all(to.join("keys"))?;
+        self.keys.backup(&to.join("keys").join("keys.sqlite"))?;
+        sync_dir(&to.join("keys"))?;
+        sync_dir(to)?;
+        Ok(report)
+    }
+}
+
+/// Makes an archive folder from a backup. Blocks.
+pub(crate) fn restore(from: &Path, to: &Path, progress: Option<&Progress>) -> Result<BackupReport> {
+    for part in ["archive.sqlite", "keys/keys.sqlite"] {
+        if !from.join(part).is_file() {
+            return Err(ArchiveError::Invalid(
+                "this is not a backup: archive.sqlite or keys/keys.sqlite is missing",
+            ));
+        }
+    }
+    fs::create_dir_all(to)?;
+    // A master key may lie there already; an archive may not.
+    if to.join("archive.sqlite").exists() || to.join("objects").exists() {
+        return Err(ArchiveError::Invalid(
+            "restore into a folder without an archive",
+        ));
+    }
+    let report = copy_objects(&from.join("archive.sqlite"), from, to, progress)?;
+    copy(
+        &from.join("keys").join("keys.sqlite"),
+        &to.join("keys.sqlite"),
+    )?;
+    // The index last: before it is there, this is no archive.
+    copy(&from.join("archive.sqlite"), &to.join("archive.sqlite"))?;
+    sync_dir(to)?;
+    Ok(report)
+}
+
+fn copy_objects(
+    index: &Path,
+    from: &Path,
+    to: &Path,
+    progress: Option<&Progress>,
+) -> Result<BackupReport> {
+    let db =
+        rusqlite::Connection::open_with_flags(index, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let total = objects::count_live(&db)?;
+    let mut report = BackupReport::default();
+    let mut folders = std::collections::BTreeSet::new();
+    let mut after = 0;
+    loop {
+        let batch = objects::live_after(&db, after, BATCH)?;
+        let Some(last) = batch.last() else { break };
+        after = last.0;
+        for (_, tenant, name, bytes, _) in batch {
+            let target = object_path(to, &tenant, &name);
+            if let Some(folder) = target.parent() {
+                fs::create_dir_all(folder)?;
+                folders.insert(folder.to_owned());
+            }
+            let copied = copy(&object_path(from, &tenant, &name), &target)?;
+            if copied != bytes {
+                return Err(ArchiveError::Corrupt);
+            }
+            report.objects += 1;
+            report.bytes += copied;
+            if let Some(progress) = progress {
+                progress(report.objects, total);
+            }
+        }
+    }
+    folders.insert(to.join("objects"));
+    fs::create_dir_all(to.join("objects"))?;
+    let parents: Vec<_> = folders
+        .iter()
+        .filter_map(|folder| folder.parent().map(Path::to_path_buf))
+        .collect();
+    for folder in folders.into_iter().chain(parents) {
+        sync_dir(&folder)?;
+    }
+    Ok(report)
+}
+
+fn copy(from: &Path, to: &Path) -> Result<u64> {
+    let copied = fs::copy(from, to).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => ArchiveError::Missing,
+        _ => error.into(),
+    })?;
+    fs::File::open(to)?.sync_all()?;
+    Ok(copied)
+}
+
+fn sync_dir(path: &Path) -> Result<()> {
+    Ok(fs::File::open(path)?.sync_all()?)
+}
+
+fn must_be_empty(path: &Path) -> Result<()> {
+    fs::create_dir_all(path)?;
+    if fs::read_dir(path)?.next().is_some() {
+        return Err(ArchiveError::Invalid("back up into an empty folder"));
+    }
+    Ok(())
+}

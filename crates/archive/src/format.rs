@@ -1,0 +1,286 @@
+//! Byte layout of object files, version 1 (docs/formats/object-v1.md): headers
+//! and trailer in clear. It reads and writes bytes in memory and knows no keys.
+
+use aws_lc_rs::digest;
+
+use crate::error::{ArchiveError, Result};
+
+pub(crate) const CHUNK_LOG2: u8 = 16;
+/// Plain bytes of a full chunk.
+pub(crate) const CHUNK: usize = 1 << CHUNK_LOG2;
+/// AES-GCM tag after each chunk.
+pub(crate) const TAG: usize = 16;
+pub(crate) const SEGMENT_HEADER: usize = 44;
+pub(crate) const TRAILER: usize = 52;
+
+const MAGIC: &[u8; 8] = b"HILUMOBJ";
+const SEGMENT_MAGIC: &[u8; 4] = b"HSEG";
+const END_MAGIC: &[u8; 8] = b"HILUMEND";
+const VERSION: u16 = 1;
+const CHECK: usize = 8;
+/// Header bytes before the tenant's name.
+pub(crate) const HEADER_FIXED: usize = 69;
+/// Longest possible header: a tenant's name has at most 255 bytes.
+pub(crate) const HEADER_MAX: usize = HEADER_FIXED + 255 + CHECK;
+
+/// What an object is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Instances committed together.
+    Bundle,
+    /// One very large instance, or a result set.
+    Streamed,
+    /// Something refused.
+    Quarantine,
+}
+
+impl Kind {
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::Bundle => 1,
+            Self::Streamed => 2,
+            Self::Quarantine => 3,
+        }
+    }
+
+    fn from_code(code: u8) -> Result<Self> {
+        match code {
+            1 => Ok(Self::Bundle),
+            2 => Ok(Self::Streamed),
+            3 => Ok(Self::Quarantine),
+            _ => Err(ArchiveError::Corrupt),
+        }
+    }
+}
+
+/// The head of an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ObjectHeader {
+    pub kind: Kind,
+    pub object: [u8; 16],
+    pub salt: [u8; 32],
+    /// Unix milliseconds.
+    pub created: i64,
+    pub tenant: String,
+}
+
+impl ObjectHeader {
+    pub(crate) fn encode(&self) -> Result<Vec<u8>> {
+        let tenant = u8::try_from(self.tenant.len())
+            .map_err(|_| ArchiveError::Invalid("the tenant's name is too long"))?;
+        let mut out = Vec::with_capacity(HEADER_FIXED + self.tenant.len() + CHECK);
+        out.extend_from_slice(MAGIC);
+        out.extend_from_slice(&VERSION.to_le_bytes());
+        out.push(self.kind.code());
+        out.push(CHUNK_LOG2);
+        out.extend_from_slice(&self.object);
+        out.extend_from_slice(&self.salt);
+        out.extend_from_slice(&self.created.to_le_bytes());
+        out.push(tenant);
+        out.extend_from_slice(self.tenant.as_bytes());
+        let check = check(&out);
+        out.extend_from_slice(&check);
+        Ok(out)
+    }
+
+    /// Decodes from the first bytes of an object; also how long the header is.
+    pub(crate) fn decode(bytes: &[u8]) -> Result<(Self, usize)> {
+        let mut cursor = Cursor(bytes);
+        if cursor.take::<8>()? != *MAGIC || u16::from_le_bytes(cursor.take()?) != VERSION {
+            return Err(ArchiveError::Corrupt);
+        }
+        let [kind, chunk] = cursor.take()?;
+        let object = cursor.take()?;
+        let salt = cursor.take()?;
+        let created = i64::from_le_bytes(cursor.take()?);
+        let [tenant_len] = cursor.take()?;
+        let tenant = cursor.slice(usize::from(tenant_len))?;
+        let checked = HEADER_FIXED + usize::from(tenant_len);
+        let sum: [u8; CHECK] = cursor.take()?;
+        if chunk != CHUNK_LOG2 || check(bytes.get(..checked).unwrap_or_default()) != sum {
+            return Err(ArchiveError::Corrupt);
+        }
+        let tenant = std::str::from_utf8(tenant).map_err(|_| ArchiveError::Corrupt)?;
+        let header = Self {
+            kind: Kind::from_code(kind)?,
+            object,
+            salt,
+            created,
+            tenant: tenant.to_owned(),
+        };
+        Ok((header, checked + CHECK))
+    }
+}
+
+/// The head of a segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SegmentHeader {
+    pub ordinal: u32,
+    pub key: [u8; 16],
+    /// Plain bytes of the descriptor.
+    pub descriptor: u32,
+    /// Plain bytes of the body.
+    pub body: u64,
+}
+
+impl SegmentHeader {
+    pub(crate) fn encode(&self) -> [u8; SEGMENT_HEADER] {
+        let mut plain = Vec::with_capacity(SEGMENT_HEADER);
+        plain.extend_from_slice(SEGMENT_MAGIC);
+        plain.extend_from_slice(&self.ordinal.to_le_bytes());
+        plain.extend_from_slice(&self.key);
+        plain.extend_from_slice(&self.descriptor.to_le_bytes());
+        plain.extend_from_slice(&self.body.to_le_bytes());
+        let sum = check(&plain);
+        plain.extend_from_slice(&sum);
+        let mut out = [0; SEGMENT_HEADER];
+        out.copy_from_slice(&plain);
+        out
+    }
+
+    pub(crate) fn decode(bytes: &[u8; SEGMENT_HEADER]) -> Result<Self> {
+        let mut cursor = Cursor(bytes);
+        let magic: [u8; 4] = cursor.take()?;
+        let header = Self {
+            ordinal: u32::from_le_bytes(cursor.take()?),
+            key: cursor.take()?,
+            descriptor: u32::from_le_bytes(cursor.take()?),
+            body: u64::from_le_bytes(cursor.take()?),
+        };
+        if magic != *SEGMENT_MAGIC || header.encode() != *bytes {
+            return Err(ArchiveError::Corrupt);
+        }
+        Ok(header)
+    }
+
+    /// Bytes from the start of this segment to its body.
+    pub(crate) fn body_offset(&self) -> u64 {
+        SEGMENT_HEADER as u64 + sealed_len(u64::from(self.descriptor))
+    }
+
+    /// Bytes of the whole segment in the file.
+    pub(crate) fn stored_len(&self) -> Result<u64> {
+        // A header from a damaged file may claim any length.
+        let chunks = self.body.div_ceil(CHUNK as u64).max(1);
+        chunks
+            .checked_mul(TAG as u64)
+            .and_then(|tags| self.body.checked_add(tags))
+            .and_then(|body| body.checked_add(self.body_offset()))
+            .ok_or(ArchiveError::Corrupt)
+    }
+}
+
+/// The end of an object: says that nothing of it is missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Trailer {
+    pub segments: u32,
+    /// Bytes of the object, this trailer included.
+    pub length: u64,
+    /// SHA-256 of the object header and every segment header.
+    pub digest: [u8; 32],
+}
+
+impl Trailer {
+    pub(crate) fn encode(&self) -> [u8; TRAILER] {
+        let mut out = [0; TRAILER];
+        let fields = END_MAGIC
+            .iter()
+            .copied()
+            .chain(self.segments.to_le_bytes())
+            .chain(self.length.to_le_bytes())
+            .chain(self.digest);
+        for (to, from) in out.iter_mut().zip(fields) {
+            *to = from;
+        }
+        out
+    }
+
+    pub(crate) fn decode(bytes: &[u8; TRAILER]) -> Result<Self> {
+        let mut cursor = Cursor(bytes);
+        if cursor.take::<8>()? != *END_MAGIC {
+            return Err(ArchiveError::Corrupt);
+        }
+        Ok(Self {
+            segments: u32::from_le_bytes(cursor.take()?),
+            length: u64::from_le_bytes(cursor.take()?),
+            digest: cursor.take()?,
+        })
+    }
+}
+
+/// Sealed length of `plain` bytes; an empty text still has one, final, chunk.
+pub(crate) fn sealed_len(plain: u64) -> u64 {
+    plain + plain.div_ceil(CHUNK as u64).max(1) * TAG as u64
+}
+
+fn check(bytes: &[u8]) -> [u8; CHECK] {
+    let full = digest::digest(&digest::SHA256, bytes);
+    let mut out = [0; CHECK];
+    for (to, from) in out.iter_mut().zip(full.as_ref()) {
+        *to = *from;
+    }
+    out
+}
+
+pub(crate) struct Cursor<'a>(pub &'a [u8]);
+
+impl<'a> Cursor<'a> {
+    pub(crate) fn take<const N: usize>(&mut self) -> Result<[u8; N]> {
+        let (head, rest) = self.0.split_first_chunk().ok_or(ArchiveError::Corrupt)?;
+        self.0 = rest;
+        Ok(*head)
+    }
+
+    pub(crate) fn slice(&mut self, len: usize) -> Result<&'a [u8]> {
+        let (head, rest) = self.0.split_at_checked(len).ok_or(ArchiveError::Corrupt)?;
+        self.0 = rest;
+        Ok(head)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_come_back_and_any_flipped_bit_is_noticed() {
+        let header = ObjectHeader {
+            kind: Kind::Bundle,
+            object: [7; 16],
+            salt: [9; 32],
+            created: 1_700_000_000_000,
+            tenant: "north".into(),
+        };
+        let bytes = header.encode().unwrap();
+        assert_eq!(ObjectHeader::decode(&bytes).unwrap(), (header, bytes.len()));
+        for bit in 0..bytes.len() * 8 {
+            let mut changed = bytes.clone();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            assert!(ObjectHeader::decode(&changed).is_err(), "bit {bit}");
+        }
+        let segment = SegmentHeader {
+            ordinal: 3,
+            key: [1; 16],
+            descriptor: 10,
+            body: 70_000,
+        };
+        let bytes = segment.encode();
+        assert_eq!(SegmentHeader::decode(&bytes).unwrap(), segment);
+        for bit in 0..bytes.len() * 8 {
+            let mut changed = bytes;
+            changed[bit / 8] ^= 1 << (bit % 8);
+            assert!(SegmentHeader::decode(&changed).is_err(), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn a_length_that_overflows_is_an_error() {
+        let segment = SegmentHeader {
+            ordinal: 0,
+            key: [0; 16],
+            descriptor: 0,
+            body: u64::MAX,
+        };
+        assert!(segment.stored_len().is_err());
+    }
+}

@@ -1,0 +1,89 @@
+//! The index: `archive.sqlite`. Owns its tables and every statement on them,
+//! and never touches objects. One writer connection (on the writer thread,
+//! see `writer`), many readers.
+
+pub(crate) mod answer;
+pub(crate) mod commit;
+pub(crate) mod condition;
+pub(crate) mod conflict;
+pub(crate) mod objects;
+pub(crate) mod outbox;
+pub(crate) mod quarantine;
+pub(crate) mod query;
+pub(crate) mod schema;
+pub(crate) mod sqlite;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rusqlite::Connection;
+use tokio::sync::Semaphore;
+
+use crate::error::{ArchiveError, Result};
+
+/// Reader connections, opened when first needed and kept.
+#[derive(Clone)]
+pub(crate) struct Readers {
+    path: PathBuf,
+    idle: Arc<Mutex<Vec<Connection>>>,
+    permits: Arc<Semaphore>,
+    kept: usize,
+}
+
+impl Readers {
+    pub(crate) fn new(path: PathBuf, count: usize) -> Self {
+        Self {
+            path,
+            idle: Arc::default(),
+            permits: Arc::new(Semaphore::new(count.max(1))),
+            kept: count.max(1),
+        }
+    }
+
+    /// Runs `work` on a reader, on a thread that may block.
+    pub(crate) async fn read<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T> + Send + 'static,
+    {
+        let permit = Arc::clone(&self.permits)
+            .acquire_owned()
+            .await
+            .map_err(|_| ArchiveError::Closed)?;
+        let readers = self.clone();
+        tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            readers.read_here(work)
+        })
+        .await
+        .map_err(|_| ArchiveError::Closed)?
+    }
+
+    /// Runs `work` on a reader, on this thread, which may block.
+    pub(crate) fn read_here<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        let idle = self
+            .idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop();
+        let connection = match idle {
+            Some(connection) => connection,
+            None => sqlite::open_reader(&self.path)?,
+        };
+        let answer = work(&connection);
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < self.kept {
+            idle.push(connection);
+        }
+        answer
+    }
+
+    /// Closes idle readers, so that the writer's closing can fold the log back.
+    pub(crate) fn close(&self) {
+        self.permits.close();
+        self.idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
+    }
+}

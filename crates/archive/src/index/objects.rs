@@ -1,0 +1,141 @@
+//! Object names: reserved before use, live, dead, gone. A name is used once.
+
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+
+use super::schema::state;
+use crate::error::Result;
+use crate::keys::random;
+
+/// A reserved name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Name {
+    pub row: i64,
+    pub name: [u8; 16],
+}
+
+/// The row of a tenant, made when there is none.
+pub(crate) fn tenant_row(tx: &Transaction<'_>, name: &str) -> Result<i64> {
+    tx.prepare_cached("INSERT INTO tenant (name) VALUES (?1) ON CONFLICT DO NOTHING")?
+        .execute([name])?;
+    Ok(tx
+        .prepare_cached("SELECT id FROM tenant WHERE name = ?1")?
+        .query_row([name], |row| row.get(0))?)
+}
+
+pub(crate) fn find_tenant(db: &Connection, name: &str) -> Result<Option<i64>> {
+    Ok(db
+        .prepare_cached("SELECT id FROM tenant WHERE name = ?1")?
+        .query_row([name], |row| row.get(0))
+        .optional()?)
+}
+
+/// Starts a run of the program; names of earlier ones are dead from now on.
+pub(crate) fn begin_opening(db: &Connection, now: i64) -> Result<i64> {
+    db.execute("INSERT INTO opening (opened_at) VALUES (?1)", [now])?;
+    Ok(db.last_insert_rowid())
+}
+
+pub(crate) fn reserve(
+    tx: &Transaction<'_>,
+    tenant: i64,
+    opening: i64,
+    now: i64,
+    count: usize,
+) -> Result<Vec<Name>> {
+    let mut insert = tx.prepare_cached(
+        "INSERT INTO object (tenant, name, opening, changed_at) VALUES (?1, ?2, ?3, ?4)",
+    )?;
+    (0..count)
+        .map(|_| {
+            let name: [u8; 16] = random()?;
+            let row = insert.insert(params![tenant, name, opening, now])?;
+            Ok(Name { row, name })
+        })
+        .collect()
+}
+
+/// Moves one object between states; how many rows changed (0 or 1).
+pub(crate) fn transition(db: &Connection, row: i64, from: i64, to: i64, now: i64) -> Result<usize> {
+    Ok(db
+        .prepare_cached(
+            "UPDATE object SET state = ?3, changed_at = ?4 WHERE id = ?1 AND state = ?2",
+        )?
+        .execute(params![row, from, to, now])?)
+}
+
+pub(crate) fn state_of(db: &Connection, row: i64) -> Result<Option<i64>> {
+    Ok(db
+        .prepare_cached("SELECT state FROM object WHERE id = ?1")?
+        .query_row([row], |row| row.get(0))
+        .optional()?)
+}
+
+/// `reserved → dead` for what earlier runs of the program reserved.
+pub(crate) fn bury_reserved(db: &Connection, opening: i64, now: i64) -> Result<u64> {
+    let buried = db.execute(
+        "UPDATE object SET state = ?1, changed_at = ?2 WHERE state = ?3 AND opening < ?4",
+        params![state::DEAD, now, state::RESERVED, opening],
+    )?;
+    Ok(buried as u64)
+}
+
+/// Dead objects whose files may still be there: row, tenant, name.
+pub(crate) fn dead(db: &Connection, limit: u32) -> Result<Vec<(i64, String, [u8; 16])>> {
+    let mut query = db.prepare_cached(
+        "SELECT object.id, tenant.name, object.name FROM object JOIN tenant ON tenant.id = object.tenant
+         WHERE state = 2 LIMIT ?1",
+    )?;
+    let rows = query.query_map([limit], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Live objects after row `after`, in order: row, tenant, name, bytes, kind.
+pub(crate) fn live_after(
+    db: &Connection,
+    after: i64,
+    limit: u32,
+) -> Result<Vec<(i64, String, [u8; 16], u64, u8)>> {
+    let mut query = db.prepare_cached(
+        "SELECT object.id, tenant.name, object.name, object.bytes, object.kind
+         FROM object JOIN tenant ON tenant.id = object.tenant
+         WHERE object.id > ?1 AND state = 1 ORDER BY object.id LIMIT ?2",
+    )?;
+    let rows = query.query_map(params![after, limit], |row| {
+        Ok((
+            row.get(0)?,
+            row.get(1)?,
+            row.get(2)?,
+            row.get(3)?,
+            row.get(4)?,
+        ))
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+pub(crate) fn count_live(db: &Connection) -> Result<u64> {
+    Ok(
+        db.query_row("SELECT count(*) FROM object WHERE state = 1", [], |row| {
+            row.get(0)
+        })?,
+    )
+}
+
+/// What the index holds of an object: segment, offset, length, digest.
+pub(crate) fn members(db: &Connection, object: i64) -> Result<Vec<(u32, u64, u64, [u8; 32])>> {
+    let mut query = db.prepare_cached(
+        "SELECT segment, offset, length, sha256 FROM instance WHERE object = ?1
+         UNION ALL SELECT 0, offset, length, sha256 FROM quarantine WHERE object = ?1",
+    )?;
+    let rows = query.query_map([object], |row| {
+        Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The state of the object of that name.
+pub(crate) fn state_by_name(db: &Connection, name: &[u8; 16]) -> Result<Option<i64>> {
+    Ok(db
+        .prepare_cached("SELECT state FROM object WHERE name = ?1")?
+        .query_row([name], |row| row.get(0))
+        .optional()?)
+}

@@ -1,0 +1,49 @@
+//! Events that wait to be carried, in the transaction of what they tell of.
+
+use hilum_contracts::Event;
+use rusqlite::{Connection, params};
+
+use crate::error::{ArchiveError, Result};
+use crate::limits;
+
+pub(crate) fn append(db: &Connection, event: &Event) -> Result<()> {
+    let text = serde_json::to_string(event)
+        .map_err(|_| ArchiveError::Invalid("the event cannot be written"))?;
+    db.prepare_cached("INSERT INTO outbox (event) VALUES (?1)")?
+        .execute([text])?;
+    Ok(())
+}
+
+pub(crate) fn unsent(db: &Connection, limit: u32) -> Result<Vec<(i64, Event)>> {
+    let mut query = db.prepare_cached(
+        "SELECT position, event FROM outbox WHERE sent_at IS NULL ORDER BY position LIMIT ?1",
+    )?;
+    let mut rows = query.query([limit.min(limits::OUTBOX_BATCH)])?;
+    let mut events = Vec::new();
+    while let Some(row) = rows.next()? {
+        let text: String = row.get(1)?;
+        let event = serde_json::from_str(&text).map_err(|_| ArchiveError::Corrupt)?;
+        events.push((row.get(0)?, event));
+    }
+    Ok(events)
+}
+
+pub(crate) fn mark_sent(db: &mut Connection, positions: &[i64], now: i64) -> Result<()> {
+    let tx = db.transaction()?;
+    {
+        let mut update = tx.prepare_cached("UPDATE outbox SET sent_at = ?2 WHERE position = ?1")?;
+        for position in positions {
+            update.execute(params![position, now])?;
+        }
+    }
+    tx.commit()?;
+    Ok(())
+}
+
+pub(crate) fn prune(db: &Connection, now: i64) -> Result<()> {
+    db.execute(
+        "DELETE FROM outbox WHERE sent_at IS NOT NULL AND sent_at < ?1",
+        [now.saturating_sub(limits::SENT_EVENTS_KEPT_MS)],
+    )?;
+    Ok(())
+}

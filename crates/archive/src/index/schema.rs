@@ -1,0 +1,134 @@
+//! The tables of `archive.sqlite`, as numbered migrations.
+
+/// `instance.number` of an instance without Instance Number: sorts last.
+pub(crate) const NO_NUMBER: i64 = i64::MAX;
+
+pub(crate) mod state {
+    //! States of an object.
+    pub(crate) const RESERVED: i64 = 0;
+    pub(crate) const LIVE: i64 = 1;
+    pub(crate) const DEAD: i64 = 2;
+    /// Deleted; the name stays, so that it is never used again.
+    pub(crate) const GONE: i64 = 3;
+}
+
+pub(crate) const MIGRATIONS: &[&str] = &["
+CREATE TABLE tenant (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+
+-- A run of this program over the archive: names reserved by an earlier one can
+-- never be committed again.
+CREATE TABLE opening (id INTEGER PRIMARY KEY, opened_at INTEGER NOT NULL);
+
+CREATE TABLE object (
+    id INTEGER PRIMARY KEY,
+    tenant INTEGER NOT NULL REFERENCES tenant,
+    name BLOB NOT NULL UNIQUE CHECK (length(name) = 16),
+    opening INTEGER NOT NULL,
+    state INTEGER NOT NULL DEFAULT 0 CHECK (state BETWEEN 0 AND 3),
+    kind INTEGER NOT NULL DEFAULT 0,
+    bytes INTEGER NOT NULL DEFAULT 0,
+    changed_at INTEGER NOT NULL);
+CREATE INDEX object_unsettled ON object (state) WHERE state IN (0, 2);
+
+CREATE TABLE study (
+    id INTEGER PRIMARY KEY,
+    tenant INTEGER NOT NULL REFERENCES tenant,
+    uid TEXT NOT NULL,
+    issuer TEXT, patient_id TEXT,
+    patient_name TEXT, patient_name_a TEXT, patient_name_i TEXT, patient_name_p TEXT,
+    birth_date TEXT, sex TEXT,
+    date TEXT, time TEXT, timezone TEXT, accession TEXT, study_id TEXT,
+    description TEXT, description_key TEXT,
+    referring TEXT, referring_a TEXT, referring_i TEXT, referring_p TEXT,
+    modalities TEXT NOT NULL DEFAULT '',
+    series INTEGER NOT NULL DEFAULT 0,
+    instances INTEGER NOT NULL DEFAULT 0,
+    first_received INTEGER NOT NULL,
+    last_received INTEGER NOT NULL,
+    revision INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (tenant, uid));
+CREATE INDEX study_by_date ON study (tenant, date, time, uid);
+CREATE INDEX study_by_reception ON study (tenant, last_received, id);
+CREATE INDEX study_by_patient ON study (tenant, patient_id, issuer);
+CREATE INDEX study_by_accession ON study (tenant, accession);
+CREATE INDEX study_by_name ON study (tenant, patient_name_a);
+
+CREATE TABLE series (
+    id INTEGER PRIMARY KEY,
+    study INTEGER NOT NULL REFERENCES study,
+    tenant INTEGER NOT NULL,
+    uid TEXT NOT NULL,
+    modality TEXT, number INTEGER, description TEXT, description_key TEXT,
+    body_part TEXT, laterality TEXT, date TEXT, time TEXT, protocol TEXT,
+    manufacturer TEXT, station TEXT, frame_of_reference TEXT,
+    performed_step_date TEXT, performed_step_time TEXT,
+    scheduled_step_id TEXT, requested_procedure_id TEXT,
+    instances INTEGER NOT NULL DEFAULT 0,
+    first_received INTEGER NOT NULL,
+    last_received INTEGER NOT NULL,
+    revision INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (study, uid));
+CREATE INDEX series_by_uid ON series (tenant, uid);
+
+CREATE TABLE instance (
+    id INTEGER PRIMARY KEY,
+    tenant INTEGER NOT NULL,
+    series INTEGER NOT NULL REFERENCES series,
+    sop_class TEXT NOT NULL,
+    uid TEXT NOT NULL,
+    transfer_syntax TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    rows INTEGER, columns INTEGER, bits INTEGER, frames INTEGER,
+    flags TEXT NOT NULL,
+    origin TEXT NOT NULL,
+    received_at INTEGER NOT NULL,
+    standing INTEGER NOT NULL CHECK (standing BETWEEN 0 AND 3),
+    sha256 BLOB NOT NULL,
+    comparison BLOB,
+    object INTEGER NOT NULL REFERENCES object,
+    segment INTEGER NOT NULL,
+    offset INTEGER NOT NULL,
+    length INTEGER NOT NULL,
+    UNIQUE (tenant, uid, sha256));
+CREATE UNIQUE INDEX instance_served ON instance (tenant, uid) WHERE standing = 0;
+CREATE INDEX instance_in_order ON instance (series, number, id) WHERE standing = 0;
+CREATE INDEX instance_of_object ON instance (object);
+CREATE INDEX instance_in_conflict ON instance (tenant, id) WHERE standing = 2;
+
+-- Apart from the rows, so that scans don't read them.
+CREATE TABLE instance_block (
+    instance INTEGER PRIMARY KEY REFERENCES instance ON DELETE CASCADE,
+    metadata BLOB NOT NULL,
+    layout BLOB NOT NULL);
+
+CREATE TABLE publication (
+    tenant INTEGER NOT NULL,
+    key TEXT NOT NULL,
+    instances TEXT NOT NULL,
+    published_at INTEGER NOT NULL,
+    PRIMARY KEY (tenant, key)) WITHOUT ROWID;
+
+CREATE TABLE outbox (
+    position INTEGER PRIMARY KEY AUTOINCREMENT,
+    event TEXT NOT NULL,
+    sent_at INTEGER);
+CREATE INDEX outbox_unsent ON outbox (position) WHERE sent_at IS NULL;
+CREATE INDEX outbox_sent ON outbox (sent_at) WHERE sent_at IS NOT NULL;
+
+CREATE TABLE quarantine (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    tenant INTEGER NOT NULL,
+    sha256 BLOB NOT NULL,
+    length INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    detail TEXT NOT NULL,
+    transfer_syntax TEXT,
+    origin TEXT NOT NULL,
+    correlation TEXT NOT NULL,
+    received_at INTEGER NOT NULL,
+    times INTEGER NOT NULL DEFAULT 1,
+    object INTEGER NOT NULL REFERENCES object,
+    offset INTEGER NOT NULL,
+    UNIQUE (tenant, sha256));
+CREATE INDEX quarantine_of_object ON quarantine (object);
+"];

@@ -1,0 +1,75 @@
+//! How this crate opens SQLite: write-ahead log, `synchronous=FULL` for the
+//! one writer, numbered migrations, online backup.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use crate::error::{ArchiveError, Result};
+use crate::limits;
+
+/// A backup or a doctor may hold a lock for this long.
+const BUSY: Duration = Duration::from_secs(30);
+/// Statements kept prepared per connection: more than this crate has.
+const STATEMENTS: usize = 128;
+
+pub(crate) fn open_writer(path: &Path) -> Result<Connection> {
+    let db = Connection::open(path)?;
+    db.busy_timeout(BUSY)?;
+    db.set_prepared_statement_cache_capacity(STATEMENTS);
+    db.pragma_update(None, "journal_mode", "WAL")?;
+    db.pragma_update(None, "synchronous", "FULL")?;
+    db.pragma_update(None, "foreign_keys", "ON")?;
+    db.pragma_update(None, "wal_autocheckpoint", limits::WAL_PAGES)?;
+    // Erased rows leave nothing readable in free pages.
+    db.pragma_update(None, "secure_delete", "FAST")?;
+    db.pragma_update(None, "temp_store", "MEMORY")?;
+    db.pragma_update(None, "cache_size", -16_384)?;
+    Ok(db)
+}
+
+pub(crate) fn open_reader(path: &Path) -> Result<Connection> {
+    let db = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
+    db.busy_timeout(BUSY)?;
+    db.set_prepared_statement_cache_capacity(STATEMENTS);
+    db.pragma_update(None, "temp_store", "MEMORY")?;
+    db.pragma_update(None, "cache_size", -4_096)?;
+    db.pragma_update(None, "mmap_size", 256_i64 << 20)?;
+    Ok(db)
+}
+
+/// Applies what is new of `steps`, each in a transaction of its own. A newer
+/// database than this program is left alone.
+pub(crate) fn migrate(db: &mut Connection, steps: &[&str]) -> Result<()> {
+    let done: usize = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if done > steps.len() {
+        return Err(ArchiveError::Invalid(
+            "this archive was written by a newer Hilum: use that or a newer one",
+        ));
+    }
+    for (index, step) in steps.iter().enumerate().skip(done) {
+        let tx = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        tx.execute_batch(step)?;
+        tx.pragma_update(None, "user_version", index + 1)?;
+        tx.commit()?;
+    }
+    Ok(())
+}
+
+/// Copies a database while others go on writing to it.
+pub(crate) fn backup(from: &Connection, to: &Path) -> Result<()> {
+    let mut copy = Connection::open(to)?;
+    rusqlite::backup::Backup::new(from, &mut copy)?.run_to_completion(
+        // All pages in one step: a snapshot, never restarted by a writer.
+        -1,
+        Duration::ZERO,
+        None,
+    )?;
+    copy.close().map_err(|(_, error)| error)?;
+    std::fs::File::open(to)?.sync_all()?;
+    Ok(())
+}

@@ -1,0 +1,388 @@
+//! The keys: master → tenant → study, each wrapped by the one above, in
+//! `keys.sqlite`. A study key is durable before anything is sealed with it.
+//! Nothing here sees instances, and no key leaves in the clear.
+
+use std::collections::HashMap;
+use std::io::{Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use aws_lc_rs::{hmac, rand};
+use rusqlite::{Connection, OptionalExtension, params};
+use zeroize::Zeroizing;
+
+use crate::error::{ArchiveError, Result};
+use crate::index::sqlite;
+
+/// Where the master key comes from.
+#[derive(Clone)]
+pub enum MasterKey {
+    /// `DIR/keys/master.key`: 32 bytes, made with mode 0600 when the archive is
+    /// first opened. Back it up apart from the data: without it, nothing opens.
+    File,
+    /// Given by the caller.
+    Given(Zeroizing<[u8; 32]>),
+}
+
+impl std::fmt::Debug for MasterKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::File => "MasterKey::File",
+            Self::Given(_) => "MasterKey::Given(…)",
+        })
+    }
+}
+
+/// One study's key, unwrapped.
+pub(crate) struct StudyKey {
+    pub id: [u8; 16],
+    pub secret: Zeroizing<[u8; 32]>,
+}
+
+pub(crate) struct KeyStore {
+    db: Mutex<Connection>,
+    master: LessSafeKey,
+    cache: Mutex<Cache>,
+    capacity: usize,
+}
+
+#[derive(Default)]
+struct Cache {
+    tenants: HashMap<String, Arc<TenantKey>>,
+    by_id: HashMap<(String, [u8; 16]), Arc<StudyKey>>,
+    by_label: HashMap<(String, [u8; 32]), Arc<StudyKey>>,
+}
+
+struct TenantKey {
+    wrapping: LessSafeKey,
+    lookup: hmac::Key,
+}
+
+const MIGRATIONS: &[&str] = &[
+    "CREATE TABLE master (id INTEGER PRIMARY KEY CHECK (id = 1), proof BLOB NOT NULL);
+     CREATE TABLE tenant_key (
+        tenant TEXT PRIMARY KEY, wrapped BLOB NOT NULL, created_at INTEGER NOT NULL) WITHOUT ROWID;
+     CREATE TABLE study_key (
+        tenant TEXT NOT NULL, id BLOB NOT NULL, label BLOB NOT NULL,
+        wrapped BLOB NOT NULL, created_at INTEGER NOT NULL,
+        PRIMARY KEY (tenant, id), UNIQUE (tenant, label)) WITHOUT ROWID;",
+];
+
+impl KeyStore {
+    pub(crate) fn open(dir: &Path, master: &MasterKey, capacity: usize) -> Result<Self> {
+        let secret = match master {
+            MasterKey::Given(secret) => secret.clone(),
+            MasterKey::File => master_from_file(&dir.join("keys"))?,
+        };
+        let mut db = sqlite::open_writer(&dir.join("keys.sqlite"))?;
+        sqlite::migrate(&mut db, MIGRATIONS)?;
+        let master = wrapping_key(&secret)?;
+        let proof: Option<Vec<u8>> = db
+            .query_row("SELECT proof FROM master WHERE id = 1", [], |row| {
+                row.get(0)
+            })
+            .optional()?;
+        match proof {
+            Some(proof) => {
+                unwrap(&master, &proof, b"hilum master proof")
+                    .map_err(|_| ArchiveError::WrongKey)?;
+            }
+            None => {
+                let proof = wrap(&master, &[0; 32], b"hilum master proof")?;
+                db.execute("INSERT INTO master (id, proof) VALUES (1, ?1)", [proof])?;
+            }
+        }
+        Ok(Self {
+            db: Mutex::new(db),
+            master,
+            cache: Mutex::default(),
+            capacity,
+        })
+    }
+
+    /// The key of a study (or another unit of erasure named by `label`), made
+    /// and committed when there is none. Blocks.
+    pub(crate) fn for_label(&self, tenant: &str, label: &str, now: i64) -> Result<Arc<StudyKey>> {
+        let owner = self.tenant_key(tenant, now)?;
+        let mut hashed = [0; 32];
+        hashed.copy_from_slice(hmac::sign(&owner.lookup, label.as_bytes()).as_ref());
+        let cached = (tenant.to_owned(), hashed);
+        if let Some(key) = self.cache().by_label.get(&cached) {
+            return Ok(Arc::clone(key));
+        }
+        let db = self.db.lock().unwrap_or_else(PoisonError::into_inner);
+        let found: Option<([u8; 16], Vec<u8>)> = db
+            .prepare_cached("SELECT id, wrapped FROM study_key WHERE tenant = ?1 AND label = ?2")?
+            .query_row(params![tenant, hashed], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+            .optional()?;
+        let key = match found {
+            Some((id, wrapped)) => StudyKey {
+                id,
+                secret: unwrap(&owner.wrapping, &wrapped, &study_context(tenant, &id))?,
+            },
+            None => {
+                let key = StudyKey {
+                    id: random()?,
+                    secret: Zeroizing::new(random()?),
+                };
+                let wrapped = wrap(
+                    &owner.wrapping,
+                    &key.secret,
+                    &study_context(tenant, &key.id),
+                )?;
+                db.prepare_cached(
+                    "INSERT INTO study_key (tenant, id, label, wrapped, created_at)
+                     VALUES (?1, ?2, ?3, ?4, ?5)",
+                )?
+                .execute(params![tenant, key.id, hashed, wrapped, now])?;
+                key
+            }
+        };
+        drop(db);
+        let key = Arc::new(key);
+        let mut cache = self.cache();
+        if cache.by_label.len() >= self.capacity {
+            cache.by_label.clear();
+        }
+        cache.by_label.insert(cached, Arc::clone(&key));
+        Ok(key)
+    }
+
+    /// The key that a segment names. Blocks.
+    pub(crate) fn by_id(&self, tenant: &str, id: &[u8; 16]) -> Result<Arc<StudyKey>> {
+        let cached = (tenant.to_owned(), *id);
+        if let Some(key) = self.cache().by_id.get(&cached) {
+            return Ok(Arc::clone(key));
+        }
+        let owner = self
+            .existing_tenant_key(tenant)?
+            .ok_or(ArchiveError::NotFound)?;
+        let wrapped: Option<Vec<u8>> = {
+            let db = self.db.lock().unwrap_or_else(PoisonError::into_inner);
+            db.prepare_cached("SELECT wrapped FROM study_key WHERE tenant = ?1 AND id = ?2")?
+                .query_row(params![tenant, id], |row| row.get(0))
+                .optional()?
+        };
+        // A key that was destroyed is an erasure: there is nothing to find.
+        let wrapped = wrapped.ok_or(ArchiveError::NotFound)?;
+        let key = Arc::new(StudyKey {
+            id: *id,
+            secret: unwrap(&owner.wrapping, &wrapped, &study_context(tenant, id))?,
+        });
+        let mut cache = self.cache();
+        if cache.by_id.len() >= self.capacity {
+            cache.by_id.clear();
+        }
+        cache.by_id.insert(cached, Arc::clone(&key));
+        Ok(key)
+    }
+
+    /// Destroys the key of `label`: what it sealed can never be read again.
+    pub(crate) fn destroy(&self, tenant: &str, label: &str) -> Result<()> {
+        let Some(owner) = self.existing_tenant_key(tenant)? else {
+            return Ok(());
+        };
+        let hashed = hmac::sign(&owner.lookup, label.as_bytes());
+        self.db
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .execute(
+                "DELETE FROM study_key WHERE tenant = ?1 AND label = ?2",
+                params![tenant, hashed.as_ref()],
+            )?;
+        let mut cache = self.cache();
+        cache.by_id.clear();
+        cache.by_label.clear();
+        Ok(())
+    }
+
+    /// An online copy of the wrapped keys.
+    pub(crate) fn backup(&self, to: &Path) -> Result<()> {
+        let db = self.db.lock().unwrap_or_else(PoisonError::into_inner);
+        sqlite::backup(&db, to)
+    }
+
+    fn cache(&self) -> std::sync::MutexGuard<'_, Cache> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn existing_tenant_key(&self, tenant: &str) -> Result<Option<Arc<TenantKey>>> {
+        if let Some(key) = self.cache().tenants.get(tenant) {
+            return Ok(Some(Arc::clone(key)));
+        }
+        let wrapped: Option<Vec<u8>> = {
+            let db = self.db.lock().unwrap_or_else(PoisonError::into_inner);
+            db.query_row(
+                "SELECT wrapped FROM tenant_key WHERE tenant = ?1",
+                [tenant],
+                |row| row.get(0),
+            )
+            .optional()?
+        };
+        let Some(wrapped) = wrapped else {
+            return Ok(None);
+        };
+        let secret = unwrap(&self.master, &wrapped, &tenant_context(tenant))?;
+        let key = Arc::new(TenantKey::new(&secret)?);
+        self.cache()
+            .tenants
+            .insert(tenant.to_owned(), Arc::clone(&key));
+        Ok(Some(key))
+    }
+
+    fn tenant_key(&self, tenant: &str, now: i64) -> Result<Arc<TenantKey>> {
+        if let Some(key) = self.existing_tenant_key(tenant)? {
+            return Ok(key);
+        }
+        let wrapped = wrap(&self.master, &random()?, &tenant_context(tenant))?;
+        self.db
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .execute(
+                "INSERT INTO tenant_key (tenant, wrapped, created_at) VALUES (?1, ?2, ?3)
+                 ON CONFLICT DO NOTHING",
+                params![tenant, wrapped, now],
+            )?;
+        self.existing_tenant_key(tenant)?
+            .ok_or(ArchiveError::NotFound)
+    }
+}
+
+impl TenantKey {
+    fn new(secret: &[u8; 32]) -> Result<Self> {
+        // Study UIDs are looked up by a keyed hash: the table names no study.
+        let root = hmac::Key::new(hmac::HMAC_SHA256, secret);
+        let lookup = hmac::sign(&root, b"hilum study lookup v1");
+        Ok(Self {
+            wrapping: wrapping_key(secret)?,
+            lookup: hmac::Key::new(hmac::HMAC_SHA256, lookup.as_ref()),
+        })
+    }
+}
+
+pub(crate) fn random<const N: usize>() -> Result<[u8; N]> {
+    let mut bytes = [0; N];
+    rand::fill(&mut bytes).map_err(|_| ArchiveError::Disk(std::io::ErrorKind::Other))?;
+    Ok(bytes)
+}
+
+fn tenant_context(tenant: &str) -> Vec<u8> {
+    [b"hilum tenant key v1 ".as_slice(), tenant.as_bytes()].concat()
+}
+
+fn study_context(tenant: &str, id: &[u8; 16]) -> Vec<u8> {
+    [b"hilum study key v1 ".as_slice(), id, tenant.as_bytes()].concat()
+}
+
+fn wrapping_key(secret: &[u8; 32]) -> Result<LessSafeKey> {
+    UnboundKey::new(&AES_256_GCM, secret)
+        .map(LessSafeKey::new)
+        .map_err(|_| ArchiveError::WrongKey)
+}
+
+fn wrap(by: &LessSafeKey, secret: &[u8; 32], context: &[u8]) -> Result<Vec<u8>> {
+    let nonce: [u8; 12] = random()?;
+    let mut sealed = Zeroizing::new(*secret);
+    let tag = by
+        .seal_in_place_separate_tag(
+            Nonce::assume_unique_for_key(nonce),
+            Aad::from(context),
+            sealed.as_mut_slice(),
+        )
+        .map_err(|_| ArchiveError::WrongKey)?;
+    Ok([nonce.as_slice(), sealed.as_slice(), tag.as_ref()].concat())
+}
+
+fn unwrap(by: &LessSafeKey, wrapped: &[u8], context: &[u8]) -> Result<Zeroizing<[u8; 32]>> {
+    let (nonce, sealed) = wrapped
+        .split_first_chunk::<12>()
+        .ok_or(ArchiveError::Corrupt)?;
+    let mut sealed = Zeroizing::new(sealed.to_vec());
+    let plain = by
+        .open_in_place(
+            Nonce::assume_unique_for_key(*nonce),
+            Aad::from(context),
+            sealed.as_mut_slice(),
+        )
+        .map_err(|_| ArchiveError::Corrupt)?;
+    let plain: &[u8] = plain;
+    let secret = <[u8; 32]>::try_from(plain).map_err(|_| ArchiveError::Corrupt)?;
+    Ok(Zeroizing::new(secret))
+}
+
+fn master_from_file(dir: &Path) -> Result<Zeroizing<[u8; 32]>> {
+    let path = dir.join("master.key");
+    std::fs::create_dir_all(dir)?;
+    match std::fs::File::open(&path) {
+        Ok(mut file) => {
+            let mut secret = Zeroizing::new([0; 32]);
+            file.read_exact(secret.as_mut_slice())
+                .map_err(|_| ArchiveError::WrongKey)?;
+            return Ok(secret);
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error.into()),
+    }
+    let secret = Zeroizing::new(random()?);
+    // Under its name only when complete: a crash leaves no half key.
+    let draft = dir.join("master.key.new");
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&draft)?;
+    file.write_all(secret.as_slice())?;
+    file.sync_all()?;
+    std::fs::rename(&draft, &path)?;
+    std::fs::File::open(dir)?.sync_all()?;
+    Ok(secret)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open(dir: &Path, master: [u8; 32]) -> Result<KeyStore> {
+        KeyStore::open(dir, &MasterKey::Given(Zeroizing::new(master)), 2)
+    }
+
+    #[test]
+    fn a_study_keeps_its_key_and_another_tenant_gets_another() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = {
+            let keys = open(dir.path(), [1; 32]).unwrap();
+            let a = keys.for_label("a", "1.2", 0).unwrap();
+            let b = keys.for_label("b", "1.2", 0).unwrap();
+            assert_ne!(a.secret, b.secret);
+            (a.id, a.secret.clone())
+        };
+        let keys = open(dir.path(), [1; 32]).unwrap();
+        let again = keys.for_label("a", "1.2", 0).unwrap();
+        assert_eq!((again.id, again.secret.clone()), first);
+        assert_eq!(keys.by_id("a", &first.0).unwrap().secret, first.1);
+        assert!(matches!(
+            keys.by_id("b", &first.0),
+            Err(ArchiveError::NotFound)
+        ));
+        keys.destroy("a", "1.2").unwrap();
+        assert!(matches!(
+            keys.by_id("a", &first.0),
+            Err(ArchiveError::NotFound)
+        ));
+    }
+
+    #[test]
+    fn a_wrong_master_key_is_said_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(open(dir.path(), [1; 32]).unwrap());
+        assert!(matches!(
+            open(dir.path(), [2; 32]),
+            Err(ArchiveError::WrongKey)
+        ));
+    }
+}

@@ -1,0 +1,251 @@
+//! Range reads: opens a segment, decrypts only the chunks that a range
+//! touches, and hands plain pieces on as they are wanted. Memory is bounded
+//! whatever the size of the instance, and no thread waits for a slow reader.
+
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::{Bytes, BytesMut};
+use futures::stream::BoxStream;
+use futures::{Stream, StreamExt, TryStreamExt, stream};
+use tokio::task::JoinHandle;
+
+use crate::error::{ArchiveError, Result};
+use crate::format::{CHUNK, HEADER_MAX, ObjectHeader, SEGMENT_HEADER, SegmentHeader, TAG};
+use crate::keys::KeyStore;
+use crate::limits::READ_PIECE_BYTES;
+use crate::seal::{Part, SegmentKeys};
+use crate::tenant::object_path;
+
+/// A range of stored bytes as it streams out, in order, in bounded pieces.
+/// After an error nothing follows.
+pub struct RangeReader {
+    length: u64,
+    pieces: BoxStream<'static, Result<Bytes>>,
+}
+
+impl std::fmt::Debug for RangeReader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RangeReader")
+            .field("length", &self.length)
+            .finish_non_exhaustive()
+    }
+}
+
+impl RangeReader {
+    /// Length of the range in bytes.
+    #[must_use]
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// All of it in memory: for ranges that the caller knows to be small.
+    ///
+    /// # Errors
+    /// As the stream's.
+    pub async fn collect(self) -> Result<Bytes> {
+        let mut pieces = self.pieces;
+        let first = pieces.try_next().await?.unwrap_or_default();
+        let Some(second) = pieces.try_next().await? else {
+            return Ok(first);
+        };
+        let mut all = BytesMut::with_capacity(usize::try_from(self.length).unwrap_or(0));
+        all.extend_from_slice(&first);
+        all.extend_from_slice(&second);
+        while let Some(piece) = pieces.try_next().await? {
+            all.extend_from_slice(&piece);
+        }
+        Ok(all.freeze())
+    }
+
+    fn empty() -> Self {
+        Self {
+            length: 0,
+            pieces: stream::empty().boxed(),
+        }
+    }
+}
+
+impl Stream for RangeReader {
+    type Item = Result<Bytes>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.pieces.poll_next_unpin(cx)
+    }
+}
+
+/// Where a segment is said to be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Whereabouts<'a> {
+    pub tenant: &'a str,
+    pub object: &'a [u8; 16],
+    pub offset: u64,
+    pub segment: u32,
+    pub length: u64,
+}
+
+/// A segment whose file is open: its bytes stay readable even when the object
+/// is swept meanwhile, so the open file is the lease.
+pub(crate) struct OpenSegment {
+    file: File,
+    keys: SegmentKeys,
+    body_at: u64,
+    length: u64,
+}
+
+impl OpenSegment {
+    /// Opens and checks the headers against what the index says. Blocks.
+    /// `Missing`: there is no such file.
+    pub(crate) fn open(root: &Path, keys: &KeyStore, at: Whereabouts<'_>) -> Result<Self> {
+        let file = match File::open(object_path(root, at.tenant, at.object)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(ArchiveError::Missing);
+            }
+            other => other?,
+        };
+        let (header, encoded) = read_header(&file)?;
+        if header.tenant != at.tenant || header.object != *at.object {
+            return Err(ArchiveError::Corrupt);
+        }
+        let mut encoded_segment = [0; SEGMENT_HEADER];
+        read_exact(&file, &mut encoded_segment, at.offset)?;
+        let segment = SegmentHeader::decode(&encoded_segment)?;
+        if segment.ordinal != at.segment || segment.body != at.length {
+            return Err(ArchiveError::Corrupt);
+        }
+        let key = keys.by_id(at.tenant, &segment.key)?;
+        Ok(Self {
+            file,
+            keys: SegmentKeys::derive(&key.secret, &header.salt, &encoded, &encoded_segment)?,
+            body_at: at.offset + segment.body_offset(),
+            length: segment.body,
+        })
+    }
+
+    /// Plain bytes of `range`, which must lie inside the body. Blocks.
+    pub(crate) fn read(&self, range: Range<u64>) -> Result<Bytes> {
+        let chunk = CHUNK as u64;
+        let first = range.start / chunk;
+        let after = range.end.div_ceil(chunk);
+        let sealed_chunk = chunk + TAG as u64;
+        let plain_end = (after * chunk).min(self.length);
+        let sealed = (plain_end - first * chunk) + (after - first) * TAG as u64;
+        let size = usize::try_from(sealed).map_err(|_| ArchiveError::Corrupt)?;
+        let mut buffer = BytesMut::zeroed(size);
+        read_exact(&self.file, &mut buffer, self.body_at + first * sealed_chunk)?;
+        let index = u32::try_from(first).map_err(|_| ArchiveError::Corrupt)?;
+        let ends = plain_end == self.length;
+        let plain = self.keys.open_run(Part::Body, index, ends, &mut buffer)?;
+        buffer.truncate(plain);
+        let from =
+            usize::try_from(range.start - first * chunk).map_err(|_| ArchiveError::Corrupt)?;
+        let to = usize::try_from(range.end - first * chunk).map_err(|_| ArchiveError::Corrupt)?;
+        let whole = buffer.freeze();
+        if to > whole.len() {
+            return Err(ArchiveError::Corrupt);
+        }
+        Ok(whole.slice(from..to))
+    }
+
+    /// Streams `range`; `first` is its first piece, read already.
+    pub(crate) fn stream(self: Arc<Self>, range: Range<u64>, first: Bytes) -> RangeReader {
+        let length = range.end - range.start;
+        let next = range.start + first.len() as u64;
+        let head = stream::once(std::future::ready(Ok(first)));
+        let pending = piece(&self, next, range.end);
+        let rest = stream::try_unfold(pending, move |pending| {
+            let segment = Arc::clone(&self);
+            async move {
+                let Some((task, after)) = pending else {
+                    return Ok(None);
+                };
+                let bytes = task.await.map_err(|_| ArchiveError::Closed)??;
+                // The next piece is read while this one is sent.
+                Ok(Some((bytes, piece(&segment, after, range.end))))
+            }
+        });
+        RangeReader {
+            length,
+            pieces: head.chain(rest).boxed(),
+        }
+    }
+}
+
+/// Starts to read the piece at `start`; also where the next one begins.
+fn piece(
+    segment: &Arc<OpenSegment>,
+    start: u64,
+    end: u64,
+) -> Option<(JoinHandle<Result<Bytes>>, u64)> {
+    if start >= end {
+        return None;
+    }
+    let stop = piece_end(start, end);
+    let segment = Arc::clone(segment);
+    let task = tokio::task::spawn_blocking(move || segment.read(start..stop));
+    Some((task, stop))
+}
+
+/// Pieces end where chunks do, so that no chunk is opened twice.
+pub(crate) fn piece_end(start: u64, end: u64) -> u64 {
+    let step = READ_PIECE_BYTES as u64;
+    ((start / step + 1) * step).min(end)
+}
+
+/// The header of an object and its encoded bytes. Blocks.
+pub(crate) fn read_header(file: &File) -> Result<(ObjectHeader, Vec<u8>)> {
+    let mut bytes = vec![0; HEADER_MAX];
+    let mut filled = 0;
+    while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match file.read_at(rest, filled as u64) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    bytes.truncate(filled);
+    let (header, length) = ObjectHeader::decode(&bytes)?;
+    bytes.truncate(length);
+    Ok((header, bytes))
+}
+
+/// Fewer bytes than the headers promise is damage, not the end.
+pub(crate) fn read_exact(file: &File, buffer: &mut [u8], at: u64) -> Result<()> {
+    file.read_exact_at(buffer, at)
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => ArchiveError::Corrupt,
+            _ => error.into(),
+        })
+}
+
+/// Opens and starts a range read. Blocks for the first piece.
+pub(crate) fn start(
+    root: &Path,
+    keys: &KeyStore,
+    at: Whereabouts<'_>,
+    range: &Range<u64>,
+) -> Result<(Arc<OpenSegment>, Bytes)> {
+    let segment = OpenSegment::open(root, keys, at)?;
+    let first = if range.start == range.end {
+        Bytes::new()
+    } else {
+        segment.read(range.start..piece_end(range.start, range.end))?
+    };
+    Ok((Arc::new(segment), first))
+}
+
+/// Ends an opened read as a stream.
+pub(crate) fn finish(segment: Arc<OpenSegment>, range: Range<u64>, first: Bytes) -> RangeReader {
+    if range.start == range.end {
+        RangeReader::empty()
+    } else {
+        segment.stream(range, first)
+    }
+}

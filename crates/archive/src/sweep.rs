@@ -1,0 +1,113 @@
+//! The sweep: what was written and never acknowledged goes. `reserved → dead`
+//! is committed before a file is removed; files that no row names are
+//! reported, never deleted.
+
+use std::fs;
+
+use crate::archive::Engine;
+use crate::descriptor::hex;
+use crate::error::Result;
+use crate::index::schema::state;
+use crate::index::{objects, outbox};
+use crate::model::SweepReport;
+use crate::tenant::object_path;
+
+/// Objects removed per transaction.
+const BATCH: u32 = 256;
+
+impl Engine {
+    /// One sweep. Waits for verify and backup, which read every object.
+    pub(crate) async fn sweep(self: &std::sync::Arc<Self>) -> Result<SweepReport> {
+        let _gate = self.gate.write().await;
+        let mut report = SweepReport::default();
+        report.died = self
+            .writer
+            .run(|db, context| {
+                let now = context.clock.now_millis();
+                outbox::prune(db, now)?;
+                objects::bury_reserved(db, context.opening, now)
+            })
+            .await?;
+        loop {
+            let dead = self.readers.read(|db| objects::dead(db, BATCH)).await?;
+            if dead.is_empty() {
+                break;
+            }
+            let engine = std::sync::Arc::clone(self);
+            let rows = tokio::task::spawn_blocking(move || -> Result<Vec<i64>> {
+                let mut folders = std::collections::BTreeSet::new();
+                for (_, tenant, name) in &dead {
+                    let path = object_path(&engine.dir, tenant, name);
+                    engine.disk.remove(&path)?;
+                    folders.extend(path.parent().map(std::path::Path::to_path_buf));
+                }
+                for folder in folders.iter().filter(|folder| folder.is_dir()) {
+                    engine.disk.sync_dir(folder)?;
+                }
+                Ok(dead.into_iter().map(|(row, ..)| row).collect())
+            })
+            .await
+            .map_err(|_| crate::ArchiveError::Closed)??;
+            report.deleted += rows.len() as u64;
+            self.writer
+                .run(move |db, context| {
+                    let tx = db.transaction()?;
+                    let now = context.clock.now_millis();
+                    for row in rows {
+                        objects::transition(&tx, row, state::DEAD, state::GONE, now)?;
+                    }
+                    tx.commit()?;
+                    Ok(())
+                })
+                .await?;
+        }
+        let engine = std::sync::Arc::clone(self);
+        report.unknown = tokio::task::spawn_blocking(move || {
+            let mut unknown = 0;
+            engine.walk_unknown(&mut |_| unknown += 1).map(|()| unknown)
+        })
+        .await
+        .map_err(|_| crate::ArchiveError::Closed)??;
+        if report.unknown > 0 {
+            tracing::warn!(
+                files = report.unknown,
+                "files that no row names lie in the archive; they are left alone"
+            );
+        }
+        Ok(report)
+    }
+
+    /// Calls `found` with every file below `objects/` that no row names, by its
+    /// path below the archive's folder. Blocks.
+    pub(crate) fn walk_unknown(&self, found: &mut dyn FnMut(String)) -> Result<()> {
+        let mut folders = vec![self.dir.join("objects")];
+        while let Some(folder) = folders.pop() {
+            let entries = match fs::read_dir(&folder) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                other => other?,
+            };
+            for entry in entries {
+                let entry = entry?;
+                if entry.file_type()?.is_dir() {
+                    folders.push(entry.path());
+                    continue;
+                }
+                let name = entry.file_name().to_str().and_then(hex::decode::<16>);
+                let known = match name {
+                    Some(name) => self
+                        .readers
+                        .read_here(|db| objects::state_by_name(db, &name))?
+                        .is_some_and(|known| known != state::GONE),
+                    None => false,
+                };
+                // A dead one may have been removed since it was listed.
+                if !known && entry.path().exists() {
+                    let path = entry.path();
+                    let short = path.strip_prefix(&self.dir).unwrap_or(&path);
+                    found(short.display().to_string());
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,282 @@
+//! Verification: every live object is read, every segment decrypted and
+//! hashed, and what is found is held against the index. Reads only.
+
+use std::fs::File;
+use std::sync::Arc;
+
+use aws_lc_rs::digest;
+use futures::{StreamExt, stream};
+
+use crate::archive::Engine;
+use crate::descriptor::{Descriptor, QuarantineDescriptor, hex};
+use crate::error::{ArchiveError, Result};
+use crate::format::{
+    CHUNK, Kind, SEGMENT_HEADER, SegmentHeader, TAG, TRAILER, Trailer, sealed_len,
+};
+use crate::index::objects;
+use crate::index::schema::state;
+use crate::keys::KeyStore;
+use crate::limits;
+use crate::model::{ObjectFault, Progress, VerifyReport};
+use crate::read::{read_exact, read_header};
+use crate::seal::{Part, SegmentKeys};
+use crate::tenant::object_path;
+
+/// Objects listed at a time.
+const BATCH: u32 = 256;
+/// Chunks decrypted at a time: 1 MiB.
+const CHUNKS_PER_READ: u64 = 16;
+
+/// A segment as the object itself tells it.
+struct Found {
+    ordinal: u32,
+    offset: u64,
+    length: u64,
+    sha256: [u8; 32],
+}
+
+/// What is wrong with an object, and where.
+struct Damage(Option<u32>);
+
+impl Engine {
+    pub(crate) async fn verify(
+        self: &Arc<Self>,
+        progress: Option<Progress>,
+    ) -> Result<VerifyReport> {
+        let _gate = self.gate.read().await;
+        let total = self.readers.read(objects::count_live).await?;
+        let parallel = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let mut report = VerifyReport::default();
+        let mut after = 0;
+        loop {
+            let batch = self
+                .readers
+                .read(move |db| objects::live_after(db, after, BATCH))
+                .await?;
+            let Some(last) = batch.last() else { break };
+            after = last.0;
+            let mut checks = stream::iter(batch)
+                .map(|(row, tenant, name, bytes, _)| {
+                    let engine = Arc::clone(self);
+                    tokio::task::spawn_blocking(move || engine.check(row, &tenant, &name, bytes))
+                })
+                .buffer_unordered(parallel);
+            while let Some(check) = checks.next().await {
+                let (part, instances) = check.map_err(|_| ArchiveError::Closed)??;
+                report.objects += 1;
+                report.instances += instances;
+                report.bytes += part.bytes;
+                for fault in part.faults {
+                    note(&mut report, fault);
+                }
+                if let Some(progress) = &progress {
+                    progress(report.objects, total);
+                }
+            }
+        }
+        let engine = Arc::clone(self);
+        let unknown = tokio::task::spawn_blocking(move || {
+            let mut paths = Vec::new();
+            let mut count = 0_u64;
+            engine.walk_unknown(&mut |path| {
+                count += 1;
+                if paths.len() < limits::FAULTS_REPORTED {
+                    paths.push(path);
+                }
+            })?;
+            Ok::<_, ArchiveError>((paths, count))
+        })
+        .await
+        .map_err(|_| ArchiveError::Closed)??;
+        let listed = unknown.0.len() as u64;
+        for path in unknown.0 {
+            note(&mut report, ObjectFault::Unknown { path });
+        }
+        report.fault_count += unknown.1 - listed;
+        Ok(report)
+    }
+
+    /// Checks one live object. Blocks. Also how many instances are sound.
+    fn check(
+        &self,
+        row: i64,
+        tenant: &str,
+        name: &[u8; 16],
+        bytes: u64,
+    ) -> Result<(VerifyReport, u64)> {
+        let mut report = VerifyReport {
+            bytes,
+            ..VerifyReport::default()
+        };
+        let members = self.readers.read_here(|db| objects::members(db, row))?;
+        let object = hex::encode(name);
+        let file = match File::open(object_path(&self.dir, tenant, name)) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let now = self.readers.read_here(|db| objects::state_of(db, row))?;
+                if now == Some(state::LIVE) {
+                    let instances = members.len() as u64;
+                    let tenant = tenant.to_owned();
+                    note(
+                        &mut report,
+                        ObjectFault::Missing {
+                            tenant,
+                            object,
+                            instances,
+                        },
+                    );
+                }
+                return Ok((report, 0));
+            }
+            other => other?,
+        };
+        let mut found = Vec::new();
+        if let Err(Damage(segment)) = walk(&file, tenant, name, &self.keys, bytes, &mut found) {
+            let (tenant, object) = (tenant.to_owned(), object.clone());
+            note(
+                &mut report,
+                ObjectFault::Corrupt {
+                    tenant,
+                    object,
+                    segment,
+                },
+            );
+        }
+        let mut sound = 0;
+        for (segment, offset, length, sha256) in members {
+            let agrees = found.iter().any(|seen| {
+                (seen.ordinal, seen.offset, seen.length, seen.sha256)
+                    == (segment, offset, length, sha256)
+            });
+            if agrees {
+                sound += 1;
+            } else {
+                let (tenant, object) = (tenant.to_owned(), object.clone());
+                note(
+                    &mut report,
+                    ObjectFault::Disagrees {
+                        tenant,
+                        object,
+                        segment,
+                    },
+                );
+            }
+        }
+        Ok((report, sound))
+    }
+}
+
+fn note(report: &mut VerifyReport, fault: ObjectFault) {
+    report.fault_count += 1;
+    if report.faults.len() < limits::FAULTS_REPORTED {
+        report.faults.push(fault);
+    }
+}
+
+/// Reads an object from end to end by its own headers. Damage in one segment
+/// does not hide the others as long as the headers can be followed.
+fn walk(
+    file: &File,
+    tenant: &str,
+    name: &[u8; 16],
+    keys: &KeyStore,
+    bytes: u64,
+    found: &mut Vec<Found>,
+) -> std::result::Result<(), Damage> {
+    let whole = |_| Damage(None);
+    let length = file.metadata().map_err(|_| Damage(None))?.len();
+    let (header, encoded) = read_header(file).map_err(whole)?;
+    if header.tenant != tenant || header.object != *name || length != bytes {
+        return Err(Damage(None));
+    }
+    let mut headers = digest::Context::new(&digest::SHA256);
+    headers.update(&encoded);
+    let end = length.saturating_sub(TRAILER as u64);
+    let mut at = encoded.len() as u64;
+    let mut count = 0_u32;
+    let mut damage = None;
+    while at < end {
+        let mut head = [0; SEGMENT_HEADER];
+        read_exact(file, &mut head, at).map_err(whole)?;
+        let segment = SegmentHeader::decode(&head).map_err(whole)?;
+        headers.update(&head);
+        count += 1;
+        let next = segment
+            .stored_len()
+            .ok()
+            .and_then(|stored| at.checked_add(stored))
+            .filter(|next| *next <= end)
+            .ok_or(Damage(Some(segment.ordinal)))?;
+        let opened = keys
+            .by_id(tenant, &segment.key)
+            .and_then(|key| SegmentKeys::derive(&key.secret, &header.salt, &encoded, &head))
+            .and_then(|keys| open(file, &keys, header.kind, &segment, at));
+        match opened {
+            Ok(sha256) => found.push(Found {
+                ordinal: segment.ordinal,
+                offset: at,
+                length: segment.body,
+                sha256,
+            }),
+            Err(_) => damage = damage.or(Some(Damage(Some(segment.ordinal)))),
+        }
+        at = next;
+    }
+    let mut trailer = [0; TRAILER];
+    read_exact(file, &mut trailer, end).map_err(whole)?;
+    let trailer = Trailer::decode(&trailer).map_err(whole)?;
+    let whole_there = trailer.segments == count
+        && trailer.length == length
+        && trailer.digest == headers.finish().as_ref();
+    if !whole_there {
+        return Err(Damage(None));
+    }
+    damage.map_or(Ok(()), Err)
+}
+
+/// Decrypts a segment and hashes its body, which must be what the descriptor says.
+fn open(
+    file: &File,
+    keys: &SegmentKeys,
+    kind: Kind,
+    segment: &SegmentHeader,
+    at: u64,
+) -> Result<[u8; 32]> {
+    let descriptor_len = sealed_len(u64::from(segment.descriptor));
+    let mut text = vec![0; usize::try_from(descriptor_len).map_err(|_| ArchiveError::Corrupt)?];
+    read_exact(file, &mut text, at + SEGMENT_HEADER as u64)?;
+    let plain = keys.open_run(Part::Descriptor, 0, true, &mut text)?;
+    text.truncate(plain);
+    let (length, sha256) = match kind {
+        Kind::Bundle | Kind::Streamed => {
+            let (descriptor, _) = Descriptor::decode(&text)?;
+            (descriptor.length, descriptor.sha256)
+        }
+        Kind::Quarantine => {
+            let descriptor = QuarantineDescriptor::decode(&text)?;
+            (descriptor.length, descriptor.sha256)
+        }
+    };
+    let mut hash = digest::Context::new(&digest::SHA256);
+    let body_at = at + segment.body_offset();
+    let chunks = segment.body.div_ceil(CHUNK as u64).max(1);
+    let mut first = 0;
+    let mut buffer = Vec::new();
+    while first < chunks {
+        let after = chunks.min(first + CHUNKS_PER_READ);
+        let plain_end = segment.body.min(after * CHUNK as u64);
+        let sealed = plain_end - first * CHUNK as u64 + (after - first) * TAG as u64;
+        buffer.resize(
+            usize::try_from(sealed).map_err(|_| ArchiveError::Corrupt)?,
+            0,
+        );
+        read_exact(file, &mut buffer, body_at + first * (CHUNK + TAG) as u64)?;
+        let index = u32::try_from(first).map_err(|_| ArchiveError::Corrupt)?;
+        let plain = keys.open_run(Part::Body, index, after == chunks, &mut buffer)?;
+        hash.update(buffer.get(..plain).unwrap_or_default());
+        first = after;
+    }
+    if length != segment.body || hash.finish().as_ref() != sha256 {
+        return Err(ArchiveError::Corrupt);
+    }
+    Ok(sha256)
+}
