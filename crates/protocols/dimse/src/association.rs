@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use uuid::Uuid;
 
-use crate::limits::{MAX_SENT_PDU_LENGTH, MIN_PEER_PDU_LENGTH};
+use crate::limits::{MAX_SENT_PDU_LENGTH, MIN_PEER_PDU_LENGTH, RECEIVED_PDU_LENGTH};
 use crate::negotiation::AcceptedContext;
 use crate::pdu::ProposedContext;
 
@@ -82,4 +82,10 @@ pub(crate) fn sendable_length(announced: u32) -> u32 {
         0 => MAX_SENT_PDU_LENGTH,
         length => length.clamp(MIN_PEER_PDU_LENGTH, MAX_SENT_PDU_LENGTH),
     }
+}
+
+/// The P-DATA length to announce for a configured one. Without a limit (0) it would be the peer's to
+/// say how much memory it takes.
+pub(crate) fn receivable_length(configured: u32) -> u32 {
+    configured.clamp(*RECEIVED_PDU_LENGTH.start(), *RECEIVED_PDU_LENGTH.end())
 }

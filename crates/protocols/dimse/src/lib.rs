@@ -2,6 +2,22 @@
 //! service class provider and user. Owns associations, PDUs, command sets and negotiation; knows
 //! nothing of what is inside a data set, of tenants or of storage. Data sets stream through in
 //! fragments and are never held whole.
+//!
+//! ```no_run
+//! # async fn send() -> Result<(), hilum_dimse::ClientError> {
+//! use hilum_dimse::{Client, ClientConfig};
+//!
+//! let config = ClientConfig::new("ARCHIVE", "SCANNER").propose("1.2.840.10008.1.1", &["1.2.840.10008.1.2"]);
+//! let mut client = Client::connect("127.0.0.1:11112", config).await?;
+//! assert!(client.c_echo().await?.status.is_accepted());
+//! client.release().await
+//! # }
+//! ```
+//!
+//! A server is an [`Acceptor`] that admits requesters and gives each association its
+//! [`AssociationHandler`], which gives each C-STORE its [`StoreSink`]; see `examples/null_scp.rs`.
+//! What reads bytes of a peer is public, so that it can be fuzzed: [`pdu::AssociateRequest::decode`],
+//! [`pdu::AssociateAccept::decode`], [`pdu::pdvs`] and [`command::CommandSet::decode`].
 
 mod association;
 mod client;

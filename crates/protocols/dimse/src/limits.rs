@@ -42,3 +42,7 @@ pub const MAX_DISCARDED: u64 = 8 * 1024 * 1024 * 1024;
 /// Bytes thrown away between our A-ABORT, A-ASSOCIATE-RJ or A-RELEASE-RP and the peer's close. A
 /// socket closed with unread data sends RST, which can overtake the PDU (RFC 1122 §4.2.2.13).
 pub const MAX_LINGER_BYTES: usize = 8 * 1024 * 1024;
+
+/// P-DATA lengths that may be announced. Each association may hold one in memory; below the least
+/// dcmtk and others refuse to send.
+pub const RECEIVED_PDU_LENGTH: std::ops::RangeInclusive<u32> = 4096..=16 * 1024 * 1024;

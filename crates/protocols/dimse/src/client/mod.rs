@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 pub use error::{ClientError, Stage};
 
-use crate::association::{AssociationInfo, Implementation};
+use crate::association::{AssociationInfo, Implementation, receivable_length};
 use crate::command::{CommandSet, NO_DATA_SET, element, field};
 use crate::negotiation::VERIFICATION;
 use crate::pdu::{Abort, PduType, RELEASE_RP, RELEASE_RQ, pdvs, write_message};
@@ -33,7 +33,7 @@ pub struct ClientConfig {
     /// SOP class and transfer syntaxes of each context to propose, at most 128. A context for each
     /// transfer syntax lets the peer take several.
     pub contexts: Vec<(String, Vec<String>)>,
-    /// Longest P-DATA-TF taken.
+    /// Longest P-DATA-TF taken, in bytes, 4 KiB to 16 MiB.
     pub max_pdu_length: u32,
     /// To connect.
     pub connect: Duration,
@@ -125,7 +125,8 @@ impl Client {
     }
 
     /// Negotiates over a connection that is already there.
-    pub async fn over(stream: TcpStream, config: ClientConfig) -> Result<Self, ClientError> {
+    pub async fn over(stream: TcpStream, mut config: ClientConfig) -> Result<Self, ClientError> {
+        config.max_pdu_length = receivable_length(config.max_pdu_length);
         let peer = stream.peer_addr().map_err(ClientError::Connect)?;
         let mut connection =
             Connection::new(stream, config.max_pdu_length, config.artim, config.send);

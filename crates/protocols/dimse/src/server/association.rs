@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 
 use tokio::net::TcpStream;
-use tokio::time::{Duration, timeout};
+use tokio::time::{Duration, sleep, timeout};
 use uuid::Uuid;
 
 use super::handler::{AbortCause, AssociationEnd, AssociationHandler, EndReason};
@@ -78,7 +78,7 @@ pub(super) async fn run(shared: &Shared, stream: TcpStream, peer: SocketAddr, id
             count_refusal("not_dicom");
             shared.acceptor.refused(peer, None);
             if let Some(abort) = error {
-                connection.finish(&abort.encode(), config.artim).await;
+                close(shared, connection, &abort.encode()).await;
             }
             return;
         }
@@ -98,8 +98,8 @@ pub(super) async fn run(shared: &Shared, stream: TcpStream, peer: SocketAddr, id
         implementation_class_uid: request.user.implementation_class_uid.clone(),
         implementation_version_name: request.user.implementation_version_name.clone(),
     };
-    let permit = shared.associations.try_acquire();
-    let admitted = match (&permit, check(&request)) {
+    let place = shared.associations.try_acquire();
+    let admitted = match (&place, check(&request)) {
         (_, Err(rejection)) => Err(rejection),
         (Err(_), Ok(())) => Err(Rejection::LOCAL_LIMIT_EXCEEDED),
         (Ok(_), Ok(())) => shared.acceptor.admit(&described).await,
@@ -113,12 +113,50 @@ pub(super) async fn run(shared: &Shared, stream: TcpStream, peer: SocketAddr, id
                 %rejection, "association rejected"
             );
             shared.acceptor.refused(peer, Some(rejection));
-            connection.finish(&rejection.encode(), config.artim).await;
+            close(shared, connection, &rejection.encode()).await;
             return;
         }
     };
-    establish(shared, connection, &request, described, handler.as_ref()).await;
-    drop(permit);
+    let last = establish(
+        shared,
+        &mut connection,
+        &request,
+        described,
+        handler.as_ref(),
+    )
+    .await;
+    drop(place);
+    if let Some(last) = last {
+        close(shared, connection, &last).await;
+    }
+}
+
+/// Sends the last PDU and waits for the peer to close: ARTIM, cut short when the server stops.
+async fn close(shared: &Shared, connection: Connection, last: &[u8]) {
+    let hurry = async {
+        shared.stopping.cancelled().await;
+        sleep(STOPPING_IDLE).await;
+    };
+    tokio::select! {
+        () = connection.finish(last, shared.config.artim) => {}
+        () = hurry => {}
+    }
+}
+
+/// Counts an association as open until dropped, also by a panic.
+struct Open;
+
+impl Open {
+    fn new() -> Self {
+        metrics::gauge!("hilum_dimse_associations").increment(1.0);
+        Self
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        metrics::gauge!("hilum_dimse_associations").decrement(1.0);
+    }
 }
 
 /// The A-ASSOCIATE-RQ, or the abort that answers what came instead (none when nothing can).
@@ -149,13 +187,14 @@ fn check(request: &AssociateRequest) -> Result<(), Rejection> {
     Ok(())
 }
 
+/// Accepts the request and serves the association; gives the last PDU to send.
 async fn establish(
     shared: &Shared,
-    mut connection: Connection,
+    connection: &mut Connection,
     request: &AssociateRequest,
     described: AssociationRequest,
     handler: &dyn AssociationHandler,
-) {
+) -> Option<[u8; 10]> {
     let config = &shared.config;
     let (contexts, results) = negotiation::negotiate(&described.contexts, |context| {
         shared.acceptor.answer(context)
@@ -177,7 +216,7 @@ async fn establish(
         implementation_version_name: config.implementation.version_name.clone(),
         roles,
     };
-    metrics::gauge!("hilum_dimse_associations").increment(1.0);
+    let open = Open::new();
     tracing::info!(
         called = info.called_ae_title,
         calling = info.calling_ae_title,
@@ -194,12 +233,12 @@ async fn establish(
             () = shared.abort.cancelled() => {
                 End::abort(AbortCause::Shutdown, Abort::NOT_SPECIFIED)
             }
-            end = exchange(shared, &mut connection, &mut messages) => end,
+            end = exchange(shared, connection, &mut messages) => end,
         },
         Err(error) => error.into(),
     };
     let counts = messages.into_counts();
-    metrics::gauge!("hilum_dimse_associations").decrement(1.0);
+    drop(open);
     metrics::counter!("hilum_dimse_associations_total", "end" => end.reason.name()).increment(1);
     tracing::info!(
         end = end.reason.name(),
@@ -219,9 +258,7 @@ async fn establish(
             },
         )
         .await;
-    if let Some(last) = end.last {
-        connection.finish(&last, config.artim).await;
-    }
+    end.last
 }
 
 fn cause(reason: EndReason) -> Option<String> {

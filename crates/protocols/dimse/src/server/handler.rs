@@ -44,7 +44,8 @@ pub trait AssociationHandler: Send + Sync {
         request: StoreRequest,
     ) -> Result<Box<dyn StoreSink>, StoreStatus>;
 
-    /// The association is over, for whatever reason. Called once for each `opened`.
+    /// The association is over, for whatever reason. Called once for each `opened`, unless the handler
+    /// itself panicked. Bounded by the caller: when the server stops, it gets a few seconds at most.
     async fn closed(&self, _association: &AssociationInfo, _end: AssociationEnd) {}
 }
 

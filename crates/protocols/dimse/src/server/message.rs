@@ -244,6 +244,7 @@ impl<'a> Messages<'a> {
     ) -> Result<(), End> {
         let length = u64::try_from(pdv.data.len()).unwrap_or(u64::MAX);
         self.counts.bytes += length;
+        metrics::counter!("hilum_dimse_received_bytes_total").increment(length);
         let target = match target {
             Target::Sink(mut sink) => {
                 let written = if pdv.data.is_empty() {

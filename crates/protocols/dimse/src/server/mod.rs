@@ -23,6 +23,7 @@ pub use handler::{
 };
 
 use crate::Implementation;
+use crate::association::receivable_length;
 use crate::limits::MAX_PENDING_CONNECTIONS;
 
 /// What an operator may set.
@@ -30,7 +31,8 @@ use crate::limits::MAX_PENDING_CONNECTIONS;
 pub struct ServerConfig {
     /// Associations at one time; the next gets A-ASSOCIATE-RJ, local limit exceeded.
     pub max_associations: usize,
-    /// Longest P-DATA-TF taken, in bytes; announced to the peer. Each association holds about one.
+    /// Longest P-DATA-TF taken, in bytes, 4 KiB to 16 MiB; announced to the peer. Each association
+    /// holds about one.
     pub max_pdu_length: u32,
     /// From connection to A-ASSOCIATE-RQ, and from our last PDU to the peer's close (the ARTIM
     /// timer of PS3.8 §9.1.5).
@@ -65,6 +67,9 @@ impl Default for ServerConfig {
     }
 }
 
+/// After the grace, what aborted associations get to tell their handlers.
+const ABORTING: Duration = Duration::from_secs(5);
+
 /// A DIMSE service class provider.
 pub struct Server {
     shared: Arc<Shared>,
@@ -83,7 +88,8 @@ struct Shared {
 impl Server {
     /// A server that asks `acceptor` about every association.
     #[must_use]
-    pub fn new(config: ServerConfig, acceptor: Arc<dyn Acceptor>) -> Self {
+    pub fn new(mut config: ServerConfig, acceptor: Arc<dyn Acceptor>) -> Self {
+        config.max_pdu_length = receivable_length(config.max_pdu_length);
         let associations = Arc::new(Semaphore::new(config.max_associations));
         let shared = Shared {
             config,
@@ -142,9 +148,14 @@ impl Server {
             .is_err()
         {
             shared.abort.cancel();
-            while let Some(done) = tasks.join_next().await {
-                note_panic(done);
-            }
+            let last = async {
+                while let Some(done) = tasks.join_next().await {
+                    note_panic(done);
+                }
+            };
+            let _ = tokio::time::timeout(ABORTING, last).await;
+            // Only a handler that doesn't return is left by now.
+            tasks.shutdown().await;
         }
     }
 }
@@ -165,6 +176,7 @@ async fn accept(
     }
 }
 
+/// An association that panicked has closed its connection by being dropped.
 fn note_panic(done: Result<(), tokio::task::JoinError>) {
     if done.is_err() {
         metrics::counter!("hilum_dimse_association_panics_total").increment(1);

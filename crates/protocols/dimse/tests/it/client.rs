@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use hilum_dimse::{Client, ClientConfig, ClientError, Rejection, Status, StoreOperation};
 
+use crate::files::{data_set_bytes, instance, meta_uid, series};
 use crate::support::{
-    Behaviour, EXPLICIT, IMPLICIT, MR, PRIVATE, TestServer, chunks, data_set_bytes, failure,
-    free_port, instance, meta_uid, operation, proposal, series, spawn,
+    Behaviour, EXPLICIT, IMPLICIT, MR, PRIVATE, TestServer, chunks, failure, free_port, operation,
+    proposal, spawn,
 };
 
 /// dcmtk's storescp, ended with the test.

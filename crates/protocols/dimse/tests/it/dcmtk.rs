@@ -6,10 +6,8 @@ use std::sync::Arc;
 use hilum_dimse::{EndReason, ServerConfig};
 use tokio::sync::Semaphore;
 
-use crate::support::{
-    Behaviour, MR, TestServer, data_set_bytes, failure, file, meta_uid, plain_series, proposal,
-    run, spawn, text,
-};
+use crate::files::{data_set_bytes, file, meta_uid, plain_series};
+use crate::support::{Behaviour, MR, TestServer, failure, proposal, run, spawn, text};
 
 async fn storescu(
     server: &TestServer,

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use hilum_dimse::pdu::{AssociateRequest, RELEASE_RQ, UserInformation};
 use hilum_dimse::{AbortCause, Client, ClientError, EndReason, ServerConfig, Status};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
-use crate::support::{Behaviour, MR, TestServer, chunks, instance, operation, proposal};
+use crate::files::instance;
+use crate::support::{Behaviour, MR, TestServer, chunks, operation, proposal};
 
 const SHORT: Duration = Duration::from_millis(200);
 
@@ -131,4 +133,43 @@ async fn after_the_grace_what_is_left_is_aborted() {
         .await
         .unwrap()
         .unwrap();
+}
+
+#[tokio::test]
+async fn a_peer_that_lingers_after_its_release_holds_no_place() {
+    let config = ServerConfig {
+        max_associations: 1,
+        ..ServerConfig::default()
+    };
+    let server = TestServer::with(config, Behaviour::default()).await;
+    let mut lingering = Vec::new();
+    for number in 1..=3 {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        let user = UserInformation::default();
+        let request = AssociateRequest::new("HILUM", "LINGERING", Vec::new(), user);
+        stream.write_all(&request.encode()).await.unwrap();
+        stream.write_all(&RELEASE_RQ).await.unwrap();
+        assert_eq!(server.ended(number).await.reason, EndReason::Released);
+        tokio::time::sleep(SHORT).await;
+        lingering.push(stream);
+    }
+    server.client(proposal()).await.release().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_handler_that_panics_costs_its_association_only() {
+    let behaviour = Behaviour {
+        panic: true,
+        ..Behaviour::default()
+    };
+    let server = TestServer::with(ServerConfig::default(), behaviour).await;
+    let mut client = server.client(proposal()).await;
+    let data = instance(MR, "1.2.3.1", 1000);
+    let lost = client
+        .c_store(&operation(1), chunks(&data, 1000))
+        .await
+        .unwrap_err();
+    assert!(matches!(lost, ClientError::ConnectionLost), "{lost}");
+    let mut client = server.client(proposal()).await;
+    assert_eq!(client.c_echo().await.unwrap().status, Status::SUCCESS);
 }

@@ -12,7 +12,9 @@
 mod client;
 mod codec;
 mod dcmtk;
+mod files;
 mod hostile;
 mod lifecycle;
+mod orthanc;
 mod pynetdicom;
 mod support;

@@ -5,9 +5,9 @@ use std::io::{BufRead, BufReader};
 use hilum_dimse::negotiation::is_storage;
 use hilum_dimse::{Client, ClientConfig, EndReason, StatusClass, StoreOperation};
 
+use crate::files::instance;
 use crate::support::{
-    EXPLICIT, IMPLICIT, MR, PRIVATE, TestServer, chunks, instance, operation, python, run, spawn,
-    text,
+    EXPLICIT, IMPLICIT, MR, PRIVATE, TestServer, chunks, operation, python, run, spawn, text,
 };
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/peer.py");
