@@ -115,3 +115,20 @@ fn names_in_every_character_set_of_pydicoms_files_become_utf_8() {
         assert_eq!(written.trim_end_matches('='), name, "{path}");
     }
 }
+
+#[test]
+fn the_content_time_is_told_in_the_time_zone_of_the_study() {
+    let mut headers = synthetic(1, 4, 4);
+    put(
+        &mut headers[0],
+        tags::TIMEZONE_OFFSET_FROM_UTC,
+        VR::SH,
+        "+0900",
+    );
+    let object = report(&run(), &source(&headers), &[brain()], &[]).unwrap();
+    let text = |tag| object.get(tag).unwrap().value().to_str().unwrap();
+    // 09:07:03 at +01:00.
+    assert_eq!(text(tags::CONTENT_TIME), "170703.045");
+    assert_eq!(text(tags::TIMEZONE_OFFSET_FROM_UTC), "+0900");
+    assert_eq!(text(tags::OBSERVATION_DATE_TIME), "20261105170703.045+0900");
+}
