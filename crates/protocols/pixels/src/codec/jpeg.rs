@@ -16,7 +16,11 @@ pub(super) fn decode(description: &ImageDescription, bytes: &[u8]) -> Result<Dec
         return Err(PixelError::Unsupported("12-bit lossy JPEG"));
     }
     let mut decoder = Decoder::new(bytes);
-    decoder.set_color_transform(ColorTransform::None);
+    // "RGB" leaves three components as they are; "None" panics for them in jpeg-decoder 0.3.2.
+    decoder.set_color_transform(match description.samples_per_pixel {
+        1 => ColorTransform::Grayscale,
+        _ => ColorTransform::RGB,
+    });
     let data = decoder.decode().map_err(|_| REFUSED)?;
     let samples = usize::try_from(description.pixel_count()).map_err(|_| REFUSED)?
         * usize::from(description.samples_per_pixel);

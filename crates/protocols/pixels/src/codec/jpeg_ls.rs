@@ -11,6 +11,18 @@ pub(super) fn decode(description: &ImageDescription, bytes: &[u8]) -> Result<Dec
         return Err(PixelError::Disagrees("the stream is not JPEG-LS"));
     }
     header.check(description)?;
+    // CharLS 2.4.5 never returns from some streams that end without EOI, so such a stream is refused
+    // here. Zeros may follow: fragments have even lengths (PS3.5 A.4).
+    let end = bytes
+        .iter()
+        .rposition(|&byte| byte != 0)
+        .map_or(0, |last| last + 1);
+    if !bytes
+        .get(..end)
+        .is_some_and(|stream| stream.ends_with(&[0xFF, 0xD9]))
+    {
+        return Err(PixelError::Codec("JPEG-LS"));
+    }
     let data = charls::CharLS::default()
         .decode(bytes)
         .map_err(|_| PixelError::Codec("JPEG-LS"))?;

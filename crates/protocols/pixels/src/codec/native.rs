@@ -9,7 +9,9 @@ use std::ops::Range;
 /// Where a native frame lies in the value of its Pixel Data element.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FrameLocation {
-    /// The bytes that hold the frame.
+    /// The bytes that hold the frame. Of explicit VR big endian with VR OW and 8-bit samples read whole
+    /// words, one byte more where the end is odd; a frame of it that starts at an odd byte (retired, and
+    /// never seen) cannot be read on its own.
     pub bytes: Range<u64>,
     /// 1-bit data: bits of the first byte that belong to the frame before. Give it to
     /// [`EncodedFrame::bit_offset`].
