@@ -26,8 +26,8 @@ macro_rules! identity {
             /// attribute that belongs here; the first one counts.
             pub(crate) fn text(&mut self, tag: u32, value: &str) {
                 match tag {
-                    $($tt => if self.$t.is_empty() { self.$t = trim_uid(value).to_owned() },)*
-                    $($nt => if self.$n.is_none() { self.$n = integer(value) },)*
+                    $($tt if self.$t.is_empty() => self.$t = trim_uid(value).to_owned(),)*
+                    $($nt if self.$n.is_none() => self.$n = integer(value),)*
                     _ => {}
                 }
             }
@@ -35,7 +35,7 @@ macro_rules! identity {
             /// Keeps the first number of an attribute that belongs here.
             pub(crate) fn number(&mut self, tag: u32, value: i64) {
                 match tag {
-                    $($nt => if self.$n.is_none() { self.$n = Some(value) },)*
+                    $($nt if self.$n.is_none() => self.$n = Some(value),)*
                     _ => {}
                 }
             }

@@ -2,14 +2,17 @@
 //! explicit stack instead of recursion, every length checked against what
 //! encloses it. Interprets no value; the caller takes or skips each one.
 
+mod header;
+
 use dicom_core::dictionary::VirtualVr;
 use dicom_core::{Tag, VR};
 
 use crate::dictionary;
-use crate::encoding::{Encoding, has_long_length, vr_of};
+use crate::encoding::Encoding;
 use crate::error::{Flag, Flags, Limit, Place, Refusal, ScanError, to_u32};
 use crate::limits::{MAX_DEPTH, MAX_ELEMENTS};
 use crate::source::{ByteSource, Cursor};
+use header::Header;
 
 const ITEM: Tag = Tag(0xFFFE, 0xE000);
 const ITEM_END: Tag = Tag(0xFFFE, 0xE00D);
@@ -72,15 +75,6 @@ pub(crate) struct Walker<S> {
     elements: u64,
     last_root: Option<Tag>,
     past_pixels: bool,
-}
-
-/// An element header as read, before anything is made of it.
-struct Header {
-    tag: Tag,
-    vr: Option<VR>,
-    length: u32,
-    size: u64,
-    encoding: Encoding,
 }
 
 impl<S: ByteSource> Walker<S> {
@@ -420,105 +414,6 @@ impl<S: ByteSource> Walker<S> {
             let tag = to_u32(tag);
             Refusal::Broken { at, tag }.into()
         }
-    }
-
-    /// Reads a header without passing it. Where the bytes cannot be of the
-    /// declared encoding but can be of the other one, the other is taken: some
-    /// writers mix both.
-    fn header(
-        &mut self,
-        limit: u64,
-        encoding: Encoding,
-        flags: &mut Flags,
-    ) -> Result<Header, ScanError> {
-        let at = self.cursor.position();
-        let room = limit - at;
-        if room < 8 {
-            let place = if self.stack.is_empty() {
-                Place::Header
-            } else {
-                Place::Sequence
-            };
-            return Err(self.overrun(at, limit, place, Tag(0, 0)));
-        }
-        let bytes = self.cursor.peek(12)?;
-        let tag = read_tag(bytes, encoding);
-        let (code, short) = match bytes {
-            [_, _, _, _, a, b, c, d, ..] => ([*a, *b], [*c, *d]),
-            _ => ([0; 2], [0; 2]),
-        };
-        let wide = encoding.u32(bytes.get(4..8).unwrap_or_default());
-        let long = (room >= 12).then(|| encoding.u32(bytes.get(8..12).unwrap_or_default()));
-        let fits = |size: u64, length: u32| length == UNDEFINED || size + u64::from(length) <= room;
-        let make = |vr, length, size, encoding| Header {
-            tag,
-            vr,
-            length,
-            size,
-            encoding,
-        };
-        if tag.0 == 0xFFFE {
-            return Ok(make(None, wide, 8, encoding));
-        }
-        let known = vr_of(code);
-        let implicit = encoding == Encoding::ImplicitLittle;
-        if implicit && (known.is_none() || fits(8, wide)) {
-            return Ok(make(None, wide, 8, encoding));
-        }
-        let explicit = if implicit {
-            Encoding::ExplicitLittle
-        } else {
-            encoding
-        };
-        if let Some(vr) = known {
-            if !has_long_length(vr) {
-                let length = u32::from(explicit.u16(&short));
-                if implicit && !fits(8, length) {
-                    return Ok(make(None, wide, 8, encoding));
-                }
-                if implicit {
-                    flags.add(Flag::EncodingMismatch);
-                }
-                return Ok(make(Some(vr), length, 8, explicit));
-            }
-            let Some(length) = long else {
-                return Err(self.overrun(at, limit, Place::Header, tag));
-            };
-            if implicit && !fits(12, length) {
-                return Ok(make(None, wide, 8, encoding));
-            }
-            if implicit {
-                flags.add(Flag::EncodingMismatch);
-            }
-            return Ok(make(Some(vr), length, 12, explicit));
-        }
-        // No VR that is known. Two capitals: a VR of tomorrow, which has a
-        // 32-bit length (PS3.5 §7.1.2), or a misspelt old one.
-        let flag = Flag::InvalidVr { tag: to_u32(tag) };
-        if code.iter().all(u8::is_ascii_uppercase) {
-            if let Some(length) = long
-                && short == [0, 0]
-                && length != UNDEFINED
-                && fits(12, length)
-            {
-                flags.add(flag);
-                return Ok(make(Some(VR::UN), length, 12, encoding));
-            }
-        } else if !encoding.is_big() && fits(8, wide) {
-            flags.add(if self.elements == 0 {
-                Flag::EncodingMismatch
-            } else {
-                flag
-            });
-            return Ok(make(None, wide, 8, Encoding::ImplicitLittle));
-        }
-        let length = u32::from(encoding.u16(&short));
-        if fits(8, length) && code.iter().all(u8::is_ascii_graphic) {
-            flags.add(flag);
-            return Ok(make(Some(VR::UN), length, 8, encoding));
-        }
-        let tag = to_u32(tag);
-        Err(Refusal::Broken { at, tag }.into())
     }
 }
 
