@@ -86,15 +86,15 @@ fn copy_objects(
     loop {
         let batch = objects::live_after(&db, after, BATCH)?;
         let Some(last) = batch.last() else { break };
-        after = last.0;
-        for (_, tenant, name, bytes, _) in batch {
-            let target = object_path(to, &tenant, &name);
+        after = last.row;
+        for live in batch {
+            let target = object_path(to, &live.tenant, &live.name);
             if let Some(folder) = target.parent() {
                 fs::create_dir_all(folder)?;
                 folders.insert(folder.to_owned());
             }
-            let copied = copy(&object_path(from, &tenant, &name), &target)?;
-            if copied != bytes {
+            let copied = copy(&object_path(from, &live.tenant, &live.name), &target)?;
+            if copied != live.bytes {
                 return Err(ArchiveError::Corrupt);
             }
             report.objects += 1;

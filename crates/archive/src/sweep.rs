@@ -19,8 +19,7 @@ impl Engine {
     /// One sweep. Waits for verify and backup, which read every object.
     pub(crate) async fn sweep(self: &std::sync::Arc<Self>) -> Result<SweepReport> {
         let _gate = self.gate.write().await;
-        let mut report = SweepReport::default();
-        report.died = self
+        let died = self
             .writer
             .run(|db, context| {
                 let now = context.clock.now_millis();
@@ -28,6 +27,10 @@ impl Engine {
                 objects::bury_reserved(db, context.opening, now)
             })
             .await?;
+        let mut report = SweepReport {
+            died,
+            ..SweepReport::default()
+        };
         loop {
             let dead = self.readers.read(|db| objects::dead(db, BATCH)).await?;
             if dead.is_empty() {

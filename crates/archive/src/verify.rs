@@ -13,7 +13,7 @@ use crate::error::{ArchiveError, Result};
 use crate::format::{
     CHUNK, Kind, SEGMENT_HEADER, SegmentHeader, TAG, TRAILER, Trailer, sealed_len,
 };
-use crate::index::objects;
+use crate::index::objects::{self, LiveObject, Member};
 use crate::index::schema::state;
 use crate::keys::KeyStore;
 use crate::limits;
@@ -26,14 +26,6 @@ use crate::tenant::object_path;
 const BATCH: u32 = 256;
 /// Chunks decrypted at a time: 1 MiB.
 const CHUNKS_PER_READ: u64 = 16;
-
-/// A segment as the object itself tells it.
-struct Found {
-    ordinal: u32,
-    offset: u64,
-    length: u64,
-    sha256: [u8; 32],
-}
 
 /// What is wrong with an object, and where.
 struct Damage(Option<u32>);
@@ -54,11 +46,11 @@ impl Engine {
                 .read(move |db| objects::live_after(db, after, BATCH))
                 .await?;
             let Some(last) = batch.last() else { break };
-            after = last.0;
+            after = last.row;
             let mut checks = stream::iter(batch)
-                .map(|(row, tenant, name, bytes, _)| {
+                .map(|object| {
                     let engine = Arc::clone(self);
-                    tokio::task::spawn_blocking(move || engine.check(row, &tenant, &name, bytes))
+                    tokio::task::spawn_blocking(move || engine.check(&object))
                 })
                 .buffer_unordered(parallel);
             while let Some(check) = checks.next().await {
@@ -97,68 +89,53 @@ impl Engine {
     }
 
     /// Checks one live object. Blocks. Also how many instances are sound.
-    fn check(
-        &self,
-        row: i64,
-        tenant: &str,
-        name: &[u8; 16],
-        bytes: u64,
-    ) -> Result<(VerifyReport, u64)> {
+    fn check(&self, live: &LiveObject) -> Result<(VerifyReport, u64)> {
         let mut report = VerifyReport {
-            bytes,
+            bytes: live.bytes,
             ..VerifyReport::default()
         };
-        let members = self.readers.read_here(|db| objects::members(db, row))?;
-        let object = hex::encode(name);
-        let file = match File::open(object_path(&self.dir, tenant, name)) {
+        let members = self
+            .readers
+            .read_here(|db| objects::members(db, live.row))?;
+        let tenant = || live.tenant.clone();
+        let object = || hex::encode(&live.name);
+        let file = match File::open(object_path(&self.dir, &live.tenant, &live.name)) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let now = self.readers.read_here(|db| objects::state_of(db, row))?;
+                let now = self
+                    .readers
+                    .read_here(|db| objects::state_of(db, live.row))?;
                 if now == Some(state::LIVE) {
-                    let instances = members.len() as u64;
-                    let tenant = tenant.to_owned();
-                    note(
-                        &mut report,
-                        ObjectFault::Missing {
-                            tenant,
-                            object,
-                            instances,
-                        },
-                    );
+                    let fault = ObjectFault::Missing {
+                        tenant: tenant(),
+                        object: object(),
+                        instances: members.len() as u64,
+                    };
+                    note(&mut report, fault);
                 }
                 return Ok((report, 0));
             }
             other => other?,
         };
         let mut found = Vec::new();
-        if let Err(Damage(segment)) = walk(&file, tenant, name, &self.keys, bytes, &mut found) {
-            let (tenant, object) = (tenant.to_owned(), object.clone());
-            note(
-                &mut report,
-                ObjectFault::Corrupt {
-                    tenant,
-                    object,
-                    segment,
-                },
-            );
+        if let Err(Damage(segment)) = walk(&file, live, &self.keys, &mut found) {
+            let fault = ObjectFault::Corrupt {
+                tenant: tenant(),
+                object: object(),
+                segment,
+            };
+            note(&mut report, fault);
         }
         let mut sound = 0;
-        for (segment, offset, length, sha256) in members {
-            let agrees = found.iter().any(|seen| {
-                (seen.ordinal, seen.offset, seen.length, seen.sha256)
-                    == (segment, offset, length, sha256)
-            });
-            if agrees {
+        for member in members {
+            if found.contains(&member) {
                 sound += 1;
             } else {
-                let (tenant, object) = (tenant.to_owned(), object.clone());
-                note(
-                    &mut report,
-                    ObjectFault::Disagrees {
-                        tenant,
-                        object,
-                        segment,
-                    },
-                );
+                let fault = ObjectFault::Disagrees {
+                    tenant: tenant(),
+                    object: object(),
+                    segment: member.segment,
+                };
+                note(&mut report, fault);
             }
         }
         Ok((report, sound))
@@ -176,16 +153,14 @@ fn note(report: &mut VerifyReport, fault: ObjectFault) {
 /// does not hide the others as long as the headers can be followed.
 fn walk(
     file: &File,
-    tenant: &str,
-    name: &[u8; 16],
+    live: &LiveObject,
     keys: &KeyStore,
-    bytes: u64,
-    found: &mut Vec<Found>,
+    found: &mut Vec<Member>,
 ) -> std::result::Result<(), Damage> {
     let whole = |_| Damage(None);
     let length = file.metadata().map_err(|_| Damage(None))?.len();
     let (header, encoded) = read_header(file).map_err(whole)?;
-    if header.tenant != tenant || header.object != *name || length != bytes {
+    if header.tenant != live.tenant || header.object != live.name || length != live.bytes {
         return Err(Damage(None));
     }
     let mut headers = digest::Context::new(&digest::SHA256);
@@ -207,12 +182,12 @@ fn walk(
             .filter(|next| *next <= end)
             .ok_or(Damage(Some(segment.ordinal)))?;
         let opened = keys
-            .by_id(tenant, &segment.key)
+            .by_id(&live.tenant, &segment.key)
             .and_then(|key| SegmentKeys::derive(&key.secret, &header.salt, &encoded, &head))
             .and_then(|keys| open(file, &keys, header.kind, &segment, at));
         match opened {
-            Ok(sha256) => found.push(Found {
-                ordinal: segment.ordinal,
+            Ok(sha256) => found.push(Member {
+                segment: segment.ordinal,
                 offset: at,
                 length: segment.body,
                 sha256,

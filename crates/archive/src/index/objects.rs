@@ -13,6 +13,24 @@ pub(crate) struct Name {
     pub name: [u8; 16],
 }
 
+/// An object that verify and backup must find.
+#[derive(Debug, Clone)]
+pub(crate) struct LiveObject {
+    pub row: i64,
+    pub tenant: String,
+    pub name: [u8; 16],
+    pub bytes: u64,
+}
+
+/// An instance, or a quarantined item, as the index places it in an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Member {
+    pub segment: u32,
+    pub offset: u64,
+    pub length: u64,
+    pub sha256: [u8; 32],
+}
+
 /// The row of a tenant, made when there is none.
 pub(crate) fn tenant_row(tx: &Transaction<'_>, name: &str) -> Result<i64> {
     tx.prepare_cached("INSERT INTO tenant (name) VALUES (?1) ON CONFLICT DO NOTHING")?
@@ -89,25 +107,20 @@ pub(crate) fn dead(db: &Connection, limit: u32) -> Result<Vec<(i64, String, [u8;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Live objects after row `after`, in order: row, tenant, name, bytes, kind.
-pub(crate) fn live_after(
-    db: &Connection,
-    after: i64,
-    limit: u32,
-) -> Result<Vec<(i64, String, [u8; 16], u64, u8)>> {
+/// Live objects after row `after`, in order.
+pub(crate) fn live_after(db: &Connection, after: i64, limit: u32) -> Result<Vec<LiveObject>> {
     let mut query = db.prepare_cached(
-        "SELECT object.id, tenant.name, object.name, object.bytes, object.kind
+        "SELECT object.id, tenant.name, object.name, object.bytes
          FROM object JOIN tenant ON tenant.id = object.tenant
          WHERE object.id > ?1 AND state = 1 ORDER BY object.id LIMIT ?2",
     )?;
     let rows = query.query_map(params![after, limit], |row| {
-        Ok((
-            row.get(0)?,
-            row.get(1)?,
-            row.get(2)?,
-            row.get(3)?,
-            row.get(4)?,
-        ))
+        Ok(LiveObject {
+            row: row.get(0)?,
+            tenant: row.get(1)?,
+            name: row.get(2)?,
+            bytes: row.get(3)?,
+        })
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
@@ -120,14 +133,19 @@ pub(crate) fn count_live(db: &Connection) -> Result<u64> {
     )
 }
 
-/// What the index holds of an object: segment, offset, length, digest.
-pub(crate) fn members(db: &Connection, object: i64) -> Result<Vec<(u32, u64, u64, [u8; 32])>> {
+/// What the index holds of an object.
+pub(crate) fn members(db: &Connection, object: i64) -> Result<Vec<Member>> {
     let mut query = db.prepare_cached(
         "SELECT segment, offset, length, sha256 FROM instance WHERE object = ?1
          UNION ALL SELECT 0, offset, length, sha256 FROM quarantine WHERE object = ?1",
     )?;
     let rows = query.query_map([object], |row| {
-        Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+        Ok(Member {
+            segment: row.get(0)?,
+            offset: row.get(1)?,
+            length: row.get(2)?,
+            sha256: row.get(3)?,
+        })
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }

@@ -182,8 +182,10 @@ pub(crate) fn series_of(db: &Connection, tenant: i64, of: &MetadataScope) -> Res
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// The next rows of a series with their metadata after (number, id), and where
-/// they ended.
+/// Rows of a series with their metadata, and where they ended.
+pub(crate) type MetadataRows = (Vec<InstanceMetadata>, Option<(i64, i64)>);
+
+/// The next rows of a series after (number, id).
 pub(crate) fn metadata_after(
     db: &Connection,
     tenant: i64,
@@ -191,7 +193,7 @@ pub(crate) fn metadata_after(
     only: Option<&str>,
     after: (i64, i64),
     limit: usize,
-) -> Result<(Vec<InstanceMetadata>, Option<(i64, i64)>)> {
+) -> Result<MetadataRows> {
     let only_sql = if only.is_some() { "AND i.uid = ?6" } else { "" };
     let sql = format!(
         "SELECT {INSTANCE}, b.metadata, b.layout, i.number FROM {INSTANCE_FROM}

@@ -63,12 +63,13 @@ pub(crate) fn migrate(db: &mut Connection, steps: &[&str]) -> Result<()> {
 /// Copies a database while others go on writing to it.
 pub(crate) fn backup(from: &Connection, to: &Path) -> Result<()> {
     let mut copy = Connection::open(to)?;
-    rusqlite::backup::Backup::new(from, &mut copy)?.run_to_completion(
-        // All pages in one step: a snapshot, never restarted by a writer.
-        -1,
-        Duration::ZERO,
-        None,
-    )?;
+    // All pages in one step: a snapshot, never restarted by a writer.
+    let step = rusqlite::backup::Backup::new(from, &mut copy)?.step(-1)?;
+    if step != rusqlite::backup::StepResult::Done {
+        return Err(ArchiveError::Index("the backup found it busy".to_owned()));
+    }
+    // One file, readable from a medium that can't be written.
+    copy.pragma_update(None, "journal_mode", "DELETE")?;
     copy.close().map_err(|(_, error)| error)?;
     std::fs::File::open(to)?.sync_all()?;
     Ok(())

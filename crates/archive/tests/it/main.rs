@@ -1,5 +1,21 @@
 //! The archive through its public door.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::print_stdout
+)]
 
+mod crash;
+mod faults;
+mod fixture;
+mod maintenance;
+mod publish;
+mod quarantine;
+mod queries;
+mod ranges;
 mod storing;
 mod support;

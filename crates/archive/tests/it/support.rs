@@ -40,21 +40,42 @@ impl TestArchive {
     pub(crate) async fn on(disk: Arc<dyn Disk>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let archive = Archive::open_on(config(dir.path()), disk).await.unwrap();
-        Self { archive, scope: scope("default"), dir }
+        Self {
+            archive,
+            scope: scope("default"),
+            dir,
+        }
     }
 
     pub(crate) async fn reopen(self) -> Self {
         self.archive.close().await;
-        let Self { archive, scope, dir } = self;
+        let Self {
+            archive,
+            scope,
+            dir,
+        } = self;
         drop(archive);
         let archive = Archive::open(config(dir.path())).await.unwrap();
-        Self { archive, scope, dir }
+        Self {
+            archive,
+            scope,
+            dir,
+        }
     }
 
     pub(crate) async fn bytes(&self, uid: &str) -> Vec<u8> {
-        let row = self.archive.lookup(&self.scope, uid).await.unwrap().expect("is there");
+        let row = self
+            .archive
+            .lookup(&self.scope, uid)
+            .await
+            .unwrap()
+            .expect("is there");
         let length = row.location.length();
-        let reader = self.archive.read_range(&self.scope, &row.location, 0..length).await.unwrap();
+        let reader = self
+            .archive
+            .read_range(&self.scope, &row.location, 0..length)
+            .await
+            .unwrap();
         reader.collect().await.unwrap().to_vec()
     }
 
@@ -70,7 +91,11 @@ pub(crate) fn files(dir: &Path) -> Vec<PathBuf> {
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            if path.is_dir() { folders.push(path) } else { found.push(path) }
+            if path.is_dir() {
+                folders.push(path)
+            } else {
+                found.push(path)
+            }
         }
     }
     found
@@ -109,7 +134,9 @@ pub(crate) fn instance(study: u32, series: u32, number: u32, body: Vec<u8>) -> N
         transfer_syntax: "1.2.840.10008.1.2.1".into(),
         sha256: sha256(&body),
         comparison: Some(sha256(&[&body[..], b"pixels"].concat())),
-        metadata: Bytes::from(format!("{{\"00080018\":{{\"vr\":\"UI\",\"Value\":[\"1.2.{study}.{series}.{number}\"]}}}}")),
+        metadata: Bytes::from(format!(
+            "{{\"00080018\":{{\"vr\":\"UI\",\"Value\":[\"1.2.{study}.{series}.{number}\"]}}}}"
+        )),
         layout: Bytes::from_static(b"layout"),
         body: Body::Memory(body.into()),
         patient: PatientIdentity {
@@ -123,11 +150,14 @@ pub(crate) fn instance(study: u32, series: u32, number: u32, body: Vec<u8>) -> N
             date: Some(format!("2026{:02}{:02}", study % 12 + 1, study % 28 + 1)),
             time: Some("101500".into()),
             accession: Some(format!("A{study}")),
-            description: Some(Folded { value: "Brain [MR]".into(), key: "brain [mr]".into() }),
+            description: Some(Folded {
+                value: "Brain [MR]".into(),
+                key: "brain [mr]".into(),
+            }),
             ..StudyAttributes::default()
         },
         series_attributes: SeriesAttributes {
-            modality: Some(if series % 2 == 0 { "MR" } else { "CT" }.into()),
+            modality: Some(if series.is_multiple_of(2) { "MR" } else { "CT" }.into()),
             number: Some(series.into()),
             ..SeriesAttributes::default()
         },
@@ -139,7 +169,9 @@ pub(crate) fn instance(study: u32, series: u32, number: u32, body: Vec<u8>) -> N
             frames: None,
         },
         flags: vec!["trailing-bytes".into()],
-        origin: Origin::Dimse { calling_ae: "SCANNER".into() },
+        origin: Origin::Dimse {
+            calling_ae: "SCANNER".into(),
+        },
         correlation: CorrelationId::new(),
         received_at: from_millis(1_790_000_000_000 + i64::from(study) * 1_000 + i64::from(number)),
     }

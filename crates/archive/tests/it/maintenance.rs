@@ -1,0 +1,152 @@
+//! Sweep, verify, backup and restore.
+
+use hilum_archive::{Archive, ArchiveError, ObjectFault, StoreOutcome};
+
+use crate::support::{TestArchive, config, instance, noise};
+
+#[tokio::test]
+async fn a_file_that_no_row_names_is_reported_and_left_alone() {
+    let test = TestArchive::new().await;
+    test.archive
+        .store(&test.scope, instance(1, 1, 1, noise(1, 100)))
+        .await
+        .unwrap();
+    let stranger = test.objects()[0].with_file_name("00112233445566778899aabbccddeeff");
+    std::fs::write(&stranger, b"?").unwrap();
+    assert_eq!(test.archive.sweep().await.unwrap().unknown, 1);
+    assert!(stranger.exists());
+    let report = test.archive.verify(None).await.unwrap();
+    assert!(
+        matches!(&report.faults[..], [ObjectFault::Unknown { path }] if path.ends_with("eeff"))
+    );
+    assert!(report.is_sound());
+}
+
+#[tokio::test]
+async fn a_lost_object_is_found_missing_by_verify_and_by_its_reader() {
+    let test = TestArchive::new().await;
+    test.archive
+        .store(&test.scope, instance(1, 1, 1, noise(1, 100)))
+        .await
+        .unwrap();
+    std::fs::remove_file(&test.objects()[0]).unwrap();
+    let report = test.archive.verify(None).await.unwrap();
+    assert!(!report.is_sound());
+    assert!(matches!(
+        report.faults[..],
+        [ObjectFault::Missing { instances: 1, .. }]
+    ));
+    let row = test
+        .archive
+        .lookup(&test.scope, "1.2.1.1.1")
+        .await
+        .unwrap()
+        .unwrap();
+    let read = test
+        .archive
+        .read_range(&test.scope, &row.location, 0..100)
+        .await;
+    assert_eq!(read.unwrap_err(), ArchiveError::Missing);
+}
+
+#[tokio::test]
+async fn names_reserved_by_an_earlier_run_die_in_the_first_sweep_of_the_next() {
+    let test = TestArchive::new().await;
+    test.archive
+        .store(&test.scope, instance(1, 1, 1, noise(1, 100)))
+        .await
+        .unwrap();
+    assert_eq!(
+        test.archive.sweep().await.unwrap().died,
+        0,
+        "this run may still use its names"
+    );
+    let test = test.reopen().await;
+    let report = test.archive.sweep().await.unwrap();
+    assert!(
+        report.died > 0 && report.died == report.deleted,
+        "{report:?}"
+    );
+    assert_eq!(test.bytes("1.2.1.1.1").await, noise(1, 100));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_made_while_serving_restores_to_a_sound_archive() {
+    let test = TestArchive::new().await;
+    for number in 0..20 {
+        let body = noise(u64::from(number), 50_000);
+        test.archive
+            .store(&test.scope, instance(1, 1, number, body))
+            .await
+            .unwrap();
+    }
+    let (archive, scope) = (test.archive.clone(), test.scope.clone());
+    let load = tokio::spawn(async move {
+        for number in 0..30 {
+            let body = noise(500 + u64::from(number), 50_000);
+            archive
+                .store(&scope, instance(2, 1, number, body))
+                .await
+                .unwrap();
+        }
+    });
+    let backup = tempfile::tempdir().unwrap();
+    let copied = test.archive.backup(backup.path(), None).await.unwrap();
+    assert!(copied.objects >= 20);
+    load.await.unwrap();
+    assert!(!backup.path().join("keys/master.key").exists());
+
+    let restored = tempfile::tempdir().unwrap();
+    Archive::restore(backup.path(), restored.path(), None)
+        .await
+        .unwrap();
+    let keys = restored.path().join("keys");
+    std::fs::create_dir_all(&keys).unwrap();
+    std::fs::copy(
+        test.dir.path().join("keys/master.key"),
+        keys.join("master.key"),
+    )
+    .unwrap();
+    let archive = Archive::open(config(restored.path())).await.unwrap();
+    archive.sweep().await.unwrap();
+    let report = archive.verify(None).await.unwrap();
+    assert!(
+        report.faults.is_empty() && report.instances >= 20,
+        "{report:?}"
+    );
+    let again = archive
+        .store(&test.scope, instance(1, 1, 3, noise(3, 50_000)))
+        .await;
+    assert_eq!(again, Ok(StoreOutcome::Duplicate));
+    let new = archive
+        .store(&test.scope, instance(3, 1, 1, noise(99, 50_000)))
+        .await;
+    assert_eq!(new, Ok(StoreOutcome::Stored));
+
+    let over = Archive::restore(backup.path(), restored.path(), None).await;
+    assert!(matches!(over, Err(ArchiveError::Invalid(_))));
+    let full = test.archive.backup(backup.path(), None).await;
+    assert!(matches!(full, Err(ArchiveError::Invalid(_))));
+}
+
+#[tokio::test]
+async fn no_name_uid_or_pixel_stands_in_the_objects_or_the_keys() {
+    let test = TestArchive::new().await;
+    let body = b"PIXELS-PIXELS-PIXELS".repeat(100);
+    test.archive
+        .store(&test.scope, instance(1, 1, 1, body))
+        .await
+        .unwrap();
+    test.archive.close().await;
+    let mut files = test.objects();
+    files.push(test.dir.path().join("keys.sqlite"));
+    for file in files {
+        let bytes = std::fs::read(&file).unwrap();
+        for secret in ["PIXELS", "Jane", "1.2.1", "A1\0"] {
+            let found = bytes
+                .windows(secret.len())
+                .any(|window| window == secret.as_bytes());
+            assert!(!found, "{secret} in {}", file.display());
+        }
+    }
+}
