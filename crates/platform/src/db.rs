@@ -124,3 +124,29 @@ async fn is_applied(
     .await?;
     Ok(found.is_some())
 }
+
+/// Copies a service's database to a file that is not there yet, as it is at
+/// one moment, also while its service runs.
+///
+/// # Errors
+/// When either can't be used; a copy that was begun is not complete then.
+pub async fn snapshot(from: &Path, to: &Path) -> Result<(), DbError> {
+    let options = SqliteConnectOptions::new()
+        .filename(from)
+        .busy_timeout(DB_BUSY);
+    let pool = SqlitePoolOptions::new()
+        .max_connections(1)
+        .connect_with(options)
+        .await?;
+    let target = to.to_string_lossy().into_owned();
+    let copied = sqlx::query("VACUUM INTO $1")
+        .bind(target)
+        .execute(&pool)
+        .await;
+    pool.close().await;
+    copied?;
+    // VACUUM INTO leaves its file to the page cache.
+    std::fs::File::open(to)
+        .and_then(|file| file.sync_all())
+        .map_err(DbError::Io)
+}

@@ -1,0 +1,131 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use hilum_contracts::ids::InputSetId;
+use hilum_contracts::inference::RunFinished;
+use hilum_contracts::{CorrelationId, Event};
+use hilum_platform::clock;
+use hilum_platform::db::Db;
+use hilum_platform::events::{
+    ConsumeError, Consumer, DbOutbox, Inbox, OutboxSource as _, Relay, append,
+};
+use sqlx::sqlite::SqliteConnection;
+
+use crate::{database, tenant};
+
+/// Writes down what it sees; fails while it is told to.
+struct Recorder {
+    fails: AtomicBool,
+}
+
+#[async_trait]
+impl Consumer for Recorder {
+    fn name(&self) -> &'static str {
+        "recorder"
+    }
+
+    fn kinds(&self) -> &'static [&'static str] {
+        &["inference.run.finished.v1"]
+    }
+
+    async fn consume(&self, event: &Event, tx: &mut SqliteConnection) -> Result<(), ConsumeError> {
+        sqlx::query("INSERT INTO seen (subject) VALUES ($1)")
+            .bind(&event.subject)
+            .execute(tx)
+            .await?;
+        if self.fails.load(Ordering::SeqCst) {
+            return Err(ConsumeError::Other("not now".to_owned()));
+        }
+        Ok(())
+    }
+}
+
+fn recorder(fails: bool) -> Arc<Recorder> {
+    Arc::new(Recorder {
+        fails: AtomicBool::new(fails),
+    })
+}
+
+fn event(subject: &str) -> Event {
+    let payload = RunFinished {
+        run: hilum_contracts::ids::RunId::new(),
+        input_set: InputSetId::new(),
+        study_uid: "1.2.3".to_owned(),
+        state: "succeeded".to_owned(),
+        reason: None,
+    };
+    let now = time::OffsetDateTime::UNIX_EPOCH;
+    Event::new(tenant(), CorrelationId::new(), now, subject, 1, &payload).unwrap()
+}
+
+async fn tell(db: &Db, event: &Event) {
+    let mut tx = db.begin().await.unwrap();
+    append(&mut tx, event).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+async fn seen(db: &Db) -> Vec<String> {
+    sqlx::query_scalar("SELECT subject FROM seen ORDER BY rowid")
+        .fetch_all(db.read())
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn an_event_goes_from_the_outbox_through_the_inbox_into_the_consumers_own_rows() {
+    let (_teller_dir, teller) = database().await;
+    let (_dir, db) = database().await;
+    let inbox = Inbox::new(db.clone(), clock::system(), recorder(false));
+    let outbox = DbOutbox::new(teller.clone());
+    let relay = Relay::new(Arc::new(outbox.clone()), vec![inbox.clone()]);
+    tell(&teller, &event("a")).await;
+    tell(&teller, &event("b")).await;
+
+    assert_eq!(relay.step().await.unwrap(), 2);
+    assert!(outbox.unsent(10).await.unwrap().is_empty());
+    while inbox.step().await.unwrap() {}
+    assert_eq!(seen(&db).await, ["a", "b"]);
+}
+
+#[tokio::test]
+async fn a_repeated_event_has_no_second_effect() {
+    let (_dir, db) = database().await;
+    let inbox = Inbox::new(db.clone(), clock::system(), recorder(false));
+    let event = event("a");
+    for _ in 0..2 {
+        inbox.receive(&[(1, event.clone())]).await.unwrap();
+        while inbox.step().await.unwrap() {}
+    }
+    assert_eq!(seen(&db).await, ["a"]);
+}
+
+#[tokio::test]
+async fn a_consumer_that_fails_leaves_no_trace_and_is_tried_again() {
+    let (_dir, db) = database().await;
+    let consumer = recorder(true);
+    let inbox = Inbox::new(db.clone(), clock::system(), consumer.clone());
+    inbox.receive(&[(1, event("a"))]).await.unwrap();
+    assert!(inbox.step().await.unwrap());
+    assert!(seen(&db).await.is_empty());
+
+    consumer.fails.store(false, Ordering::SeqCst);
+    // The first back-off is a fifth of a second.
+    for _ in 0..100 {
+        if inbox.step().await.unwrap() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert_eq!(seen(&db).await, ["a"]);
+}
+
+#[tokio::test]
+async fn an_event_of_another_kind_is_not_kept() {
+    let (_dir, db) = database().await;
+    let inbox = Inbox::new(db.clone(), clock::system(), recorder(false));
+    let mut other = event("a");
+    other.kind = "something.else.v1".to_owned();
+    inbox.receive(&[(1, other)]).await.unwrap();
+    assert!(!inbox.step().await.unwrap());
+}

@@ -1,0 +1,101 @@
+use std::time::Duration;
+
+use hilum_contracts::CorrelationId;
+use hilum_platform::db::Db;
+use hilum_platform::jobs::{self, End, Job, NewJob};
+
+use crate::{database, tenant};
+
+const KIND: &str = "work";
+const LEASE: Duration = Duration::from_secs(10);
+
+async fn enqueue(db: &Db, subject: &str, now: i64) {
+    let mut tx = db.begin().await.unwrap();
+    let tenant = tenant();
+    let job = NewJob {
+        tenant: &tenant,
+        kind: KIND,
+        subject,
+        correlation_id: CorrelationId::new(),
+        run_at: now,
+    };
+    jobs::enqueue(&mut tx, now, job).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+async fn lease(db: &Db, owner: &str, now: i64) -> Option<Job> {
+    jobs::lease(db, KIND, owner, now, LEASE).await.unwrap()
+}
+
+async fn finish(db: &Db, job: &Job, owner: &str, end: End<'_>) -> bool {
+    let mut tx = db.begin().await.unwrap();
+    let held = jobs::finish(&mut tx, job, owner, end).await.unwrap();
+    tx.commit().await.unwrap();
+    held
+}
+
+#[tokio::test]
+async fn a_job_is_held_by_one_worker_at_a_time() {
+    let (_dir, db) = database().await;
+    enqueue(&db, "a", 0).await;
+    assert!(lease(&db, "first", 0).await.is_some());
+    assert!(lease(&db, "second", 9_999).await.is_none());
+}
+
+#[tokio::test]
+async fn a_lease_that_ran_out_goes_to_the_next_worker_and_the_first_can_no_longer_finish() {
+    let (_dir, db) = database().await;
+    enqueue(&db, "a", 0).await;
+    let first = lease(&db, "first", 0).await.unwrap();
+    let second = lease(&db, "second", 10_000).await.unwrap();
+    assert_eq!(second.attempts, 2);
+    assert!(!finish(&db, &first, "first", End::Done).await);
+    assert!(
+        !jobs::heartbeat(&db, &first, "first", 10_000, LEASE)
+            .await
+            .unwrap()
+    );
+    assert!(finish(&db, &second, "second", End::Done).await);
+}
+
+#[tokio::test]
+async fn a_retry_waits_and_a_hand_back_does_not_count() {
+    let (_dir, db) = database().await;
+    enqueue(&db, "a", 0).await;
+    let job = lease(&db, "w", 0).await.unwrap();
+    assert!(finish(&db, &job, "w", End::HandBack).await);
+    let job = lease(&db, "w", 0).await.unwrap();
+    assert_eq!(job.attempts, 1);
+    assert!(finish(&db, &job, "w", End::Retry(500, "busy")).await);
+    assert!(lease(&db, "w", 499).await.is_none());
+    assert_eq!(lease(&db, "w", 500).await.unwrap().attempts, 2);
+}
+
+#[tokio::test]
+async fn a_dead_job_starts_anew_when_it_is_asked_for_again_and_a_waiting_one_stays_single() {
+    let (_dir, db) = database().await;
+    enqueue(&db, "a", 0).await;
+    enqueue(&db, "a", 0).await;
+    let job = lease(&db, "w", 0).await.unwrap();
+    assert!(lease(&db, "w", 0).await.is_none());
+    assert!(finish(&db, &job, "w", End::Dead("broken")).await);
+    assert!(lease(&db, "w", 99_999).await.is_none());
+    enqueue(&db, "a", 100).await;
+    assert_eq!(lease(&db, "w", 100).await.unwrap().attempts, 1);
+}
+
+#[tokio::test]
+async fn after_a_restart_every_lease_is_free() {
+    let (_dir, db) = database().await;
+    enqueue(&db, "a", 0).await;
+    lease(&db, "gone", 0).await.unwrap();
+    assert_eq!(jobs::reclaim(&db).await.unwrap(), 1);
+    assert!(lease(&db, "new", 0).await.is_some());
+}
+
+#[test]
+fn back_off_doubles_up_to_its_limit() {
+    let wait = |attempts| jobs::backoff(attempts, Duration::from_secs(2), Duration::from_secs(60));
+    assert_eq!((wait(1), wait(2), wait(3)), (2_000, 4_000, 8_000));
+    assert_eq!(wait(40), 60_000);
+}

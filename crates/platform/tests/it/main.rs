@@ -1,0 +1,24 @@
+//! The platform as services use it, on a real database.
+
+mod events;
+mod jobs;
+
+use hilum_contracts::ids::TenantId;
+use hilum_platform::db::{Db, Migration};
+
+/// A service's database in a folder of its own.
+async fn database() -> (tempfile::TempDir, Db) {
+    let dir = tempfile::tempdir().unwrap();
+    let migrations = [Migration {
+        version: 1,
+        sql: "CREATE TABLE seen (subject TEXT NOT NULL)",
+    }];
+    let db = Db::open(&dir.path().join("service.sqlite"), &migrations)
+        .await
+        .unwrap();
+    (dir, db)
+}
+
+fn tenant() -> TenantId {
+    TenantId::new("default").unwrap()
+}
