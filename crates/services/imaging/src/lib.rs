@@ -1,1 +1,151 @@
-//! hilum-imaging
+//! Imaging takes instances by C-STORE and STOW-RS, keeps them in the archive,
+//! answers DICOMweb, and says when a series is complete enough to work on.
+//!
+//! Invariants:
+//! - Nothing is acknowledged before the archive has committed it.
+//! - Intake waits for no other service.
+//! - An input set that is ready names its exact instances and why it was
+//!   considered complete; a late image starts a new revision.
+//! - Our own outputs, also when they come back, never start work.
+
+mod api;
+mod contract;
+mod digest;
+mod domain;
+mod intake;
+mod layout;
+pub mod limits;
+mod readiness;
+mod spool;
+mod store;
+
+use std::sync::Arc;
+
+use axum::Router;
+use hilum_archive::Archive;
+use hilum_platform::clock::SharedClock;
+use hilum_platform::config::Config;
+use hilum_platform::db::{Db, DbError, Migration};
+use hilum_platform::events::{DbOutbox, Inbox, OutboxSource};
+use hilum_platform::notices::Notices;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::spool::Spools;
+use crate::store::Store;
+
+const MIGRATIONS: &[Migration] = &[Migration {
+    version: 1,
+    sql: include_str!("../migrations/0001_input_sets.sql"),
+}];
+
+/// The service.
+#[derive(Clone)]
+pub struct ImagingService {
+    archive: Archive,
+    store: Store,
+    outbox: DbOutbox,
+    spools: Spools,
+    clock: SharedClock,
+    notices: Notices,
+    config: Arc<Config>,
+    readiness_bell: readiness::Bell,
+}
+
+/// The service can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Its database.
+    #[error("imaging's database: {0}")]
+    Db(#[from] DbError),
+    /// Its spool folder.
+    #[error("the spool folder: {0}")]
+    Spool(#[from] std::io::Error),
+}
+
+impl ImagingService {
+    /// Opens the service on an archive that is open. Whoever was sending when
+    /// the last process ended is recorded as having broken off.
+    ///
+    /// # Errors
+    /// When its database or spool folder can't be used.
+    pub async fn open(
+        archive: Archive,
+        config: Arc<Config>,
+        clock: SharedClock,
+        notices: Notices,
+    ) -> Result<Self, OpenError> {
+        let db = Db::open(&config.data.join("imaging.sqlite"), MIGRATIONS).await?;
+        let store = Store::new(db.clone());
+        store.end_lost_senders(clock.now_millis()).await?;
+        Ok(Self {
+            archive,
+            store,
+            outbox: DbOutbox::new(db),
+            spools: Spools::open(config.data.join("spool"))?,
+            clock,
+            notices,
+            config,
+            readiness_bell: readiness::Bell::default(),
+        })
+    }
+
+    /// The service's REST endpoints, below `/api/v1`.
+    pub fn router(&self) -> OpenApiRouter {
+        api::router().with_state(self.clone())
+    }
+
+    /// DICOMweb, below `/dicomweb`.
+    pub fn dicomweb(&self) -> Router {
+        api::dicomweb::router().with_state(self.clone())
+    }
+
+    /// The inbox through which it follows its own archive.
+    #[must_use]
+    pub fn inbox(&self) -> Inbox {
+        Inbox::new(
+            self.store.db().clone(),
+            Arc::clone(&self.clock),
+            Arc::new(readiness::InputSetsFromInstances {
+                service: self.clone(),
+            }),
+        )
+    }
+
+    /// What it tells others: what was stored and published, from the archive,
+    /// and which input sets are ready.
+    #[must_use]
+    pub fn outboxes(&self) -> Vec<Arc<dyn OutboxSource>> {
+        vec![
+            Arc::new(self.archive.clone()),
+            Arc::new(self.outbox.clone()),
+        ]
+    }
+
+    /// Takes DICOM associations on `listener` and watches over readiness, until
+    /// `stop` is called.
+    pub fn start_workers(
+        &self,
+        tasks: &TaskTracker,
+        stop: &CancellationToken,
+        listener: TcpListener,
+    ) {
+        tasks.spawn(intake::dimse::serve(self.clone(), listener, stop.clone()));
+        tasks.spawn(self.clone().watch_readiness(stop.clone()));
+        tasks.spawn(self.clone().sweep_regularly(stop.clone()));
+    }
+
+    async fn sweep_regularly(self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            if let Err(error) = self.archive.sweep().await {
+                tracing::error!(%error, "sweep");
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(limits::SWEEP_EVERY) => {}
+            }
+        }
+    }
+}

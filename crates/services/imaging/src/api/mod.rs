@@ -1,0 +1,30 @@
+//! The service's endpoints: REST below `/api/v1`, one file each, and DICOMweb.
+
+mod accept_input_set;
+pub(crate) mod dicomweb;
+mod instance_conflicts;
+mod quarantine;
+mod redrive;
+mod storage;
+mod studies;
+mod study;
+
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub(crate) use quarantine::describe as describe_origin;
+
+use crate::ImagingService;
+
+pub(crate) fn router() -> OpenApiRouter<ImagingService> {
+    OpenApiRouter::new()
+        .routes(routes!(studies::list_studies))
+        .routes(routes!(study::get_study))
+        .routes(routes!(accept_input_set::accept_input_set))
+        .routes(routes!(quarantine::list_quarantine))
+        .routes(routes!(quarantine::delete_quarantined))
+        .routes(routes!(redrive::redrive_quarantined))
+        .routes(routes!(instance_conflicts::list_instance_conflicts))
+        .routes(routes!(instance_conflicts::decide_instance_conflict))
+        .routes(routes!(storage::storage_report))
+}

@@ -1,0 +1,3 @@
+//! Pure rules of this service: no IO, no SQL, no clock.
+
+pub(crate) mod readiness;

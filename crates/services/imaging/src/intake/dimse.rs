@@ -1,0 +1,145 @@
+//! Intake by C-STORE: the called AE title picks the tenant, the calling one
+//! names the device; each association is one intake.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use hilum_contracts::ids::CorrelationId;
+use hilum_dimse::{
+    Acceptor, AssociationEnd, AssociationHandler, AssociationInfo, AssociationRequest, EndReason,
+    Rejection, Server, ServerConfig, Status, StoreRequest, StoreSink, StoreStatus,
+};
+use hilum_platform::auth;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::{Intake, Refused, Source};
+use crate::ImagingService;
+use crate::domain::readiness::Ending;
+use crate::limits::SHUTDOWN_GRACE;
+use crate::spool::Spool;
+
+/// Takes associations until `stop` is called, and lets those that are open
+/// finish what they are sending.
+pub(crate) async fn serve(service: ImagingService, listener: TcpListener, stop: CancellationToken) {
+    let config = ServerConfig {
+        max_associations: service.config.max_associations,
+        grace: SHUTDOWN_GRACE,
+        new_id: uuid::Uuid::now_v7,
+        ..ServerConfig::default()
+    };
+    let acceptor = TenantsByAeTitle { service };
+    Server::new(config, std::sync::Arc::new(acceptor))
+        .serve(listener, stop)
+        .await;
+}
+
+struct TenantsByAeTitle {
+    service: ImagingService,
+}
+
+#[async_trait]
+impl Acceptor for TenantsByAeTitle {
+    async fn admit(
+        &self,
+        request: &AssociationRequest,
+    ) -> Result<Box<dyn AssociationHandler>, Rejection> {
+        let tenant = self
+            .service
+            .config
+            .tenant_called(&request.called_ae_title)
+            .ok_or(Rejection::CALLED_AE_TITLE)?;
+        let scope = auth::device(&tenant.name, &request.calling_ae_title);
+        let source = Source::Dimse {
+            calling_ae_title: request.calling_ae_title.clone(),
+        };
+        let intake = Intake::begin(
+            self.service.clone(),
+            scope,
+            CorrelationId(request.id),
+            source,
+        );
+        Ok(Box::new(DeviceAssociation { intake }))
+    }
+}
+
+struct DeviceAssociation {
+    intake: Intake,
+}
+
+#[async_trait]
+impl AssociationHandler for DeviceAssociation {
+    async fn begin_store(
+        &self,
+        _: &AssociationInfo,
+        request: StoreRequest,
+    ) -> Result<Box<dyn StoreSink>, StoreStatus> {
+        Ok(Box::new(ArrivingInstance {
+            spool: self.intake.spool(),
+            intake: self.intake.clone(),
+            request,
+        }))
+    }
+
+    async fn closed(&self, _: &AssociationInfo, end: AssociationEnd) {
+        let ending = match end.reason {
+            EndReason::Released => Ending::Released,
+            _ => Ending::Aborted,
+        };
+        self.intake.end(ending).await;
+    }
+}
+
+struct ArrivingInstance {
+    intake: Intake,
+    spool: Spool,
+    request: StoreRequest,
+}
+
+#[async_trait]
+impl StoreSink for ArrivingInstance {
+    async fn write(&mut self, fragment: Bytes) -> Result<(), StoreStatus> {
+        self.spool
+            .write(&fragment)
+            .map_err(|error| status_of(&error.into()))
+    }
+
+    async fn finish(self: Box<Self>) -> StoreStatus {
+        let claimed = super::Claimed {
+            sop_class_uid: &self.request.sop_class_uid,
+            sop_instance_uid: &self.request.sop_instance_uid,
+        };
+        let spooled = self.spool.finish();
+        let received = self
+            .intake
+            .receive(&self.request.transfer_syntax_uid, spooled, Some(claimed))
+            .await;
+        match received {
+            Ok(_) => StoreStatus::SUCCESS,
+            Err(refused) => status_of(&refused),
+        }
+    }
+}
+
+/// The status of PS3.4 §B.2.3 that says what the sender can do about it.
+fn status_of(refused: &Refused) -> StoreStatus {
+    match refused {
+        Refused::NotAnInstance(_) => StoreStatus::with_comment(
+            Status::CANNOT_UNDERSTAND,
+            "Not a readable instance; kept in quarantine",
+        ),
+        Refused::DoesNotMatch => StoreStatus::with_comment(
+            Status::DATA_SET_DOES_NOT_MATCH,
+            "SOP UIDs differ from those of the C-STORE request",
+        ),
+        Refused::TooLong => StoreStatus::with_comment(
+            Status::OUT_OF_RESOURCES,
+            "The data set is longer than this server takes",
+        ),
+        Refused::NoSpace => {
+            StoreStatus::with_comment(Status::OUT_OF_RESOURCES, "No space left for the archive")
+        }
+        Refused::Unavailable => {
+            StoreStatus::with_comment(Status::PROCESSING_FAILURE, "Not stored; send again later")
+        }
+    }
+}

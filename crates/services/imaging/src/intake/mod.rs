@@ -1,0 +1,332 @@
+//! Intake: what an association, a STOW-RS request or a run brings, taken in
+//! one instance at a time. An instance is described from one walk over its
+//! bytes, stored, and only then acknowledged; what can't be an instance goes to
+//! the quarantine.
+
+mod describe;
+pub(crate) mod dimse;
+mod part10;
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use hilum_archive::{ArchiveError, NewInstance, NewQuarantined, Origin, StoreOutcome};
+use hilum_contracts::ids::CorrelationId;
+use hilum_dataset::text::CharacterSet;
+use hilum_dataset::{Refusal, ScanError, ScanOptions};
+use hilum_platform::notices::Topic;
+use hilum_platform::scope::TenantScope;
+
+use crate::ImagingService;
+use crate::domain::readiness::Ending;
+use crate::limits::TOUCHED_SERIES;
+use crate::spool::{Spool, SpoolError, Spooled};
+
+pub(crate) use part10::FileSpool;
+
+/// Where instances come from.
+#[derive(Clone, Debug)]
+pub(crate) enum Source {
+    /// An association.
+    Dimse { calling_ae_title: String },
+    /// A STOW-RS request.
+    Stow,
+    /// A run of ours.
+    Hilum,
+}
+
+/// One association or request.
+#[derive(Clone)]
+pub(crate) struct Intake {
+    service: ImagingService,
+    scope: TenantScope,
+    id: CorrelationId,
+    source: Source,
+    /// Study and series of everything acknowledged, repeats included.
+    touched: Arc<Mutex<BTreeSet<(String, String)>>>,
+}
+
+/// The UIDs that a C-STORE request claims for its data set.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Claimed<'a> {
+    pub(crate) sop_class_uid: &'a str,
+    pub(crate) sop_instance_uid: &'a str,
+}
+
+/// An acknowledged instance.
+#[derive(Clone, Debug)]
+pub(crate) struct Received {
+    pub(crate) study_uid: String,
+    pub(crate) series_uid: String,
+    pub(crate) sop_class_uid: String,
+    pub(crate) sop_instance_uid: String,
+    pub(crate) outcome: StoreOutcome,
+    /// Codes of what is odd about it.
+    pub(crate) flags: Vec<String>,
+}
+
+/// Why an instance was not acknowledged.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum Refused {
+    /// It can't be an instance; it is in the quarantine.
+    #[error("{0}")]
+    NotAnInstance(Refusal),
+    /// Its UIDs are not those that the request claims, or not of the study
+    /// that the request names.
+    #[error("the instance's UIDs differ from those of the request")]
+    DoesNotMatch,
+    /// It is longer than this server takes.
+    #[error("longer than this server takes")]
+    TooLong,
+    /// The disk is full.
+    #[error("no space left")]
+    NoSpace,
+    /// The archive does not answer.
+    #[error("not stored; send it again later")]
+    Unavailable,
+}
+
+impl From<ArchiveError> for Refused {
+    fn from(error: ArchiveError) -> Self {
+        match error {
+            ArchiveError::OutOfSpace => Self::NoSpace,
+            _ => Self::Unavailable,
+        }
+    }
+}
+
+impl From<SpoolError> for Refused {
+    fn from(error: SpoolError) -> Self {
+        tracing::error!(%error, "spool");
+        match error {
+            SpoolError::TooLong => Self::TooLong,
+            SpoolError::Io(_) => Self::NoSpace,
+        }
+    }
+}
+
+impl Intake {
+    pub(crate) fn begin(
+        service: ImagingService,
+        scope: TenantScope,
+        id: CorrelationId,
+        source: Source,
+    ) -> Self {
+        Self {
+            service,
+            scope,
+            id,
+            source,
+            touched: Arc::default(),
+        }
+    }
+
+    pub(crate) fn id(&self) -> CorrelationId {
+        self.id
+    }
+
+    /// A spool for the next data set.
+    pub(crate) fn spool(&self) -> Spool {
+        self.service.spools.begin()
+    }
+
+    /// Takes in a data set, without file meta information. When this returns
+    /// `Ok`, the instance is durable.
+    pub(crate) async fn receive(
+        &self,
+        transfer_syntax_uid: &str,
+        spooled: Spooled,
+        claimed: Option<Claimed<'_>>,
+    ) -> Result<Received, Refused> {
+        let instance = self.described(transfer_syntax_uid, &spooled).await?;
+        if claimed.is_some_and(|claimed| !matches(&instance, claimed)) {
+            return Err(Refused::DoesNotMatch);
+        }
+        self.store(instance).await
+    }
+
+    /// A spool for the next part-10 file.
+    pub(crate) fn file_spool(&self) -> FileSpool {
+        FileSpool::new(self.spool())
+    }
+
+    /// Takes in a part-10 file. `study_uid`: the only study that it may belong
+    /// to (PS3.18 §10.5.1.1).
+    pub(crate) async fn receive_file(
+        &self,
+        file: FileSpool,
+        study_uid: Option<&str>,
+    ) -> Result<Received, Refused> {
+        let file = match file.finish() {
+            Ok(Ok(file)) => file,
+            Ok(Err((refusal, whole))) => {
+                self.quarantine(refusal, None, &whole).await;
+                return Err(Refused::NotAnInstance(refusal));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let transfer_syntax_uid = &file.part10.transfer_syntax_uid;
+        let mut instance = self.described(transfer_syntax_uid, &file.data_set).await?;
+        if study_uid.is_some_and(|study_uid| study_uid != instance.study) {
+            return Err(Refused::DoesNotMatch);
+        }
+        let flags = describe::file_flags(&file.part10, &instance);
+        instance.flags.extend(flags);
+        instance.flags.truncate(hilum_archive::limits::FLAGS);
+        self.store(instance).await
+    }
+
+    /// Describes a data set, and keeps what can't be an instance.
+    async fn described(
+        &self,
+        transfer_syntax_uid: &str,
+        spooled: &Spooled,
+    ) -> Result<NewInstance, Refused> {
+        match self.describe(transfer_syntax_uid, spooled).await {
+            Ok(instance) => Ok(instance),
+            Err(ScanError::Refused(refusal)) => {
+                self.quarantine(refusal, Some(transfer_syntax_uid), spooled)
+                    .await;
+                Err(Refused::NotAnInstance(refusal))
+            }
+            Err(ScanError::Source(error)) => {
+                tracing::error!(correlation_id = %self.id, %error, "the spool can't be read");
+                Err(Refused::Unavailable)
+            }
+        }
+    }
+
+    async fn store(&self, instance: NewInstance) -> Result<Received, Refused> {
+        let mut received = Received {
+            study_uid: instance.study.clone(),
+            series_uid: instance.series.clone(),
+            sop_class_uid: instance.sop_class.clone(),
+            sop_instance_uid: instance.sop_instance.clone(),
+            outcome: StoreOutcome::Stored,
+            flags: instance.flags.clone(),
+        };
+        let bytes = instance.body.len();
+        received.outcome = self
+            .service
+            .archive
+            .store(&self.scope, instance)
+            .await
+            .inspect_err(|error| {
+                tracing::error!(correlation_id = %self.id, %error, "an instance was not stored");
+                metrics::counter!("hilum_instances_total", "outcome" => "failed").increment(1);
+            })?;
+        let outcome = match received.outcome {
+            StoreOutcome::Stored => "stored",
+            StoreOutcome::Duplicate => "duplicate",
+            StoreOutcome::Variant => "variant",
+            StoreOutcome::Conflict => "conflict",
+        };
+        metrics::counter!("hilum_instances_total", "outcome" => outcome).increment(1);
+        metrics::counter!("hilum_instance_bytes_total").increment(bytes);
+        self.touch(&received.study_uid, &received.series_uid).await;
+        Ok(received)
+    }
+
+    async fn touch(&self, study_uid: &str, series_uid: &str) {
+        let full = {
+            let mut touched = self.touched.lock().unwrap_or_else(PoisonError::into_inner);
+            touched.insert((study_uid.to_owned(), series_uid.to_owned()));
+            touched.len() > TOUCHED_SERIES
+        };
+        if full {
+            self.end(Ending::Released).await;
+        }
+    }
+
+    /// What an instance is, from one walk over its bytes.
+    pub(crate) async fn describe(
+        &self,
+        transfer_syntax_uid: &str,
+        spooled: &Spooled,
+    ) -> Result<NewInstance, ScanError> {
+        let options = ScanOptions {
+            fallback_charset: self
+                .device()
+                .and_then(|device| CharacterSet::parse(device.fallback_charset.as_deref()?)),
+            ..ScanOptions::default()
+        };
+        describe::describe(self, transfer_syntax_uid, spooled, options).await
+    }
+
+    fn device(&self) -> Option<&hilum_platform::config::Device> {
+        match &self.source {
+            Source::Dimse { calling_ae_title } => self
+                .service
+                .config
+                .device(self.scope.tenant(), calling_ae_title),
+            Source::Stow | Source::Hilum => None,
+        }
+    }
+
+    fn origin(&self) -> Origin {
+        match &self.source {
+            Source::Dimse { calling_ae_title } => Origin::Dimse {
+                calling_ae: calling_ae_title.clone(),
+            },
+            Source::Stow => Origin::Stow,
+            Source::Hilum => Origin::Hilum,
+        }
+    }
+
+    /// Keeps what was refused where a person can see it.
+    pub(crate) async fn quarantine(
+        &self,
+        refusal: Refusal,
+        transfer_syntax_uid: Option<&str>,
+        spooled: &Spooled,
+    ) {
+        metrics::counter!("hilum_instances_total", "outcome" => "refused").increment(1);
+        let item = NewQuarantined {
+            body: spooled.body().clone(),
+            sha256: spooled.sha256(),
+            reason: describe::refusal_code(&refusal).to_owned(),
+            detail: refusal.to_string(),
+            transfer_syntax: transfer_syntax_uid.map(ToOwned::to_owned),
+            origin: self.origin(),
+            correlation: self.id,
+            received_at: self.service.clock.now(),
+        };
+        match self.service.archive.quarantine(&self.scope, item).await {
+            Ok(outcome) => {
+                tracing::warn!(correlation_id = %self.id, reason = %refusal, ?outcome, "an instance was refused");
+            }
+            Err(error) => {
+                tracing::error!(correlation_id = %self.id, reason = %refusal, %error, "an instance was refused and not kept");
+            }
+        }
+        self.service
+            .notices
+            .tell(self.scope.tenant(), Topic::Quarantine, None);
+    }
+
+    /// The association or request is over.
+    pub(crate) async fn end(&self, ending: Ending) {
+        let touched =
+            std::mem::take(&mut *self.touched.lock().unwrap_or_else(PoisonError::into_inner));
+        if touched.is_empty() {
+            return;
+        }
+        let touched: Vec<_> = touched.into_iter().collect();
+        let origin = crate::api::describe_origin(&self.origin());
+        tracing::info!(
+            correlation_id = %self.id, source = %origin, series = touched.len(), ending = ending.as_str(),
+            "a sender ended"
+        );
+        self.service
+            .sender_ended(&self.scope, self.id, &origin, ending, &touched)
+            .await;
+    }
+}
+
+/// UIDs may be padded (PS3.5 §9.4); nothing else may differ.
+fn matches(instance: &NewInstance, claimed: Claimed<'_>) -> bool {
+    let same =
+        |a: &str, b: &str| a.trim_end_matches(['\0', ' ']) == b.trim_end_matches(['\0', ' ']);
+    same(&instance.sop_instance, claimed.sop_instance_uid)
+        && same(&instance.sop_class, claimed.sop_class_uid)
+}

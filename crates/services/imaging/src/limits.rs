@@ -1,0 +1,29 @@
+//! The service's limits, each with its reason.
+
+use std::time::Duration;
+
+/// A data set up to this size is kept in memory while it arrives; a larger one
+/// goes to a spool file. Most instances are far smaller.
+pub const SPOOL_MEMORY: usize = 8 << 20;
+/// Memory that all arriving data sets may take together; beyond it even small
+/// ones go to spool files, so that many slow senders cost no memory.
+pub const SPOOL_MEMORY_TOTAL: usize = 96 << 20;
+/// Longest data set. DICOM's own element length ends at 4 GiB; one instance
+/// may hold several such elements.
+pub const DATA_SET_MAX: u64 = 64 << 30;
+/// Longest result data set that is published.
+pub const RESULT_MAX: usize = 1 << 30;
+/// Most instances of an input set: a series beyond it is no volume that a
+/// model could take, and its list would not fit into one transaction.
+pub const INPUT_SET_INSTANCES: usize = 50_000;
+/// Series that one association or request touches before its end is recorded
+/// in parts.
+pub const TOUCHED_SERIES: usize = 10_000;
+/// How often input sets are judged without being told.
+pub const READINESS_POLL: Duration = Duration::from_secs(1);
+/// How often unacknowledged objects are swept.
+pub const SWEEP_EVERY: Duration = Duration::from_secs(600);
+/// Most rows that a list answers.
+pub const LIST_MAX: u32 = 200;
+/// At the end, associations get this long to finish what they are sending.
+pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(15);

@@ -1,0 +1,21 @@
+//! The only SQL of this service. The archive keeps its own index; here stand
+//! the input sets. Every function takes the scope whose rows it may touch.
+
+pub(crate) mod input_sets;
+pub(crate) mod readiness;
+
+use hilum_platform::db::Db;
+
+/// The service's rows.
+#[derive(Clone, Debug)]
+pub(crate) struct Store(Db);
+
+impl Store {
+    pub(crate) fn new(db: Db) -> Self {
+        Self(db)
+    }
+
+    pub(crate) fn db(&self) -> &Db {
+        &self.0
+    }
+}

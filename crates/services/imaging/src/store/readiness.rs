@@ -1,0 +1,391 @@
+//! What the readiness worker reads and writes.
+
+use hilum_contracts::Event;
+use hilum_contracts::ids::{CorrelationId, InputSetId, TenantId};
+use hilum_contracts::imaging::{InputSetReady, InstancesStored, ReadyReason};
+use hilum_platform::clock::{from_millis, to_millis};
+use hilum_platform::db::DbError;
+use hilum_platform::events::append;
+use hilum_platform::scope::TenantScope;
+use sqlx::Row;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+
+use super::Store;
+use crate::domain::readiness::{Ending, INCOMPLETE, Sender, sentence};
+
+/// An input set that is not ready.
+#[derive(Clone, Debug)]
+pub(crate) struct Unready {
+    pub(crate) id: InputSetId,
+    pub(crate) tenant: TenantId,
+    pub(crate) study_uid: String,
+    pub(crate) series_uid: String,
+    pub(crate) revision: u32,
+    pub(crate) state: String,
+    pub(crate) modality: String,
+    pub(crate) last_instance_at: i64,
+    pub(crate) correlation_id: CorrelationId,
+}
+
+/// What makes an input set ready.
+#[derive(Clone, Debug)]
+pub(crate) struct Completion {
+    pub(crate) reason: ReadyReason,
+    pub(crate) quiet_ms: i64,
+    /// SOP Instance UIDs with their data-set hashes, as the archive serves them.
+    pub(crate) instances: Vec<String>,
+    pub(crate) digest: String,
+}
+
+/// A sender ended.
+#[derive(Clone, Debug)]
+pub(crate) struct SenderEnded<'a> {
+    pub(crate) study_uid: &'a str,
+    pub(crate) series_uid: &'a str,
+    pub(crate) intake: CorrelationId,
+    pub(crate) ending: Ending,
+    pub(crate) quiet_ms: i64,
+}
+
+/// Follows what became durable: opens a revision, or goes on with the open one.
+pub(crate) async fn stored(
+    tx: &mut SqliteConnection,
+    scope: &TenantScope,
+    event: &InstancesStored,
+    quiet_ms: i64,
+) -> Result<(), DbError> {
+    let tenant = scope.tenant().as_str();
+    if event.origin == "hilum" {
+        sqlx::query(
+            "INSERT INTO own_series (tenant, series_uid) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+        )
+        .bind(tenant)
+        .bind(&event.series_uid)
+        .execute(tx)
+        .await?;
+        return Ok(());
+    }
+    if is_own(tx, scope, &event.series_uid).await? {
+        return Ok(());
+    }
+    let at = to_millis(event.last_stored_at);
+    let added = i64::try_from(event.added).unwrap_or(i64::MAX);
+    let open = sqlx::query(
+        "UPDATE input_sets SET instance_count = instance_count + $1,
+             last_instance_at = MAX(last_instance_at, $2), state = 'receiving', reason = NULL
+         WHERE tenant = $3 AND study_uid = $4 AND series_uid = $5 AND state IN ('receiving', 'incomplete')",
+    )
+    .bind(added)
+    .bind(at)
+    .bind(tenant)
+    .bind(&event.study_uid)
+    .bind(&event.series_uid)
+    .execute(&mut *tx)
+    .await?
+    .rows_affected();
+    if open == 0 {
+        sqlx::query(
+            "INSERT INTO input_sets (id, tenant, study_uid, series_uid, revision, state, modality,
+                 instance_count, correlation_id, opened_at, last_instance_at)
+             SELECT $1, $2, $3, $4, COALESCE(MAX(revision), 0) + 1, 'receiving', $5,
+                 COALESCE(MAX(instance_count), 0) + $6, $7, $8, $8
+             FROM input_sets WHERE tenant = $2 AND study_uid = $3 AND series_uid = $4",
+        )
+        .bind(InputSetId::new().to_string())
+        .bind(tenant)
+        .bind(&event.study_uid)
+        .bind(&event.series_uid)
+        .bind(&event.modality)
+        .bind(added)
+        .bind(event.intake_id.to_string())
+        .bind(at)
+        .execute(&mut *tx)
+        .await?;
+    }
+    sqlx::query(
+        "INSERT INTO senders (tenant, study_uid, series_uid, intake_id, quiet_ms)
+         VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
+    )
+    .bind(tenant)
+    .bind(&event.study_uid)
+    .bind(&event.series_uid)
+    .bind(event.intake_id.to_string())
+    .bind(quiet_ms)
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+async fn is_own(
+    tx: &mut SqliteConnection,
+    scope: &TenantScope,
+    series_uid: &str,
+) -> Result<bool, DbError> {
+    let own: Option<i64> =
+        sqlx::query_scalar("SELECT 1 FROM own_series WHERE tenant = $1 AND series_uid = $2")
+            .bind(scope.tenant().as_str())
+            .bind(series_uid)
+            .fetch_optional(tx)
+            .await?;
+    Ok(own.is_some())
+}
+
+impl Store {
+    /// Records how a sender ended, for each series that it touched. Comes
+    /// before or after the events of what it stored.
+    pub(crate) async fn sender_ended(
+        &self,
+        scope: &TenantScope,
+        ended: &[SenderEnded<'_>],
+        now: i64,
+    ) -> Result<(), DbError> {
+        let mut tx = self.db().begin().await?;
+        for sender in ended {
+            sqlx::query(
+                "INSERT INTO senders (tenant, study_uid, series_uid, intake_id, ended_at, ending, quiet_ms)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7)
+                 ON CONFLICT DO UPDATE SET ended_at = excluded.ended_at, ending = excluded.ending,
+                     quiet_ms = excluded.quiet_ms",
+            )
+            .bind(scope.tenant().as_str())
+            .bind(sender.study_uid)
+            .bind(sender.series_uid)
+            .bind(sender.intake.to_string())
+            .bind(now)
+            .bind(sender.ending.as_str())
+            .bind(sender.quiet_ms)
+            .execute(&mut *tx)
+            .await?;
+        }
+        tx.commit().await
+    }
+
+    /// After a start: whoever was sending when the last process ended is gone.
+    pub(crate) async fn end_lost_senders(&self, now: i64) -> Result<u64, DbError> {
+        let mut tx = self.db().begin().await?;
+        let ended = sqlx::query(
+            "UPDATE senders SET ended_at = $1, ending = 'aborted' WHERE ended_at IS NULL",
+        )
+        .bind(now)
+        .execute(&mut *tx)
+        .await?
+        .rows_affected();
+        tx.commit().await?;
+        Ok(ended)
+    }
+
+    /// Every input set that is not ready, of every tenant: the worker judges them.
+    pub(crate) async fn unready(&self) -> Result<Vec<Unready>, DbError> {
+        let rows = sqlx::query(
+            "SELECT * FROM input_sets WHERE state IN ('receiving', 'incomplete')
+             ORDER BY last_instance_at LIMIT 10000",
+        )
+        .fetch_all(self.db().read())
+        .await?;
+        rows.iter().map(read_unready).collect()
+    }
+
+    /// One input set that is not ready.
+    pub(crate) async fn unready_one(
+        &self,
+        scope: &TenantScope,
+        id: InputSetId,
+    ) -> Result<Option<Unready>, DbError> {
+        sqlx::query(
+            "SELECT * FROM input_sets WHERE id = $1 AND tenant = $2 AND state IN ('receiving', 'incomplete')",
+        )
+        .bind(id.to_string())
+        .bind(scope.tenant().as_str())
+        .fetch_optional(self.db().read())
+        .await?
+        .as_ref()
+        .map(read_unready)
+        .transpose()
+    }
+
+    /// How many instances the events of an input set have told of.
+    pub(crate) async fn counted(
+        &self,
+        scope: &TenantScope,
+        id: InputSetId,
+    ) -> Result<i64, DbError> {
+        sqlx::query_scalar("SELECT instance_count FROM input_sets WHERE id = $1 AND tenant = $2")
+            .bind(id.to_string())
+            .bind(scope.tenant().as_str())
+            .fetch_one(self.db().read())
+            .await
+    }
+
+    /// Who sends a series.
+    pub(crate) async fn senders(
+        &self,
+        scope: &TenantScope,
+        set: &Unready,
+    ) -> Result<Vec<Sender>, DbError> {
+        let rows = sqlx::query(
+            "SELECT ended_at, ending, quiet_ms FROM senders
+             WHERE tenant = $1 AND study_uid = $2 AND series_uid = $3",
+        )
+        .bind(scope.tenant().as_str())
+        .bind(&set.study_uid)
+        .bind(&set.series_uid)
+        .fetch_all(self.db().read())
+        .await?;
+        rows.iter()
+            .map(|row| {
+                let ended_at: Option<i64> = row.try_get("ended_at")?;
+                let ending: Option<String> = row.try_get("ending")?;
+                let ending = ending.as_deref().and_then(Ending::parse);
+                Ok(Sender {
+                    ended: ended_at.zip(ending),
+                    quiet_ms: row.try_get::<Option<i64>, _>("quiet_ms")?.unwrap_or(0),
+                })
+            })
+            .collect()
+    }
+
+    /// Marks an input set whose sender broke off.
+    pub(crate) async fn mark_incomplete(
+        &self,
+        scope: &TenantScope,
+        id: InputSetId,
+    ) -> Result<bool, DbError> {
+        let mut tx = self.db().begin().await?;
+        let changed = sqlx::query(
+            "UPDATE input_sets SET state = 'incomplete', reason_code = 'association-aborted', reason = $1
+             WHERE id = $2 AND tenant = $3 AND state = 'receiving'",
+        )
+        .bind(INCOMPLETE)
+        .bind(id.to_string())
+        .bind(scope.tenant().as_str())
+        .execute(&mut *tx)
+        .await?
+        .rows_affected();
+        tx.commit().await?;
+        Ok(changed == 1)
+    }
+
+    /// Makes an input set ready, supersedes the revision before it, and tells.
+    /// `false`: an instance came in between, or somebody else was faster.
+    pub(crate) async fn make_ready(
+        &self,
+        scope: &TenantScope,
+        set: &Unready,
+        completion: &Completion,
+        now: i64,
+    ) -> Result<bool, DbError> {
+        let count = u64::try_from(completion.instances.len()).unwrap_or(u64::MAX);
+        let text = sentence(completion.reason, count, completion.quiet_ms);
+        let mut tx = self.db().begin().await?;
+        let changed = sqlx::query(
+            "UPDATE input_sets SET state = 'ready', reason_code = $1, reason = $2, quiet_ms = $3,
+                 instance_count = $4, digest = $5, ready_at = $6
+             WHERE id = $7 AND tenant = $8 AND state IN ('receiving', 'incomplete') AND last_instance_at = $9",
+        )
+        .bind(reason_code(completion.reason))
+        .bind(&text)
+        .bind(completion.quiet_ms)
+        .bind(i64::try_from(count).unwrap_or(i64::MAX))
+        .bind(&completion.digest)
+        .bind(now)
+        .bind(set.id.to_string())
+        .bind(scope.tenant().as_str())
+        .bind(set.last_instance_at)
+        .execute(&mut *tx)
+        .await?
+        .rows_affected();
+        if changed == 0 {
+            return Ok(false);
+        }
+        for uid in &completion.instances {
+            sqlx::query(
+                "INSERT INTO input_set_instances (input_set, sop_instance_uid) VALUES ($1, $2)",
+            )
+            .bind(set.id.to_string())
+            .bind(uid)
+            .execute(&mut *tx)
+            .await?;
+        }
+        let supersedes = supersede_earlier(&mut tx, scope, set).await?;
+        sqlx::query("DELETE FROM senders WHERE tenant = $1 AND study_uid = $2 AND series_uid = $3")
+            .bind(scope.tenant().as_str())
+            .bind(&set.study_uid)
+            .bind(&set.series_uid)
+            .execute(&mut *tx)
+            .await?;
+        let ready = InputSetReady {
+            input_set: set.id,
+            revision: set.revision,
+            supersedes,
+            study_uid: set.study_uid.clone(),
+            series_uid: set.series_uid.clone(),
+            modality: set.modality.clone(),
+            instance_count: count,
+            digest: completion.digest.clone(),
+            reason: completion.reason,
+            reason_text: text,
+            last_instance_at: from_millis(set.last_instance_at),
+        };
+        let event = Event::new(
+            scope.tenant().clone(),
+            set.correlation_id,
+            from_millis(now),
+            &set.series_uid,
+            u64::from(set.revision),
+            &ready,
+        )
+        .map_err(|e| DbError::Encode(Box::new(e)))?;
+        append(&mut tx, &event).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+}
+
+async fn supersede_earlier(
+    tx: &mut SqliteConnection,
+    scope: &TenantScope,
+    set: &Unready,
+) -> Result<Option<InputSetId>, DbError> {
+    let earlier: Option<String> = sqlx::query_scalar(
+        "UPDATE input_sets SET state = 'superseded'
+         WHERE tenant = $1 AND study_uid = $2 AND series_uid = $3 AND state = 'ready' AND revision < $4
+         RETURNING id",
+    )
+    .bind(scope.tenant().as_str())
+    .bind(&set.study_uid)
+    .bind(&set.series_uid)
+    .bind(set.revision)
+    .fetch_optional(tx)
+    .await?;
+    earlier
+        .map(|id| id.parse().map_err(|e| DbError::Decode(Box::new(e))))
+        .transpose()
+}
+
+const fn reason_code(reason: ReadyReason) -> &'static str {
+    match reason {
+        ReadyReason::AssociationReleased => "association-released",
+        ReadyReason::StowEnded => "stow-ended",
+        ReadyReason::AcceptedByPerson => "accepted-by-person",
+    }
+}
+
+fn read_unready(row: &SqliteRow) -> Result<Unready, DbError> {
+    let decode = |e| DbError::Decode(e);
+    let (id, tenant, correlation): (String, String, String) = (
+        row.try_get("id")?,
+        row.try_get("tenant")?,
+        row.try_get("correlation_id")?,
+    );
+    Ok(Unready {
+        id: id.parse().map_err(|e| decode(Box::new(e)))?,
+        tenant: TenantId::new(tenant).map_err(|e| decode(Box::new(e)))?,
+        study_uid: row.try_get("study_uid")?,
+        series_uid: row.try_get("series_uid")?,
+        revision: row.try_get("revision")?,
+        state: row.try_get("state")?,
+        modality: row.try_get("modality")?,
+        last_instance_at: row.try_get("last_instance_at")?,
+        correlation_id: correlation.parse().map_err(|e| decode(Box::new(e)))?,
+    })
+}
