@@ -1,0 +1,40 @@
+# Thin: everything behind a target runs by hand too (see scripts/).
+.DEFAULT_GOAL := help
+.PHONY: help demo build web runtime test test-all test-deps lint fmt deny bench fuzz
+
+help: ## What there is to make
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+demo: build ## Build everything, send the sample series, show the result, serve until Ctrl-C
+	@target_dir=$$(scripts/target-dir); "$$target_dir/release/hilum" demo
+
+build: web runtime ## The hilum binary with the web application in it
+	@scripts/need cargo cc cmake
+	cargo build --release --locked -p hilum
+
+web: ## The web application and the viewer (web/dist)
+	@scripts/web
+
+runtime: ## ONNX Runtime, from PyPI, into .cache/
+	@scripts/runtime
+
+test: test-deps web ## The tests that CI runs
+	@scripts/test
+
+test-all: test-deps web ## Those, and the long ones
+	@scripts/test --all
+
+test-deps: ## What the tests need: dcmtk, dicom3tools, Chromium, Python packages
+	@scripts/test-deps
+
+lint: web ## Format, lints, licences
+	@scripts/lint
+
+fmt: ## Format the code
+	cargo fmt --all
+
+bench: build ## Side by side with Orthanc; writes docs/benchmarks.md
+	@scripts/bench
+
+fuzz: ## Run every fuzz target for a while (FUZZ_SECONDS=60 each)
+	@scripts/fuzz
