@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::archive::Engine;
+use crate::engine::Engine;
 use crate::error::{ArchiveError, Result};
 use crate::index::{objects, sqlite};
 use crate::model::{BackupReport, Progress};

@@ -10,9 +10,9 @@ use aws_lc_rs::digest;
 use hilum_contracts::Event;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use crate::archive::Engine;
 use crate::descriptor::{Blocks, Descriptor, QuarantineDescriptor, compress};
 use crate::disk::ObjectFile;
+use crate::engine::Engine;
 use crate::error::{ArchiveError, Result};
 use crate::format::{CHUNK, Kind, ObjectHeader, SegmentHeader, TRAILER, Trailer};
 use crate::index::commit::{self, Committed, Publication, Record, Unit};

@@ -13,6 +13,7 @@ mod archive;
 mod backup;
 mod descriptor;
 mod disk;
+mod engine;
 mod error;
 mod format;
 mod index;

@@ -4,8 +4,8 @@
 
 use std::fs;
 
-use crate::archive::Engine;
 use crate::descriptor::hex;
+use crate::engine::Engine;
 use crate::error::Result;
 use crate::index::schema::state;
 use crate::index::{objects, outbox};

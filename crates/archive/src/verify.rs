@@ -7,8 +7,8 @@ use std::sync::Arc;
 use aws_lc_rs::digest;
 use futures::{StreamExt, stream};
 
-use crate::archive::Engine;
 use crate::descriptor::{Descriptor, QuarantineDescriptor, hex};
+use crate::engine::Engine;
 use crate::error::{ArchiveError, Result};
 use crate::format::{
     CHUNK, Kind, SEGMENT_HEADER, SegmentHeader, TAG, TRAILER, Trailer, sealed_len,

@@ -3,7 +3,8 @@
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use super::answer::{self, INSTANCE, INSTANCE_FROM, INSTANCE_ID};
-use super::commit::{refresh_modalities, standing_code};
+use super::commit::standing_code;
+use super::levels::refresh_modalities;
 use super::query;
 use crate::error::{ArchiveError, Result};
 use crate::limits;

@@ -6,6 +6,7 @@ pub(crate) mod answer;
 pub(crate) mod commit;
 pub(crate) mod condition;
 pub(crate) mod conflict;
+pub(crate) mod levels;
 pub(crate) mod objects;
 pub(crate) mod outbox;
 pub(crate) mod quarantine;

@@ -1,0 +1,285 @@
+//! The archive's handle: what callers hold, and every operation they may ask
+//! for. It only checks, scopes and hands on; the work is in the engine.
+
+mod answers;
+mod quarantine;
+mod reading;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use futures::{StreamExt, TryStreamExt};
+use hilum_contracts::Event;
+use hilum_platform::clock::SharedClock;
+use hilum_platform::events::{OutboxError, OutboxSource};
+use hilum_platform::scope::TenantScope;
+use rusqlite::Connection;
+use tokio::sync::Notify;
+
+use crate::disk::{Disk, LocalDisk};
+use crate::error::{ArchiveError, Result};
+use crate::index::{objects, outbox, query};
+use crate::intake::Joined;
+use crate::keys::MasterKey;
+use crate::limits::Limits;
+use crate::model::{
+    BackupReport, Body, NewInstance, Progress, PublishOutcome, ResultKey, StorageReport,
+    StoreOutcome, SweepReport, VerifyReport,
+};
+
+use crate::engine::{Engine, PERMIT_BYTES};
+
+/// How an archive is opened.
+#[derive(Debug, Clone)]
+pub struct ArchiveConfig {
+    /// The data folder; made when it does not exist.
+    pub dir: PathBuf,
+    /// Where the master key comes from.
+    pub master_key: MasterKey,
+    /// Tells the time.
+    pub clock: SharedClock,
+    /// Bounds.
+    pub limits: Limits,
+}
+
+/// An open archive. Cheap to clone; all clones are the same archive.
+#[derive(Clone)]
+pub struct Archive {
+    engine: Arc<Engine>,
+}
+
+impl std::fmt::Debug for Archive {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Archive")
+            .field("dir", &self.engine.dir)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Archive {
+    /// Opens the archive in `config.dir`, making it when there is none.
+    ///
+    /// # Errors
+    /// [`ArchiveError::InUse`] when another process has it open,
+    /// [`ArchiveError::WrongKey`] when the master key is another one.
+    pub async fn open(config: ArchiveConfig) -> Result<Self> {
+        Self::open_on(config, Arc::new(LocalDisk)).await
+    }
+
+    /// Opens the archive with its object writes going through `disk`.
+    ///
+    /// # Errors
+    /// As [`Archive::open`].
+    pub async fn open_on(config: ArchiveConfig, disk: Arc<dyn Disk>) -> Result<Self> {
+        let engine = tokio::task::spawn_blocking(move || Engine::open(config, disk))
+            .await
+            .map_err(|_| ArchiveError::Closed)??;
+        Ok(Self {
+            engine: Arc::new(engine),
+        })
+    }
+
+    /// Finishes what is in flight and closes the index. Later calls answer
+    /// [`ArchiveError::Closed`].
+    pub async fn close(&self) {
+        let engine = Arc::clone(&self.engine);
+        engine.admission.close();
+        engine.streams.close();
+        let closing = tokio::task::spawn_blocking(move || {
+            engine.readers.close();
+            engine.writer.close();
+        });
+        let _ = closing.await;
+    }
+
+    /// Stores one instance. When this returns `Ok`, it is durable.
+    ///
+    /// # Errors
+    /// [`ArchiveError::OutOfSpace`], [`ArchiveError::Invalid`], or a failure of
+    /// the disk; nothing was acknowledged then.
+    pub async fn store(&self, scope: &TenantScope, instance: NewInstance) -> Result<StoreOutcome> {
+        let tenant = self.engine.tenant(scope).await?;
+        let engine = Arc::clone(&self.engine);
+        let streamed = matches!(instance.body, Body::Spool { .. })
+            || instance.body.len() > engine.limits.bundled_instance_bytes;
+        if streamed {
+            let permit = Arc::clone(&engine.streams)
+                .acquire_owned()
+                .await
+                .map_err(|_| ArchiveError::Closed)?;
+            return blocking(move || {
+                let _permit = permit;
+                engine.store_streamed(&tenant, &instance)
+            })
+            .await;
+        }
+        let bytes = usize::try_from(instance.body.len())
+            .unwrap_or(usize::MAX)
+            .saturating_add(instance.metadata.len())
+            .saturating_add(instance.layout.len());
+        let all = engine.limits.in_flight_bytes / PERMIT_BYTES;
+        let permits = u32::try_from(bytes.div_ceil(PERMIT_BYTES).clamp(1, all.max(1))).unwrap_or(1);
+        let permit = Arc::clone(&engine.admission)
+            .acquire_many_owned(permits)
+            .await
+            .map_err(|_| ArchiveError::Closed)?;
+        match blocking(move || engine.join_bundle(&tenant, instance, permit)).await? {
+            Joined::Known(outcome) => Ok(outcome),
+            Joined::Waiting(answer) => answer.await.map_err(|_| ArchiveError::Closed)?,
+        }
+    }
+
+    /// Publishes all of `instances` or none, once for ever under `key`: the
+    /// first call wins. `events` are appended to the outbox in the same
+    /// transaction, and only by the call that publishes.
+    ///
+    /// # Errors
+    /// As [`Archive::store`].
+    pub async fn publish(
+        &self,
+        scope: &TenantScope,
+        key: ResultKey,
+        instances: Vec<NewInstance>,
+        events: Vec<Event>,
+    ) -> Result<PublishOutcome> {
+        let tenant = self.engine.tenant(scope).await?;
+        let engine = Arc::clone(&self.engine);
+        let permit = Arc::clone(&engine.streams)
+            .acquire_owned()
+            .await
+            .map_err(|_| ArchiveError::Closed)?;
+        blocking(move || {
+            let _permit = permit;
+            engine.publish_set(&tenant, &key, &instances, events)
+        })
+        .await
+    }
+
+    /// Buries names that can't be committed any more and removes dead objects.
+    /// Run it after opening and then now and again.
+    ///
+    /// # Errors
+    /// When the disk or the index fails; the next sweep goes on.
+    pub async fn sweep(&self) -> Result<SweepReport> {
+        self.engine.sweep().await
+    }
+
+    /// Reads, decrypts and hashes everything that was acknowledged.
+    ///
+    /// # Errors
+    /// When the index does not answer; damage is in the report.
+    pub async fn verify(&self, progress: Option<Progress>) -> Result<VerifyReport> {
+        self.engine.verify(progress).await
+    }
+
+    /// Copies the archive into an empty folder while serving. The master key
+    /// is not copied; the wrapped keys are in `keys/`, to be kept apart.
+    ///
+    /// # Errors
+    /// [`ArchiveError::Invalid`] when the folder is not empty; or of the disk.
+    pub async fn backup(
+        &self,
+        destination: &Path,
+        progress: Option<Progress>,
+    ) -> Result<BackupReport> {
+        self.engine.backup(destination, progress).await
+    }
+
+    /// Makes an archive in `dir` from a backup. It opens with the master key
+    /// that the backup was made under.
+    ///
+    /// # Errors
+    /// [`ArchiveError::Invalid`] when `source` is no backup or `dir` holds an
+    /// archive; or of the disk.
+    pub async fn restore(
+        source: &Path,
+        dir: &Path,
+        progress: Option<Progress>,
+    ) -> Result<BackupReport> {
+        let (source, dir) = (source.to_owned(), dir.to_owned());
+        blocking(move || crate::backup::restore(&source, &dir, progress.as_ref())).await
+    }
+
+    /// What a tenant, or with `None` the whole archive, holds.
+    ///
+    /// # Errors
+    /// When the index does not answer.
+    pub async fn storage(&self, scope: Option<&TenantScope>) -> Result<StorageReport> {
+        match scope {
+            None => {
+                self.engine
+                    .readers
+                    .read(|db| query::storage(db, None))
+                    .await
+            }
+            Some(scope) => {
+                self.ask(scope, StorageReport::default(), |db, tenant| {
+                    query::storage(db, Some(tenant))
+                })
+                .await
+            }
+        }
+    }
+
+    /// Asks the index in the scope's tenant; `unknown` when that has no data.
+    async fn ask<T, F>(&self, scope: &TenantScope, unknown: T, question: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection, i64) -> Result<T> + Send + 'static,
+    {
+        let name = scope.tenant().clone();
+        let known = self
+            .engine
+            .known_tenant(name.as_str())
+            .map(|tenant| tenant.row);
+        self.engine
+            .readers
+            .read(move |db| {
+                let row = match known {
+                    Some(row) => Some(row),
+                    None => objects::find_tenant(db, name.as_str())?,
+                };
+                row.map_or(Ok(unknown), |row| question(db, row))
+            })
+            .await
+    }
+}
+
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|_| ArchiveError::Closed)?
+}
+
+#[async_trait::async_trait]
+impl OutboxSource for Archive {
+    async fn unsent(&self, limit: u32) -> std::result::Result<Vec<(i64, Event)>, OutboxError> {
+        self.engine
+            .readers
+            .read(move |db| outbox::unsent(db, limit))
+            .await
+            .map_err(|error| OutboxError(error.to_string()))
+    }
+
+    async fn mark_sent(&self, positions: &[i64]) -> std::result::Result<(), OutboxError> {
+        let positions = positions.to_vec();
+        self.engine
+            .writer
+            .run(move |db, context| {
+                // Losing a mark only repeats an event, which consumers
+                // recognise: not worth a barrier in the way of intake.
+                db.pragma_update(None, "synchronous", "NORMAL")?;
+                let marked = outbox::mark_sent(db, &positions, context.clock.now_millis());
+                db.pragma_update(None, "synchronous", "FULL")?;
+                marked
+            })
+            .await
+            .map_err(|error| OutboxError(error.to_string()))
+    }
+
+    fn bell(&self) -> Arc<Notify> {
+        Arc::clone(&self.engine.bell)
+    }
+}

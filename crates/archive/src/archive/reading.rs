@@ -1,0 +1,141 @@
+//! What streams out: metadata and data sets.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt, stream};
+use hilum_platform::scope::TenantScope;
+
+use crate::error::{ArchiveError, Result};
+use crate::index::query;
+use crate::limits::METADATA_AHEAD_ROWS;
+use crate::model::{InstanceLocation, InstanceMetadata, MetadataScope};
+use crate::read::{self, RangeReader, Whereabouts};
+
+use crate::archive::{Archive, blocking};
+
+impl Archive {
+    /// Streams the metadata of everything served in a study or series, or of
+    /// one instance, by series number, then instance number. What does not
+    /// exist streams nothing. Holds no transaction while the reader is slow.
+    pub fn instance_metadata(
+        &self,
+        scope: &TenantScope,
+        of: MetadataScope,
+    ) -> BoxStream<'static, Result<InstanceMetadata>> {
+        let archive = self.clone();
+        let scope = scope.clone();
+        let only = match &of {
+            MetadataScope::Instance { instance, .. } => Some(instance.clone()),
+            MetadataScope::Study(_) | MetadataScope::Series { .. } => None,
+        };
+        let start = (
+            None::<std::collections::VecDeque<i64>>,
+            (i64::MIN, i64::MIN),
+        );
+        stream::try_unfold(start, move |(series, mut after)| {
+            let (archive, scope, of, only) =
+                (archive.clone(), scope.clone(), of.clone(), only.clone());
+            async move {
+                let mut series = match series {
+                    Some(series) => series,
+                    None => archive
+                        .ask(&scope, Vec::new(), move |db, tenant| {
+                            query::series_of(db, tenant, &of)
+                        })
+                        .await?
+                        .into(),
+                };
+                while let Some(current) = series.front().copied() {
+                    let only = only.clone();
+                    let (rows, last) = archive
+                        .ask(&scope, (Vec::new(), None), move |db, tenant| {
+                            let only = only.as_deref();
+                            query::metadata_after(
+                                db,
+                                tenant,
+                                current,
+                                only,
+                                after,
+                                METADATA_AHEAD_ROWS,
+                            )
+                        })
+                        .await?;
+                    if let Some(last) = last.filter(|_| rows.len() == METADATA_AHEAD_ROWS) {
+                        after = last;
+                    } else {
+                        series.pop_front();
+                        after = (i64::MIN, i64::MIN);
+                    }
+                    if !rows.is_empty() {
+                        let rows = stream::iter(rows.into_iter().map(Ok));
+                        return Ok::<_, ArchiveError>(Some((rows, (Some(series), after))));
+                    }
+                }
+                Ok(None)
+            }
+        })
+        .try_flatten()
+        .boxed()
+    }
+
+    /// Streams a range of an instance's data set as received; `0..length()`
+    /// for all of it.
+    ///
+    /// # Errors
+    /// [`ArchiveError::Invalid`] for a range outside the data set,
+    /// [`ArchiveError::NotFound`] when it is not this tenant's or was erased,
+    /// [`ArchiveError::Corrupt`] or [`ArchiveError::Missing`] when the disk
+    /// does not hold what was written; also later, from the stream.
+    pub async fn read_range(
+        &self,
+        scope: &TenantScope,
+        location: &InstanceLocation,
+        range: Range<u64>,
+    ) -> Result<RangeReader> {
+        match self.open_range(scope, location, range.clone()).await {
+            Err(ArchiveError::Missing) => {}
+            other => return other,
+        }
+        // The bytes may have been moved since the location was asked for.
+        let (uid, sha256) = (location.sop_instance.clone(), location.sha256);
+        let now = self
+            .ask(scope, None, move |db, tenant| {
+                query::exact(db, tenant, &uid, &sha256)
+            })
+            .await?
+            .ok_or(ArchiveError::NotFound)?;
+        if now.location == *location {
+            return Err(ArchiveError::Missing);
+        }
+        self.open_range(scope, &now.location, range).await
+    }
+
+    pub(super) async fn open_range(
+        &self,
+        scope: &TenantScope,
+        location: &InstanceLocation,
+        range: Range<u64>,
+    ) -> Result<RangeReader> {
+        if range.start > range.end || range.end > location.length {
+            return Err(ArchiveError::Invalid("the range is outside the data set"));
+        }
+        let engine = Arc::clone(&self.engine);
+        let tenant = scope.tenant().clone();
+        let location = location.clone();
+        let wanted = range.clone();
+        let (segment, first) = blocking(move || {
+            let at = Whereabouts {
+                tenant: tenant.as_str(),
+                object: &location.object,
+                offset: location.offset,
+                segment: location.segment,
+                length: location.length,
+            };
+            read::start(&engine.dir, &engine.keys, at, &wanted)
+        })
+        .await?;
+        Ok(read::finish(segment, range, first))
+    }
+}

@@ -1,0 +1,133 @@
+//! The open archive behind its handles: what it owns, how it is opened, and
+//! its tenants. What it does is in the modules that extend it.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use hilum_platform::clock::SharedClock;
+use hilum_platform::scope::TenantScope;
+use tokio::sync::{Notify, RwLock, Semaphore};
+
+use crate::disk::Disk;
+use crate::error::{ArchiveError, Result};
+use crate::index::schema::MIGRATIONS;
+use crate::index::{Readers, objects, sqlite};
+use crate::keys::KeyStore;
+use crate::limits::Limits;
+use crate::tenant::Tenant;
+use crate::writer::{Context, Writer};
+
+use crate::archive::{ArchiveConfig, blocking};
+
+pub(crate) struct Engine {
+    pub dir: PathBuf,
+    pub disk: Arc<dyn Disk>,
+    pub keys: KeyStore,
+    pub readers: Readers,
+    pub writer: Writer,
+    pub clock: SharedClock,
+    pub limits: Limits,
+    /// Held for reading by who reads every object, for writing by the sweep.
+    pub gate: Arc<RwLock<()>>,
+    pub admission: Arc<Semaphore>,
+    pub streams: Arc<Semaphore>,
+    tenants: Mutex<HashMap<String, Arc<Tenant>>>,
+    pub bell: Arc<Notify>,
+    _lock: File,
+}
+
+/// Unit of the in-flight bound: semaphores count in `u32`.
+pub(crate) const PERMIT_BYTES: usize = 1_024;
+
+impl Engine {
+    pub(crate) fn open(config: ArchiveConfig, disk: Arc<dyn Disk>) -> Result<Self> {
+        let ArchiveConfig {
+            dir,
+            master_key,
+            clock,
+            limits,
+        } = config;
+        disk.create_dir(&dir.join("objects"))?;
+        let lock = File::create(dir.join("archive.lock"))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(std::fs::TryLockError::WouldBlock) => return Err(ArchiveError::InUse),
+            Err(std::fs::TryLockError::Error(error)) => return Err(error.into()),
+        }
+        let keys = KeyStore::open(&dir, &master_key, limits.cached_keys)?;
+        let index = dir.join("archive.sqlite");
+        let mut db = sqlite::open_writer(&index)?;
+        sqlite::migrate(&mut db, MIGRATIONS)?;
+        let opening = objects::begin_opening(&db, clock.now_millis())?;
+        disk.sync_dir(&dir)?;
+        let bell = Arc::new(Notify::new());
+        let context = Context {
+            disk: Arc::clone(&disk),
+            clock: Arc::clone(&clock),
+            bell: Arc::clone(&bell),
+            opening,
+        };
+        Ok(Self {
+            readers: Readers::new(index, limits.readers),
+            writer: Writer::start(db, context)?,
+            keys,
+            disk,
+            clock,
+            gate: Arc::default(),
+            admission: Arc::new(Semaphore::new(
+                (limits.in_flight_bytes / PERMIT_BYTES).max(1),
+            )),
+            streams: Arc::new(Semaphore::new(limits.streams.max(1))),
+            tenants: Mutex::default(),
+            bell,
+            dir,
+            limits,
+            _lock: lock,
+        })
+    }
+
+    pub(crate) fn known_tenant(&self, name: &str) -> Option<Arc<Tenant>> {
+        self.tenants
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(name)
+            .cloned()
+    }
+
+    /// The tenant's row and folders, made when there are none.
+    pub(crate) async fn tenant(self: &Arc<Self>, scope: &TenantScope) -> Result<Arc<Tenant>> {
+        if let Some(tenant) = self.known_tenant(scope.tenant().as_str()) {
+            return Ok(tenant);
+        }
+        let id = scope.tenant().clone();
+        let engine = Arc::clone(self);
+        blocking(move || {
+            let name = id.as_str().to_owned();
+            let of = name.clone();
+            let row = engine.writer.run_here(move |db, _| {
+                let tx = db.transaction()?;
+                let row = objects::tenant_row(&tx, &of)?;
+                tx.commit()?;
+                Ok(row)
+            })?;
+            let tenant = Tenant::prepare(engine.disk.as_ref(), &engine.dir, id, row)?;
+            let mut tenants = engine
+                .tenants
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            Ok(Arc::clone(
+                tenants.entry(name).or_insert_with(|| Arc::new(tenant)),
+            ))
+        })
+        .await
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.readers.close();
+        self.writer.close();
+    }
+}

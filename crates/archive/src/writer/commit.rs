@@ -1,0 +1,167 @@
+//! One bundle, from sealed segments to acknowledgements: write, sync the file,
+//! sync its folder, one index transaction, answer.
+
+use aws_lc_rs::digest;
+use rusqlite::Connection;
+
+use crate::disk::Disk;
+use crate::error::{ArchiveError, Result};
+use crate::format::{Kind, SEGMENT_HEADER, TRAILER, Trailer};
+use crate::index::commit::{self, Committed, Unit};
+use crate::index::objects::{self, Name};
+use crate::index::query;
+use crate::index::schema::state;
+use crate::model::{Standing, StoreOutcome};
+use crate::tenant::Tenant;
+
+use super::Context;
+use super::bundles::Bundle;
+
+pub(super) fn commit_bundle(db: &mut Connection, context: &Context, mut bundle: Bundle) {
+    bundle.sealed.sort_by_key(|sealed| sealed.record.segment);
+    let started = std::time::Instant::now();
+    let written = write_bundle(context, &bundle);
+    let wrote = started.elapsed();
+    let Bundle {
+        tenant,
+        name,
+        sealed,
+        ..
+    } = bundle;
+    let mut replies = Vec::with_capacity(sealed.len());
+    let mut records = Vec::with_capacity(sealed.len());
+    let mut offset = bundle.encoded.len() as u64;
+    for segment in sealed {
+        let mut record = segment.record;
+        record.offset = offset;
+        offset += segment.bytes.len() as u64;
+        records.push(record);
+        replies.push((segment.reply, segment.permit));
+    }
+    let outcome = match written {
+        Err(error) => {
+            abandon(db, context, name);
+            Err(error)
+        }
+        Ok(bytes) => settle(
+            db,
+            context,
+            &tenant,
+            &Unit {
+                tenant: tenant.id.clone(),
+                tenant_row: tenant.row,
+                name,
+                kind: Kind::Bundle,
+                bytes,
+                records,
+                publication: None,
+            },
+        ),
+    };
+    metrics::histogram!("archive_bundle_write_seconds").record(wrote.as_secs_f64());
+    metrics::histogram!("archive_bundle_commit_seconds").record(started.elapsed().as_secs_f64());
+    metrics::histogram!("archive_bundle_instances")
+        .record(f64::from(u32::try_from(replies.len()).unwrap_or(u32::MAX)));
+    match outcome {
+        Ok(Committed::Stored(outcomes)) => {
+            for ((reply, _permit), outcome) in replies.into_iter().zip(outcomes) {
+                let _ = reply.send(Ok(outcome));
+            }
+        }
+        Ok(Committed::AlreadyPublished(_)) => {}
+        Err(error) => {
+            tracing::error!(%error, instances = replies.len(), "a bundle was not committed; nothing of it was acknowledged");
+            for (reply, _permit) in replies {
+                let _ = reply.send(Err(error.clone()));
+            }
+        }
+    }
+}
+
+/// Writes the object and returns once it is durable: data, then directory.
+fn write_bundle(context: &Context, bundle: &Bundle) -> Result<u64> {
+    let mut digest = digest::Context::new(&digest::SHA256);
+    digest.update(&bundle.encoded);
+    let mut length = (bundle.encoded.len() + TRAILER) as u64;
+    let mut parts: Vec<&[u8]> = vec![&bundle.encoded];
+    for segment in &bundle.sealed {
+        digest.update(segment.bytes.get(..SEGMENT_HEADER).unwrap_or_default());
+        length += segment.bytes.len() as u64;
+        parts.push(&segment.bytes);
+    }
+    let mut headers = [0; 32];
+    headers.copy_from_slice(digest.finish().as_ref());
+    let trailer = Trailer {
+        segments: u32::try_from(bundle.sealed.len()).unwrap_or(u32::MAX),
+        length,
+        digest: headers,
+    }
+    .encode();
+    parts.push(&trailer);
+    let (folder, path) = bundle.tenant.path(&bundle.name.name);
+    let mut file = context.disk.create(&path)?;
+    let done = file
+        .append(&parts)
+        .and_then(|()| file.sync())
+        .and_then(|()| context.disk.sync_dir(&folder));
+    if let Err(error) = done {
+        file.release();
+        return Err(error.into());
+    }
+    Ok(length)
+}
+
+/// The name is never used again; the sweep takes the file.
+pub(crate) fn abandon(db: &Connection, context: &Context, name: Name) {
+    let now = context.clock.now_millis();
+    // On failure the next opening buries it: it stays reserved until then.
+    if let Err(error) = objects::transition(db, name.row, state::RESERVED, state::DEAD, now) {
+        tracing::warn!(%error, "an abandoned object stays reserved until the next start");
+    }
+}
+
+/// Commits an object whose file is durable. When COMMIT's own answer is
+/// unclear, the state is read, never guessed.
+pub(crate) fn settle(
+    db: &mut Connection,
+    context: &Context,
+    tenant: &Tenant,
+    unit: &Unit,
+) -> Result<Committed> {
+    let now = context.clock.now_millis();
+    let more = tenant.names_wanted().map(|count| (context.opening, count));
+    let error = match commit::commit(db, unit, now, more) {
+        Ok((committed, names)) => {
+            tenant.add_names(names);
+            context.bell.notify_one();
+            return Ok(committed);
+        }
+        Err(error) => error,
+    };
+    if !db.is_autocommit() {
+        let _ = db.execute_batch("ROLLBACK");
+    }
+    if objects::state_of(db, unit.name.row)? == Some(state::LIVE) {
+        context.bell.notify_one();
+        return Ok(Committed::Stored(read_back(db, unit)?));
+    }
+    abandon(db, context, unit.name);
+    Err(error)
+}
+
+fn read_back(db: &Connection, unit: &Unit) -> Result<Vec<StoreOutcome>> {
+    unit.records
+        .iter()
+        .map(|record| {
+            let of = &record.descriptor;
+            let row = query::exact(db, unit.tenant_row, &of.sop_instance, &of.sha256)?
+                .ok_or(ArchiveError::Missing)?;
+            Ok(match row.standing {
+                _ if row.location.object != unit.name.name => StoreOutcome::Duplicate,
+                Standing::Served | Standing::Superseded => StoreOutcome::Stored,
+                Standing::Variant => StoreOutcome::Variant,
+                Standing::Conflict => StoreOutcome::Conflict,
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,142 @@
+//! The writer thread: owns the one connection that writes the index. Bundles
+//! and other index work take turns on it.
+
+mod bundles;
+mod commit;
+
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+
+use hilum_platform::clock::SharedClock;
+use rusqlite::Connection;
+use tokio::sync::{Notify, oneshot};
+
+use crate::disk::Disk;
+use crate::error::{ArchiveError, Result};
+use crate::index::objects::{self, Name};
+use crate::tenant::Tenant;
+
+pub(crate) use bundles::Sealed;
+use bundles::{Shared, Work, next};
+use commit::commit_bundle;
+pub(crate) use commit::{abandon, settle};
+
+pub(crate) type Task = Box<dyn FnOnce(&mut Connection, &Context) + Send>;
+
+/// What the writer thread works with.
+pub(crate) struct Context {
+    pub disk: Arc<dyn Disk>,
+    pub clock: SharedClock,
+    pub bell: Arc<Notify>,
+    /// This run of the program.
+    pub opening: i64,
+}
+
+/// The handle on the writer thread.
+pub(crate) struct Writer {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<std::thread::JoinHandle<()>>>,
+}
+
+impl Writer {
+    pub(crate) fn start(db: Connection, context: Context) -> Result<Self> {
+        let shared = Arc::new(Shared {
+            state: Mutex::default(),
+            wake: Condvar::new(),
+        });
+        let theirs = Arc::clone(&shared);
+        let thread = std::thread::Builder::new()
+            .name("archive-writer".to_owned())
+            .spawn(move || run(&theirs, db, &context))?;
+        Ok(Self {
+            shared,
+            thread: Mutex::new(Some(thread)),
+        })
+    }
+
+    /// Runs `work` on the writer thread; the answer comes through the receiver.
+    pub(crate) fn submit<T, F>(&self, work: F) -> oneshot::Receiver<Result<T>>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Connection, &Context) -> Result<T> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let mut state = self.shared.state();
+        if !state.closed {
+            state.tasks.push_back(Box::new(move |db, context| {
+                let _ = reply.send(work(db, context));
+            }));
+        }
+        drop(state);
+        self.shared.wake.notify_all();
+        answer
+    }
+
+    pub(crate) async fn run<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Connection, &Context) -> Result<T> + Send + 'static,
+    {
+        self.submit(work).await.map_err(|_| ArchiveError::Closed)?
+    }
+
+    /// The same from a thread that may block.
+    pub(crate) fn run_here<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Connection, &Context) -> Result<T> + Send + 'static,
+    {
+        self.submit(work)
+            .blocking_recv()
+            .map_err(|_| ArchiveError::Closed)?
+    }
+
+    /// A name nobody has used. Blocks when a batch must be reserved first.
+    pub(crate) fn take_name(&self, tenant: &Arc<Tenant>) -> Result<Name> {
+        loop {
+            if let Some(name) = tenant.take_name() {
+                return Ok(name);
+            }
+            let names = Arc::clone(tenant);
+            self.run_here(move |db, context| {
+                if names.names_wanted().is_some() {
+                    let tx = db.transaction()?;
+                    let now = context.clock.now_millis();
+                    let count = crate::limits::NAMES_RESERVED;
+                    let fresh = objects::reserve(&tx, names.row, context.opening, now, count)?;
+                    tx.commit()?;
+                    names.add_names(fresh);
+                }
+                Ok(())
+            })?;
+        }
+    }
+
+    /// Takes no more work, does what it has, and ends the thread. Blocks.
+    pub(crate) fn close(&self) {
+        self.shared.state().closed = true;
+        self.shared.wake.notify_all();
+        let thread = self
+            .thread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(thread) = thread
+            && thread.join().is_err()
+        {
+            tracing::error!("the archive's writer thread ended in a fault");
+        }
+    }
+}
+
+fn run(shared: &Shared, mut db: Connection, context: &Context) {
+    loop {
+        match next(shared) {
+            Work::Task(task) => task(&mut db, context),
+            Work::Bundle(bundle) => commit_bundle(&mut db, context, *bundle),
+            Work::Stop => break,
+        }
+    }
+    if let Err((_, error)) = db.close() {
+        tracing::warn!(code = ?error.sqlite_error_code(), "the index did not close cleanly");
+    }
+}
