@@ -1,0 +1,187 @@
+//! One stored instance and the parts of its bytes: ranges from the archive,
+//! inflated first where the data set is deflated.
+
+use bytes::Bytes;
+use futures::stream::{self, BoxStream, StreamExt as _};
+use hilum_archive::{InstanceRow, MetadataScope};
+use hilum_contracts::error::ServiceError;
+use hilum_dataset::Inflated;
+use hilum_platform::scope::TenantScope;
+
+use super::error::Failure;
+use super::limits;
+use crate::ImagingService;
+use crate::layout::Layout;
+
+/// Bytes on their way to a client.
+pub(super) type Pieces = BoxStream<'static, Result<Bytes, ServiceError>>;
+
+/// An instance that is there, and what is known about its bytes.
+#[derive(Clone)]
+pub(super) struct Stored {
+    service: ImagingService,
+    scope: TenantScope,
+    pub(super) row: InstanceRow,
+    pub(super) layout: Layout,
+    /// All of it, where offsets count in inflated bytes.
+    inflated: Option<Bytes>,
+}
+
+impl Stored {
+    /// The instance of an address.
+    pub(super) async fn find(
+        service: &ImagingService,
+        scope: &TenantScope,
+        (study, series, instance): (String, String, String),
+    ) -> Result<Self, Failure> {
+        let of = MetadataScope::Instance {
+            study,
+            series,
+            instance,
+        };
+        Self::first(service, scope, of)
+            .await?
+            .ok_or_else(Failure::not_found)
+    }
+
+    /// The first instance of a study or series.
+    pub(super) async fn first(
+        service: &ImagingService,
+        scope: &TenantScope,
+        of: MetadataScope,
+    ) -> Result<Option<Self>, Failure> {
+        let mut stream = service.archive.instance_metadata(scope, of);
+        match stream.next().await.transpose()? {
+            None => Ok(None),
+            Some(found) => Self::of(service, scope, found.row, &found.layout)
+                .await
+                .map(Some),
+        }
+    }
+
+    pub(super) async fn of(
+        service: &ImagingService,
+        scope: &TenantScope,
+        row: InstanceRow,
+        layout: &[u8],
+    ) -> Result<Self, Failure> {
+        let layout = Layout::from_bytes(layout)
+            .map_err(|_| Failure::Service(ServiceError::internal("The layout can't be read.")))?;
+        let mut stored = Self {
+            service: service.clone(),
+            scope: scope.clone(),
+            row,
+            layout,
+            inflated: None,
+        };
+        if stored.layout.inflated {
+            stored.inflated = Some(stored.inflate().await?);
+        }
+        Ok(stored)
+    }
+
+    async fn inflate(&self) -> Result<Bytes, Failure> {
+        let length = self.row.location.length();
+        if length > limits::INFLATED_BYTES {
+            return Err(too_large());
+        }
+        let deflated = self
+            .service
+            .archive
+            .read_range(&self.scope, &self.row.location, 0..length);
+        let deflated = deflated.await?.collect().await?;
+        tokio::task::spawn_blocking(move || {
+            use hilum_dataset::ByteSource as _;
+            let source: &[u8] = &deflated;
+            let inflated =
+                Inflated::open(source, limits::INFLATED_BYTES).map_err(|_| too_large())?;
+            let mut bytes = vec![0; usize::try_from(inflated.len()).unwrap_or(0)];
+            let mut filled = 0;
+            while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+                match inflated.read_at(u64::try_from(filled).unwrap_or(u64::MAX), rest)? {
+                    0 => break,
+                    count => filled += count,
+                }
+            }
+            Ok(Bytes::from(bytes))
+        })
+        .await
+        .map_err(|_| Failure::Service(ServiceError::internal("Inflating ended early.")))?
+    }
+
+    /// Length of the data set, inflated where it is deflated.
+    pub(super) fn length(&self) -> u64 {
+        match &self.inflated {
+            Some(bytes) => u64::try_from(bytes.len()).unwrap_or(u64::MAX),
+            None => self.row.location.length(),
+        }
+    }
+
+    /// The transfer syntax that [`Stored::stream`] and [`Stored::read`] give.
+    pub(super) fn transfer_syntax(&self) -> &str {
+        if self.inflated.is_some() {
+            hilum_dicomweb::accept::EXPLICIT_VR_LITTLE_ENDIAN
+        } else {
+            self.row.transfer_syntax.trim_end_matches(['\0', ' '])
+        }
+    }
+
+    /// A range of the data set as it streams.
+    pub(super) async fn stream(&self, offset: u64, length: u64) -> Result<Pieces, Failure> {
+        if self.inflated.is_some() {
+            let bytes = self.read(offset, length).await?;
+            return Ok(stream::iter([Ok(bytes)]).boxed());
+        }
+        let range = offset..offset.saturating_add(length);
+        let reader = self
+            .service
+            .archive
+            .read_range(&self.scope, &self.row.location, range)
+            .await?;
+        Ok(reader
+            .map(|piece| piece.map_err(ServiceError::from))
+            .boxed())
+    }
+
+    /// A range of the data set in memory, for the caller to bound.
+    pub(super) async fn read(&self, offset: u64, length: u64) -> Result<Bytes, Failure> {
+        let end = offset.saturating_add(length);
+        if let Some(bytes) = &self.inflated {
+            let at = |place: u64| {
+                usize::try_from(place)
+                    .unwrap_or(usize::MAX)
+                    .min(bytes.len())
+            };
+            return Ok(bytes.slice(at(offset)..at(end).max(at(offset))));
+        }
+        let range = offset..end;
+        let reader = self
+            .service
+            .archive
+            .read_range(&self.scope, &self.row.location, range)
+            .await?;
+        Ok(reader.collect().await?)
+    }
+}
+
+/// The data set of an instance exactly as received.
+pub(super) async fn as_received(
+    service: &ImagingService,
+    scope: &TenantScope,
+    row: &InstanceRow,
+) -> Result<Pieces, Failure> {
+    let whole = 0..row.location.length();
+    let reader = service
+        .archive
+        .read_range(scope, &row.location, whole)
+        .await?;
+    Ok(reader
+        .map(|piece| piece.map_err(ServiceError::from))
+        .boxed())
+}
+
+fn too_large() -> Failure {
+    Failure::not_acceptable(
+        "this deflated instance is too large to take apart; it is given as stored with transfer-syntax=*",
+    )
+}

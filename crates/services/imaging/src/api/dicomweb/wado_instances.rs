@@ -1,0 +1,220 @@
+//! Retrieve instances of a study, a series, or one (PS3.18 §10.4.1.1.1):
+//! part-10 files with their meta information made anew, streamed.
+
+use axum::body::Body;
+use axum::extract::{Path, RawQuery, State};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures::stream::{self, StreamExt as _};
+use hilum_archive::{InstanceRow, MetadataScope};
+use hilum_contracts::error::ServiceError;
+use hilum_dicomweb::accept::{Accept, DICOM, EXPLICIT_VR_LITTLE_ENDIAN, InstanceForm};
+use hilum_dicomweb::multipart::{Boundary, PartHead, body_length, write};
+use hilum_platform::http::Scope;
+use hilum_platform::scope::TenantScope;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+
+use super::base::Base;
+use super::error::Failure;
+use super::stored::{Pieces, Stored, as_received};
+use super::transcode::{can_rewrite, file_meta, rewritten};
+use crate::ImagingService;
+
+/// `GET /studies/{study}`
+pub(super) async fn study(
+    Scope(scope): Scope,
+    State(service): State<ImagingService>,
+    base: Base,
+    Path(study): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    let of = MetadataScope::Study(study);
+    retrieve(service, scope, base, of, query.as_deref(), &headers).await
+}
+
+/// `GET /studies/{study}/series/{series}`
+pub(super) async fn series(
+    Scope(scope): Scope,
+    State(service): State<ImagingService>,
+    base: Base,
+    Path((study, series)): Path<(String, String)>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    let of = MetadataScope::Series { study, series };
+    retrieve(service, scope, base, of, query.as_deref(), &headers).await
+}
+
+/// `GET /studies/{study}/series/{series}/instances/{instance}`
+pub(super) async fn instance(
+    Scope(scope): Scope,
+    State(service): State<ImagingService>,
+    base: Base,
+    Path((study, series, instance)): Path<(String, String, String)>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    let of = MetadataScope::Instance {
+        study,
+        series,
+        instance,
+    };
+    retrieve(service, scope, base, of, query.as_deref(), &headers).await
+}
+
+/// What an Accept header and query say.
+pub(super) fn accepted(headers: &HeaderMap, query: Option<&str>) -> Result<Accept, Failure> {
+    let header = headers.get(header::ACCEPT);
+    Ok(Accept::new(
+        header.and_then(|value| value.to_str().ok()),
+        query,
+    )?)
+}
+
+async fn retrieve(
+    service: ImagingService,
+    scope: TenantScope,
+    base: Base,
+    of: MetadataScope,
+    query: Option<&str>,
+    headers: &HeaderMap,
+) -> Result<Response, Failure> {
+    let accept = accepted(headers, query)?;
+    let mut chosen: Vec<(InstanceRow, InstanceForm)> = Vec::new();
+    let mut refused = None;
+    let mut found = service.archive.instance_metadata(&scope, of);
+    while let Some(instance) = found.next().await.transpose()? {
+        match choose(&accept, &instance.row) {
+            Ok(form) => chosen.push((instance.row, form)),
+            Err(failure) => refused = Some(failure),
+        }
+    }
+    drop(found);
+    // PS3.18 table 10.4.3-1: 206 when some can't be given, 406 when none can.
+    let status = match (chosen.is_empty(), refused) {
+        (true, Some(failure)) => return Err(failure),
+        (true, None) => return Err(Failure::not_found()),
+        (false, Some(_)) => StatusCode::PARTIAL_CONTENT,
+        (false, None) => StatusCode::OK,
+    };
+    let single = match chosen.as_slice() {
+        [(row, form)] => Some((row.clone(), form.original)),
+        _ => None,
+    };
+    if chosen.iter().any(|(_, form)| !form.multipart) {
+        let Some((row, original)) = single else {
+            return Err(Failure::not_acceptable(
+                "several instances are given as multipart/related only",
+            ));
+        };
+        let head = part_head(&row, original, &base)?;
+        let pieces = file(&service, &scope, row, original).await?;
+        return Ok(respond(
+            status,
+            &head.content_type,
+            head.length,
+            Body::from_stream(pieces),
+        ));
+    }
+    let heads: Vec<PartHead> = chosen
+        .iter()
+        .map(|(row, form)| part_head(row, form.original, &base))
+        .collect::<Result<_, _>>()?;
+    let boundary = Boundary::from_bits(uuid::Uuid::new_v4().as_u128());
+    let length = body_length(&boundary, &heads);
+    let content_type = boundary.content_type(DICOM);
+    // Opened here where it is only one, so that its failure is the answer.
+    let first = match single {
+        Some((row, original)) => Some(file(&service, &scope, row, original).await?),
+        None => None,
+    };
+    let parts = stream::iter(chosen.into_iter().zip(heads)).scan(first, |first, part| {
+        let opened = first.take();
+        std::future::ready(Some((part, opened)))
+    });
+    let parts = parts.then(move |(((row, form), head), opened)| {
+        let (service, scope) = (service.clone(), scope.clone());
+        async move {
+            let pieces = match opened {
+                Some(pieces) => pieces,
+                None => file(&service, &scope, row, form.original)
+                    .await
+                    .map_err(|_| ServiceError::internal("An instance can't be given."))?,
+            };
+            Ok::<_, ServiceError>((head, pieces))
+        }
+    });
+    let body = Body::from_stream(write(boundary, parts));
+    Ok(respond(status, &content_type, length, body))
+}
+
+fn choose(accept: &Accept, row: &InstanceRow) -> Result<InstanceForm, Failure> {
+    let stored = row.transfer_syntax.trim_end_matches(['\0', ' ']);
+    accept
+        .instance(stored)?
+        .into_iter()
+        .find(|form| form.original || can_rewrite(stored))
+        .ok_or_else(|| {
+            Failure::not_acceptable(
+                "the stored transfer syntax can't be decoded; the instance is given as stored with transfer-syntax=*",
+            )
+        })
+}
+
+fn part_head(row: &InstanceRow, original: bool, base: &Base) -> Result<PartHead, Failure> {
+    let stored = row.transfer_syntax.trim_end_matches(['\0', ' ']);
+    let syntax = if original {
+        stored
+    } else {
+        EXPLICIT_VR_LITTLE_ENDIAN
+    };
+    let length = if original {
+        let meta = file_meta(row, syntax)?.len();
+        u64::try_from(meta)
+            .ok()
+            .and_then(|meta| meta.checked_add(row.location.length()))
+    } else {
+        None
+    };
+    Ok(PartHead {
+        content_type: format!("{DICOM}; transfer-syntax={syntax}"),
+        location: Some(base.instance(&row.study, &row.series, &row.sop_instance)),
+        length,
+    })
+}
+
+async fn file(
+    service: &ImagingService,
+    scope: &TenantScope,
+    row: InstanceRow,
+    original: bool,
+) -> Result<Pieces, Failure> {
+    if original {
+        let syntax = row.transfer_syntax.trim_end_matches(['\0', ' ']);
+        let meta: Bytes = file_meta(&row, syntax)?;
+        let data_set = as_received(service, scope, &row).await?;
+        return Ok(stream::iter([Ok(meta)]).chain(data_set).boxed());
+    }
+    let address = (row.study, row.series, row.sop_instance);
+    rewritten(Stored::find(service, scope, address).await?).await
+}
+
+/// A streamed answer; its length where it is known.
+pub(super) fn respond(
+    status: StatusCode,
+    content_type: &str,
+    length: Option<u64>,
+    body: Body,
+) -> Response {
+    let mut response = (status, body).into_response();
+    if let Ok(value) = HeaderValue::from_str(content_type) {
+        response.headers_mut().insert(header::CONTENT_TYPE, value);
+    }
+    if let Some(length) = length {
+        response
+            .headers_mut()
+            .insert(header::CONTENT_LENGTH, length.into());
+    }
+    response
+}
