@@ -2,34 +2,27 @@
 //! join a bundle or stream an object of its own. Runs on threads that may
 //! block; durability is the writer's business.
 
-use std::fs::File;
-use std::io::Read;
 use std::sync::Arc;
 
-use aws_lc_rs::digest;
 use hilum_contracts::Event;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::descriptor::{Blocks, Descriptor, QuarantineDescriptor, compress};
-use crate::disk::ObjectFile;
 use crate::engine::Engine;
 use crate::error::{ArchiveError, Result};
-use crate::format::{CHUNK, Kind, ObjectHeader, SegmentHeader, TRAILER, Trailer};
+use crate::format::{Kind, SegmentHeader};
 use crate::index::commit::{self, Committed, Publication, Record, Unit};
 use crate::index::objects::Name;
 use crate::index::quarantine::{self, Bounds};
 use crate::index::query;
-use crate::keys::random;
 use crate::limits;
 use crate::model::{
     Body, NewInstance, NewQuarantined, PublishOutcome, QuarantineOutcome, ResultKey, StoreOutcome,
 };
 use crate::seal::{Part, SegmentKeys, too_long};
+use crate::stream::ObjectWriter;
 use crate::tenant::Tenant;
 use crate::writer::{self, Sealed};
-
-/// Chunks sealed and written at a time when streaming: 1 MiB.
-const CHUNKS_PER_WRITE: usize = 16;
 
 /// Either known already, or on its way.
 pub(crate) enum Joined {
@@ -280,138 +273,4 @@ impl Engine {
 /// The key label of a quarantined item; no study UID begins like this.
 pub(crate) fn quarantine_label(sha256: &[u8; 32]) -> String {
     format!("quarantine:{}", crate::descriptor::hex::encode(sha256))
-}
-
-/// Streams segments into an object file; drops what it wrote when given up.
-struct ObjectWriter {
-    file: Box<dyn ObjectFile>,
-    folder: std::path::PathBuf,
-    header: ObjectHeader,
-    encoded: Vec<u8>,
-    headers: digest::Context,
-    segments: u32,
-    length: u64,
-    finished: bool,
-}
-
-impl ObjectWriter {
-    fn create(engine: &Engine, tenant: &Tenant, name: Name, kind: Kind) -> Result<Self> {
-        let header = ObjectHeader {
-            kind,
-            object: name.name,
-            salt: random()?,
-            created: engine.clock.now_millis(),
-            tenant: tenant.id.as_str().to_owned(),
-        };
-        let encoded = header.encode()?;
-        let (folder, path) = tenant.path(&name.name);
-        let mut headers = digest::Context::new(&digest::SHA256);
-        headers.update(&encoded);
-        let mut writer = Self {
-            file: engine.disk.create(&path)?,
-            folder,
-            header,
-            headers,
-            segments: 0,
-            length: encoded.len() as u64,
-            encoded,
-            finished: false,
-        };
-        writer.file.append(&[&writer.encoded])?;
-        Ok(writer)
-    }
-
-    /// Appends one segment; where it begins.
-    fn segment(
-        &mut self,
-        ordinal: u32,
-        (id, secret): (&[u8; 16], &[u8; 32]),
-        descriptor: &[u8],
-        body: &Body,
-        sha256: &[u8; 32],
-    ) -> Result<u64> {
-        let header = SegmentHeader {
-            ordinal,
-            key: *id,
-            descriptor: u32::try_from(descriptor.len()).map_err(|_| too_long())?,
-            body: body.len(),
-        };
-        let encoded = header.encode();
-        let keys = SegmentKeys::derive(secret, &self.header.salt, &self.encoded, &encoded)?;
-        let offset = self.length;
-        let mut out = encoded.to_vec();
-        keys.seal_all(Part::Descriptor, descriptor, &mut out)?;
-        self.file.append(&[&out])?;
-        self.headers.update(&encoded);
-        match body {
-            Body::Memory(bytes) => {
-                self.body(&keys, bytes.len() as u64, sha256, &mut bytes.as_ref())?
-            }
-            Body::Spool { path, length } => {
-                self.body(&keys, *length, sha256, &mut File::open(path)?)?;
-            }
-        }
-        self.length += header.stored_len()?;
-        self.segments += 1;
-        Ok(offset)
-    }
-
-    /// Seals and writes the body piece by piece, and makes sure that it is what
-    /// the caller hashed: a spool file could have changed since.
-    fn body(
-        &mut self,
-        keys: &SegmentKeys,
-        length: u64,
-        sha256: &[u8; 32],
-        from: &mut dyn Read,
-    ) -> Result<()> {
-        let chunks = u32::try_from(length.div_ceil(CHUNK as u64).max(1)).map_err(|_| too_long())?;
-        let mut digest = digest::Context::new(&digest::SHA256);
-        let mut plain = vec![0; CHUNK];
-        let mut out = Vec::with_capacity((CHUNK + 32) * CHUNKS_PER_WRITE);
-        let mut left = length;
-        for index in 0..chunks {
-            let take = usize::try_from(left.min(CHUNK as u64)).map_err(|_| too_long())?;
-            let piece = plain.get_mut(..take).unwrap_or_default();
-            from.read_exact(piece)?;
-            digest.update(piece);
-            keys.seal_chunk(Part::Body, index, index + 1 == chunks, piece, &mut out)?;
-            left -= take as u64;
-            if left == 0 || out.len() >= CHUNK * CHUNKS_PER_WRITE {
-                self.file.append(&[&out])?;
-                out.clear();
-            }
-        }
-        if digest.finish().as_ref() != sha256 {
-            return Err(ArchiveError::Invalid(
-                "the body is not what its SHA-256 says",
-            ));
-        }
-        Ok(())
-    }
-
-    /// Returns once the object is durable; its length.
-    fn finish(mut self, engine: &Engine) -> Result<u64> {
-        let length = self.length + TRAILER as u64;
-        let mut headers = [0; 32];
-        headers.copy_from_slice(self.headers.clone().finish().as_ref());
-        let trailer = Trailer {
-            segments: self.segments,
-            length,
-            digest: headers,
-        };
-        self.file.append(&[&trailer.encode()])?;
-        self.file.sync()?;
-        engine.disk.sync_dir(&self.folder)?;
-        self.finished = true;
-        Ok(length)
-    }
-}
-
-impl Drop for ObjectWriter {
-    fn drop(&mut self) {
-        if !self.finished {
-            self.file.release();
-        }
-    }
 }

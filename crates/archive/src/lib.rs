@@ -23,6 +23,7 @@ pub mod limits;
 mod model;
 mod read;
 mod seal;
+mod stream;
 mod sweep;
 mod tenant;
 mod verify;

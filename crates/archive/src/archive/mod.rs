@@ -8,7 +8,6 @@ mod reading;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use futures::{StreamExt, TryStreamExt};
 use hilum_contracts::Event;
 use hilum_platform::clock::SharedClock;
 use hilum_platform::events::{OutboxError, OutboxSource};

@@ -7,7 +7,6 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use crate::disk::Disk;
 use crate::error::{ArchiveError, Result};
 use crate::format::{Kind, ObjectHeader};
 use crate::index::commit::Record;

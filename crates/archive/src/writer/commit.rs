@@ -4,7 +4,6 @@
 use aws_lc_rs::digest;
 use rusqlite::Connection;
 
-use crate::disk::Disk;
 use crate::error::{ArchiveError, Result};
 use crate::format::{Kind, SEGMENT_HEADER, TRAILER, Trailer};
 use crate::index::commit::{self, Committed, Unit};
