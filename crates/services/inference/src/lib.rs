@@ -1,3 +1,27 @@
-//! hilum-inference
+//! Inference owns models and their runs: which model takes which series, the
+//! supervised computation, the result objects, and what became of each run.
+//!
+//! Invariants:
+//! - A model is a folder. Nothing in this crate knows a model by name.
+//! - Input that is not one evenly sampled volume is refused with a reason,
+//!   never computed wrongly.
+//! - Native code (ONNX Runtime, codecs) runs in child processes only, within
+//!   limits of memory and time; what crashes there takes nothing with it.
+//! - A run row fixes UIDs, dates and times of its results; however often a run
+//!   is cut short and repeated, one result set becomes visible.
+//! - Decrypted pixels are never written to disk.
 
+mod api;
 pub mod domain;
+pub mod gate;
+pub mod limits;
+pub mod models;
+pub mod pipeline;
+pub mod runtime;
+pub mod series;
+mod service;
+mod store;
+pub mod worker;
+mod workers;
+
+pub use service::{InferenceService, Options};

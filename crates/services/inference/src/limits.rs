@@ -56,3 +56,27 @@ pub const RUN_ATTEMPTS_MAX: u32 = 3;
 
 /// Runs in one answer of `GET /runs`, and studies in one question.
 pub const RUNS_PAGE_MAX: u32 = 200;
+
+/// Longest time of one run; the slowest known pipeline takes minutes on one core.
+pub const RUN_DEADLINE: Duration = Duration::from_secs(30 * 60);
+
+/// Longest time of one step: a network says nothing while it computes.
+pub const RUN_STALL: Duration = Duration::from_secs(10 * 60);
+
+/// Runs that may be read and admitted at once; memory decides how many compute.
+pub const RUN_LOOPS: usize = 2;
+
+/// Pause before a run is tried again, and the longest one.
+pub const RETRY_FIRST: Duration = Duration::from_secs(1);
+/// Longest pause before a run is tried again.
+pub const RETRY_MAX: Duration = Duration::from_secs(120);
+
+/// Times that a run is tried when its images can't be fetched or its results
+/// can't be published: an outage of hours passes.
+pub const SOURCE_ATTEMPTS_MAX: i64 = 200;
+
+/// How often a run's place is written while it computes.
+pub const PROGRESS_EVERY: Duration = Duration::from_millis(250);
+
+/// How often jobs are looked for without being told.
+pub const POLL: Duration = Duration::from_secs(2);

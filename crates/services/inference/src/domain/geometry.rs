@@ -71,7 +71,12 @@ pub struct Wanted {
 
 impl Default for Wanted {
     fn default() -> Self {
-        Self { min_slices: 3, max_slices: SLICES_MAX, max_slice_distance: None, min_extent: None }
+        Self {
+            min_slices: 3,
+            max_slices: SLICES_MAX,
+            max_slice_distance: None,
+            min_extent: None,
+        }
     }
 }
 
@@ -82,7 +87,10 @@ impl Default for Wanted {
 pub fn assemble(headers: &[Header], wanted: &Wanted) -> Result<Geometry, Refusal> {
     let (used, warnings) = without_localizers(headers)?;
     check_images(&used)?;
-    let first = used.first().map(|(_, h)| *h).ok_or(Refusal::TooFewSlices { found: 0, minimum: wanted.min_slices })?;
+    let first = used.first().map(|(_, h)| *h).ok_or(Refusal::TooFewSlices {
+        found: 0,
+        minimum: wanted.min_slices,
+    })?;
     let ([row, column], spacing) = in_plane(&used)?;
     check_count(used.len(), wanted)?;
     check_one_acquisition(&used)?;
@@ -113,7 +121,11 @@ pub fn assemble(headers: &[Header], wanted: &Wanted) -> Result<Geometry, Refusal
 type Used<'a> = Vec<(usize, &'a Header)>;
 
 fn without_localizers(headers: &[Header]) -> Result<(Used<'_>, Vec<Warning>), Refusal> {
-    let used: Used<'_> = headers.iter().enumerate().filter(|(_, h)| !h.is_localizer()).collect();
+    let used: Used<'_> = headers
+        .iter()
+        .enumerate()
+        .filter(|(_, h)| !h.is_localizer())
+        .collect();
     if used.is_empty() && !headers.is_empty() {
         return Err(Refusal::OnlyLocalizers);
     }
@@ -133,18 +145,28 @@ fn check_images(used: &Used<'_>) -> Result<(), Refusal> {
         if h.frames > 1 {
             return Err(Refusal::MultiFrame);
         }
-        let grey = matches!(h.photometric_interpretation.as_str(), "MONOCHROME1" | "MONOCHROME2" | "");
+        let grey = matches!(
+            h.photometric_interpretation.as_str(),
+            "MONOCHROME1" | "MONOCHROME2" | ""
+        );
         if h.samples_per_pixel != 1 || !grey {
             return Err(Refusal::Colour);
         }
     }
-    let missing = used.iter().filter(|(_, h)| h.position.is_none() || h.orientation.is_none() || h.pixel_spacing.is_none());
+    let missing = used.iter().filter(|(_, h)| {
+        h.position.is_none() || h.orientation.is_none() || h.pixel_spacing.is_none()
+    });
     let count = missing.count();
     if count > 0 {
         return Err(Refusal::NoGeometry { count });
     }
-    let Some((_, first)) = used.first() else { return Ok(()) };
-    if used.iter().any(|(_, h)| h.study_uid != first.study_uid || h.series_uid != first.series_uid) {
+    let Some((_, first)) = used.first() else {
+        return Ok(());
+    };
+    if used
+        .iter()
+        .any(|(_, h)| h.study_uid != first.study_uid || h.series_uid != first.series_uid)
+    {
         return Err(Refusal::MixedSeries);
     }
     if first.rows == 0 || first.columns == 0 {
@@ -152,13 +174,22 @@ fn check_images(used: &Used<'_>) -> Result<(), Refusal> {
     }
     for (_, h) in used {
         if h.rows > MATRIX_MAX || h.columns > MATRIX_MAX {
-            return Err(Refusal::TooLarge { rows: h.rows, columns: h.columns });
+            return Err(Refusal::TooLarge {
+                rows: h.rows,
+                columns: h.columns,
+            });
         }
     }
-    if used.iter().any(|(_, h)| h.rows != first.rows || h.columns != first.columns) {
+    if used
+        .iter()
+        .any(|(_, h)| h.rows != first.rows || h.columns != first.columns)
+    {
         return Err(Refusal::MixedSizes);
     }
-    if used.iter().any(|(_, h)| h.frame_of_reference_uid != first.frame_of_reference_uid) {
+    if used
+        .iter()
+        .any(|(_, h)| h.frame_of_reference_uid != first.frame_of_reference_uid)
+    {
         return Err(Refusal::MixedFramesOfReference);
     }
     Ok(())
@@ -166,26 +197,39 @@ fn check_images(used: &Used<'_>) -> Result<(), Refusal> {
 
 /// The directions of rows and columns, made exactly perpendicular, and the pixel spacing.
 fn in_plane(used: &Used<'_>) -> Result<([Vector; 2], [f64; 2]), Refusal> {
-    let Some((_, first)) = used.first() else { return Err(Refusal::ImpossibleGeometry) };
+    let Some((_, first)) = used.first() else {
+        return Err(Refusal::ImpossibleGeometry);
+    };
     let (Some(orientation), Some(spacing)) = (first.orientation, first.pixel_spacing) else {
         return Err(Refusal::NoGeometry { count: 1 });
     };
     let mut distinct: Vec<[f64; 6]> = Vec::new();
     for (_, h) in used {
-        let (Some(o), Some(s)) = (h.orientation, h.pixel_spacing) else { continue };
+        let (Some(o), Some(s)) = (h.orientation, h.pixel_spacing) else {
+            continue;
+        };
         if s.iter().any(|&v| !(1e-4..=1e4).contains(&v)) {
             return Err(Refusal::ImpossibleGeometry);
         }
-        if s.iter().zip(&spacing).any(|(a, b)| (a - b).abs() > SAME_SPACING * b) {
+        if s.iter()
+            .zip(&spacing)
+            .any(|(a, b)| (a - b).abs() > SAME_SPACING * b)
+        {
             return Err(Refusal::MixedSizes);
         }
-        let same = |d: &[f64; 6]| d.iter().zip(&o).all(|(a, b)| (a - b).abs() < SAME_DIRECTION);
+        let same = |d: &[f64; 6]| {
+            d.iter()
+                .zip(&o)
+                .all(|(a, b)| (a - b).abs() < SAME_DIRECTION)
+        };
         if !distinct.iter().any(same) {
             distinct.push(o);
         }
     }
     if distinct.len() > 1 {
-        return Err(Refusal::MixedOrientations { count: distinct.len() });
+        return Err(Refusal::MixedOrientations {
+            count: distinct.len(),
+        });
     }
     let [a, b, c, d, e, f] = orientation;
     let (row, column) = ([a, b, c], [d, e, f]);
@@ -194,7 +238,8 @@ fn in_plane(used: &Used<'_>) -> Result<([Vector; 2], [f64; 2]), Refusal> {
         return Err(Refusal::ImpossibleGeometry);
     }
     let row = unit(row).ok_or(Refusal::ImpossibleGeometry)?;
-    let column = unit(minus(column, scale(row, dot(row, column)))).ok_or(Refusal::ImpossibleGeometry)?;
+    let column =
+        unit(minus(column, scale(row, dot(row, column)))).ok_or(Refusal::ImpossibleGeometry)?;
     Ok(([row, column], spacing))
 }
 
@@ -215,8 +260,15 @@ fn check_count(found: usize, wanted: &Wanted) -> Result<(), Refusal> {
 fn check_one_acquisition(used: &Used<'_>) -> Result<(), Refusal> {
     let mut times: Vec<f64> = used.iter().filter_map(|(_, h)| h.echo_time).collect();
     times.sort_by(f64::total_cmp);
-    let by_time = 1 + times.windows(2).filter(|w| matches!(w, [a, b] if b - a > SAME_ECHO_MS)).count();
-    let numbers: BTreeSet<&str> = used.iter().map(|(_, h)| h.echo_numbers.as_str()).filter(|n| !n.is_empty()).collect();
+    let by_time = 1 + times
+        .windows(2)
+        .filter(|w| matches!(w, [a, b] if b - a > SAME_ECHO_MS))
+        .count();
+    let numbers: BTreeSet<&str> = used
+        .iter()
+        .map(|(_, h)| h.echo_numbers.as_str())
+        .filter(|n| !n.is_empty())
+        .collect();
     let count = by_time.max(numbers.len());
     if count > 1 {
         return Err(Refusal::MultipleEchoes { count });
@@ -226,13 +278,23 @@ fn check_one_acquisition(used: &Used<'_>) -> Result<(), Refusal> {
 
 /// The mean distance of neighbours at ascending positions along the normal.
 fn slice_distance(positions: &[f64]) -> Result<f64, Refusal> {
-    let gaps: Vec<f64> = positions.windows(2).filter_map(|w| if let [a, b] = w { Some(b - a) } else { None }).collect();
+    let gaps: Vec<f64> = positions
+        .windows(2)
+        .filter_map(|w| if let [a, b] = w { Some(b - a) } else { None })
+        .collect();
     let mut sorted = gaps.clone();
     sorted.sort_by(f64::total_cmp);
     // Among duplicates the median gap may be 0: the usual distance is that of the distinct positions.
-    let distinct: Vec<f64> = sorted.iter().copied().filter(|&g| g > SAME_POSITION_MM).collect();
+    let distinct: Vec<f64> = sorted
+        .iter()
+        .copied()
+        .filter(|&g| g > SAME_POSITION_MM)
+        .collect();
     let usual = distinct.get(distinct.len() / 2).copied().unwrap_or(0.0);
-    let same = gaps.iter().filter(|&&g| g <= SAME_POSITION_MM.max(DUPLICATE_SHARE * usual)).count();
+    let same = gaps
+        .iter()
+        .filter(|&&g| g <= SAME_POSITION_MM.max(DUPLICATE_SHARE * usual))
+        .count();
     if same > 0 {
         return Err(Refusal::DuplicatePositions { count: same });
     }
@@ -249,15 +311,25 @@ fn slice_distance(positions: &[f64]) -> Result<f64, Refusal> {
     if gaps.iter().all(|&g| multiple(g)) && widest > 1.5 * usual {
         let missing: f64 = gaps.iter().map(|g| (g / usual).round() - 1.0).sum();
         let count = crate::domain::volume::whole(missing, SLICES_MAX);
-        return Err(Refusal::MissingSlices { count, widest, usual });
+        return Err(Refusal::MissingSlices {
+            count,
+            widest,
+            usual,
+        });
     }
     Err(Refusal::UnevenSpacing { narrowest, widest })
 }
 
 /// First pixels must lie on one line along the normal, to within one pixel
 /// over the whole stack: otherwise rows and columns of neighbours don't match.
-fn check_not_sheared(stack: &[(f64, usize, Vector)], normal: Vector, spacing: [f64; 2]) -> Result<(), Refusal> {
-    let (Some(first), Some(last)) = (stack.first(), stack.last()) else { return Ok(()) };
+fn check_not_sheared(
+    stack: &[(f64, usize, Vector)],
+    normal: Vector,
+    spacing: [f64; 2],
+) -> Result<(), Refusal> {
+    let (Some(first), Some(last)) = (stack.first(), stack.last()) else {
+        return Ok(());
+    };
     let [a, b] = spacing;
     let tolerance = a.min(b).max(0.2);
     let sideways = |p: Vector| {
@@ -265,7 +337,10 @@ fn check_not_sheared(stack: &[(f64, usize, Vector)], normal: Vector, spacing: [f
         minus(from_first, scale(normal, dot(from_first, normal)))
     };
     let length = |v: Vector| dot(v, v).sqrt();
-    let farthest = stack.iter().map(|s| length(sideways(s.2))).fold(0.0, f64::max);
+    let farthest = stack
+        .iter()
+        .map(|s| length(sideways(s.2)))
+        .fold(0.0, f64::max);
     if farthest <= tolerance {
         return Ok(());
     }
@@ -276,21 +351,35 @@ fn check_not_sheared(stack: &[(f64, usize, Vector)], normal: Vector, spacing: [f
         .map(|s| length(minus(sideways(s.2), scale(drift, (s.0 - first.0) / depth))))
         .fold(0.0, f64::max);
     if off_line <= tolerance {
-        Err(Refusal::GantryTilt { degrees: (length(drift) / depth).atan().to_degrees() })
+        Err(Refusal::GantryTilt {
+            degrees: (length(drift) / depth).atan().to_degrees(),
+        })
     } else {
-        Err(Refusal::ShiftedSlices { millimetres: farthest })
+        Err(Refusal::ShiftedSlices {
+            millimetres: farthest,
+        })
     }
 }
 
 fn check_extent(geometry: &Geometry, wanted: &Wanted) -> Result<(), Refusal> {
     let [distance, ..] = geometry.spacing;
     if let Some(maximum) = wanted.max_slice_distance.filter(|&m| distance > m) {
-        return Err(Refusal::SlicesTooFarApart { found: distance, maximum });
+        return Err(Refusal::SlicesTooFarApart {
+            found: distance,
+            maximum,
+        });
     }
-    let extents = geometry.dims.iter().zip(&geometry.spacing).map(|(&n, d)| real(n) * d);
+    let extents = geometry
+        .dims
+        .iter()
+        .zip(&geometry.spacing)
+        .map(|(&n, d)| real(n) * d);
     let shortest = extents.fold(f64::INFINITY, f64::min);
     if let Some(minimum) = wanted.min_extent.filter(|&m| shortest < m) {
-        return Err(Refusal::FieldOfView { found: shortest, minimum });
+        return Err(Refusal::FieldOfView {
+            found: shortest,
+            minimum,
+        });
     }
     Ok(())
 }

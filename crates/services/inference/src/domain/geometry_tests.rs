@@ -38,7 +38,13 @@ fn order_of_arrival_does_not_matter() {
     assert_eq!(g.order, [6, 5, 1, 3, 2, 4, 0]);
     assert_eq!(g.dims, [7, 32, 40]);
     assert!((g.spacing[0] - 5.0).abs() < 1e-4 && g.spacing[1..] == [0.8, 0.9]);
-    assert_eq!(g.to_ras, Reorientation { axes: [2, 1, 0], flipped: [true, true, false] });
+    assert_eq!(
+        g.to_ras,
+        Reorientation {
+            axes: [2, 1, 0],
+            flipped: [true, true, false]
+        }
+    );
 }
 
 #[test]
@@ -67,22 +73,64 @@ fn what_is_not_one_volume_is_refused() {
     check(&change(&|h| drop(h.remove(4))), "missing-slices");
     check(&change(&|h| h.push(h[3].clone())), "duplicate-positions");
     check(&change(&|h| h.extend(h.clone())), "duplicate-positions");
-    check(&change(&|h| h[5].position.as_mut().unwrap()[2] += 1.0), "uneven-spacing");
+    check(
+        &change(&|h| h[5].position.as_mut().unwrap()[2] += 1.0),
+        "uneven-spacing",
+    );
     check(&change(&|h| h[5].position = None), "no-geometry");
     check(&change(&|h| h[5].rows = 64), "mixed-sizes");
-    check(&change(&|h| h[5].pixel_spacing = Some([0.9, 0.9])), "mixed-sizes");
-    check(&change(&|h| h[5].orientation = Some([0.0, 1.0, 0.0, 0.0, 0.0, -1.0])), "mixed-orientations");
-    check(&change(&|h| h[5].frame_of_reference_uid = "1.2".into()), "mixed-frames-of-reference");
+    check(
+        &change(&|h| h[5].pixel_spacing = Some([0.9, 0.9])),
+        "mixed-sizes",
+    );
+    check(
+        &change(&|h| h[5].orientation = Some([0.0, 1.0, 0.0, 0.0, 0.0, -1.0])),
+        "mixed-orientations",
+    );
+    check(
+        &change(&|h| h[5].frame_of_reference_uid = "1.2".into()),
+        "mixed-frames-of-reference",
+    );
     check(&change(&|h| h[5].series_uid = "1.2".into()), "mixed-series");
     check(&change(&|h| h[5].echo_time = Some(80.0)), "multiple-echoes");
-    check(&change(&|h| h[5].echo_numbers = "2".into()), "multiple-echoes");
+    check(
+        &change(&|h| h[5].echo_numbers = "2".into()),
+        "multiple-echoes",
+    );
     check(&change(&|h| h[5].samples_per_pixel = 3), "colour");
     check(&change(&|h| h[5].frames = 12), "multi-frame");
-    check(&change(&|h| h.iter_mut().for_each(|h| h.image_type = vec!["DERIVED".into(), "LOCALIZER".into()])), "only-localizers");
-    check(&change(&|h| h.iter_mut().for_each(|h| h.orientation = Some([1.0, 0.0, 0.0, 0.7, 0.7, 0.0]))), "impossible-geometry");
-    check(&change(&|h| h.iter_mut().for_each(|h| h.pixel_spacing = Some([0.0, 0.0]))), "impossible-geometry");
-    check(&change(&|h| h.iter_mut().for_each(|h| (h.rows, h.columns) = (65535, 65535))), "too-large");
-    check(&change(&|h| h[5].position.as_mut().unwrap()[0] += 4.0), "shifted-slices");
+    check(
+        &change(&|h| {
+            h.iter_mut()
+                .for_each(|h| h.image_type = vec!["DERIVED".into(), "LOCALIZER".into()])
+        }),
+        "only-localizers",
+    );
+    check(
+        &change(&|h| {
+            h.iter_mut()
+                .for_each(|h| h.orientation = Some([1.0, 0.0, 0.0, 0.7, 0.7, 0.0]))
+        }),
+        "impossible-geometry",
+    );
+    check(
+        &change(&|h| {
+            h.iter_mut()
+                .for_each(|h| h.pixel_spacing = Some([0.0, 0.0]))
+        }),
+        "impossible-geometry",
+    );
+    check(
+        &change(&|h| {
+            h.iter_mut()
+                .for_each(|h| (h.rows, h.columns) = (65535, 65535))
+        }),
+        "too-large",
+    );
+    check(
+        &change(&|h| h[5].position.as_mut().unwrap()[0] += 4.0),
+        "shifted-slices",
+    );
 }
 
 #[test]
@@ -120,6 +168,9 @@ fn a_model_may_want_more() {
     };
     assert_eq!(with(&|w| w.min_slices = 11), "too-few-slices");
     assert_eq!(with(&|w| w.max_slices = 9), "too-many-slices");
-    assert_eq!(with(&|w| w.max_slice_distance = Some(3.0)), "slices-too-far-apart");
+    assert_eq!(
+        with(&|w| w.max_slice_distance = Some(3.0)),
+        "slices-too-far-apart"
+    );
     assert_eq!(with(&|w| w.min_extent = Some(60.0)), "field-of-view");
 }

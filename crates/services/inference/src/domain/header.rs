@@ -52,7 +52,9 @@ impl Header {
     pub fn read(data_set: &InMemDicomObject) -> Self {
         let number = |tag| {
             let value = numbers(data_set, tag).first().copied();
-            value.filter(|&v| v >= 0.0).map(|v| crate::domain::volume::whole(v, 1 << 24))
+            value
+                .filter(|&v| v >= 0.0)
+                .map(|v| crate::domain::volume::whole(v, 1 << 24))
         };
         Self {
             sop_class_uid: text(data_set, tags::SOP_CLASS_UID),
@@ -78,7 +80,9 @@ impl Header {
     /// Whether Image Type names it a localizer (value 3, PS3.3 §C.7.6.1.1.2; anywhere, as devices do).
     #[must_use]
     pub fn is_localizer(&self) -> bool {
-        self.image_type.iter().any(|v| v.eq_ignore_ascii_case("LOCALIZER"))
+        self.image_type
+            .iter()
+            .any(|v| v.eq_ignore_ascii_case("LOCALIZER"))
     }
 }
 
@@ -91,14 +95,20 @@ pub fn text(data_set: &InMemDicomObject, tag: Tag) -> String {
 /// All values as text, without padding.
 #[must_use]
 pub fn texts(data_set: &InMemDicomObject, tag: Tag) -> Vec<String> {
-    let Some(value) = data_set.get(tag).and_then(|e| e.value().primitive().cloned()) else {
+    let Some(value) = data_set
+        .get(tag)
+        .and_then(|e| e.value().primitive().cloned())
+    else {
         return Vec::new();
     };
     let whole = value.to_str();
     if whole.is_empty() {
         return Vec::new();
     }
-    let trim = |v: &str| v.trim_matches(|c: char| c.is_whitespace() || c == '\0').to_owned();
+    let trim = |v: &str| {
+        v.trim_matches(|c: char| c.is_whitespace() || c == '\0')
+            .to_owned()
+    };
     whole.split('\\').map(trim).collect()
 }
 

@@ -8,7 +8,10 @@ use serde::{Deserialize, Serialize};
 /// A reason not to compute.
 #[derive(Clone, Debug, PartialEq, thiserror::Error, Serialize, Deserialize)]
 #[serde(tag = "code", rename_all = "kebab-case")]
-#[expect(missing_docs, reason = "each variant's sentence is its documentation; numbers are millimetres, counts or degrees as it says")]
+#[expect(
+    missing_docs,
+    reason = "each variant's sentence is its documentation; numbers are millimetres, counts or degrees as it says"
+)]
 pub enum Refusal {
     #[error("The model takes {expected} images; this series is {found}.")]
     Modality { expected: String, found: String },
@@ -20,7 +23,9 @@ pub enum Refusal {
     TooFewSlices { found: usize, minimum: usize },
     #[error("The series has {found} slices; at most {maximum} can be computed.")]
     TooManySlices { found: usize, maximum: usize },
-    #[error("The images cover {found:.0} mm along one axis; the model needs at least {minimum:.0} mm.")]
+    #[error(
+        "The images cover {found:.0} mm along one axis; the model needs at least {minimum:.0} mm."
+    )]
     FieldOfView { found: f64, minimum: f64 },
     #[error("The slices lie {found:.1} mm apart; the model takes at most {maximum:.1} mm.")]
     SlicesTooFarApart { found: f64, maximum: f64 },
@@ -38,16 +43,26 @@ pub enum Refusal {
     MixedSizes,
     #[error("The images have {count} different orientations.")]
     MixedOrientations { count: usize },
-    #[error("The images belong to different frames of reference; their positions can't be compared.")]
+    #[error(
+        "The images belong to different frames of reference; their positions can't be compared."
+    )]
     MixedFramesOfReference,
     #[error("The images belong to different studies or series.")]
     MixedSeries,
     #[error("The series holds {count} echoes; a volume of mixed echoes must not be computed.")]
     MultipleEchoes { count: usize },
-    #[error("{count} positions hold more than one image (several acquisitions, phases or contrasts in one series).")]
+    #[error(
+        "{count} positions hold more than one image (several acquisitions, phases or contrasts in one series)."
+    )]
     DuplicatePositions { count: usize },
-    #[error("About {count} slices are missing: one gap is {widest:.2} mm where {usual:.2} mm is usual.")]
-    MissingSlices { count: usize, widest: f64, usual: f64 },
+    #[error(
+        "About {count} slices are missing: one gap is {widest:.2} mm where {usual:.2} mm is usual."
+    )]
+    MissingSlices {
+        count: usize,
+        widest: f64,
+        usual: f64,
+    },
     #[error("The slices are not evenly spaced: gaps run from {narrowest:.2} to {widest:.2} mm.")]
     UnevenSpacing { narrowest: f64, widest: f64 },
     #[error("The slices are sheared by {degrees:.1} degrees (gantry tilt).")]

@@ -1,7 +1,7 @@
 //! Connected components of masks, by runs along the last axis: memory grows
 //! with the number of runs, and every voxel is looked at once.
 
-use ndarray::{ArrayView1, Axis};
+use ndarray::ArrayView1;
 use serde::Deserialize;
 
 use crate::domain::volume::Mask;
@@ -166,7 +166,11 @@ fn paint(mask: &mut Mask, found: &mut Runs, value: bool, mut chosen: impl FnMut(
         while (index as usize) < end {
             let root = found.root(index);
             if let (true, Some(run)) = (chosen(root), found.runs.get(index as usize).copied()) {
-                for voxel in row.iter_mut().skip(run.start as usize).take((run.end - run.start) as usize) {
+                for voxel in row
+                    .iter_mut()
+                    .skip(run.start as usize)
+                    .take((run.end - run.start) as usize)
+                {
                     *voxel = value;
                 }
             }
@@ -182,12 +186,17 @@ pub fn largest_component(mut mask: Mask, connectivity: Connectivity) -> Mask {
     let mut sizes = vec![0u64; found.runs.len()];
     for index in (0u32..).take(found.runs.len()) {
         let root = found.root(index);
-        let length = found.runs.get(index as usize).map_or(0, |r| u64::from(r.end - r.start));
+        let length = found
+            .runs
+            .get(index as usize)
+            .map_or(0, |r| u64::from(r.end - r.start));
         if let Some(size) = sizes.get_mut(root as usize) {
             *size += length;
         }
     }
-    let largest = (0u32..).zip(&sizes).max_by_key(|&(index, &size)| (size, std::cmp::Reverse(index)));
+    let largest = (0u32..)
+        .zip(&sizes)
+        .max_by_key(|&(index, &size)| (size, std::cmp::Reverse(index)));
     if let Some((largest, _)) = largest {
         paint(&mut mask, &mut found, false, |root| root != largest);
     }
@@ -212,14 +221,18 @@ pub fn fill_holes(mut mask: Mask) -> Mask {
             if !(on_border || reaches_end) {
                 continue;
             }
-            let Ok(id) = u32::try_from(index) else { continue };
+            let Ok(id) = u32::try_from(index) else {
+                continue;
+            };
             let root = found.root(id);
             if let Some(slot) = open.get_mut(root as usize) {
                 *slot = true;
             }
         }
     }
-    paint(&mut mask, &mut found, true, |root| !open.get(root as usize).copied().unwrap_or(true));
+    paint(&mut mask, &mut found, true, |root| {
+        !open.get(root as usize).copied().unwrap_or(true)
+    });
     mask
 }
 
@@ -241,7 +254,10 @@ mod tests {
         }
         m[[3, 0, 0]] = true;
         m[[3, 0, 1]] = true;
-        assert_eq!(count(&largest_component(m.clone(), Connectivity::Corners)), 3);
+        assert_eq!(
+            count(&largest_component(m.clone(), Connectivity::Corners)),
+            3
+        );
         assert_eq!(count(&largest_component(m, Connectivity::Faces)), 2);
     }
 
@@ -259,7 +275,10 @@ mod tests {
     #[test]
     fn an_empty_mask_stays_empty_and_a_full_one_full() {
         let empty = Array3::from_elem((3, 3, 3), false).into_shared();
-        assert_eq!(count(&largest_component(empty.clone(), Connectivity::Corners)), 0);
+        assert_eq!(
+            count(&largest_component(empty.clone(), Connectivity::Corners)),
+            0
+        );
         assert_eq!(count(&fill_holes(empty)), 0);
         let full = Array3::from_elem((3, 3, 3), true).into_shared();
         assert_eq!(count(&fill_holes(full.clone())), 27);
@@ -282,13 +301,25 @@ mod tests {
                 members.push([x, y, z]);
                 for (i, j, k) in ndarray::indices((3, 3, 3)) {
                     let far = [i, j, k].iter().filter(|&&d| d != 1).count();
-                    let limit = if connectivity == Connectivity::Faces { 1 } else { 3 };
-                    let (Some(a), Some(b), Some(c)) =
-                        ((x + i).checked_sub(1), (y + j).checked_sub(1), (z + k).checked_sub(1))
-                    else {
+                    let limit = if connectivity == Connectivity::Faces {
+                        1
+                    } else {
+                        3
+                    };
+                    let (Some(a), Some(b), Some(c)) = (
+                        (x + i).checked_sub(1),
+                        (y + j).checked_sub(1),
+                        (z + k).checked_sub(1),
+                    ) else {
                         continue;
                     };
-                    if far > limit || a >= nx || b >= ny || c >= nz || seen[[a, b, c]] || mask[[a, b, c]] != inside {
+                    if far > limit
+                        || a >= nx
+                        || b >= ny
+                        || c >= nz
+                        || seen[[a, b, c]]
+                        || mask[[a, b, c]] != inside
+                    {
                         continue;
                     }
                     seen[[a, b, c]] = true;

@@ -41,7 +41,11 @@ fn quantile(values: &mut [f32], q: f64) -> f64 {
     let at = real(last) * q.clamp(0.0, 1.0);
     let index = whole(at, last);
     let (_, &mut below, above) = values.select_nth_unstable_by(index, f32::total_cmp);
-    let next = above.iter().copied().min_by(f32::total_cmp).unwrap_or(below);
+    let next = above
+        .iter()
+        .copied()
+        .min_by(f32::total_cmp)
+        .unwrap_or(below);
     let (below, next) = (f64::from(below), f64::from(next));
     below + (next - below) * (at - real(index))
 }
@@ -114,8 +118,17 @@ mod tests {
     fn quantiles_interpolate_between_order_statistics() {
         // numpy.quantile(numpy.arange(11), [0.005, 0.25, 0.995])
         let w = quantile_window(ramp(11).view(), 0.005, 0.995);
-        assert!((w.low - 0.05).abs() < 1e-12 && (w.high - 9.95).abs() < 1e-12, "{w:?}");
-        assert_eq!(quantile_window(ramp(1).view(), 0.1, 0.9), Window { low: 0.0, high: 0.0 });
+        assert!(
+            (w.low - 0.05).abs() < 1e-12 && (w.high - 9.95).abs() < 1e-12,
+            "{w:?}"
+        );
+        assert_eq!(
+            quantile_window(ramp(1).view(), 0.1, 0.9),
+            Window {
+                low: 0.0,
+                high: 0.0
+            }
+        );
     }
 
     #[test]
@@ -132,7 +145,17 @@ mod tests {
     fn a_constant_volume_never_becomes_infinite() {
         let flat = Array3::from_elem((2, 2, 2), 7.0f32).into_shared();
         assert!(standardise(flat.clone()).iter().all(|&v| v == 0.0));
-        assert!(rescale_window(flat.clone(), Window { low: 7.0, high: 7.0 }).iter().all(|&v| v == 0.0));
+        assert!(
+            rescale_window(
+                flat.clone(),
+                Window {
+                    low: 7.0,
+                    high: 7.0
+                }
+            )
+            .iter()
+            .all(|&v| v == 0.0)
+        );
         let zero = Array3::<f32>::zeros((2, 2, 2)).into_shared();
         assert!(divide_by_maximum(zero).iter().all(|&v| v == 0.0));
     }

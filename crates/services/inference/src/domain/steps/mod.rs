@@ -4,6 +4,6 @@
 
 pub mod components;
 pub mod intensity;
-pub mod reorient;
 pub mod region;
+pub mod reorient;
 pub mod resample;

@@ -20,7 +20,11 @@ impl Region {
     pub fn dims(&self) -> Dims {
         let [a, b, c] = self.from;
         let [d, e, f] = self.to;
-        [d.saturating_sub(a), e.saturating_sub(b), f.saturating_sub(c)]
+        [
+            d.saturating_sub(a),
+            e.saturating_sub(b),
+            f.saturating_sub(c),
+        ]
     }
 }
 
@@ -37,12 +41,18 @@ pub fn threshold(volume: ArrayView3<'_, f32>, limit: f32) -> Mask {
 /// `None` when no plane holds enough.
 #[must_use]
 pub fn bounding_box(mask: &Mask, dims: Dims, profile_above: f64, margin: f64) -> Option<Region> {
-    let mut region = Region { from: [0; 3], to: dims };
+    let mut region = Region {
+        from: [0; 3],
+        to: dims,
+    };
     for (axis, &n) in dims.iter().enumerate() {
         let share = |plane: ndarray::ArrayView2<'_, bool>| {
             real(plane.iter().filter(|&&v| v).count()) / real(plane.len().max(1))
         };
-        let planes: Vec<bool> = mask.axis_iter(Axis(axis)).map(|p| share(p) > profile_above).collect();
+        let planes: Vec<bool> = mask
+            .axis_iter(Axis(axis))
+            .map(|p| share(p) > profile_above)
+            .collect();
         let first = planes.iter().position(|&v| v)?;
         let last = planes.iter().rposition(|&v| v)?;
         let scale = real(n) / real(planes.len());
@@ -60,7 +70,12 @@ pub fn bounding_box(mask: &Mask, dims: Dims, profile_above: f64, margin: f64) ->
 #[must_use]
 pub fn crop(mut volume: Volume, region: Region) -> Option<Volume> {
     let dims: Dims = volume.dim().into();
-    let inside = region.from.iter().zip(&region.to).zip(&dims).all(|((a, b), n)| a <= b && b <= n);
+    let inside = region
+        .from
+        .iter()
+        .zip(&region.to)
+        .zip(&dims)
+        .all(|((a, b), n)| a <= b && b <= n);
     if !inside {
         return None;
     }
@@ -96,7 +111,13 @@ mod tests {
         let region = bounding_box(&mask.into_shared(), [16, 8, 24], 0.02, 1.2).unwrap();
         // x: s=2, centre 8, size round(9.6)=10; y: s=1, centre 4, size round(9.6)=10, cut;
         // z: s=3, centre round(10.5)=10, size round(3.6)=4.
-        assert_eq!(region, Region { from: [3, 0, 8], to: [13, 8, 12] });
+        assert_eq!(
+            region,
+            Region {
+                from: [3, 0, 8],
+                to: [13, 8, 12]
+            }
+        );
     }
 
     #[test]
@@ -107,15 +128,31 @@ mod tests {
 
     #[test]
     fn pasting_undoes_cropping() {
-        let v = Array3::from_shape_fn((4, 5, 6), |(x, y, z)| if (x + y + z) % 3 == 0 { 1.0 } else { 0.0 }).into_shared();
-        let region = Region { from: [1, 0, 2], to: [3, 5, 5] };
+        let v = Array3::from_shape_fn(
+            (4, 5, 6),
+            |(x, y, z)| if (x + y + z) % 3 == 0 { 1.0 } else { 0.0 },
+        )
+        .into_shared();
+        let region = Region {
+            from: [1, 0, 2],
+            to: [3, 5, 5],
+        };
         let part = threshold(crop(v.clone(), region).unwrap().view(), 0.5);
         let whole = paste(&part, region, [4, 5, 6]).unwrap();
         for ((x, y, z), &inside) in whole.indexed_iter() {
             let in_region = (1..3).contains(&x) && (2..5).contains(&z);
             assert_eq!(inside, in_region && v[[x, y, z]] > 0.5);
         }
-        assert!(crop(v, Region { from: [0; 3], to: [5, 5, 6] }).is_none());
+        assert!(
+            crop(
+                v,
+                Region {
+                    from: [0; 3],
+                    to: [5, 5, 6]
+                }
+            )
+            .is_none()
+        );
         assert!(paste(&part, region, [2, 5, 6]).is_none());
     }
 }

@@ -22,14 +22,27 @@ impl Reorientation {
     pub fn to_ras(directions: [[f64; 3]; 3]) -> Self {
         // RAS is LPS with the first two axes turned round.
         const SIGN: [f64; 3] = [-1.0, -1.0, 1.0];
-        const PERMUTATIONS: [[usize; 3]; 6] =
-            [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
+        const PERMUTATIONS: [[usize; 3]; 6] = [
+            [0, 1, 2],
+            [0, 2, 1],
+            [1, 0, 2],
+            [1, 2, 0],
+            [2, 0, 1],
+            [2, 1, 0],
+        ];
         let component = |source: usize, target: usize| -> f64 {
-            let along = directions.get(source).and_then(|d| d.get(target)).copied().unwrap_or(0.0);
+            let along = directions
+                .get(source)
+                .and_then(|d| d.get(target))
+                .copied()
+                .unwrap_or(0.0);
             along * SIGN.get(target).copied().unwrap_or(1.0)
         };
         let fit = |axes: &[usize; 3]| -> f64 {
-            axes.iter().enumerate().map(|(t, &s)| component(s, t).abs()).sum()
+            axes.iter()
+                .enumerate()
+                .map(|(t, &s)| component(s, t).abs())
+                .sum()
         };
         let mut best = [0, 1, 2];
         for axes in PERMUTATIONS {
@@ -41,7 +54,11 @@ impl Reorientation {
         let [a, b, c] = best;
         Self {
             axes: best,
-            flipped: [component(a, 0) < 0.0, component(b, 1) < 0.0, component(c, 2) < 0.0],
+            flipped: [
+                component(a, 0) < 0.0,
+                component(b, 1) < 0.0,
+                component(c, 2) < 0.0,
+            ],
         }
     }
 
@@ -90,7 +107,13 @@ mod tests {
     fn an_axial_stack_of_lps_rows_and_columns() {
         // Array axes: slice (+z), row (+y = posterior), column (+x = left).
         let r = Reorientation::to_ras([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]);
-        assert_eq!(r, Reorientation { axes: [2, 1, 0], flipped: [true, true, false] });
+        assert_eq!(
+            r,
+            Reorientation {
+                axes: [2, 1, 0],
+                flipped: [true, true, false]
+            }
+        );
         assert_eq!(r.dims([20, 256, 128]), [128, 256, 20]);
     }
 

@@ -20,7 +20,10 @@ pub fn nearest_indices(n: usize, o: usize) -> Vec<usize> {
 
 /// Resizes to `to` by taking the nearest voxel.
 #[must_use]
-pub fn nearest<T: Copy + Default>(volume: ArrayView3<'_, T>, to: Dims) -> ndarray::ArcArray<T, ndarray::Ix3> {
+pub fn nearest<T: Copy + Default>(
+    volume: ArrayView3<'_, T>,
+    to: Dims,
+) -> ndarray::ArcArray<T, ndarray::Ix3> {
     let (nx, ny, nz) = volume.dim();
     let [ox, oy, oz] = to;
     let (xs, ys, zs) = (
@@ -92,7 +95,11 @@ fn linear_taps(n: usize, o: usize, sigma: f64) -> Vec<Taps> {
             let right = whole(below + 1.0, n);
             let ends = [(left, 1.0 - fraction), (Some(right), fraction)]
                 .into_iter()
-                .filter_map(|(index, weight)| index.filter(|&i| i < n && weight > 0.0).map(|i| (i, weight)));
+                .filter_map(|(index, weight)| {
+                    index
+                        .filter(|&i| i < n && weight > 0.0)
+                        .map(|i| (i, weight))
+                });
             let ends: Vec<(usize, f64)> = ends.collect();
             let first = ends.first().map_or(0, |&(i, _)| i.saturating_sub(radius));
             let end = ends.last().map_or(0, |&(i, _)| (i + radius + 1).min(n));
@@ -137,7 +144,10 @@ fn along(volume: ArrayView3<'_, f32>, axis: usize, taps: &[Taps]) -> Array3<f32>
     if axis == 0 {
         for (mut plane, tap) in out.axis_iter_mut(outer).zip(taps) {
             for (y, mut row) in plane.axis_iter_mut(outer).enumerate() {
-                let sources = volume.axis_iter(outer).skip(tap.first).map(|p| p.index_axis_move(outer, y));
+                let sources = volume
+                    .axis_iter(outer)
+                    .skip(tap.first)
+                    .map(|p| p.index_axis_move(outer, y));
                 weighted(&mut sums, sources, &tap.weights);
                 store(&mut row, &sums);
             }
@@ -202,7 +212,11 @@ pub fn linear(volume: ArrayView3<'_, f32>, to: Dims, anti_aliasing: bool) -> Vol
         let (Some(&n), Some(&o)) = (from.get(axis), to.get(axis)) else {
             continue;
         };
-        let sigma = if anti_aliasing { anti_aliasing_sigma(n, o) } else { 0.0 };
+        let sigma = if anti_aliasing {
+            anti_aliasing_sigma(n, o)
+        } else {
+            0.0
+        };
         let taps = linear_taps(n, o, sigma);
         let next = along(current.as_ref().map_or(volume, |c| c.view()), axis, &taps);
         current = Some(next);
@@ -215,14 +229,20 @@ pub fn linear(volume: ArrayView3<'_, f32>, to: Dims, anti_aliasing: bool) -> Vol
 fn range(volume: ArrayView3<'_, f32>) -> (f32, f32) {
     volume
         .iter()
-        .fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &v| (low.min(v), high.max(v)))
+        .fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &v| {
+            (low.min(v), high.max(v))
+        })
 }
 
 /// Clips to the input's range, widened by the outside value 0 where that was mixed in.
 fn clip_to_range(out: &mut Array3<f32>, low: f32, high: f32) {
     let (out_low, out_high) = range(out.view());
     let outside_was_mixed_in = !(low..=high).contains(&0.0) && (out_low..=out_high).contains(&0.0);
-    let (low, high) = if outside_was_mixed_in { (low.min(0.0), high.max(0.0)) } else { (low, high) };
+    let (low, high) = if outside_was_mixed_in {
+        (low.min(0.0), high.max(0.0))
+    } else {
+        (low, high)
+    };
     if low <= high {
         out.mapv_inplace(|v| v.clamp(low, high));
     }
@@ -243,7 +263,13 @@ mod tests {
     fn the_kernel_is_scipys() {
         // scipy.ndimage._filters._gaussian_kernel1d(0.5, 0, 2)
         let kernel = gaussian(0.5);
-        let expected = [0.000_263_865_08, 0.106_450_774, 0.786_570_73, 0.106_450_774, 0.000_263_865_08];
+        let expected = [
+            0.000_263_865_08,
+            0.106_450_774,
+            0.786_570_73,
+            0.106_450_774,
+            0.000_263_865_08,
+        ];
         assert_eq!(kernel.len(), expected.len());
         for (a, b) in kernel.iter().zip(expected) {
             assert!((a - b).abs() < 1e-7, "{a} {b}");

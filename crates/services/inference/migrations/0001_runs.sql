@@ -1,0 +1,30 @@
+CREATE TABLE runs (
+    id TEXT PRIMARY KEY,
+    tenant TEXT NOT NULL,
+    input_set TEXT NOT NULL,
+    input_digest TEXT NOT NULL,
+    revision INTEGER NOT NULL,
+    study_uid TEXT NOT NULL,
+    series_uid TEXT NOT NULL,
+    correlation_id TEXT NOT NULL,
+    model TEXT NOT NULL,
+    version TEXT NOT NULL,
+    model_digest TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('queued', 'running', 'publishing', 'succeeded', 'refused', 'failed', 'superseded')),
+    progress REAL NOT NULL DEFAULT 0,
+    step TEXT,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    reason_code TEXT,
+    reason TEXT,
+    warnings TEXT NOT NULL DEFAULT '[]',
+    measurements TEXT NOT NULL DEFAULT '[]',
+    result_instances TEXT NOT NULL DEFAULT '[]',
+    seconds_model REAL,
+    last_slice_at INTEGER NOT NULL,
+    queued_at INTEGER NOT NULL,
+    started_at INTEGER,
+    finished_at INTEGER,
+    UNIQUE (tenant, series_uid, input_digest, model, version, revision));
+CREATE INDEX runs_of_study ON runs (tenant, study_uid, queued_at);
+CREATE INDEX runs_of_series ON runs (tenant, series_uid, model, revision);
+CREATE INDEX runs_newest ON runs (tenant, id);

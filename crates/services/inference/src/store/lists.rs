@@ -1,0 +1,45 @@
+//! Runs as pages show them.
+
+use hilum_platform::db::DbError;
+use hilum_platform::scope::TenantScope;
+
+use super::{RunRow, Store, read};
+
+/// Which runs a list holds.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RunFilter<'a> {
+    /// Only of these studies, when there are any.
+    pub(crate) studies: &'a [String],
+    /// Only in this state.
+    pub(crate) state: Option<&'a str>,
+    /// Only older than this run: where the last page ended.
+    pub(crate) before: Option<&'a str>,
+    /// At most so many.
+    pub(crate) limit: u32,
+}
+
+impl Store {
+    /// Runs, the newest first: their ids are ordered by time.
+    pub(crate) async fn runs(
+        &self,
+        scope: &TenantScope,
+        filter: &RunFilter<'_>,
+    ) -> Result<Vec<RunRow>, DbError> {
+        let studies =
+            serde_json::to_string(filter.studies).map_err(|e| DbError::Encode(Box::new(e)))?;
+        let rows = sqlx::query(
+            "SELECT * FROM runs WHERE tenant = $1
+             AND ($2 = '[]' OR study_uid IN (SELECT value FROM json_each($2)))
+             AND ($3 IS NULL OR state = $3) AND ($4 IS NULL OR id < $4)
+             ORDER BY id DESC LIMIT $5",
+        )
+        .bind(scope.tenant().as_str())
+        .bind(studies)
+        .bind(filter.state)
+        .bind(filter.before)
+        .bind(filter.limit)
+        .fetch_all(self.db().read())
+        .await?;
+        rows.iter().map(read).collect()
+    }
+}
