@@ -1,0 +1,133 @@
+// One stream of /api/v1/events for the whole application. A notice says only
+// that something changed; whoever listens asks again over the API.
+
+import { useEffect, useRef, useSyncExternalStore } from 'react';
+
+import type { Notice, Topic } from './types';
+
+export type Connection = 'connecting' | 'live' | 'lost';
+
+/** Collects what changes within this time into one refetch. */
+export const SETTLE_MS = 300;
+/** A stream of changes is shown at least this often. */
+export const LONGEST_WAIT_MS = 1500;
+
+/** Calls `work` once things are quiet for `settle` ms, and after `longest` ms at the latest. */
+export function coalesce(work: () => void, settle = SETTLE_MS, longest = LONGEST_WAIT_MS) {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let first = 0;
+  return {
+    ring() {
+      const now = Date.now();
+      if (timer === undefined) first = now;
+      else clearTimeout(timer);
+      const wait = Math.max(0, Math.min(settle, first + longest - now));
+      timer = setTimeout(() => {
+        timer = undefined;
+        work();
+      }, wait);
+    },
+    stop() {
+      clearTimeout(timer);
+      timer = undefined;
+    },
+  };
+}
+
+/** Does a notice concern someone who shows these topics, of one study if named? */
+export function concerns(notice: Notice, topics: readonly Topic[], studyUid?: string): boolean {
+  if (!topics.includes(notice.topic)) return false;
+  return studyUid === undefined || notice.study_uid === undefined || notice.study_uid === studyUid;
+}
+
+type Listener = (notice: Notice | 'reload') => void;
+
+class Live {
+  private connection: Connection = 'connecting';
+  private readonly watchers = new Set<() => void>();
+  private readonly listeners = new Set<Listener>();
+  private source: EventSource | undefined;
+  private attempts = 0;
+
+  start() {
+    if (this.source) return;
+    const source = new EventSource('/api/v1/events');
+    this.source = source;
+    source.onopen = () => {
+      const missed = this.connection === 'lost';
+      this.attempts = 0;
+      this.become('live');
+      if (missed) this.tell('reload');
+    };
+    source.onerror = () => {
+      this.become('lost');
+      // The browser tries again by itself, unless the server refused.
+      if (source.readyState === EventSource.CLOSED) this.again();
+    };
+    source.addEventListener('changed', event => {
+      try {
+        this.tell(JSON.parse((event as MessageEvent<string>).data) as Notice);
+      } catch {
+        this.tell('reload');
+      }
+    });
+    source.addEventListener('reload', () => this.tell('reload'));
+  }
+
+  private again() {
+    this.source?.close();
+    this.source = undefined;
+    this.attempts += 1;
+    setTimeout(() => this.start(), Math.min(30_000, 1000 * 2 ** this.attempts));
+  }
+
+  private become(connection: Connection) {
+    if (this.connection === connection) return;
+    this.connection = connection;
+    for (const watcher of this.watchers) watcher();
+  }
+
+  private tell(notice: Notice | 'reload') {
+    for (const listener of this.listeners) listener(notice);
+  }
+
+  readonly watch = (watcher: () => void) => {
+    this.start();
+    this.watchers.add(watcher);
+    return () => this.watchers.delete(watcher);
+  };
+
+  readonly state = () => this.connection;
+
+  listen(listener: Listener) {
+    this.start();
+    this.listeners.add(listener);
+    return () => {
+      this.listeners.delete(listener);
+    };
+  }
+}
+
+const live = new Live();
+
+export const useConnection = (): Connection => useSyncExternalStore(live.watch, live.state);
+
+/** Calls `changed` soon after something of these topics changed. */
+export function useChanges(topics: readonly Topic[], changed: () => void, studyUid?: string) {
+  const latest = useRef(changed);
+  useEffect(() => {
+    latest.current = changed;
+  });
+  const key = topics.join();
+  useEffect(() => {
+    const bell = coalesce(() => latest.current());
+    const wanted = key.split(',') as Topic[];
+    const leave = live.listen(notice => {
+      if (notice === 'reload' || concerns(notice, wanted, studyUid)) bell.ring();
+    });
+    return () => {
+      leave();
+      bell.stop();
+    };
+  }, [key, studyUid]);
+}

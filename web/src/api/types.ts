@@ -1,0 +1,227 @@
+// The REST API's answers, as /api/v1/openapi.json describes them. Times are
+// RFC 3339 in UTC; DICOM dates are YYYYMMDD; an empty text means absent.
+
+export interface Page<T> {
+  items: T[];
+  next?: string | null;
+}
+
+export interface Patient {
+  id: string;
+  issuer: string;
+  name: string;
+  birth_date: string;
+  sex: string;
+}
+
+export interface Study {
+  study_uid: string;
+  patient: Patient;
+  study_date: string;
+  study_time: string;
+  accession: string;
+  description: string;
+  modalities: string[];
+  series_count: number;
+  instance_count: number;
+  first_received_at: string;
+  last_received_at: string;
+}
+
+export interface StudyDetail extends Study {
+  series: Series[];
+}
+
+export interface Series {
+  series_uid: string;
+  number: number | null;
+  modality: string;
+  description: string;
+  instance_count: number;
+  /** Every revision, the oldest first; empty for what Hilum made itself. */
+  input_sets: InputSet[];
+}
+
+export type InputSetState = 'receiving' | 'ready' | 'incomplete' | 'superseded';
+
+export interface InputSet {
+  id: string;
+  revision: number;
+  state: InputSetState;
+  reason_code: string | null;
+  reason: string | null;
+  quiet_seconds: number | null;
+  instance_count: number;
+  correlation_id: string;
+  opened_at: string;
+  last_instance_at: string;
+  ready_at: string | null;
+}
+
+export type RunState = 'queued' | 'running' | 'publishing' | 'succeeded' | 'refused' | 'failed' | 'superseded';
+
+export interface Run {
+  id: string;
+  study_uid: string;
+  series_uid: string;
+  input_set_id: string;
+  input_revision: number;
+  model: { name: string; version: string; title: string; digest?: string };
+  state: RunState;
+  /** 0 to 1 */
+  progress: number;
+  step: string | null;
+  attempts: number;
+  reason: string | null;
+  reason_code?: string | null;
+  warnings: { code: string; text: string }[];
+  measurements: Measurement[];
+  result_instances: ResultInstance[];
+  queued_at: string;
+  started_at: string | null;
+  finished_at: string | null;
+  last_slice_at: string | null;
+  seconds_model: number | null;
+  intended_use: string;
+  not_for_clinical_use: boolean;
+}
+
+export interface Measurement {
+  code: string;
+  meaning: string;
+  value: number;
+  /** UCUM */
+  unit: string;
+  segment: string;
+}
+
+export interface ResultInstance {
+  sop_class_uid: string;
+  sop_instance_uid: string;
+  series_uid: string;
+  kind: string;
+}
+
+export type DeliveryState = 'waiting' | 'sending' | 'delivered' | 'held' | 'given-up';
+
+export interface Delivery {
+  id: string;
+  run_id: string;
+  study_uid: string;
+  destination: string;
+  correlation_id: string;
+  state: DeliveryState;
+  reason: string | null;
+  instances_total: number;
+  instances_sent: number;
+  attempts: number;
+  next_attempt_at: string | null;
+  created_at: string;
+  delivered_at: string | null;
+}
+
+export interface Destination {
+  name: string;
+  ae_title: string;
+  /** host:port */
+  address: string;
+}
+
+export type PatientState = 'pending' | 'confirmed' | 'conflict' | 'no-patient-id';
+
+export interface StudyPatientState {
+  study_uid: string;
+  state: PatientState;
+  conflict_id: string | null;
+}
+
+export interface PatientConflict {
+  id: string;
+  issuer: string;
+  patient_id: string;
+  /** birth_date or sex */
+  attribute: string;
+  kept_value: string;
+  kept_study_uid: string | null;
+  other_value: string;
+  other_study_uid: string;
+  state: string;
+  resolution: string | null;
+  opened_at: string;
+}
+
+export type PatientDecision = 'keep-first' | 'take-second' | 'different-patients';
+
+export interface InstanceConflict {
+  id: number;
+  sop_instance_uid: string;
+  study_uid: string;
+  other_study_uid: string;
+  first_source: string;
+  second_source: string;
+  first_received_at: string;
+  second_received_at: string;
+}
+
+export type InstanceDecision = 'keep-first' | 'serve-second';
+
+export interface QuarantineEntry {
+  id: number;
+  received_at: string;
+  source: string;
+  reason_code: string;
+  reason: string;
+  size: number;
+  sha256: string;
+  times: number;
+  correlation_id: string;
+}
+
+export interface Model {
+  name: string;
+  version: string | null;
+  title: string;
+  vendor?: string | null;
+  intended_use: string | null;
+  not_for_clinical_use: boolean;
+  state: 'ready' | 'broken';
+  problem: string | null;
+  digest: string | null;
+  license: string | null;
+  selects: string | null;
+}
+
+export interface Storage {
+  studies: number;
+  series: number;
+  instances: number;
+  objects: number;
+  bytes: number;
+  conflicts: number;
+  quarantine_items: number;
+}
+
+export interface Status {
+  version: string;
+  started_at: string;
+  ae_title: string;
+  /** host:port where images are received, when the server says so. */
+  dicom_address?: string | null;
+  services: { name: string; ready: boolean; detail: string | null }[];
+}
+
+/** RFC 9457 */
+export interface Problem {
+  type: string;
+  title: string;
+  status: number;
+  detail: string;
+  code: string;
+}
+
+export type Topic = 'studies' | 'runs' | 'deliveries' | 'patients' | 'quarantine';
+
+export interface Notice {
+  topic: Topic;
+  study_uid?: string;
+}
