@@ -1,0 +1,38 @@
+// The models of this installation.
+
+import { api } from '../api/client';
+import { useResource } from '../api/useResource';
+import { Badge, Empty, Fact, Failure, Loading, Notice, Uid, useTitle } from '../parts';
+
+export function Models() {
+  useTitle('Models');
+  const { data, error, reload } = useResource('models', api.models, []);
+  return (
+    <>
+      <div className="page-head"><h1>Models</h1></div>
+      <p className="lead">A model runs by itself on every complete series that it selects. Its results are kept beside the images, as DICOM.</p>
+      {error && <Failure error={error} retry={reload} />}
+      {!data && !error && <Loading />}
+      {data?.items.length === 0 && <Empty title="No models"><p>Put a model's folder into the models folder that Hilum's configuration names, then start Hilum again.</p></Empty>}
+      {data?.items.map(model => (
+        <article key={`${model.name} ${model.version}`} className="card">
+          <header className="card-head">
+            <div>
+              <h3>{model.title}</h3>
+              <p className="second">{[model.name, model.version, model.vendor].filter(Boolean).join(' · ')}</p>
+            </div>
+            <Badge tone={model.state === 'ready' ? 'good' : 'bad'}>{model.state === 'ready' ? 'Ready' : 'Not usable'}</Badge>
+          </header>
+          {model.problem && <Notice tone="bad" title="This model can't run"><p>{model.problem}</p></Notice>}
+          {model.not_for_clinical_use && <p className="research"><strong>Research demonstration — not for clinical use.</strong></p>}
+          <dl className="facts wide">
+            {model.intended_use && <Fact name="Intended use">{model.intended_use}</Fact>}
+            {model.selects && <Fact name="Runs on">{model.selects}</Fact>}
+            {model.license && <Fact name="Licence">{model.license}</Fact>}
+            {model.digest && <Fact name="Digest"><Uid value={model.digest} /></Fact>}
+          </dl>
+        </article>
+      ))}
+    </>
+  );
+}

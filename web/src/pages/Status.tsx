@@ -1,0 +1,76 @@
+// How this installation does, and how to reach it.
+
+import { api } from '../api/client';
+import { useResource } from '../api/useResource';
+import { bytes, count, moment } from '../lib/format';
+import { Badge, Fact, Failure, Loading, useTitle } from '../parts';
+import { receiver } from '../parts/FirstStudy';
+
+export function Status() {
+  useTitle('Status');
+  const status = useResource('status', api.status, []);
+  const storage = useResource('storage', api.storage, ['studies', 'quarantine']);
+  const destinations = useResource('destinations', api.destinations, []);
+  const [host, port] = receiver(status.data?.dicom_address, location.hostname);
+  return (
+    <>
+      <div className="page-head"><h1>Status</h1></div>
+      {status.error && <Failure error={status.error} retry={status.reload} />}
+      {!status.data && !status.error && <Loading lines={4} />}
+      {status.data && (
+        <>
+          <section aria-labelledby="services">
+            <h2 id="services">Services</h2>
+            <ul className="tiles">
+              {status.data.services.map(one => (
+                <li key={one.name} className="card">
+                  <div className="card-head"><h3>{one.name}</h3><Badge tone={one.ready ? 'good' : 'bad'}>{one.ready ? 'Ready' : 'Not ready'}</Badge></div>
+                  {one.detail && <p className="reason">{one.detail}</p>}
+                </li>
+              ))}
+            </ul>
+          </section>
+          <section aria-labelledby="doors">
+            <h2 id="doors">Reaching this installation</h2>
+            <div className="card">
+              <dl className="facts">
+                <Fact name="AE title">{status.data.ae_title}</Fact>
+                <Fact name="DICOM">{host}:{port}</Fact>
+                <Fact name="DICOMweb">{location.origin}/dicomweb</Fact>
+                <Fact name="Version">{status.data.version}</Fact>
+                <Fact name="Running since">{moment(status.data.started_at)}</Fact>
+              </dl>
+            </div>
+          </section>
+        </>
+      )}
+      <section aria-labelledby="destinations">
+        <h2 id="destinations">Destinations of results</h2>
+        {destinations.error && <Failure error={destinations.error} retry={destinations.reload} />}
+        {destinations.data?.items.length === 0 && <p className="faint">None: results stay here. Name destinations in the configuration under [[destinations]].</p>}
+        <ul className="tiles">
+          {destinations.data?.items.map(one => (
+            <li key={one.name} className="card"><h3>{one.name}</h3><p className="second">{one.ae_title} · {one.address}</p></li>
+          ))}
+        </ul>
+      </section>
+      <section aria-labelledby="storage">
+        <h2 id="storage">Archive</h2>
+        {storage.error && <Failure error={storage.error} retry={storage.reload} />}
+        {!storage.data && !storage.error && <Loading lines={2} />}
+        {storage.data && (
+          <div className="card">
+            <dl className="facts">
+              <Fact name="Studies">{count(storage.data.studies)}</Fact>
+              <Fact name="Series">{count(storage.data.series)}</Fact>
+              <Fact name="Images">{count(storage.data.instances)}</Fact>
+              <Fact name="On disk">{bytes(storage.data.bytes)}</Fact>
+              <Fact name="Images in conflict">{count(storage.data.conflicts)}</Fact>
+              <Fact name="In quarantine">{count(storage.data.quarantine_items)}</Fact>
+            </dl>
+          </div>
+        )}
+      </section>
+    </>
+  );
+}

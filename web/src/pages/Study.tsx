@@ -1,0 +1,100 @@
+// One study: why each series was considered complete, what the models made of
+// it, and where the results went.
+
+import { api } from '../api/client';
+import type { Run, StudyDetail } from '../api/types';
+import { useResource } from '../api/useResource';
+import { age, count, dicomDate, dicomTime, plural, sex } from '../lib/format';
+import { ApiError } from '../api/client';
+import { viewerAddress } from '../lib/viewer';
+import { Announce, Badge, Empty, Fact, Failure, Loading, Notice, Uid, useTitle } from '../parts';
+import { Deliveries } from '../parts/Deliveries';
+import { RunCard } from '../parts/RunCard';
+import { SeriesCard } from '../parts/SeriesCard';
+import { Link } from '../router';
+
+export function StudyPage({ uid }: { uid: string }) {
+  const study = useResource(`study ${uid}`, signal => api.study(uid, signal), ['studies'], uid);
+  const runs = useResource(`runs ${uid}`, signal => api.runs([uid], signal), ['runs'], uid);
+  // Notices of deliveries and patients may name no study.
+  const deliveries = useResource(`deliveries ${uid}`, signal => api.deliveries([uid], signal), ['deliveries', 'patients'], uid);
+  const patient = useResource(`patient ${uid}`, signal => api.patientStates([uid], signal), ['patients'], uid);
+  // The tab's title shows in histories and screen shares: no patient in it.
+  useTitle('Study');
+
+  if (study.error && !study.data) {
+    const gone = study.error instanceof ApiError && study.error.status === 404;
+    if (!gone) return <Failure error={study.error} retry={study.reload} />;
+    return <Empty title="There is no such study"><p>It was removed, or the address is wrong. <Link href="/">Go to the worklist</Link></p></Empty>;
+  }
+  if (!study.data) return <Loading lines={8} label="Loading the study" />;
+
+  const results = new Set(runs.data?.flatMap(run => run.result_instances.map(one => one.series_uid)));
+  const state = patient.data?.[0];
+  return (
+    <>
+      <Banner study={study.data} runs={runs.data ?? []} />
+      {state?.state === 'conflict' && (
+        <Notice tone="bad" title="This patient's data contradict each other">
+          <p>Results of this study are not delivered until a person decides. <Link href="/conflicts">Decide now</Link></p>
+        </Notice>
+      )}
+      {state?.state === 'no-patient-id' && (
+        <Notice tone="warn" title="The images name no Patient ID"><p>The study can't be matched with other studies of the same person.</p></Notice>
+      )}
+
+      <section aria-labelledby="runs">
+        <h2 id="runs">AI results</h2>
+        {runs.error && <Failure error={runs.error} retry={runs.reload} />}
+        {!runs.data && !runs.error && <Loading lines={3} />}
+        {runs.data?.length === 0 && <p className="faint">No model has run on this study. A model runs by itself once a series that it selects is complete; <Link href="/models">which models select what</Link>.</p>}
+        {runs.data?.map(run => (
+          <RunCard key={run.id} run={run} series={study.data?.series.find(one => one.series_uid === run.series_uid)} changed={runs.reload} />
+        ))}
+        <Announce text={runs.data?.[0] ? `${runs.data[0].model.title}: ${runs.data[0].state}` : ''} />
+      </section>
+
+      <section aria-labelledby="deliveries">
+        <h2 id="deliveries">Deliveries</h2>
+        {deliveries.error && <Failure error={deliveries.error} retry={deliveries.reload} />}
+        {!deliveries.data && !deliveries.error && <Loading lines={2} />}
+        {deliveries.data && <Deliveries items={deliveries.data} changed={deliveries.reload} />}
+      </section>
+
+      <section aria-labelledby="series">
+        <h2 id="series">Series</h2>
+        {study.data.series.map(series => (
+          <SeriesCard key={series.series_uid} study={uid} series={series} ours={results.has(series.series_uid)} changed={study.reload} />
+        ))}
+      </section>
+      <p className="faint small">Study Instance UID <Uid value={uid} /></p>
+    </>
+  );
+}
+
+function Banner({ study, runs }: { study: StudyDetail; runs: Run[] }) {
+  const { patient } = study;
+  const years = age(patient.birth_date, study.study_date);
+  return (
+    <header className="banner">
+      <div className="banner-head">
+        <div>
+          <p className="crumb"><Link href="/">Worklist</Link></p>
+          <h1>{patient.name || patient.id || 'No name'}</h1>
+          <p className="banner-study">
+            {study.modalities.map(name => <Badge key={name} tone="quiet">{name}</Badge>)} {study.description || 'No description'}
+          </p>
+        </div>
+        <a className="button primary large" href={viewerAddress(study.study_uid, runs)}>Open in viewer</a>
+      </div>
+      <dl className="facts">
+        <Fact name="Patient ID">{patient.id || '–'}{patient.issuer && <span className="second">{patient.issuer}</span>}</Fact>
+        <Fact name="Birth date">{dicomDate(patient.birth_date) || '–'}{years !== undefined && <span className="second">{years} years at study</span>}</Fact>
+        <Fact name="Sex">{sex(patient.sex) || '–'}</Fact>
+        <Fact name="Study date">{dicomDate(study.study_date) || '–'} {dicomTime(study.study_time)}</Fact>
+        <Fact name="Accession">{study.accession || '–'}</Fact>
+        <Fact name="Images">{count(study.instance_count)}<span className="second">in {plural(study.series_count, 'series', 'series')}</span></Fact>
+      </dl>
+    </header>
+  );
+}
