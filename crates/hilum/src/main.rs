@@ -1,2 +1,16 @@
-//! The Hilum binary.
-fn main() {}
+//! The Hilum binary. It only reads the command line and dispatches; each
+//! command is a file in `commands`.
+
+mod commands;
+mod compose;
+mod http;
+mod run_file;
+mod terminal;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    commands::Cli::parse().run()
+}

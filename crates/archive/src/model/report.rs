@@ -1,6 +1,6 @@
 //! Reports of the maintenance operations.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Called with (objects done, objects in all) while a long operation runs.
 pub type Progress = std::sync::Arc<dyn Fn(u64, u64) + Send + Sync>;
@@ -84,7 +84,7 @@ impl VerifyReport {
 }
 
 /// What a backup or a restore copied.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BackupReport {
     /// Objects copied.
     pub objects: u64,

@@ -91,11 +91,6 @@ impl Spools {
 }
 
 impl Spool {
-    /// Bytes so far.
-    pub(crate) fn length(&self) -> u64 {
-        self.length
-    }
-
     /// The next piece. Writing to a spool file blocks for as long as the page
     /// cache takes it, which is what holds back a sender on a slow disk.
     pub(crate) fn write(&mut self, piece: &[u8]) -> Result<(), SpoolError> {

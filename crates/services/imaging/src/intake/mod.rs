@@ -61,8 +61,6 @@ pub(crate) struct Received {
     pub(crate) sop_class_uid: String,
     pub(crate) sop_instance_uid: String,
     pub(crate) outcome: StoreOutcome,
-    /// Codes of what is odd about it.
-    pub(crate) flags: Vec<String>,
 }
 
 /// Why an instance was not acknowledged.
@@ -203,7 +201,6 @@ impl Intake {
             sop_class_uid: instance.sop_class.clone(),
             sop_instance_uid: instance.sop_instance.clone(),
             outcome: StoreOutcome::Stored,
-            flags: instance.flags.clone(),
         };
         let bytes = instance.body.len();
         received.outcome = self

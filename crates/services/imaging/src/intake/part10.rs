@@ -38,12 +38,6 @@ impl FileSpool {
         }
     }
 
-    /// Bytes so far.
-    pub(crate) fn length(&self) -> u64 {
-        let head = u64::try_from(self.head.len()).unwrap_or(u64::MAX);
-        self.spool.length().saturating_add(head)
-    }
-
     /// The next piece.
     pub(crate) fn write(&mut self, piece: &[u8]) -> Result<(), SpoolError> {
         if self.found.is_some() {

@@ -99,12 +99,20 @@ pub struct Condition {
     pub text: String,
 }
 
+const fn yes() -> bool {
+    true
+}
+
 /// Which series a model takes.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Input {
     /// The selection, for people.
     pub selects: String,
+    /// Whether a series that fits starts a run by itself. A model that is
+    /// there for tests does not.
+    #[serde(default = "yes")]
+    pub automatic: bool,
     /// Modality (0008,0060).
     pub modality: String,
     /// Values of Image Type (0008,0008) that are not taken.

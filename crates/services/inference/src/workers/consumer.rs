@@ -37,7 +37,7 @@ impl Consumer for RunsFromInputSets {
             let wanted = &model.manifest.input;
             let enough =
                 usize::try_from(input.instance_count).is_ok_and(|n| n >= wanted.min_slices);
-            if input.modality != wanted.modality || !enough {
+            if !wanted.automatic || input.modality != wanted.modality || !enough {
                 continue;
             }
             let (name, version) = model.id();

@@ -1,0 +1,121 @@
+//! `hilum backup TO`
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Args;
+use hilum_archive::{Archive, BackupReport, Progress};
+use hilum_platform::db;
+
+use super::verify::object_bar;
+use super::{Doors, Installation};
+use crate::run_file::RunFile;
+use crate::terminal;
+
+/// The databases of the services; the archive copies its own.
+pub(crate) const SERVICE_DATABASES: [&str; 4] = [
+    "imaging.sqlite",
+    "patients.sqlite",
+    "inference.sqlite",
+    "integration.sqlite",
+];
+
+#[derive(Args)]
+pub(crate) struct Backup {
+    /// An empty folder for the backup, on another disk.
+    to: PathBuf,
+    #[command(flatten)]
+    installation: Installation,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Backup {
+    pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
+        let config = self.installation.load(&Doors::default())?;
+        anyhow::ensure!(
+            config.data.join("archive.sqlite").is_file(),
+            "there is no archive in {}: name its folder with --data",
+            config.data.display()
+        );
+        let to = std::path::absolute(&self.to)?;
+        let report = match RunFile::of_running(&config.data) {
+            // One process has the archive open: it makes the copy.
+            Some(running) => {
+                let spinner = terminal::spinner("backing up");
+                let report = ask(running.http, &to).await?;
+                spinner.finish_and_clear();
+                report
+            }
+            None => {
+                let archive = super::verify::open(&config).await?;
+                let (bar, progress) = object_bar("backing up");
+                let report = copy(&archive, &config.data, &to, Some(progress)).await?;
+                bar.finish_and_clear();
+                archive.close().await;
+                report
+            }
+        };
+        if self.json {
+            terminal::line(serde_json::to_string(&report)?);
+        } else {
+            terminal::line(format_args!(
+                "Copied {} objects ({} bytes) to {}.",
+                report.objects,
+                report.bytes,
+                to.display()
+            ));
+            terminal::line(
+                "The wrapped keys are in its folder keys/: keep them apart from the data. The \
+                 master key is not copied; keep it elsewhere.",
+            );
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Copies everything. The archive first: an event that a service has seen by
+/// then names nothing that the archive's copy lacks, and what is told later is
+/// told again after a restore.
+pub(crate) async fn copy(
+    archive: &Archive,
+    data: &Path,
+    to: &Path,
+    progress: Option<Progress>,
+) -> anyhow::Result<BackupReport> {
+    let report = archive.backup(to, progress).await?;
+    for name in SERVICE_DATABASES {
+        let from = data.join(name);
+        if from.is_file() {
+            db::snapshot(&from, &to.join(name)).await?;
+        }
+    }
+    Ok(report)
+}
+
+/// Asks the running Hilum for a backup.
+async fn ask(http: SocketAddr, to: &Path) -> anyhow::Result<BackupReport> {
+    let stream = tokio::net::TcpStream::connect(http)
+        .await
+        .context("the running Hilum does not answer")?;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(hyper_util::rt::TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    let body = serde_json::json!({ "to": to }).to_string();
+    let request = http::Request::post("/api/v1/backups")
+        .header(http::header::HOST, http.to_string())
+        .header(http::header::CONTENT_TYPE, "application/json")
+        .body(axum::body::Body::from(body))?;
+    let response = sender.send_request(request).await?;
+    let status = response.status();
+    let body = axum::body::to_bytes(axum::body::Body::new(response.into_body()), 1 << 20).await?;
+    if status.is_success() {
+        return Ok(serde_json::from_slice(&body)?);
+    }
+    let problem: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+    let detail = problem.get("detail").and_then(serde_json::Value::as_str);
+    anyhow::bail!("{}", detail.unwrap_or("the running Hilum made no backup"))
+}

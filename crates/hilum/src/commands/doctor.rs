@@ -1,0 +1,230 @@
+//! `hilum doctor`: what is wrong with this installation, and what to do.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Args;
+use hilum_inference::models::Entry;
+use hilum_inference::runtime::{find_library, library_version};
+use hilum_platform::config::Config;
+use serde::Serialize;
+use tokio::net::TcpListener;
+
+use super::{Doors, Installation, master_key};
+use crate::run_file::RunFile;
+use crate::terminal;
+
+/// Less free space than this is a warning: a day of a busy scanner.
+const FREE_SPACE_WARNING: u64 = 20 << 30;
+/// Fewer open files than this run out with many associations.
+const OPEN_FILES_WARNING: u64 = 4_096;
+
+#[derive(Args)]
+pub(crate) struct Doctor {
+    #[command(flatten)]
+    installation: Installation,
+    #[command(flatten)]
+    doors: Doors,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Finding {
+    Good,
+    Warning,
+    Bad,
+}
+
+#[derive(Debug, Serialize)]
+struct Check {
+    what: &'static str,
+    finding: Finding,
+    text: String,
+}
+
+impl Check {
+    fn new(what: &'static str, finding: Finding, text: impl Into<String>) -> Self {
+        Self {
+            what,
+            finding,
+            text: text.into(),
+        }
+    }
+}
+
+impl Doctor {
+    pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
+        let config = match self.installation.load(&self.doors) {
+            Ok(config) => config,
+            Err(error) => return self.report(&[bad("configuration", format!("{error:#}"))]),
+        };
+        let running = RunFile::of_running(&config.data).is_some();
+        let mut checks = vec![Check::new("configuration", Finding::Good, "can be used")];
+        checks.push(data_folder(&config.data));
+        checks.push(free_space(&config.data));
+        checks.push(key(&config));
+        checks.push(open_files());
+        checks.push(runtime(&config));
+        checks.extend(models(&config));
+        for (what, address) in [("HTTP", config.http), ("DICOM", config.dicom)] {
+            checks.push(door(what, address, running).await);
+        }
+        self.report(&checks)
+    }
+
+    fn report(&self, checks: &[Check]) -> anyhow::Result<ExitCode> {
+        if self.json {
+            terminal::line(serde_json::to_string(
+                &serde_json::json!({ "checks": checks }),
+            )?);
+        } else {
+            for check in checks {
+                let mark = match check.finding {
+                    Finding::Good => "ok  ",
+                    Finding::Warning => "WARN",
+                    Finding::Bad => "BAD ",
+                };
+                terminal::line(format_args!("{mark}  {:<14} {}", check.what, check.text));
+            }
+        }
+        let bad = checks.iter().any(|check| check.finding == Finding::Bad);
+        Ok(if bad {
+            ExitCode::FAILURE
+        } else {
+            ExitCode::SUCCESS
+        })
+    }
+}
+
+fn good(what: &'static str, text: impl Into<String>) -> Check {
+    Check::new(what, Finding::Good, text)
+}
+
+fn warning(what: &'static str, text: impl Into<String>) -> Check {
+    Check::new(what, Finding::Warning, text)
+}
+
+fn bad(what: &'static str, text: impl Into<String>) -> Check {
+    Check::new(what, Finding::Bad, text)
+}
+
+fn data_folder(data: &Path) -> Check {
+    let shown = data.display();
+    if !data.exists() {
+        return good("data folder", format!("{shown} is made at the first start"));
+    }
+    let probe = data.join(".doctor");
+    match std::fs::write(&probe, b"x").and_then(|()| std::fs::remove_file(&probe)) {
+        Ok(()) => good("data folder", format!("{shown} can be written")),
+        Err(error) => bad(
+            "data folder",
+            format!("{shown} can't be written ({error}): change its owner or mode"),
+        ),
+    }
+}
+
+fn free_space(data: &Path) -> Check {
+    let existing = data.ancestors().find(|folder| folder.exists());
+    let folder = existing.filter(|f| !f.as_os_str().is_empty());
+    match rustix::fs::statvfs(folder.unwrap_or(Path::new("."))) {
+        Ok(disk) => {
+            let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+            let text = format!("{} GiB free", free >> 30);
+            if free < FREE_SPACE_WARNING {
+                warning(
+                    "disk",
+                    format!("{text}: little; free some, or move the data folder"),
+                )
+            } else {
+                good("disk", text)
+            }
+        }
+        Err(error) => warning("disk", format!("free space is unknown ({error})")),
+    }
+}
+
+fn key(config: &Config) -> Check {
+    let file = config.data.join("keys/master.key");
+    match master_key() {
+        Err(error) => bad("master key", format!("{error:#}")),
+        Ok(hilum_archive::MasterKey::Given(_)) => good("master key", "from HILUM_MASTER_KEY"),
+        Ok(hilum_archive::MasterKey::File) if file.exists() => {
+            use std::os::unix::fs::PermissionsExt as _;
+            let mode = std::fs::metadata(&file).map(|m| m.permissions().mode() & 0o077);
+            match mode {
+                Ok(0) => good(
+                    "master key",
+                    format!("{} (keep a copy elsewhere)", file.display()),
+                ),
+                _ => bad(
+                    "master key",
+                    format!("others can read {0}: chmod 600 {0}", file.display()),
+                ),
+            }
+        }
+        Ok(hilum_archive::MasterKey::File) => good(
+            "master key",
+            "is made at the first start; keep a copy elsewhere",
+        ),
+    }
+}
+
+fn open_files() -> Check {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    match limit {
+        Some(files) if files < OPEN_FILES_WARNING => warning(
+            "open files",
+            format!("at most {files}: raise it (ulimit -n {OPEN_FILES_WARNING})"),
+        ),
+        Some(files) => good("open files", format!("at most {files}")),
+        None => good("open files", "no limit"),
+    }
+}
+
+fn runtime(config: &Config) -> Check {
+    match find_library(config.onnxruntime.as_deref()) {
+        Some(library) => {
+            let version =
+                library_version(&library).unwrap_or_else(|| "of unknown version".to_owned());
+            good("ONNX Runtime", format!("{version}, {}", library.display()))
+        }
+        None => bad(
+            "ONNX Runtime",
+            "not found: run `make runtime`, or set ORT_DYLIB_PATH to libonnxruntime.so",
+        ),
+    }
+}
+
+fn models(config: &Config) -> Vec<Check> {
+    let entries = hilum_inference::models::list(&config.models);
+    if entries.is_empty() {
+        let text = format!(
+            "none in {}: name their folder with --models",
+            config.models.display()
+        );
+        return vec![warning("models", text)];
+    }
+    entries
+        .into_iter()
+        .map(|entry| match entry {
+            Entry::Ready(model) => good("model", format!("{} {}", model.id().0, model.id().1)),
+            Entry::Broken { name, problem } => bad("model", format!("{name}: {problem}")),
+        })
+        .collect()
+}
+
+async fn door(what: &'static str, address: std::net::SocketAddr, running: bool) -> Check {
+    match TcpListener::bind(address).await {
+        Ok(_) => good(what, format!("{address} is free")),
+        Err(_) if running => good(what, format!("{address} is served")),
+        Err(error) => bad(
+            what,
+            format!(
+                "{address} can't be listened on ({error}): stop what uses it, or choose another"
+            ),
+        ),
+    }
+}

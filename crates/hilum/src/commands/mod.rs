@@ -1,0 +1,143 @@
+//! The command line: what every command shares, and which there are.
+
+pub(crate) mod backup;
+mod demo;
+mod doctor;
+mod models;
+mod restore;
+mod serve;
+mod verify;
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{Args, Parser, Subcommand};
+use hilum_platform::config::Config;
+
+use crate::terminal;
+
+/// The platform for medical-imaging AI: takes images, runs models, brings results back.
+#[derive(Parser)]
+#[command(name = "hilum", version, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve everything in one process, on embedded storage.
+    Serve(serve::Serve),
+    /// Send the sample series to a fresh Hilum and show the result.
+    Demo(demo::Demo),
+    /// Say what is wrong with this installation, and what to do about it.
+    Doctor(doctor::Doctor),
+    /// Check that every acknowledged instance is there and hashes.
+    Verify(verify::Verify),
+    /// Copy everything to a folder, also while serving.
+    Backup(backup::Backup),
+    /// Make a data folder from a backup.
+    Restore(restore::Restore),
+    /// Models: list them, test them against their reference.
+    Models(models::Models),
+    /// The process in which models run. Started by `hilum serve`.
+    #[command(hide = true)]
+    InferenceWorker,
+}
+
+/// What says which installation a command is about.
+#[derive(Args, Clone, Default)]
+pub(crate) struct Installation {
+    /// Configuration file (TOML). `HILUM_…` environment variables go over it.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Folder that everything is kept in [default: data].
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
+/// Where the doors are.
+#[derive(Args, Clone, Default)]
+pub(crate) struct Doors {
+    /// Address for HTTP; port 0 takes any free one [default: 127.0.0.1:8080].
+    #[arg(long, value_name = "ADDR")]
+    http: Option<SocketAddr>,
+    /// Address for DICOM associations; port 0 takes any free one [default: 127.0.0.1:11112].
+    #[arg(long, value_name = "ADDR")]
+    dicom: Option<SocketAddr>,
+    /// Folder of model folders [default: models].
+    #[arg(long, value_name = "DIR")]
+    models: Option<PathBuf>,
+}
+
+impl Installation {
+    pub(crate) fn load(&self, doors: &Doors) -> anyhow::Result<Config> {
+        let mut config = Config::load(self.config.as_deref())?;
+        if let Some(data) = &self.data {
+            config.data.clone_from(data);
+        }
+        if let Some(http) = doors.http {
+            config.http = http;
+        }
+        if let Some(dicom) = doors.dicom {
+            config.dicom = dicom;
+        }
+        if let Some(models) = &doors.models {
+            config.models.clone_from(models);
+        }
+        config.check()?;
+        Ok(config)
+    }
+}
+
+impl Cli {
+    pub(crate) fn run(self) -> ExitCode {
+        let outcome = match self.command {
+            Command::InferenceWorker => return hilum_inference::worker::worker_main(),
+            Command::Serve(command) => block_on(command.run()),
+            Command::Demo(command) => block_on(command.run()),
+            Command::Doctor(command) => block_on(command.run()),
+            Command::Verify(command) => block_on(command.run()),
+            Command::Backup(command) => block_on(command.run()),
+            Command::Restore(command) => block_on(command.run()),
+            Command::Models(command) => block_on(command.run()),
+        };
+        match outcome {
+            Ok(code) => code,
+            Err(error) => {
+                terminal::error(&error);
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+fn block_on(command: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("the asynchronous runtime did not start")?
+        .block_on(command)
+}
+
+/// Where the master key comes from: `HILUM_MASTER_KEY` (64 hexadecimal
+/// digits), or a file in the data folder. It is no configuration value, so
+/// that it never ends up in a file of settings.
+pub(crate) fn master_key() -> anyhow::Result<hilum_archive::MasterKey> {
+    let Some(text) = std::env::var_os("HILUM_MASTER_KEY") else {
+        return Ok(hilum_archive::MasterKey::File);
+    };
+    let text = text.into_string().unwrap_or_default();
+    let wrong =
+        "HILUM_MASTER_KEY is not 64 hexadecimal digits: make one with `openssl rand -hex 32`";
+    anyhow::ensure!(text.len() == 64 && text.is_ascii(), wrong);
+    let mut key = [0_u8; 32];
+    for (byte, digits) in key.iter_mut().zip(text.as_bytes().chunks(2)) {
+        let digits = std::str::from_utf8(digits).context(wrong)?;
+        *byte = u8::from_str_radix(digits, 16).context(wrong)?;
+    }
+    Ok(hilum_archive::MasterKey::Given(key.into()))
+}

@@ -1,0 +1,66 @@
+//! `hilum serve`
+
+use std::process::ExitCode;
+
+use clap::Args;
+use hilum_platform::{clock, telemetry};
+use telemetry::LogFormat;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{Doors, Installation, master_key};
+use crate::compose::Hilum;
+use crate::terminal;
+
+#[derive(Args)]
+pub(crate) struct Serve {
+    #[command(flatten)]
+    installation: Installation,
+    #[command(flatten)]
+    doors: Doors,
+    /// Log as JSON lines also at a terminal.
+    #[arg(long)]
+    log_json: bool,
+}
+
+impl Serve {
+    pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
+        let format = if terminal::is_person() && !self.log_json {
+            LogFormat::Text
+        } else {
+            LogFormat::Json
+        };
+        telemetry::start_logs(format, "info");
+        let config = self.installation.load(&self.doors)?;
+        let metrics = telemetry::start_metrics().map_err(anyhow::Error::msg)?;
+        let ae_titles: Vec<_> = config
+            .tenants
+            .iter()
+            .map(|tenant| tenant.ae_title.clone())
+            .collect();
+        let hilum = Hilum::start(config, master_key()?, clock::system(), metrics).await?;
+        terminal::line(format_args!("Web        http://{}/", hilum.http));
+        terminal::line(format_args!("DICOMweb   http://{}/dicomweb", hilum.http));
+        terminal::line(format_args!(
+            "DICOM      {}, AE title {}",
+            hilum.dicom,
+            ae_titles.join(", ")
+        ));
+        asked_to_stop().await?;
+        terminal::note("Stopping: finishing or handing back what is held.");
+        hilum.stop().await;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Returns at Ctrl-C or SIGTERM.
+pub(crate) async fn asked_to_stop() -> anyhow::Result<()> {
+    let (mut interrupt, mut terminate) = (
+        signal(SignalKind::interrupt())?,
+        signal(SignalKind::terminate())?,
+    );
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}

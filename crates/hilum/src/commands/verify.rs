@@ -1,0 +1,111 @@
+//! `hilum verify`
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Args;
+use hilum_archive::{Archive, ArchiveConfig, Limits, ObjectFault, Progress};
+use hilum_platform::clock;
+
+use super::{Doors, Installation, master_key};
+use crate::terminal;
+
+#[derive(Args)]
+pub(crate) struct Verify {
+    #[command(flatten)]
+    installation: Installation,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Verify {
+    pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
+        let config = self.installation.load(&Doors::default())?;
+        anyhow::ensure!(
+            config.data.join("archive.sqlite").is_file(),
+            "there is no archive in {}: name its folder with --data",
+            config.data.display()
+        );
+        let archive = open(&config).await?;
+        let (bar, progress) = object_bar("verifying");
+        let report = archive.verify(Some(progress)).await?;
+        bar.finish_and_clear();
+        if self.json {
+            terminal::line(serde_json::to_string(&report)?);
+        } else {
+            terminal::line(format_args!(
+                "{} instances in {} objects ({} bytes) read, decrypted and hashed.",
+                report.instances, report.objects, report.bytes
+            ));
+            for fault in &report.faults {
+                terminal::line(describe(fault));
+            }
+        }
+        archive.close().await;
+        if report.is_sound() {
+            if !self.json {
+                terminal::line("Every acknowledged instance is there and hashes.");
+            }
+            Ok(ExitCode::SUCCESS)
+        } else {
+            if !self.json {
+                terminal::line(format_args!(
+                    "{} faults. Restore what is missing from a backup (`hilum restore --help`).",
+                    report.fault_count
+                ));
+            }
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+/// Opens the archive of an installation that is not serving.
+pub(crate) async fn open(config: &hilum_platform::config::Config) -> anyhow::Result<Archive> {
+    Ok(Archive::open(ArchiveConfig {
+        dir: config.data.clone(),
+        master_key: master_key()?,
+        clock: clock::system(),
+        limits: Limits::default(),
+    })
+    .await?)
+}
+
+/// A bar that counts objects, and what the archive tells it.
+pub(crate) fn object_bar(what: &'static str) -> (indicatif::ProgressBar, Progress) {
+    let bar = terminal::bar(0, what).with_message("objects");
+    let shown = bar.clone();
+    let progress: Progress = Arc::new(move |done, all| {
+        shown.set_length(all);
+        shown.set_position(done);
+    });
+    (bar, progress)
+}
+
+fn describe(fault: &ObjectFault) -> String {
+    match fault {
+        ObjectFault::Missing {
+            tenant,
+            object,
+            instances,
+        } => format!("MISSING   {tenant} object {object}: {instances} instances are lost"),
+        ObjectFault::Corrupt {
+            tenant,
+            object,
+            segment: Some(segment),
+        } => format!("CORRUPT   {tenant} object {object}: segment {segment} was changed"),
+        ObjectFault::Corrupt { tenant, object, .. } => {
+            format!("CORRUPT   {tenant} object {object}: its header was changed")
+        }
+        ObjectFault::Disagrees {
+            tenant,
+            object,
+            segment,
+        } => format!(
+            "DISAGREES {tenant} object {object}: segment {segment} is not what the index says"
+        ),
+        ObjectFault::Unknown { path } => {
+            format!("UNKNOWN   {path}: no row names it; it was left alone")
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Builds the world: the only place that knows which services there are and
+//! that they are neighbours in one process.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use axum::Router;
+use hilum_archive::{Archive, ArchiveConfig, Limits, MasterKey};
+use hilum_contracts::imaging::Imaging;
+use hilum_contracts::patients::Patients;
+use hilum_imaging::ImagingService;
+use hilum_inference::{InferenceService, Options};
+use hilum_integration::IntegrationService;
+use hilum_patients::PatientsService;
+use hilum_platform::clock::SharedClock;
+use hilum_platform::config::Config;
+use hilum_platform::events::Relay;
+use hilum_platform::notices::Notices;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::http;
+use crate::run_file::{RunFile, Written};
+
+/// At the end, requests and jobs get this long to finish or to be handed back.
+const SHUTDOWN: Duration = Duration::from_secs(20);
+
+/// Everything, running.
+pub(crate) struct Hilum {
+    /// Address of HTTP.
+    pub(crate) http: SocketAddr,
+    /// Address of DICOM.
+    pub(crate) dicom: SocketAddr,
+    /// The same requests that HTTP takes, without a socket.
+    pub(crate) router: Router,
+    archive: Archive,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+    _run_file: Written,
+}
+
+impl Hilum {
+    /// Opens every service on `config.data` and starts serving.
+    pub(crate) async fn start(
+        config: Config,
+        master_key: MasterKey,
+        clock: SharedClock,
+        metrics: PrometheusHandle,
+    ) -> anyhow::Result<Self> {
+        let config = Arc::new(config);
+        std::fs::create_dir_all(&config.data)
+            .with_context(|| format!("can't make the data folder {}", config.data.display()))?;
+        let (http_listener, dicom_listener) = (
+            listen(config.http, "HTTP").await?,
+            listen(config.dicom, "DICOM").await?,
+        );
+        let (http, dicom) = (http_listener.local_addr()?, dicom_listener.local_addr()?);
+
+        let notices = Notices::default();
+        let archive = Archive::open(ArchiveConfig {
+            dir: config.data.clone(),
+            master_key,
+            clock: Arc::clone(&clock),
+            limits: Limits::default(),
+        })
+        .await
+        .context("the archive did not open")?;
+        let imaging = ImagingService::open(
+            archive.clone(),
+            Arc::clone(&config),
+            Arc::clone(&clock),
+            notices.clone(),
+        )
+        .await?;
+        let patients =
+            PatientsService::open(&config.data, Arc::clone(&clock), notices.clone()).await?;
+        let inference = InferenceService::open(
+            &config.data,
+            Arc::clone(&clock),
+            notices.clone(),
+            Options::new(
+                &config,
+                std::env::current_exe().context("this program's own path is unknown")?,
+                installation_id(&config.data)?,
+            ),
+        )
+        .await?;
+        let integration = IntegrationService::open(
+            &config.data,
+            Arc::clone(&clock),
+            notices.clone(),
+            config.destinations.clone(),
+        )
+        .await?;
+
+        let imaging_contract: Arc<dyn Imaging> = Arc::new(imaging.clone());
+        let patients_contract: Arc<dyn Patients> = Arc::new(patients.clone());
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+
+        let inboxes = vec![
+            imaging.inbox(),
+            patients.inbox(),
+            inference.inbox(),
+            integration.inbox(),
+        ];
+        let mut outboxes = imaging.outboxes();
+        outboxes.push(patients.outbox());
+        outboxes.push(inference.outbox());
+        for outbox in outboxes {
+            tasks.spawn(Relay::new(outbox, inboxes.clone()).run(stop.clone()));
+        }
+        for inbox in inboxes {
+            tasks.spawn(inbox.run(stop.clone()));
+        }
+        imaging.start_workers(&tasks, &stop, dicom_listener);
+        inference.start_workers(&tasks, &stop, &imaging_contract);
+        integration.start_workers(&tasks, &stop, &imaging_contract, &patients_contract);
+
+        let parts = http::Parts {
+            config: Arc::clone(&config),
+            clock,
+            notices,
+            metrics,
+            archive: archive.clone(),
+            rest: [
+                imaging.router(),
+                patients.router(),
+                inference.router(),
+                integration.router(),
+            ],
+            dicomweb: imaging.dicomweb(),
+            stop: stop.clone(),
+        };
+        let router = http::router(parts);
+        let serving = axum::serve(http_listener, router.clone())
+            .with_graceful_shutdown(stop.clone().cancelled_owned());
+        tasks.spawn(async move {
+            if let Err(error) = serving.await {
+                tracing::error!(%error, "HTTP ended");
+            }
+        });
+        let run_file = RunFile {
+            pid: std::process::id(),
+            http,
+            dicom,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+        .write(&config.data)?;
+        tracing::info!(%http, %dicom, data = %config.data.display(), "serving");
+        Ok(Self {
+            http,
+            dicom,
+            router,
+            archive,
+            stop,
+            tasks,
+            _run_file: run_file,
+        })
+    }
+
+    /// Stops taking work, finishes or hands back what is held, and closes.
+    pub(crate) async fn stop(self) {
+        self.stop.cancel();
+        self.tasks.close();
+        if tokio::time::timeout(SHUTDOWN, self.tasks.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!("some work did not end in time; it goes on at the next start");
+        }
+        self.archive.close().await;
+        tracing::info!("stopped");
+    }
+}
+
+/// Names this installation in the results that it makes (Device Serial
+/// Number, Device UID): made once, kept in the data folder.
+fn installation_id(data: &Path) -> anyhow::Result<String> {
+    let path = data.join("installation");
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Ok(text.trim().to_owned()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let id = uuid::Uuid::new_v4().to_string();
+            std::fs::write(&path, format!("{id}\n"))?;
+            Ok(id)
+        }
+        Err(error) => Err(error).with_context(|| format!("can't read {}", path.display())),
+    }
+}
+
+async fn listen(address: SocketAddr, what: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!("{what} can't listen on {address}: stop what uses it, or choose another address")
+    })
+}

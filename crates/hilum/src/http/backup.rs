@@ -1,0 +1,50 @@
+//! `POST /api/v1/backups`: what `hilum backup` asks of the Hilum that serves.
+
+use std::path::PathBuf;
+
+use axum::Json;
+use axum::extract::State;
+use hilum_contracts::error::ServiceError;
+use hilum_platform::http::{Problem, ProblemBody, Scope};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::Shared;
+use crate::commands::backup;
+
+#[derive(Deserialize, ToSchema)]
+pub(crate) struct BackupRequest {
+    /// An empty or new folder on the server's own disks, absolute.
+    #[schema(value_type = String)]
+    to: PathBuf,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(crate) struct BackupMade {
+    objects: u64,
+    bytes: u64,
+}
+
+/// Copies everything to a folder of this machine, while serving. Answers when
+/// the copy is complete.
+#[utoipa::path(post, path = "/backups", tag = "platform", request_body = BackupRequest,
+    responses((status = 200, body = BackupMade), (status = 400, body = ProblemBody)))]
+pub(crate) async fn make_backup(
+    Scope(scope): Scope,
+    State(shared): State<Shared>,
+    Json(request): Json<BackupRequest>,
+) -> Result<Json<BackupMade>, Problem> {
+    tracing::info!(by = ?scope.principal(), "a backup is made");
+    if !request.to.is_absolute() {
+        return Err(Problem(ServiceError::invalid(
+            "The folder of a backup is named by its absolute path.",
+        )));
+    }
+    let report = backup::copy(&shared.archive, &shared.config.data, &request.to, None)
+        .await
+        .map_err(|error| ServiceError::invalid(format!("No backup was made: {error:#}")))?;
+    Ok(Json(BackupMade {
+        objects: report.objects,
+        bytes: report.bytes,
+    }))
+}

@@ -1,0 +1,110 @@
+//! The HTTP server: which doors there are and what every answer carries. What
+//! happens behind a door is its service's business.
+
+mod backup;
+mod health;
+mod live;
+mod local;
+mod status;
+mod web;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::get;
+use hilum_archive::Archive;
+use hilum_platform::clock::SharedClock;
+use hilum_platform::config::Config;
+use hilum_platform::notices::Notices;
+use metrics_exporter_prometheus::PrometheusHandle;
+use time::OffsetDateTime;
+use tokio_util::sync::CancellationToken;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// What the server is put together from.
+pub(crate) struct Parts {
+    pub(crate) config: Arc<Config>,
+    pub(crate) clock: SharedClock,
+    pub(crate) notices: Notices,
+    pub(crate) metrics: PrometheusHandle,
+    pub(crate) archive: Archive,
+    /// The services' REST endpoints, below `/api/v1`.
+    pub(crate) rest: [OpenApiRouter; 4],
+    pub(crate) dicomweb: Router,
+    pub(crate) stop: CancellationToken,
+}
+
+/// What the server's own endpoints need.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    config: Arc<Config>,
+    notices: Notices,
+    metrics: PrometheusHandle,
+    archive: Archive,
+    started_at: OffsetDateTime,
+    stop: CancellationToken,
+}
+
+#[derive(OpenApi)]
+#[openapi(info(
+    title = "Hilum",
+    description = "Images in, a model's result back. DICOMweb is at /dicomweb (PS3.18); this \
+                   document describes the product's own interface."
+))]
+struct Document;
+
+/// Every door.
+pub(crate) fn router(parts: Parts) -> Router {
+    let shared = Shared {
+        started_at: parts.clock.now(),
+        notices: parts.notices,
+        metrics: parts.metrics,
+        archive: parts.archive,
+        stop: parts.stop,
+        config: Arc::clone(&parts.config),
+    };
+    let own = OpenApiRouter::new()
+        .routes(routes!(live::live_updates))
+        .routes(routes!(status::status))
+        .routes(routes!(backup::make_backup))
+        .with_state(shared.clone());
+    let rest = parts
+        .rest
+        .into_iter()
+        .fold(own, |all, service| all.merge(service));
+    let (rest, document) = OpenApiRouter::with_openapi(Document::openapi())
+        .nest("/api/v1", rest)
+        .split_for_parts();
+    let document = Arc::new(document);
+
+    // Images are compressed already, and a live stream must not be held back.
+    let compressible = SizeAbove::new(1024)
+        .and(NotForContentType::SSE)
+        .and(NotForContentType::IMAGES)
+        .and(NotForContentType::const_new("multipart/related"))
+        .and(NotForContentType::const_new("application/octet-stream"));
+
+    Router::new()
+        .merge(rest)
+        .route(
+            "/api/v1/openapi.json",
+            get(move || {
+                let document = Arc::clone(&document);
+                async move { axum::Json(document.as_ref().clone()) }
+            }),
+        )
+        .nest("/dicomweb", parts.dicomweb)
+        .merge(health::router().with_state(shared))
+        .merge(web::router())
+        .layer(axum::middleware::from_fn_with_state(
+            parts.config,
+            local::admit_this_machine,
+        ))
+        .layer(CompressionLayer::new().compress_when(compressible))
+        .layer(CatchPanicLayer::new())
+}

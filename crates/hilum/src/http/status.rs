@@ -1,0 +1,67 @@
+//! `GET /api/v1/status`: what this installation is and how it does.
+
+use axum::Json;
+use axum::extract::State;
+use hilum_inference::runtime::{find_library, library_version};
+use hilum_platform::http::Scope;
+use serde::Serialize;
+use time::OffsetDateTime;
+use utoipa::ToSchema;
+
+use super::Shared;
+
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Status {
+    version: &'static str,
+    #[serde(with = "time::serde::rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
+    started_at: OffsetDateTime,
+    /// The AE title to send images to.
+    ae_title: String,
+    services: Vec<ServiceStatus>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct ServiceStatus {
+    name: &'static str,
+    ready: bool,
+    /// What it runs on, or what is wrong; for people.
+    detail: Option<String>,
+}
+
+/// What this installation is and how it does.
+#[utoipa::path(get, path = "/status", tag = "platform", responses((status = 200, body = Status)))]
+pub(crate) async fn status(Scope(scope): Scope, State(shared): State<Shared>) -> Json<Status> {
+    let archive = shared.archive.storage(None).await;
+    let runtime = find_library(shared.config.onnxruntime.as_deref());
+    let services = vec![
+        ServiceStatus {
+            name: "archive",
+            ready: archive.is_ok(),
+            detail: archive.err().map(|error| error.to_string()),
+        },
+        ServiceStatus {
+            name: "inference",
+            ready: runtime.is_some(),
+            detail: match runtime {
+                Some(library) => {
+                    library_version(&library).map(|version| format!("ONNX Runtime {version}"))
+                }
+                None => Some("ONNX Runtime was not found: run `make runtime`.".to_owned()),
+            },
+        },
+    ];
+    let ae_title = shared
+        .config
+        .tenants
+        .iter()
+        .find(|tenant| tenant.name == *scope.tenant())
+        .map(|tenant| tenant.ae_title.clone())
+        .unwrap_or_default();
+    Json(Status {
+        version: env!("CARGO_PKG_VERSION"),
+        started_at: shared.started_at,
+        ae_title,
+        services,
+    })
+}

@@ -1,0 +1,3 @@
+//! The whole product, as its users and its engineers meet it.
+
+mod architecture;
