@@ -7,6 +7,8 @@ use axum::extract::FromRequestParts;
 use http::header::HOST;
 use http::request::Parts;
 
+use crate::ImagingService;
+
 /// Where DICOMweb stands below the server's root (design.md, "Names and doors").
 const ROOT: &str = "/dicomweb";
 
@@ -14,18 +16,35 @@ const ROOT: &str = "/dicomweb";
 #[derive(Clone, Debug)]
 pub(super) struct Base(String);
 
-impl<S: Send + Sync> FromRequestParts<S> for Base {
+impl FromRequestParts<ImagingService> for Base {
     type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+    async fn from_request_parts(
+        parts: &mut Parts,
+        service: &ImagingService,
+    ) -> Result<Self, Infallible> {
         let host = parts
             .uri
             .authority()
             .map(http::uri::Authority::as_str)
             .or_else(|| parts.headers.get(HOST)?.to_str().ok())
-            .filter(|host| host.parse::<http::uri::Authority>().is_ok())
-            .unwrap_or("localhost");
-        Ok(Self(format!("http://{host}{ROOT}")))
+            .and_then(|host| host.parse::<http::uri::Authority>().ok())
+            .unwrap_or_else(|| http::uri::Authority::from_static("localhost"));
+        Ok(Self(format!(
+            "http://{}{ROOT}",
+            with_port(&host, service.config.http.port())
+        )))
+    }
+}
+
+/// dicomweb-client sends its Host without the port. On loopback no proxy can
+/// have another one, so that ours is meant.
+fn with_port(host: &http::uri::Authority, ours: u16) -> String {
+    let loopback = matches!(host.host(), "localhost" | "127.0.0.1" | "[::1]");
+    match host.port() {
+        None if loopback && !matches!(ours, 0 | 80) => format!("{}:{ours}", host.host()),
+        Some(port) => format!("{}:{port}", host.host()),
+        None => host.host().to_owned(),
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod base;
 mod error;
+mod explicit;
 mod limits;
 mod pixels;
 mod qido;

@@ -11,7 +11,6 @@ use dicom_dictionary_std::tags;
 use dicom_object::FileMetaTableBuilder;
 use dicom_parser::dataset::DataToken;
 use dicom_parser::dataset::read::{DataSetReader, DataSetReaderOptions, ValueReadStrategy};
-use dicom_parser::dataset::write::DataSetWriter;
 use futures::stream::{self, StreamExt as _};
 use hilum_archive::InstanceRow;
 use hilum_contracts::error::ServiceError;
@@ -20,6 +19,7 @@ use hilum_dicomweb::accept::EXPLICIT_VR_LITTLE_ENDIAN;
 use hilum_pixels::AttributeChanges;
 
 use super::error::Failure;
+use super::explicit::Writer;
 use super::limits;
 use super::pixels::{Image, around, head, plain_syntax};
 use super::stored::{Pieces, Stored};
@@ -210,30 +210,21 @@ fn rewrite(
     }
     let mut elements = read_elements(bytes, encoding)?;
     if let Some(changes) = changes {
-        apply(&mut elements, changes);
+        apply(&mut elements, changes, encoding);
     }
-    let mut out = Vec::with_capacity(bytes.len());
-    let syntax = plain_syntax(Encoding::ExplicitLittle);
-    let mut writer = DataSetWriter::with_ts(&mut out, &syntax).ok()?;
+    let mut writer = Writer::new(matches!(encoding, Encoding::ExplicitBig));
     for (_, tokens) in elements {
         for token in tokens {
-            writer.write(token).ok()?;
+            writer.write(token)?;
         }
     }
-    writer.flush().ok()?;
-    drop(writer);
-    Some(out)
+    Some(writer.finish())
 }
 
 type Element = (Tag, Vec<DataToken>);
 
 fn read_elements(bytes: &[u8], encoding: Encoding) -> Option<Vec<Element>> {
-    // Words must be read to be turned around; text is ASCII or stays behind.
-    let strategy = match encoding {
-        Encoding::ExplicitBig => ValueReadStrategy::Preserved,
-        Encoding::ImplicitLittle | Encoding::ExplicitLittle => ValueReadStrategy::Raw,
-    };
-    let options = DataSetReaderOptions::default().value_read(strategy);
+    let options = DataSetReaderOptions::default().value_read(ValueReadStrategy::Raw);
     let syntax = plain_syntax(encoding);
     let reader = DataSetReader::new_with_ts_options(Cursor::new(bytes), &syntax, options).ok()?;
     let mut elements: Vec<Element> = Vec::new();
@@ -264,8 +255,14 @@ fn read_elements(bytes: &[u8], encoding: Encoding) -> Option<Vec<Element>> {
     Some(elements)
 }
 
-fn apply(elements: &mut Vec<Element>, changes: &AttributeChanges) {
-    let number = |number: u16| PrimitiveValue::from(number);
+fn apply(elements: &mut Vec<Element>, changes: &AttributeChanges, encoding: Encoding) {
+    // In the order of the source, as all else here.
+    let number = |number: u16| {
+        PrimitiveValue::from(match encoding {
+            Encoding::ExplicitBig => number.to_be_bytes(),
+            Encoding::ImplicitLittle | Encoding::ExplicitLittle => number.to_le_bytes(),
+        })
+    };
     let photometric = PrimitiveValue::from(changes.photometric.as_str());
     put(
         elements,

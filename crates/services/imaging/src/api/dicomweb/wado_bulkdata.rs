@@ -15,6 +15,7 @@ use http::{HeaderMap, StatusCode};
 
 use super::base::Base;
 use super::error::Failure;
+use super::explicit::word;
 use super::stored::{Pieces, Stored};
 use super::wado_instances::{accepted, respond};
 use super::{limits, wado_frames};
@@ -74,12 +75,7 @@ pub(super) async fn bulk_data(
 }
 
 async fn little_endian(stored: &Stored, bulk: &BulkRange) -> Result<Pieces, Failure> {
-    let word = match bulk.vr.as_str() {
-        "OW" | "US" | "SS" => 2,
-        "OF" | "OL" | "FL" | "SL" | "UL" | "AT" => 4,
-        "OD" | "OV" | "FD" | "SV" | "UV" => 8,
-        _ => 1,
-    };
+    let word = word(&bulk.vr);
     if word == 1 || bulk.encapsulated || !matches!(stored.layout.encoding, Encoding::ExplicitBig) {
         return stored.stream(bulk.offset, bulk.length).await;
     }
@@ -89,8 +85,6 @@ async fn little_endian(stored: &Stored, bulk: &BulkRange) -> Result<Pieces, Fail
         ));
     }
     let mut bytes = Vec::from(stored.read(bulk.offset, bulk.length).await?);
-    // An attribute tag is two words of two bytes.
-    let unit = if bulk.vr == "AT" { 2 } else { word };
-    bytes.chunks_exact_mut(unit).for_each(<[u8]>::reverse);
+    bytes.chunks_exact_mut(word).for_each(<[u8]>::reverse);
     Ok(stream::iter([Ok(Bytes::from(bytes))]).boxed())
 }
