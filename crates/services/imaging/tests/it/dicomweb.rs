@@ -35,7 +35,7 @@ async fn judge(script: &str) {
         data: dir.path().to_path_buf(),
         ..Config::default()
     };
-    let tenant = config.tenants[0].name.clone();
+    let tenant = config.tenants.first().unwrap().name.clone();
     let archive = Archive::open(ArchiveConfig {
         dir: dir.path().join("archive"),
         master_key: MasterKey::Given([7; 32].into()),
@@ -76,7 +76,6 @@ async fn judge(script: &str) {
         text(&output.stdout),
         text(&output.stderr)
     );
-    println!("{}", text(&output.stdout));
 }
 
 #[tokio::test(flavor = "multi_thread")]

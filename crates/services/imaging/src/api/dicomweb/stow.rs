@@ -122,7 +122,7 @@ impl Request {
             match self.next_part().await {
                 Ok(Some(Arrived::Whole(file))) => {
                     let (intake, study) = (self.intake.clone(), self.study.clone());
-                    storing.push_back(tokio::spawn(receive(intake, file, study)));
+                    storing.push_back(tokio::spawn(receive(intake, *file, study)));
                 }
                 Ok(Some(Arrived::Failed(reason))) => {
                     storing.push_back(tokio::spawn(std::future::ready(Err(failed(reason)))));
@@ -158,7 +158,7 @@ impl Request {
             }
         }
         Ok(Some(match fault {
-            None => Arrived::Whole(file),
+            None => Arrived::Whole(Box::new(file)),
             Some(error) => {
                 tracing::warn!(correlation_id = %self.intake.id(), %error, "spool");
                 Arrived::Failed(FailureReason::OutOfResources)
@@ -201,7 +201,7 @@ impl Request {
 
 /// A part that has arrived.
 enum Arrived {
-    Whole(FileSpool),
+    Whole(Box<FileSpool>),
     Failed(FailureReason),
 }
 
