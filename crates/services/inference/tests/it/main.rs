@@ -3,5 +3,6 @@
 mod geometry;
 mod models;
 mod results;
+mod service;
 mod steps;
 mod worker;

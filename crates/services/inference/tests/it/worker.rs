@@ -47,7 +47,7 @@ pub(crate) fn config(program: impl Into<PathBuf>, arguments: &[&str]) -> Supervi
     }
 }
 
-fn sample() -> Vec<(String, Bytes)> {
+pub(crate) fn sample() -> Vec<(String, Bytes)> {
     let entries = std::fs::read_dir(root().join("samples/mr-brain")).expect("the sample");
     let files = entries
         .flatten()
