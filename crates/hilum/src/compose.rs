@@ -47,19 +47,22 @@ pub(crate) struct Hilum {
 impl Hilum {
     /// Opens every service on `config.data` and starts serving.
     pub(crate) async fn start(
-        config: Config,
+        mut config: Config,
         master_key: MasterKey,
         clock: SharedClock,
         metrics: PrometheusHandle,
     ) -> anyhow::Result<Self> {
-        let config = Arc::new(config);
         std::fs::create_dir_all(&config.data)
             .with_context(|| format!("can't make the data folder {}", config.data.display()))?;
         let (http_listener, dicom_listener) = (
             listen(config.http, "HTTP").await?,
             listen(config.dicom, "DICOM").await?,
         );
-        let (http, dicom) = (http_listener.local_addr()?, dicom_listener.local_addr()?);
+        // Services that tell addresses tell the chosen ones.
+        config.http = http_listener.local_addr()?;
+        config.dicom = dicom_listener.local_addr()?;
+        let (http, dicom) = (config.http, config.dicom);
+        let config = Arc::new(config);
 
         let notices = Notices::default();
         let archive = Archive::open(ArchiveConfig {

@@ -1,6 +1,8 @@
 //! Retrieve metadata (PS3.18 §10.4.1.1.2): DICOM JSON as it was written at
 //! intake, streamed instance by instance, bulk data addresses made absolute.
 
+use std::borrow::Cow;
+
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
@@ -13,6 +15,7 @@ use hilum_dicomweb::accept::DICOM_JSON;
 use hilum_platform::http::Scope;
 use hilum_platform::scope::TenantScope;
 use http::{HeaderMap, StatusCode};
+use serde_json::{Map, Value};
 
 use super::base::Base;
 use super::error::Failure;
@@ -94,6 +97,43 @@ fn document(of: &InstanceMetadata, base: &Base, before: u8) -> Bytes {
     let row = &of.row;
     let prefix = base.bulk_data(&row.study, &row.series, &row.sop_instance);
     let mut document = vec![before];
-    document.extend_from_slice(&with_bulk_prefix(&of.metadata, &prefix));
+    let metadata = without_empty_window(&of.metadata);
+    document.extend_from_slice(&with_bulk_prefix(&metadata, &prefix));
     Bytes::from(document)
+}
+
+/// A Window Width is at least 1, or above 0 for a linear exact window (PS3.3
+/// C.11.2.1.2); scanners write 0 for *none*. Viewers take it at its word and
+/// show nothing, so the answer leaves such a window out. The data set keeps it.
+fn without_empty_window(metadata: &[u8]) -> Cow<'_, [u8]> {
+    const WIDTH: &[u8] = br#""00281051":{"vr":"DS","Value":[0"#;
+    if !metadata.windows(WIDTH.len()).any(|part| part == WIDTH) {
+        return Cow::Borrowed(metadata);
+    }
+    let Ok(mut document) = serde_json::from_slice::<Map<String, Value>>(metadata) else {
+        return Cow::Borrowed(metadata);
+    };
+    let width = document.get("00281051").and_then(|w| w.pointer("/Value/0"));
+    if width
+        .and_then(Value::as_f64)
+        .is_some_and(|width| width <= 0.0)
+    {
+        document.remove("00281050");
+        document.remove("00281051");
+    }
+    serde_json::to_vec(&document).map_or(Cow::Borrowed(metadata), Cow::Owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_of_width_0_is_left_out_and_any_other_is_kept() {
+        let empty = br#"{"00281050":{"vr":"DS","Value":[0]},"00281051":{"vr":"DS","Value":[0]}}"#;
+        assert_eq!(without_empty_window(empty).as_ref(), b"{}");
+        let narrow =
+            br#"{"00281050":{"vr":"DS","Value":[1]},"00281051":{"vr":"DS","Value":[0.5]}}"#;
+        assert_eq!(without_empty_window(narrow).as_ref(), narrow);
+    }
 }
