@@ -68,6 +68,8 @@ mkdirSync(target, { recursive: true });
 
 let entry;
 let rebased = 0;
+let withoutEval = 0;
+const ndarray = readFileSync(join(web, 'viewer', 'ndarray.js'), 'utf8');
 for (const file of filesBelow(source)) {
   const name = relative(source, file).replaceAll('\\', '/');
   if (LEFT_OUT.some(pattern => pattern.test(name))) continue;
@@ -79,7 +81,13 @@ for (const file of filesBelow(source)) {
       code = replaceAll(code, '__webpack_require__.p = "/"', `__webpack_require__.p = "${BASE}"`, name);
       rebased += 1;
     }
-    const { code: small, errors } = minifySync(name, code, { compress: false, mangle: false, codegen: { removeWhitespace: true } });
+    const compile = 'function compileConstructor(dtype, dimension) {';
+    if (code.includes(compile)) {
+      const own = `${compile}\n  return ndarrayWithoutEval(dtype, dimension, CACHED_CONSTRUCTORS, order);`;
+      code = replaceAll(code, compile, `${ndarray}\n${own}`, name);
+      withoutEval += 1;
+    }
+    const { code: small, errors } = minifySync(name, code, { compress: true, mangle: true, codegen: { removeWhitespace: true } });
     if (errors.length > 0) throw new Error(`${name}: ${errors[0].message}`);
     writeFileSync(to, small);
     if (name.startsWith('app.bundle.')) entry = name;
@@ -89,7 +97,7 @@ for (const file of filesBelow(source)) {
     cpSync(file, to);
   }
 }
-if (!entry || rebased === 0) throw new Error(`${PACKAGE} has another layout than this script knows`);
+if (!entry || rebased === 0 || withoutEval === 0) throw new Error(`${PACKAGE} has another layout than this script knows`);
 
 cpSync(join(source, '..', 'LICENSE'), join(target, 'LICENSE'));
 cpSync(join(web, 'viewer', 'app-config.js'), join(target, 'app-config.js'));

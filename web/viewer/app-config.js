@@ -1,9 +1,54 @@
+// How OHIF is set up for Hilum: everything from this origin, nothing asked of
+// the person before an AI result is shown over the images it was made from.
+
+/** The study's segmentation is opened first, over its images, unless the
+ *  address names a series. */
+function openedFirst(params) {
+  const named = [...params.keys()].some(name => /^initial(series|sop)instanceuid$/i.test(name));
+  return named ? undefined : displaySet => displaySet.Modality === 'SEG';
+}
+
+/** Window Width (0028,1051) is at least 1 (PS3.3 C.11.2.1.2); real images carry
+ *  0. Without a window OHIF takes the range of the pixels. */
+function forgetEmptyWindows(displaySets) {
+  for (const instance of displaySets.flatMap(displaySet => displaySet.instances ?? [])) {
+    const widths = [instance.WindowWidth].flat();
+    if (widths.some(width => width !== undefined && !(Number(width) >= 1))) {
+      delete instance.WindowWidth;
+      delete instance.WindowCenter;
+    }
+  }
+}
+
+const hilum = {
+  id: 'hilum',
+  onModeEnter({ servicesManager }) {
+    const { displaySetService, hangingProtocolService } = servicesManager.services;
+    displaySetService.subscribe(displaySetService.EVENTS.DISPLAY_SETS_ADDED, ({ displaySetsAdded }) =>
+      forgetEmptyWindows(displaySetsAdded),
+    );
+    const first = openedFirst(new URLSearchParams(window.location.search));
+    if (first) hangingProtocolService.addCustomAttribute('isDisplaySetFromUrl', 'Opened first', first);
+  },
+};
+
+function logo(React) {
+  const style = { display: 'flex', alignItems: 'baseline', gap: '0.75rem', color: '#fff', textDecoration: 'none' };
+  return React.createElement(
+    'a', { href: '/', style, title: 'Back to the worklist' },
+    React.createElement('strong', { style: { fontSize: '1.1rem' } }, 'Hilum'),
+    React.createElement('span', { style: { fontSize: '0.75rem', color: '#f0bd62' } }, 'AI results: research only'),
+  );
+}
+
 window.config = {
   name: 'hilum',
   routerBasename: '/viewer',
-  extensions: [],
+  extensions: [hilum],
   modes: [],
-  customizationService: {},
+  customizationService: [{ 'ohif.tours': { $set: [] } }],
+  whiteLabeling: { createLogoComponentFn: logo },
+  httpErrorHandler: error => console.warn(`The server answered ${error.status}`),
   showStudyList: true,
   maxNumberOfWebWorkers: 3,
   showWarningMessageForCrossOrigin: true,

@@ -2,11 +2,12 @@ import type { Run } from '../api/types';
 
 import { currentRuns } from './worklist';
 
-/** The viewer's address for a study, opening on the series that a model
- *  segmented, or on the study's first when there is no result. */
+/** The viewer's address for a study. It opens on a model's segmentation, over the
+ *  images it was made from, or on the first series when there is none. */
 export function viewerAddress(studyUid: string, runs: Run[] = []): string {
   const params = new URLSearchParams({ StudyInstanceUIDs: studyUid });
-  const run = currentRuns(runs).find(one => one.result_instances.some(result => result.kind === 'SEG'));
-  if (run) params.set('initialSeriesInstanceUID', run.series_uid);
+  const results = currentRuns(runs).flatMap(run => run.result_instances);
+  const segmentation = results.find(result => result.kind === 'SEG');
+  if (segmentation) params.set('initialSeriesInstanceUID', segmentation.series_uid);
   return `/viewer/viewer?${params}`;
 }

@@ -49,8 +49,8 @@ test('a service that does not answer leaves its column unknown, not empty', () =
   expect(rows([study], [run({ study_uid: '9.9' })], [], [])[0]?.ai).toEqual({ kind: 'none' });
 });
 
-test('the viewer opens on the series that was segmented', () => {
+test('the viewer opens on the segmentation', () => {
   const segmented = run({ result_instances: [{ kind: 'SEG', series_uid: '9', sop_class_uid: '', sop_instance_uid: '' }] });
   expect(viewerAddress('1.2')).toBe('/viewer/viewer?StudyInstanceUIDs=1.2');
-  expect(viewerAddress('1.2', [segmented])).toContain('initialSeriesInstanceUID=1.2.3');
+  expect(viewerAddress('1.2', [segmented])).toContain('initialSeriesInstanceUID=9');
 });
