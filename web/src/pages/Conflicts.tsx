@@ -51,7 +51,7 @@ function PatientCard({ conflict, changed }: { conflict: PatientConflict; changed
       <header className="card-head">
         <div>
           <h3>Patient {conflict.patient_id}{conflict.issuer && <span className="faint"> · {conflict.issuer}</span>}</h3>
-          <p className="second">Two studies name another {attribute}. Found {moment(conflict.opened_at)}</p>
+          <p className="second">Two studies contradict each other on the {attribute}. Found {moment(conflict.opened_at)}</p>
         </div>
       </header>
       <div className="versus">

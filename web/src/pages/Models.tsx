@@ -24,7 +24,7 @@ export function Models() {
             <Badge tone={model.state === 'ready' ? 'good' : 'bad'}>{model.state === 'ready' ? 'Ready' : 'Not usable'}</Badge>
           </header>
           {model.problem && <Notice tone="bad" title="This model can't run"><p>{model.problem}</p></Notice>}
-          {model.not_for_clinical_use && <p className="research"><strong>Research demonstration — not for clinical use.</strong></p>}
+          {model.not_for_clinical_use && model.state === 'ready' && <p className="research"><strong>Research demonstration — not for clinical use.</strong></p>}
           <dl className="facts wide">
             {model.intended_use && <Fact name="Intended use">{model.intended_use}</Fact>}
             {model.selects && <Fact name="Runs on">{model.selects}</Fact>}

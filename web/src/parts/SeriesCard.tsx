@@ -28,7 +28,7 @@ export function SeriesCard({ study, series, ours, changed }: {
           <div>
             <h3>{series.number !== null && <span className="faint">{series.number} · </span>}{series.description || 'No description'}</h3>
             <p className="second">
-              <span className="modality">{series.modality || '–'}</span> {plural(series.instance_count, 'image')}
+              <span className="modality">{series.modality || '–'}</span> {plural(series.instance_count, NO_PICTURE.includes(series.modality) ? 'object' : 'image')}
             </p>
           </div>
           {made && <Badge tone="quiet">{ours ? 'Made by Hilum' : 'Result'}</Badge>}
