@@ -7,7 +7,7 @@ import { useResource } from '../api/useResource';
 import { age, count, dicomDate, dicomTime, plural, sex } from '../lib/format';
 import { ApiError } from '../api/client';
 import { viewerAddress } from '../lib/viewer';
-import { Announce, Badge, Empty, Fact, Failure, Loading, Notice, Uid, useTitle } from '../parts';
+import { Announce, Empty, Fact, Failure, Loading, Notice, Uid, useTitle } from '../parts';
 import { Deliveries } from '../parts/Deliveries';
 import { RunCard } from '../parts/RunCard';
 import { SeriesCard } from '../parts/SeriesCard';
@@ -80,9 +80,9 @@ function Banner({ study, runs }: { study: StudyDetail; runs: Run[] }) {
       <div className="banner-head">
         <div>
           <p className="crumb"><Link href="/">Worklist</Link></p>
-          <h1>{patient.name || patient.id || 'No name'}</h1>
+          <h1>{patient.name || 'No name'}</h1>
           <p className="banner-study">
-            {study.modalities.map(name => <Badge key={name} tone="quiet">{name}</Badge>)} {study.description || 'No description'}
+            {study.modalities.map(name => <span key={name} className="modality">{name}</span>)} {study.description || 'No description'}
           </p>
         </div>
         <a className="button primary large" href={viewerAddress(study.study_uid, runs)}>Open in viewer</a>

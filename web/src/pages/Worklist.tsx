@@ -160,7 +160,7 @@ function StudyRow({ row: { study, ai, delivery, patient }, now }: { row: Row; no
   return (
     <tr>
       <td className="patient">
-        <Link className="row-link" href={`/studies/${study.study_uid}`}>{study.patient.name || study.patient.id || 'No name'}</Link>
+        <Link className="row-link" href={`/studies/${study.study_uid}`}>{study.patient.name || 'No name'}</Link>
         {patient === 'conflict' && <Badge tone="bad" title="This patient's data contradict each other; deliveries are held">Patient conflict</Badge>}
         {patient === 'no-patient-id' && <Badge tone="quiet" title="The images name no Patient ID">No ID</Badge>}
         <span className="second">{about.join(' · ') || ' '}</span>
