@@ -142,7 +142,9 @@ impl<S: ByteSource> Walker<S> {
                 Ok(None)
             }
             Ok(header) => {
-                if header.tag == Tag(0, 0) {
+                // Zeros behind the last element. In front of the first one it is
+                // dcmtk's correction of such zeros: a group length of group 0.
+                if header.tag == Tag(0, 0) && self.last_root.is_some() {
                     return self.trailing(position, header.tag, flags).map(Some);
                 }
                 if header.length != UNDEFINED

@@ -133,6 +133,18 @@ fn trailing_bytes_are_stored_and_flagged() {
 }
 
 #[test]
+fn a_group_length_of_group_0_in_front_is_stored_and_flagged() {
+    // dcmtk's storescu writes one when it sends a file with trailing zeros.
+    let mut bytes = short(0x0000, 0x0000, b"UL", &[0; 4]);
+    bytes.extend(filed());
+    assert!(
+        read(&bytes)
+            .flags
+            .contains(&Flag::ForbiddenGroup { tag: 0 })
+    );
+}
+
+#[test]
 fn surplus_pixels_and_missing_attributes_are_flagged() {
     let bytes = [
         filed(),
