@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 
-import { age, ago, bytes, dicomDate, dicomTime, duration, measured, quantity, secondsBetween, source } from './format';
+import { age, ago, bytes, dicomDate, dicomTime, duration, measured, quantity, secondsBetween, source, step } from './format';
 
 test('a DICOM date that is no date is shown as it came', () => {
   expect(dicomDate('20240229')).toMatch(/2024/);
@@ -54,4 +54,10 @@ test('bytes and sources are written for people', () => {
   expect(bytes(2_490_000)).toBe('2.5 MB');
   expect(source('dimse:SCANNER1')).toBe('SCANNER1');
   expect(source('stow')).toBe('DICOMweb');
+});
+
+test('a step that is not known is shown in its own words', () => {
+  expect(step('network')).toBe('Running the network');
+  expect(step('largest component')).toBe('Largest component');
+  expect(step(null)).toBe('');
 });

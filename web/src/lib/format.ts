@@ -108,6 +108,13 @@ export function measured({ segment, meaning }: Pick<Measurement, 'segment' | 'me
   return `${segment} ${meaning.charAt(0).toLowerCase()}${meaning.slice(1)}`;
 }
 
+/** A pipeline's step: a model's own words, as a sentence begins. */
+export function step(name: string | null): string {
+  if (!name) return '';
+  const known: Record<string, string> = { read: 'Reading images', network: 'Running the network', 'write results': 'Writing results' };
+  return known[name] ?? `${name.charAt(0).toUpperCase()}${name.slice(1)}`;
+}
+
 /** `dimse:SCANNER1` and its like, for people. */
 export function source(text: string): string {
   if (text.startsWith('dimse:')) return text.slice(6) || 'DICOM';

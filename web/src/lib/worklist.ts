@@ -2,7 +2,7 @@
 
 import type { Delivery, DeliveryState, PatientState, Run, Study, StudyPatientState } from '../api/types';
 
-import { measured, quantity } from './format';
+import { measured, quantity, step as stepName } from './format';
 
 export interface Row {
   study: Study;
@@ -40,7 +40,7 @@ export function summarize(all: Run[]): Ai {
   const running = runs.filter(run => run.state === 'running' || run.state === 'publishing');
   if (running.length > 0) {
     const progress = running.reduce((sum, run) => sum + run.progress, 0) / running.length;
-    const step = running[0]?.state === 'publishing' ? 'Publishing' : (running[0]?.step ?? '');
+    const step = running[0]?.state === 'publishing' ? 'Publishing' : stepName(running[0]?.step ?? null);
     return { kind: 'running', progress: Math.min(1, Math.max(0, progress)), step };
   }
   if (runs.some(run => run.state === 'queued')) return { kind: 'queued' };

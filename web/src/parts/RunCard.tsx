@@ -3,7 +3,7 @@
 
 import { api } from '../api/client';
 import type { Run, Series } from '../api/types';
-import { duration, measured, moment, plural, quantity, secondsBetween } from '../lib/format';
+import { duration, measured, moment, plural, quantity, secondsBetween, step } from '../lib/format';
 
 import { Action, Badge, Fact, Progress, type Tone, Uid } from '.';
 
@@ -33,7 +33,7 @@ export function RunCard({ run, series, changed }: { run: Run; series: Series | u
           {run.warnings.map(warning => <li key={warning.code + warning.text}>{warning.text}</li>)}
         </ul>
       )}
-      {(run.state === 'running' || run.state === 'publishing') && <Progress value={run.progress} label={run.step || label} />}
+      {(run.state === 'running' || run.state === 'publishing') && <Progress value={run.progress} label={step(run.step) || label} />}
       {run.reason && <p className={run.state === 'failed' ? 'reason bad-text' : 'reason'}>{run.reason}</p>}
       {run.measurements.length > 0 && (
         <dl className="measurements">

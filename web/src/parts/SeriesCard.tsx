@@ -43,7 +43,7 @@ export function SeriesCard({ study, series, ours, changed }: {
 function InputSetLine({ set, changed }: { set: InputSet; changed: () => void }) {
   const [tone, label] = STATES[set.state];
   const waiting = set.state === 'receiving'
-    ? `${plural(set.instance_count, 'image')} so far. Complete once the sender is done and nothing more comes${set.quiet_seconds === null ? '' : ` for ${duration(set.quiet_seconds)}`}.`
+    ? `${plural(set.instance_count, 'image')} so far. Complete once the sender is done and nothing more comes${set.quiet_seconds ? ` for ${duration(set.quiet_seconds)}` : ''}.`
     : '';
   return (
     <div className={`input-set ${set.state}`}>
@@ -54,7 +54,7 @@ function InputSetLine({ set, changed }: { set: InputSet; changed: () => void }) 
       <p className="second">
         First image {moment(set.opened_at)} · last {moment(set.last_instance_at)}
         {set.ready_at && <> · complete {moment(set.ready_at)}</>}
-        {set.quiet_seconds !== null && <> · quiet time {duration(set.quiet_seconds)}</>}
+        {set.quiet_seconds ? <> · quiet time {duration(set.quiet_seconds)}</> : null}
       </p>
       {set.state === 'incomplete' && (
         <p><Action kind="primary" act={() => api.acceptInputSet(set.id)} done={changed} confirm="Run the models on these images only?">Accept as it is</Action></p>
