@@ -1,5 +1,13 @@
 //! The platform as services use it, on a real database.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that fails says where"
+)]
+
 mod events;
 mod jobs;
 
