@@ -28,6 +28,25 @@ const LEFT_OUT = [
   /^assets\/(?!favicon|images\/)/,
 ];
 
+// Where ndarray and embind compile text, and what viewer/without-eval.js does
+// instead.
+const COMPILE_VIEW = 'function compileConstructor(dtype, dimension) {';
+const CAST = 'argTypes,isClassMethodFunc,needsDestructorStack,returns,cppInvokerFunc,cppTargetFunc,runDestructors';
+const WITHOUT_EVAL = [
+  [COMPILE_VIEW, `${COMPILE_VIEW} return ndarrayWithoutEval(dtype, dimension, CACHED_CONSTRUCTORS, order);`],
+  ['new_(Function,args1).apply(null,args2)', `embindInvoker(${CAST})`],
+  ['newFunc(Function,args)(...closureArgs)', `embindInvoker(${CAST})`],
+  ['newFunc(Function,params)(...args)', 'embindMethodCaller(types,kind,retType,emval_returnValue)'],
+  [
+    'new Function("requireRegisteredType","Module","valueToHandle","getMemory",functionBody)(requireRegisteredType,Module,Emval.toHandle,getMemory)',
+    'embindAllocator(argCount,requireRegisteredType,Emval.toHandle,getMemory)',
+  ],
+  [
+    `new Function("body","return function "+name+"() {\\n"+'    "use strict";'+"    return body.apply(this, arguments);\\n"+"};\\n")(body)`,
+    'embindNamed(body)',
+  ],
+];
+
 function unpack() {
   const tarball = join(cache, 'ohif-app-3.13.2.tgz');
   const unpacked = join(cache, 'package', 'dist');
@@ -68,8 +87,8 @@ mkdirSync(target, { recursive: true });
 
 let entry;
 let rebased = 0;
-let withoutEval = 0;
-const ndarray = readFileSync(join(web, 'viewer', 'ndarray.js'), 'utf8');
+let replaced = 0;
+const withoutEval = readFileSync(join(web, 'viewer', 'without-eval.js'), 'utf8');
 for (const file of filesBelow(source)) {
   const name = relative(source, file).replaceAll('\\', '/');
   if (LEFT_OUT.some(pattern => pattern.test(name))) continue;
@@ -81,11 +100,11 @@ for (const file of filesBelow(source)) {
       code = replaceAll(code, '__webpack_require__.p = "/"', `__webpack_require__.p = "${BASE}"`, name);
       rebased += 1;
     }
-    const compile = 'function compileConstructor(dtype, dimension) {';
-    if (code.includes(compile)) {
-      const own = `${compile}\n  return ndarrayWithoutEval(dtype, dimension, CACHED_CONSTRUCTORS, order);`;
-      code = replaceAll(code, compile, `${ndarray}\n${own}`, name);
-      withoutEval += 1;
+    const evaluating = WITHOUT_EVAL.filter(([text]) => code.includes(text));
+    if (evaluating.length > 0) {
+      for (const [text, instead] of evaluating) code = code.replaceAll(text, () => instead);
+      code = `${withoutEval}\n${code}`;
+      replaced += 1;
     }
     const { code: small, errors } = minifySync(name, code, { compress: true, mangle: true, codegen: { removeWhitespace: true } });
     if (errors.length > 0) throw new Error(`${name}: ${errors[0].message}`);
@@ -97,7 +116,7 @@ for (const file of filesBelow(source)) {
     cpSync(file, to);
   }
 }
-if (!entry || rebased === 0 || withoutEval === 0) throw new Error(`${PACKAGE} has another layout than this script knows`);
+if (!entry || rebased === 0 || replaced === 0) throw new Error(`${PACKAGE} has another layout than this script knows`);
 
 cpSync(join(source, '..', 'LICENSE'), join(target, 'LICENSE'));
 cpSync(join(web, 'viewer', 'app-config.js'), join(target, 'app-config.js'));

@@ -1,7 +1,7 @@
 // The views of the package ndarray, which it writes as text and compiles with
 // `new Function`. This does the same without, so that the viewer's
-// content-security policy need not permit evaluating text. The build puts it in
-// front of ndarray's own `compileConstructor(dtype, dimension)`.
+// content-security policy need not permit evaluating text. The build puts
+// this file in front of those that need it.
 function ndarrayWithoutEval(dtype, dimension, constructors, order) {
   const generic = dtype === 'generic';
   const d = Math.max(0, dimension);
@@ -99,4 +99,53 @@ function ndarrayWithoutEval(dtype, dimension, constructors, order) {
   View.prototype.dtype = dtype;
   View.prototype.dimension = dimension;
   return (data, shape = [], stride = [], offset = 0) => new View(data, [...shape], [...stride], offset);
+}
+
+// The same for embind (Emscripten), which the image decoders use: it writes the
+// text of a function that turns arguments into WebAssembly's and back.
+function embindInvoker(types, isMethod, needsStack, returns, invoke, target, runDestructors) {
+  const count = types.length - 2;
+  return function invoker(...args) {
+    if (args.length !== count) throw new TypeError(`called with ${args.length} arguments, expected ${count}`);
+    const destructors = needsStack ? [] : null;
+    const wired = isMethod ? [types[1].toWireType(destructors, this)] : [];
+    for (let i = 0; i < count; i += 1) wired.push(types[i + 2].toWireType(destructors, args[i]));
+    const result = invoke(target, ...wired);
+    if (needsStack) runDestructors(destructors);
+    else {
+      const first = isMethod ? 1 : 2;
+      for (let i = first; i < types.length; i += 1) types[i].destructorFunction?.(wired[i - first]);
+    }
+    return returns ? types[0].fromWireType(result) : undefined;
+  };
+}
+
+function embindAllocator(count, requireType, toHandle, memory) {
+  return (constructor, types, at) => {
+    const args = [];
+    for (let i = 0; i < count; i += 1) {
+      const type = requireType(memory()[(types >> 2) + i], `parameter ${i}`);
+      args.push(type.readValueFromPointer(at));
+      at += type.argPackAdvance;
+    }
+    return toHandle(new constructor(...args));
+  };
+}
+
+function embindMethodCaller(types, kind, returnType, returnValue) {
+  return (object, method, destructors, at) => {
+    const args = kind === 0 ? [object] : [];
+    for (const type of types) {
+      args.push(type.readValueFromPointer(at));
+      at += type.argPackAdvance;
+    }
+    const result = kind === 1 ? new method(...args) : method.call(...args);
+    return returnType.isVoid ? undefined : returnValue(returnType, destructors, result);
+  };
+}
+
+function embindNamed(body) {
+  return function named() {
+    return body.apply(this, arguments);
+  };
 }
