@@ -30,21 +30,17 @@ const LEFT_OUT = [
 
 // Where ndarray and embind compile text, and what viewer/without-eval.js does
 // instead.
-const COMPILE_VIEW = 'function compileConstructor(dtype, dimension) {';
 const CAST = 'argTypes,isClassMethodFunc,needsDestructorStack,returns,cppInvokerFunc,cppTargetFunc,runDestructors';
 const WITHOUT_EVAL = [
-  [COMPILE_VIEW, `${COMPILE_VIEW} return ndarrayWithoutEval(dtype, dimension, CACHED_CONSTRUCTORS, order);`],
-  ['new_(Function,args1).apply(null,args2)', `embindInvoker(${CAST})`],
-  ['newFunc(Function,args)(...closureArgs)', `embindInvoker(${CAST})`],
-  ['newFunc(Function,params)(...args)', 'embindMethodCaller(types,kind,retType,emval_returnValue)'],
+  [/function compileConstructor\(dtype, dimension\) \{/g, '$& return ndarrayWithoutEval(dtype, dimension, CACHED_CONSTRUCTORS, order);'],
+  [/new_\(Function, ?args1\)\.apply\(null, ?args2\)/g, `embindInvoker(${CAST})`],
+  [/newFunc\(Function,args\)\(\.\.\.closureArgs\)/g, `embindInvoker(${CAST})`],
+  [/newFunc\(Function,params\)\(\.\.\.args\)/g, 'embindMethodCaller(types,kind,retType,emval_returnValue)'],
   [
-    'new Function("requireRegisteredType","Module","valueToHandle","getMemory",functionBody)(requireRegisteredType,Module,Emval.toHandle,getMemory)',
+    /new Function\("requireRegisteredType", ?"Module", ?"valueToHandle", ?"getMemory", ?functionBody\)\(requireRegisteredType, ?Module, ?Emval\.toHandle, ?getMemory\)/g,
     'embindAllocator(argCount,requireRegisteredType,Emval.toHandle,getMemory)',
   ],
-  [
-    `new Function("body","return function "+name+"() {\\n"+'    "use strict";'+"    return body.apply(this, arguments);\\n"+"};\\n")(body)`,
-    'embindNamed(body)',
-  ],
+  [/new Function\(\s*"body",\s*"return function " ?\+ ?name[^;]*;[^;]*;[^;]*;\\n"\s*\)\(body\)/g, 'embindNamed(body)'],
 ];
 
 function unpack() {
@@ -100,10 +96,9 @@ for (const file of filesBelow(source)) {
       code = replaceAll(code, '__webpack_require__.p = "/"', `__webpack_require__.p = "${BASE}"`, name);
       rebased += 1;
     }
-    const evaluating = WITHOUT_EVAL.filter(([text]) => code.includes(text));
-    if (evaluating.length > 0) {
-      for (const [text, instead] of evaluating) code = code.replaceAll(text, () => instead);
-      code = `${withoutEval}\n${code}`;
+    const plain = WITHOUT_EVAL.reduce((text, [evaluating, instead]) => text.replace(evaluating, instead), code);
+    if (plain !== code) {
+      code = `${withoutEval}\n${plain}`;
       replaced += 1;
     }
     const { code: small, errors } = minifySync(name, code, { compress: true, mangle: true, codegen: { removeWhitespace: true } });
