@@ -18,6 +18,8 @@ pub(crate) struct Status {
     started_at: OffsetDateTime,
     /// The AE title to send images to.
     ae_title: String,
+    /// Where to send them, `host:port`.
+    dicom_address: String,
     services: Vec<ServiceStatus>,
 }
 
@@ -62,6 +64,7 @@ pub(crate) async fn status(Scope(scope): Scope, State(shared): State<Shared>) ->
         version: env!("CARGO_PKG_VERSION"),
         started_at: shared.started_at,
         ae_title,
+        dicom_address: shared.config.dicom.to_string(),
         services,
     })
 }

@@ -256,6 +256,10 @@ fn small_model(dir: &Path) -> std::path::PathBuf {
     {
         std::fs::copy(file.path(), folder.join(file.file_name())).unwrap();
     }
+    // It is there for tests, so it does not start by itself.
+    let manifest = folder.join("hilum-model.toml");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    std::fs::write(&manifest, text.replace("automatic = false", "")).unwrap();
     models
 }
 
