@@ -151,9 +151,11 @@ fn person_name(value: &str) -> Option<PersonName> {
     })
 }
 
-/// A digest of uncompressed pixels and of what identifies the instance: equal
-/// under one SOP Instance UID when only the encoding of the other elements
-/// differs. `None` where pixels would have to be decoded to be compared.
+/// A digest of what an instance means, whatever its elements are encoded in:
+/// equal under one SOP Instance UID when only the encoding differs. With
+/// uncompressed pixels: these, and what identifies the instance. Without
+/// pixels: the metadata and every value that stands beside it. `None` where
+/// pixels would have to be decoded to be compared.
 fn comparison(body: &Body, scan: &Scan) -> Option<[u8; 32]> {
     let (Body::Memory(bytes), false) = (body, scan.inflated) else {
         return None;
@@ -161,14 +163,31 @@ fn comparison(body: &Body, scan: &Scan) -> Option<[u8; 32]> {
     if scan.encoding == Encoding::ExplicitBig {
         return None;
     }
-    let Some(PixelLayout::Native { offset, length, .. }) = &scan.pixels else {
-        return None;
-    };
-    let start = usize::try_from(*offset).ok()?;
-    let end = start.checked_add(usize::try_from(*length).ok()?)?;
-    let identity = &scan.identity;
     let mut digest = Sha256::default();
-    for part in [
+    match &scan.pixels {
+        Some(PixelLayout::Native { offset, length, .. }) => {
+            identify(&scan.identity, &mut digest);
+            digest.update(part(bytes, *offset, *length)?);
+        }
+        Some(_) => return None,
+        None => {
+            digest.update(&scan.json);
+            for value in &scan.bulk {
+                digest.update(part(bytes, value.offset, value.length)?);
+            }
+        }
+    }
+    Some(digest.finish())
+}
+
+fn part(bytes: &[u8], offset: u64, length: u64) -> Option<&[u8]> {
+    let start = usize::try_from(offset).ok()?;
+    let end = start.checked_add(usize::try_from(length).ok()?)?;
+    bytes.get(start..end)
+}
+
+fn identify(identity: &Identity, digest: &mut Sha256) {
+    for text in [
         &identity.sop_class_uid,
         &identity.sop_instance_uid,
         &identity.series_instance_uid,
@@ -180,7 +199,7 @@ fn comparison(body: &Body, scan: &Scan) -> Option<[u8; 32]> {
         &identity.image_orientation_patient,
         &identity.pixel_spacing,
     ] {
-        digest.update(part.as_bytes());
+        digest.update(text.as_bytes());
         digest.update(&[0]);
     }
     for number in [
@@ -193,8 +212,6 @@ fn comparison(body: &Body, scan: &Scan) -> Option<[u8; 32]> {
     ] {
         digest.update(&number.unwrap_or(-1).to_le_bytes());
     }
-    digest.update(bytes.get(start..end)?);
-    Some(digest.finish())
 }
 
 /// `wrong-vr:00280106`: the kind of flag and the attribute that it is about.
