@@ -9,3 +9,11 @@
 )]
 
 mod architecture;
+mod crashes;
+mod intake;
+mod results;
+
+/// A Hilum under test: tenants `a` and `b`.
+fn hilum() -> hilum_testkit::Setup {
+    hilum_testkit::Setup::new(env!("CARGO_BIN_EXE_hilum"))
+}

@@ -1,0 +1,105 @@
+//! Images in, a result back: what a scanner sends becomes SEG and SR that
+//! DICOMweb serves and that others' nodes receive.
+
+use hilum_testkit::{Orthanc, Series, Storescp, wait_until};
+use serde_json::Value;
+
+use crate::hilum;
+
+const SEG: &str = "1.2.840.10008.5.1.4.1.1.66.4";
+
+fn delivered(delivery: &Value) -> bool {
+    delivery["state"] == "delivered"
+}
+
+/// The value of a QIDO-RS attribute.
+fn attribute<'a>(instance: &'a Value, tag: &str) -> &'a str {
+    instance[tag]["Value"][0].as_str().unwrap_or_default()
+}
+
+#[test]
+fn the_sample_series_gives_the_brain_volume_and_everybody_receives_it() {
+    let (storescp, orthanc) = (Storescp::up(), Orthanc::up());
+    let hilum = hilum()
+        .with_shipped_models()
+        .delivering_to("pacs", "PACS", storescp.address())
+        .delivering_to("orthanc", "ORTHANC", orthanc.address())
+        .start();
+    let series = Series::sample();
+    let study = series.study_uid();
+    hilum.takes(&series);
+
+    let ready = hilum.input_set_becomes(study, "ready");
+    assert_eq!(ready["reason_code"], "association-released");
+    assert_eq!(ready["instance_count"], 20);
+    let reason = ready["reason"].as_str().unwrap();
+    assert!(
+        reason.contains("released its association") && reason.contains("0.4 s"),
+        "{reason}"
+    );
+
+    let run = hilum.run_becomes(study, "succeeded");
+    let volume = run["measurements"][0]["value"].as_f64().unwrap();
+    assert!((volume - 1292.5).abs() < 0.1, "{volume}");
+    assert_eq!(run["not_for_clinical_use"], true);
+    assert!(
+        !run["warnings"].as_array().unwrap().is_empty(),
+        "the sample is outside the model's intended use, and the run says so"
+    );
+    assert_eq!(
+        hilum.runs(study).len(),
+        1,
+        "only the model that starts by itself"
+    );
+
+    let (seg, sr) = (hilum.instances(study, "SEG"), hilum.instances(study, "SR"));
+    assert_eq!((seg.len(), sr.len()), (1, 1));
+    assert_eq!(attribute(&seg[0], "00080016"), SEG);
+    let path = format!(
+        "/dicomweb/studies/{study}/series/{}/instances/{}",
+        attribute(&seg[0], "0020000E"),
+        attribute(&seg[0], "00080018")
+    );
+    let file = hilum.api().get_as(
+        &path,
+        "multipart/related; type=\"application/dicom\"; transfer-syntax=*",
+    );
+    assert_eq!(file.status, 200);
+    assert!(file.body.windows(4).any(|bytes| bytes == b"DICM"));
+
+    wait_until("both destinations have the results", 30, || {
+        let deliveries = hilum.deliveries(study);
+        (deliveries.len() == 2 && deliveries.iter().all(delivered)).then_some(())
+    });
+    assert_eq!(orthanc.modalities(), ["SEG", "SR"]);
+    assert_eq!(orthanc.tags("SEG")[0]["StudyInstanceUID"], study);
+    assert_eq!(storescp.received().len(), 2);
+    hilum.ends_sound();
+}
+
+#[test]
+fn a_destination_that_is_down_gets_its_results_when_it_is_up() {
+    let mut storescp = Storescp::down();
+    let hilum = hilum()
+        .with_fast_model()
+        .delivering_to("pacs", "PACS", storescp.address())
+        .start();
+    let series = Series::sample();
+    hilum.takes(&series);
+    let study = series.study_uid();
+    hilum.run_becomes(study, "succeeded");
+    let failed = wait_until("the delivery has failed once", 20, || {
+        hilum
+            .deliveries(study)
+            .into_iter()
+            .find(|delivery| delivery["attempts"].as_i64() >= Some(1))
+    });
+    assert_eq!(failed["state"], "waiting");
+    assert!(failed["reason"].is_string(), "{failed}");
+
+    storescp.comes_up();
+    wait_until("the results are delivered", 30, || {
+        hilum.deliveries(study).iter().all(delivered).then_some(())
+    });
+    assert_eq!(storescp.received().len(), 2);
+}

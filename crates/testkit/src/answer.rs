@@ -1,0 +1,127 @@
+//! HTTP as a test asks it: one request, one whole answer.
+
+use std::net::SocketAddr;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::runtime::Runtime;
+
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap()
+});
+
+static CLIENT: LazyLock<reqwest::Client> = LazyLock::new(|| {
+    reqwest::Client::builder()
+        .timeout(Duration::from_secs(60))
+        .build()
+        .unwrap()
+});
+
+/// An answer, read to its end.
+#[derive(Debug)]
+pub struct Answer {
+    /// The status code.
+    pub status: u16,
+    /// Content-Type.
+    pub kind: String,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// The body as JSON; `null` when it is none.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+
+    /// The body as text.
+    #[must_use]
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+}
+
+/// An HTTP server's address.
+#[derive(Clone, Copy, Debug)]
+pub struct Api(pub SocketAddr);
+
+impl Api {
+    /// Asks; `None` when nothing answers.
+    #[must_use]
+    pub fn try_get(self, path: &str) -> Option<Answer> {
+        self.request(CLIENT.get(self.url(path)))
+    }
+
+    /// Asks for a path.
+    #[must_use]
+    pub fn get(self, path: &str) -> Answer {
+        self.get_as(path, "*/*")
+    }
+
+    /// Asks for a path in a media type.
+    #[must_use]
+    pub fn get_as(self, path: &str, accept: &str) -> Answer {
+        self.request(CLIENT.get(self.url(path)).header("accept", accept))
+            .unwrap_or_else(|| panic!("nothing answers GET {path}"))
+    }
+
+    /// The `items` of a list.
+    #[must_use]
+    pub fn items(self, path: &str) -> Vec<Value> {
+        let answer = self.get(path);
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+        answer.json()["items"].as_array().cloned().unwrap()
+    }
+
+    /// Posts JSON.
+    #[must_use]
+    pub fn post(self, path: &str, body: &Value) -> Answer {
+        let request = CLIENT.post(self.url(path)).json(body);
+        self.request(request)
+            .unwrap_or_else(|| panic!("nothing answers POST {path}"))
+    }
+
+    /// Posts bytes of a type.
+    #[must_use]
+    pub fn post_bytes(self, path: &str, kind: &str, body: Vec<u8>) -> Answer {
+        let request = CLIENT
+            .post(self.url(path))
+            .header("content-type", kind)
+            .header("accept", "application/dicom+json")
+            .body(body);
+        self.request(request)
+            .unwrap_or_else(|| panic!("nothing answers POST {path}"))
+    }
+
+    /// Deletes.
+    #[must_use]
+    pub fn delete(self, path: &str) -> Answer {
+        self.request(CLIENT.delete(self.url(path)))
+            .unwrap_or_else(|| panic!("nothing answers DELETE {path}"))
+    }
+
+    fn url(self, path: &str) -> String {
+        format!("http://{}{path}", self.0)
+    }
+
+    fn request(self, request: reqwest::RequestBuilder) -> Option<Answer> {
+        RUNTIME.block_on(async move {
+            let response = request.send().await.ok()?;
+            let status = response.status().as_u16();
+            let kind = response
+                .headers()
+                .get("content-type")
+                .and_then(|kind| kind.to_str().ok())
+                .unwrap_or_default()
+                .to_owned();
+            let body = response.bytes().await.ok()?.to_vec();
+            Some(Answer { status, kind, body })
+        })
+    }
+}
