@@ -11,6 +11,7 @@
 )]
 
 mod answer;
+mod cases;
 mod hilum;
 mod models;
 mod peers;
@@ -18,6 +19,7 @@ mod series;
 mod tools;
 
 pub use answer::{Answer, Api};
+pub use cases::{Cases, hostile_cases};
 pub use hilum::{Hilum, Setup};
 pub use peers::{Orthanc, Storescp};
 pub use series::Series;

@@ -95,7 +95,7 @@ fn a_result_that_comes_back_starts_nothing() {
         files.push(file);
     }
     // storescu encodes anew, pynetdicom sends the bytes as they are.
-    let sent = hilum.receives(&files[..1]);
+    let sent = hilum.receives(&files);
     assert!(sent.accepted, "{}", sent.output);
     let items: Vec<_> = files
         .iter()

@@ -10,7 +10,9 @@
 
 mod architecture;
 mod crashes;
+mod hostile;
 mod intake;
+mod operation;
 mod results;
 
 /// A Hilum under test: tenants `a` and `b`.
