@@ -52,6 +52,7 @@ pub struct ImagingService {
     notices: Notices,
     config: Arc<Config>,
     readiness_bell: readiness::Bell,
+    live: intake::Live,
 }
 
 /// The service can't start.
@@ -66,8 +67,7 @@ pub enum OpenError {
 }
 
 impl ImagingService {
-    /// Opens the service on an archive that is open. Whoever was sending when
-    /// the last process ended is recorded as having broken off.
+    /// Opens the service on an archive that is open.
     ///
     /// # Errors
     /// When its database or spool folder can't be used.
@@ -79,7 +79,6 @@ impl ImagingService {
     ) -> Result<Self, OpenError> {
         let db = Db::open(&config.data.join("imaging.sqlite"), MIGRATIONS).await?;
         let store = Store::new(db.clone());
-        store.end_lost_senders(clock.now_millis()).await?;
         Ok(Self {
             archive,
             store,
@@ -89,6 +88,7 @@ impl ImagingService {
             notices,
             config,
             readiness_bell: readiness::Bell::default(),
+            live: intake::Live::default(),
         })
     }
 

@@ -122,7 +122,7 @@ impl ImagingService {
             let scope = auth::service(&set.tenant, "imaging");
             let senders = self
                 .store
-                .senders(&scope, &set)
+                .senders(&scope, &set, &self.live)
                 .await
                 .map_err(|e| database_error(&e))?;
             let now = self.clock.now_millis();

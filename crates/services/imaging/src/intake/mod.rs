@@ -5,6 +5,7 @@
 
 mod describe;
 pub(crate) mod dimse;
+mod live;
 mod part10;
 
 use std::collections::BTreeSet;
@@ -22,6 +23,7 @@ use crate::domain::readiness::Ending;
 use crate::limits::TOUCHED_SERIES;
 use crate::spool::{Spool, SpoolError, Spooled};
 
+pub(crate) use live::Live;
 pub(crate) use part10::FileSpool;
 
 /// Where instances come from.
@@ -44,6 +46,8 @@ pub(crate) struct Intake {
     source: Source,
     /// Study and series of everything acknowledged, repeats included.
     touched: Arc<Mutex<BTreeSet<(String, String)>>>,
+    /// The last clone to go says that this intake no longer goes on.
+    _going_on: Arc<live::GoingOn>,
 }
 
 /// The UIDs that a C-STORE request claims for its data set.
@@ -111,6 +115,7 @@ impl Intake {
         source: Source,
     ) -> Self {
         Self {
+            _going_on: Arc::new(service.live.begin(id)),
             service,
             scope,
             id,

@@ -12,6 +12,7 @@ use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::Store;
 use crate::domain::readiness::{Ending, INCOMPLETE, Sender, sentence};
+use crate::intake::Live;
 
 /// An input set that is not ready.
 #[derive(Clone, Debug)]
@@ -160,20 +161,6 @@ impl Store {
         tx.commit().await
     }
 
-    /// After a start: whoever was sending when the last process ended is gone.
-    pub(crate) async fn end_lost_senders(&self, now: i64) -> Result<u64, DbError> {
-        let mut tx = self.db().begin().await?;
-        let ended = sqlx::query(
-            "UPDATE senders SET ended_at = $1, ending = 'aborted' WHERE ended_at IS NULL",
-        )
-        .bind(now)
-        .execute(&mut *tx)
-        .await?
-        .rows_affected();
-        tx.commit().await?;
-        Ok(ended)
-    }
-
     /// Every input set that is not ready, of every tenant: the worker judges them.
     pub(crate) async fn unready(&self) -> Result<Vec<Unready>, DbError> {
         let rows = sqlx::query(
@@ -216,14 +203,16 @@ impl Store {
             .await
     }
 
-    /// Who sends a series.
+    /// Who sends a series. One that is neither recorded as ended nor going on
+    /// broke off.
     pub(crate) async fn senders(
         &self,
         scope: &TenantScope,
         set: &Unready,
+        live: &Live,
     ) -> Result<Vec<Sender>, DbError> {
         let rows = sqlx::query(
-            "SELECT ended_at, ending, quiet_ms FROM senders
+            "SELECT intake_id, ended_at, ending, quiet_ms FROM senders
              WHERE tenant = $1 AND study_uid = $2 AND series_uid = $3",
         )
         .bind(scope.tenant().as_str())
@@ -236,8 +225,11 @@ impl Store {
                 let ended_at: Option<i64> = row.try_get("ended_at")?;
                 let ending: Option<String> = row.try_get("ending")?;
                 let ending = ending.as_deref().and_then(Ending::parse);
+                let intake: String = row.try_get("intake_id")?;
+                let goes_on = intake.parse().is_ok_and(|id| live.is_going_on(id));
+                let broke_off = (!goes_on).then_some((set.last_instance_at, Ending::Aborted));
                 Ok(Sender {
-                    ended: ended_at.zip(ending),
+                    ended: ended_at.zip(ending).or(broke_off),
                     quiet_ms: row.try_get::<Option<i64>, _>("quiet_ms")?.unwrap_or(0),
                 })
             })
