@@ -4,7 +4,7 @@ import { type ReactNode, useEffect, useRef, useState } from 'react';
 
 import { api } from '../api/client';
 import { useResource } from '../api/useResource';
-import { type Filters, addressOf, queryOf, readFilters } from '../lib/filters';
+import { AI_STATES, type Filters, addressOf, matchesAi, queryOf, readFilters } from '../lib/filters';
 import { age, count, dicomDate, dicomTime, plural, sex } from '../lib/format';
 import { type Row, rows } from '../lib/worklist';
 import { Ago, Announce, Badge, Failure, Loading, Progress, useNow, useTitle } from '../parts';
@@ -52,12 +52,13 @@ export function Worklist() {
   }, [data]);
   const page = data ?? shown;
   const filtered = Object.keys(filters).length > 0;
+  const matching = page?.rows.filter(row => matchesAi(row, filters.ai)) ?? [];
 
   return (
     <>
       <div className="page-head">
         <h1>Worklist</h1>
-        <Announce text={data ? `${plural(data.rows.length, 'study', 'studies')} shown` : ''} />
+        <Announce text={data ? `${plural(matching.length, 'study', 'studies')} shown` : ''} />
       </div>
       <FilterBar filters={filters} />
       {error && <Failure error={error} retry={reload} />}
@@ -65,7 +66,14 @@ export function Worklist() {
         <p className="notice warn">Not available at the moment: {page.missing.join(', ')}. The images are safe; this list fills in by itself.</p>
       )}
       {!page && !error && <Loading lines={10} label="Loading the worklist" />}
-      {page && page.rows.length > 0 && <Table rows={page.rows} stale={!data && loading} />}
+      {page && page.rows.length > 0 && filters.ai && (
+        <p className="page-only">
+          <strong>{count(matching.length)} of the {plural(page.rows.length, 'study', 'studies')} on this page.</strong>{' '}
+          The AI filter looks at one page at a time{page.next ? '; older studies may match too' : ''}.
+        </p>
+      )}
+      {matching.length > 0 && <Table rows={matching} stale={!data && loading} />}
+      {page && page.rows.length > 0 && matching.length === 0 && <NothingOnThisPage filters={filters} />}
       {page && page.rows.length === 0 && (filtered || cursor ? <NothingFound /> : <FirstStudy />)}
       {page && (cursor || page.next) && (
         <nav className="pager" aria-label="Pages of the worklist">
@@ -74,6 +82,16 @@ export function Worklist() {
         </nav>
       )}
     </>
+  );
+}
+
+function NothingOnThisPage({ filters }: { filters: Filters }) {
+  return (
+    <div className="empty">
+      <h2>No study on this page matches</h2>
+      <p>None of them has this state of AI.</p>
+      <p><Link className="button" href={addressOf({ ...filters, ai: '' })}>Show any state</Link></p>
+    </div>
   );
 }
 
@@ -118,10 +136,16 @@ function FilterBar({ filters }: { filters: Filters }) {
         {text('patient_name', 'Patient name', 'search')}
         {text('patient_id', 'Patient ID')}
         {text('accession', 'Accession')}
-        <Field label="Modality">
+        <Field label="Modality" size="short">
           <select value={typed.modality ?? ''} onChange={event => change('modality', event.target.value, false)}>
             <option value="">All</option>
             {MODALITIES.map(modality => <option key={modality}>{modality}</option>)}
+          </select>
+        </Field>
+        <Field label="AI" size="long">
+          <select value={typed.ai ?? ''} onChange={event => change('ai', event.target.value, false)}>
+            <option value="">Any</option>
+            {Object.entries(AI_STATES).map(([state, label]) => <option key={state} value={state}>{label}</option>)}
           </select>
         </Field>
         {day('from', 'Study date from')}
@@ -132,8 +156,8 @@ function FilterBar({ filters }: { filters: Filters }) {
   );
 }
 
-function Field({ label, children }: { label: string; children: ReactNode }) {
-  return <label className="field"><span>{label}</span>{children}</label>;
+function Field({ label, size = '', children }: { label: string; size?: '' | 'short' | 'long'; children: ReactNode }) {
+  return <label className={`field ${size}`}><span>{label}</span>{children}</label>;
 }
 
 function Table({ rows, stale }: { rows: Row[]; stale: boolean }) {
