@@ -99,6 +99,7 @@ struct SmallDisk(tempfile::TempDir);
 
 impl SmallDisk {
     /// `None`, with the reason in the output, where this user may not mount.
+    #[expect(clippy::print_stderr, reason = "a test that is left out says so")]
     fn new(megabytes: u32) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let size = format!("size={megabytes}m");
@@ -160,4 +161,54 @@ fn a_full_disk_loses_nothing_acknowledged_and_is_survived() {
     assert_eq!(hilum.instances(series.study_uid(), "MR").len(), 20);
     hilum.is_well();
     hilum.ends_sound();
+}
+
+/// A file of 3.9 GB that takes no disk: its pixels are a hole.
+fn enormous_instance(folder: &Path) -> std::path::PathBuf {
+    const FRAME: u64 = 256 * 256 * 2;
+    const FRAMES: u64 = 29_754;
+    let one = Series::another_study(
+        "1.2.3.39",
+        &[&format!("NumberOfFrames={FRAMES}"), "Modality=OT"],
+    );
+    let mut head = std::fs::read(one.slice(1)).unwrap();
+    head.truncate(head.len() - usize::try_from(FRAME).unwrap() - 4);
+    let length = FRAME * FRAMES;
+    head.extend_from_slice(&u32::try_from(length).unwrap().to_le_bytes());
+    let path = folder.join("enormous.dcm");
+    let mut file = std::fs::File::create(&path).unwrap();
+    file.write_all(&head).unwrap();
+    file.set_len(u64::try_from(head.len()).unwrap() + length)
+        .unwrap();
+    path
+}
+
+#[test]
+#[ignore = "long: moves 3.9 GB, and needs 9 GB of disk"]
+fn an_instance_of_4_gigabytes_is_spooled_and_stored_in_little_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = enormous_instance(folder.path());
+    let hilum = hilum().start();
+    let sent = hilum.receives(&[&file]);
+    assert!(sent.accepted, "{}", sent.output);
+    let instance = hilum.instances("1.2.3.39", "OT").remove(0);
+    let uid = |tag: &str| instance[tag]["Value"][0].as_str().unwrap();
+    let frame = hilum.api().get_as(
+        &format!(
+            "/dicomweb/studies/1.2.3.39/series/{}/instances/{}/frames/29754",
+            uid("0020000E"),
+            uid("00080018")
+        ),
+        "multipart/related; type=\"application/octet-stream\"",
+    );
+    assert_eq!(frame.status, 200, "{}", frame.kind);
+    let status = std::fs::read_to_string(format!("/proc/{}/status", hilum.process_id())).unwrap();
+    let peak_kb: u64 = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .and_then(|rest| rest.trim().strip_suffix(" kB"))
+        .and_then(|number| number.trim().parse().ok())
+        .unwrap();
+    assert!(peak_kb < 300_000, "peak memory {peak_kb} kB");
+    hilum.is_well();
 }
