@@ -4,6 +4,7 @@
 import type { Measurement } from '../api/types';
 
 const dayFormat = new Intl.DateTimeFormat(undefined, { year: 'numeric', month: 'short', day: '2-digit', timeZone: 'UTC' });
+const localDayFormat = new Intl.DateTimeFormat(undefined, { year: 'numeric', month: 'short', day: '2-digit' });
 const clockFormat = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit' });
 const momentFormat = new Intl.DateTimeFormat(undefined, {
   year: 'numeric', month: 'short', day: '2-digit', hour: '2-digit', minute: '2-digit', second: '2-digit',
@@ -23,6 +24,12 @@ export function dicomDate(text: string): string {
 export function dicomTime(text: string): string {
   const [, hour, minute] = /^(\d{2})(\d{2})/.exec(text) ?? [];
   return hour && minute ? `${hour}:${minute}` : '';
+}
+
+/** The day of a moment, where the person is. */
+export function day(text: string): string {
+  const date = new Date(text);
+  return Number.isNaN(date.getTime()) ? text : localDayFormat.format(date);
 }
 
 export function moment(text: string): string {

@@ -6,11 +6,13 @@ import type { Run, StudyDetail } from '../api/types';
 import { useResource } from '../api/useResource';
 import { age, count, dicomDate, dicomTime, plural, sex } from '../lib/format';
 import { ApiError } from '../api/client';
+import { seriesIn, timeline } from '../lib/timeline';
 import { viewerAddress } from '../lib/viewer';
 import { Announce, Empty, Fact, Failure, Loading, Notice, Uid, useTitle } from '../parts';
 import { Deliveries } from '../parts/Deliveries';
 import { RunCard } from '../parts/RunCard';
 import { SeriesCard } from '../parts/SeriesCard';
+import { Timeline } from '../parts/Timeline';
 import { Link } from '../router';
 
 export function StudyPage({ uid }: { uid: string }) {
@@ -47,7 +49,7 @@ export function StudyPage({ uid }: { uid: string }) {
         <h2 id="runs">AI results</h2>
         {runs.error && <Failure error={runs.error} retry={runs.reload} />}
         {!runs.data && !runs.error && <Loading lines={3} />}
-        {runs.data?.length === 0 && <p className="faint">No model has run on this study. A model runs by itself once a series that it selects is complete; <Link href="/models">which models select what</Link>.</p>}
+        {runs.data && <Waiting study={study.data} ran={runs.data.length > 0} />}
         {runs.data?.map(run => (
           <RunCard key={run.id} run={run} series={study.data?.series.find(one => one.series_uid === run.series_uid)} changed={runs.reload} />
         ))}
@@ -61,6 +63,11 @@ export function StudyPage({ uid }: { uid: string }) {
         {deliveries.data && <Deliveries items={deliveries.data} changed={deliveries.reload} />}
       </section>
 
+      <section aria-labelledby="timeline">
+        <h2 id="timeline">Timeline</h2>
+        <Timeline steps={timeline(study.data, runs.data ?? [], deliveries.data ?? [])} />
+      </section>
+
       <section aria-labelledby="series">
         <h2 id="series">Series</h2>
         {study.data.series.map(series => (
@@ -69,6 +76,33 @@ export function StudyPage({ uid }: { uid: string }) {
       </section>
       <p className="faint small">Study Instance UID <Uid value={uid} /></p>
     </>
+  );
+}
+
+/** Why no model runs, or not yet. */
+function Waiting({ study, ran }: { study: StudyDetail; ran: boolean }) {
+  const receiving = seriesIn(study, 'receiving');
+  const incomplete = seriesIn(study, 'incomplete');
+  const images = receiving.reduce((sum, series) => sum + (series.input_sets.at(-1)?.instance_count ?? 0), 0);
+  if (receiving.length > 0) {
+    return (
+      <Notice tone="busy" title="Images are being received">
+        <p>{plural(images, 'image')} of {plural(receiving.length, 'series', 'series')} so far. Models run by themselves once a series is complete.</p>
+      </Notice>
+    );
+  }
+  if (incomplete.length > 0) {
+    return (
+      <Notice tone="warn" title={`${plural(incomplete.length, 'series is', 'series are')} incomplete`}>
+        <p>No model runs on what is incomplete until the missing images come, or a person accepts it as it is, <a href="#series">below</a>.</p>
+      </Notice>
+    );
+  }
+  if (ran) return null;
+  return (
+    <p className="faint">
+      No model has run on this study. A model runs by itself once a series that it selects is complete; <Link href="/models">which models select what</Link>.
+    </p>
   );
 }
 
