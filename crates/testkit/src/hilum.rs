@@ -151,6 +151,12 @@ impl Hilum {
         Api(self.http)
     }
 
+    /// Where its web application is.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.http)
+    }
+
     /// Its DICOM door.
     #[must_use]
     pub fn dicom(&self) -> SocketAddr {

@@ -9,6 +9,7 @@
 )]
 
 mod architecture;
+mod browser;
 mod crashes;
 mod hostile;
 mod intake;
