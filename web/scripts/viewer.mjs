@@ -28,19 +28,24 @@ const LEFT_OUT = [
   /^assets\/(?!favicon|images\/)/,
 ];
 
-// Where ndarray and embind compile text, and what viewer/without-eval.js does
-// instead.
+// How often the package's scripts and style sheets name the address of its root.
+const ROOTS = { code: 8, styles: 5 };
+
+// Where ndarray and embind compile text, what viewer/without-eval.js does
+// instead, and how often: one that is missed evaluates text only once somebody
+// opens an image that needs it, so the build must notice.
 const CAST = 'argTypes,isClassMethodFunc,needsDestructorStack,returns,cppInvokerFunc,cppTargetFunc,runDestructors';
 const WITHOUT_EVAL = [
-  [/function compileConstructor\(dtype, dimension\) \{/g, '$& return ndarrayWithoutEval(dtype, dimension, CACHED_CONSTRUCTORS, order);'],
-  [/new_\(Function, ?args1\)\.apply\(null, ?args2\)/g, `embindInvoker(${CAST})`],
-  [/newFunc\(Function,args\)\(\.\.\.closureArgs\)/g, `embindInvoker(${CAST})`],
-  [/newFunc\(Function,params\)\(\.\.\.args\)/g, 'embindMethodCaller(types,kind,retType,emval_returnValue)'],
+  [/function compileConstructor\(dtype, dimension\) \{/g, '$& return ndarrayWithoutEval(dtype, dimension, CACHED_CONSTRUCTORS, order);', 3],
+  [/new_\(Function, ?args1\)\.apply\(null, ?args2\)/g, `embindInvoker(${CAST})`, 7],
+  [/newFunc\(Function,args\)\(\.\.\.closureArgs\)/g, `embindInvoker(${CAST})`, 2],
+  [/newFunc\(Function,params\)\(\.\.\.args\)/g, 'embindMethodCaller(types,kind,retType,emval_returnValue)', 2],
   [
     /new Function\("requireRegisteredType", ?"Module", ?"valueToHandle", ?"getMemory", ?functionBody\)\(requireRegisteredType, ?Module, ?Emval\.toHandle, ?getMemory\)/g,
     'embindAllocator(argCount,requireRegisteredType,Emval.toHandle,getMemory)',
+    5,
   ],
-  [/new Function\(\s*"body",\s*"return function " ?\+ ?name[^;]*;[^;]*;[^;]*;\\n"\s*\)\(body\)/g, 'embindNamed(body)'],
+  [/new Function\(\s*"body",\s*"return function " ?\+ ?name[^;]*;[^;]*;[^;]*;\\n"\s*\)\(body\)/g, 'embindNamed(body)', 7],
 ];
 
 function unpack() {
@@ -70,20 +75,30 @@ function* filesBelow(folder) {
   }
 }
 
-/** Replaces `from` in a file's text, and fails when it is not there: then the
- *  package has changed its shape and this script must be looked at. */
-function replaceAll(text, from, to, where) {
-  if (!text.includes(from)) throw new Error(`${where} does not contain ${from}`);
-  return text.replaceAll(from, to);
+/** How often each pattern was replaced so far. */
+const replaced = new Map();
+
+function replace(text, pattern, instead) {
+  const times = text.match(pattern)?.length ?? 0;
+  replaced.set(pattern, (replaced.get(pattern) ?? 0) + times);
+  return times === 0 ? text : text.replace(pattern, instead);
+}
+
+/** Fails when the package has another shape than this script was written for. */
+function expectReplaced(pattern, times) {
+  const found = replaced.get(pattern) ?? 0;
+  if (found !== times) throw new Error(`${PACKAGE}: ${pattern} was found ${found} times, not ${times}; look at scripts/viewer.mjs`);
 }
 
 const source = unpack();
 rmSync(target, { recursive: true, force: true });
 mkdirSync(target, { recursive: true });
 
+const CODE_ROOT = /__webpack_require__\.p = "\/"/g;
+const STYLES_ROOT = /url\(\//g;
+const ENTRY = /%ENTRY%/g;
+
 let entry;
-let rebased = 0;
-let replaced = 0;
 const withoutEval = readFileSync(join(web, 'viewer', 'without-eval.js'), 'utf8');
 for (const file of filesBelow(source)) {
   const name = relative(source, file).replaceAll('\\', '/');
@@ -91,35 +106,29 @@ for (const file of filesBelow(source)) {
   const to = join(target, name);
   mkdirSync(dirname(to), { recursive: true });
   if (name.endsWith('.js')) {
-    let code = readFileSync(file, 'utf8');
-    if (code.includes('__webpack_require__.p = "/"')) {
-      code = replaceAll(code, '__webpack_require__.p = "/"', `__webpack_require__.p = "${BASE}"`, name);
-      rebased += 1;
-    }
-    const plain = WITHOUT_EVAL.reduce((text, [evaluating, instead]) => text.replace(evaluating, instead), code);
-    if (plain !== code) {
-      code = `${withoutEval}\n${plain}`;
-      replaced += 1;
-    }
+    const rebased = replace(readFileSync(file, 'utf8'), CODE_ROOT, `__webpack_require__.p = "${BASE}"`);
+    const plain = WITHOUT_EVAL.reduce((text, [evaluating, instead]) => replace(text, evaluating, instead), rebased);
+    const code = plain === rebased ? plain : `${withoutEval}\n${plain}`;
     const { code: small, errors } = minifySync(name, code, { compress: true, mangle: true, codegen: { removeWhitespace: true } });
     if (errors.length > 0) throw new Error(`${name}: ${errors[0].message}`);
     writeFileSync(to, small);
     if (name.startsWith('app.bundle.')) entry = name;
   } else if (name.endsWith('.css')) {
-    writeFileSync(to, readFileSync(file, 'utf8').replaceAll('url(/', `url(${BASE}`));
+    writeFileSync(to, replace(readFileSync(file, 'utf8'), STYLES_ROOT, `url(${BASE}`));
   } else {
     cpSync(file, to);
   }
 }
-if (!entry || rebased === 0 || replaced === 0) throw new Error(`${PACKAGE} has another layout than this script knows`);
+if (!entry) throw new Error(`${PACKAGE} has another layout than this script knows`);
+expectReplaced(CODE_ROOT, ROOTS.code);
+expectReplaced(STYLES_ROOT, ROOTS.styles);
+for (const [evaluating, , times] of WITHOUT_EVAL) expectReplaced(evaluating, times);
 
 cpSync(join(source, '..', 'LICENSE'), join(target, 'LICENSE'));
 cpSync(join(web, 'viewer', 'app-config.js'), join(target, 'app-config.js'));
 cpSync(join(web, 'viewer', 'start.js'), join(target, 'start.js'));
-writeFileSync(
-  join(target, 'index.html'),
-  replaceAll(readFileSync(join(web, 'viewer', 'index.html'), 'utf8'), '%ENTRY%', entry, 'viewer/index.html'),
-);
+writeFileSync(join(target, 'index.html'), replace(readFileSync(join(web, 'viewer', 'index.html'), 'utf8'), ENTRY, entry));
+expectReplaced(ENTRY, 1);
 
 let bytes = 0;
 for (const file of filesBelow(target)) bytes += statSync(file).size;

@@ -37,7 +37,7 @@ function logo(React) {
   return React.createElement(
     'a', { href: '/', style, title: 'Back to the worklist' },
     React.createElement('strong', { style: { fontSize: '1.1rem' } }, 'Hilum'),
-    React.createElement('span', { style: { fontSize: '0.75rem', color: '#f0bd62' } }, 'AI results: research only'),
+    React.createElement('span', { style: { fontSize: '0.75rem', color: '#f0bd62' } }, 'AI results: research only, not for clinical use'),
   );
 }
 
