@@ -205,8 +205,8 @@ export interface Status {
   version: string;
   started_at: string;
   ae_title: string;
-  /** host:port where images are received, when the server says so. */
-  dicom_address?: string | null;
+  /** host:port where images are received. */
+  dicom_address: string;
   services: { name: string; ready: boolean; detail: string | null }[];
 }
 

@@ -3,15 +3,14 @@
 import { api } from '../api/client';
 import { useResource } from '../api/useResource';
 import { bytes, count, moment } from '../lib/format';
+import { receiver } from '../lib/receiver';
 import { Badge, Fact, Failure, Loading, useTitle } from '../parts';
-import { receiver } from '../parts/FirstStudy';
 
 export function Status() {
   useTitle('Status');
   const status = useResource('status', api.status, []);
   const storage = useResource('storage', api.storage, ['studies', 'quarantine']);
   const destinations = useResource('destinations', api.destinations, []);
-  const [host, port] = receiver(status.data?.dicom_address, location.hostname);
   return (
     <>
       <div className="page-head"><h1>Status</h1></div>
@@ -35,7 +34,7 @@ export function Status() {
             <div className="card">
               <dl className="facts">
                 <Fact name="AE title">{status.data.ae_title}</Fact>
-                <Fact name="DICOM">{host}:{port}</Fact>
+                <Fact name="DICOM">{receiver(status.data.dicom_address, location.hostname).join(':')}</Fact>
                 <Fact name="DICOMweb">{location.origin}/dicomweb</Fact>
                 <Fact name="Version">{status.data.version}</Fact>
                 <Fact name="Running since">{moment(status.data.started_at)}</Fact>

@@ -2,11 +2,15 @@
 
 import { api } from '../api/client';
 import { useResource } from '../api/useResource';
+import { receiver } from '../lib/receiver';
+
+import { Failure, Loading } from '.';
 
 export function FirstStudy() {
   const status = useResource('status', api.status, []);
-  const title = status.data?.ae_title || 'HILUM';
-  const [host, port] = receiver(status.data?.dicom_address, location.hostname);
+  if (!status.data) return status.error ? <Failure error={status.error} retry={status.reload} /> : <Loading lines={4} />;
+  const title = status.data.ae_title;
+  const [host, port] = receiver(status.data.dicom_address, location.hostname);
   return (
     <div className="empty first">
       <h2>Ready for the first study</h2>
@@ -21,12 +25,4 @@ export function FirstStudy() {
       <pre><code>{`storescu -aec ${title} ${host} ${port} *.dcm`}</code></pre>
     </div>
   );
-}
-
-/** Where images are sent to: `0.0.0.0:11112` is reached under the page's own name. */
-export function receiver(address: string | null | undefined, pageHost: string): [host: string, port: string] {
-  const at = address?.lastIndexOf(':') ?? -1;
-  const port = address && at >= 0 ? address.slice(at + 1) : '11112';
-  const host = address && at > 0 ? address.slice(0, at) : '127.0.0.1';
-  return [['0.0.0.0', '[::]'].includes(host) ? pageHost : host, port];
 }
