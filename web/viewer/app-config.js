@@ -33,11 +33,13 @@ const hilum = {
 };
 
 function logo(React) {
-  const style = { display: 'flex', alignItems: 'baseline', gap: '0.75rem', color: '#fff', textDecoration: 'none' };
+  const style = { display: 'flex', alignItems: 'center', gap: '0.75rem', color: '#fff', textDecoration: 'none' };
+  // In two lines: in one it would lie under the tools of a window 1024 pixels wide.
+  const notice = { width: '9.5rem', fontSize: '0.72rem', lineHeight: 1.2, color: '#f0bd62' };
   return React.createElement(
     'a', { href: '/', style, title: 'Back to the worklist' },
     React.createElement('strong', { style: { fontSize: '1.1rem' } }, 'Hilum'),
-    React.createElement('span', { style: { fontSize: '0.75rem', color: '#f0bd62' } }, 'AI results: research only, not for clinical use'),
+    React.createElement('span', { style: notice }, 'AI results: research only, not for clinical use'),
   );
 }
 
