@@ -1,0 +1,290 @@
+"""Hilum and Orthanc side by side on the same files: interleaved in one run, fresh files each round,
+medians with spread. Prints a table and writes docs/benchmarks.md."""
+
+import argparse
+import datetime
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import images
+import inference
+import servers
+import work
+
+ROOT = Path(__file__).resolve().parent.parent
+CACHE = ROOT / ".cache"
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--hilum", default=None, help="the binary [default: the release build]")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--quick", action="store_true", help="two rounds of fewer files, and no docs/benchmarks.md")
+    parser.add_argument("--no-inference", action="store_true")
+    parser.add_argument("--seed", type=int, default=20260101)
+    return parser.parse_args()
+
+
+class Table:
+    """Rows of figures: {work: (unit, higher is better, {server: [one per round]})}."""
+
+    def __init__(self):
+        self.rows = {}
+
+    def add(self, name, unit, better, server, value):
+        row = self.rows.setdefault(name, (unit, better, {}))
+        row[2].setdefault(server, []).append(value)
+
+    def spread(self, values):
+        low, middle, high = min(values), statistics.median(values), max(values)
+        digits = 0 if middle >= 100 else 1 if middle >= 10 else 2
+        return f"{middle:.{digits}f} ({low:.{digits}f}–{high:.{digits}f})"
+
+    def markdown(self, columns):
+        lines = ["| work | unit | " + " | ".join(columns) + " | Hilum / Orthanc |", "|---|---" + "|---" * (len(columns) + 1) + "|"]
+        for name, (unit, better, sides) in self.rows.items():
+            cells = [self.spread(sides[column]) if column in sides else "" for column in columns]
+            ratio = ""
+            if "Hilum" in sides and "Orthanc" in sides:
+                # Of each round, for both sides of a round met the same machine.
+                ratios = [ours / theirs for ours, theirs in zip(sides["Hilum"], sides["Orthanc"])]
+                ratio = f"**{self.spread(ratios)}** {'times as many' if better == 'more' else 'of the time'}"
+            lines.append(f"| {name} | {unit} | " + " | ".join(cells) + f" | {ratio} |")
+        return "\n".join(lines)
+
+
+class Bench:
+    def __init__(self, options):
+        self.options = options
+        self.rounds = 2 if options.quick else options.rounds
+        self.scale = 0.2 if options.quick else 1.0
+        self.table = Table()
+        self.notes = []
+        self.slices = images.Slices(options.seed)
+        self.binary = options.hilum or str(release_binary())
+        self.at = servers.orthanc_in((CACHE / "orthanc-trixie").resolve()) or servers.orthanc_installed()
+        self.sender = work.other_sender(CACHE)
+
+    def note(self, text):
+        self.notes.append(text)
+        progress(text)
+
+    def many(self, count):
+        return max(8, int(count * self.scale))
+
+    def folder(self, name):
+        return self.place / name
+
+    def run(self):
+        if not Path(self.binary).exists():
+            sys.exit(f"Missing: {self.binary}. Build it with: make build")
+        if self.at is None:
+            sys.exit("Missing: Orthanc. Install it with: sudo apt-get install -y orthanc orthanc-dicomweb")
+        # Not in /tmp, which may be memory: fsync has to cost what it costs.
+        CACHE.mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="bench-", dir=CACHE) as place:
+            self.place = Path(place)
+            self.disk = disk(self.place)
+            self.trace()
+            self.compare()
+        if not self.options.no_inference:
+            self.infer()
+        self.report()
+
+    def sides(self, trace=False):
+        yield servers.hilum(self.binary, self.folder(f"hilum-{trace}"), ROOT / "models", trace)
+        yield servers.orthanc(self.at, self.folder(f"orthanc-{trace}"), trace)
+
+    def trace(self):
+        """How often each side asks the disk to keep what it was given."""
+        if not shutil.which("strace"):
+            self.note("strace is not installed, so durability was not traced (apt-get install strace)")
+            return
+        self.traced = []
+        patient, files = self.slices.study(self.folder("traced"), 10)
+        for server in self.sides(trace=True):
+            try:
+                work.c_store(server, files, 1)
+            finally:
+                server.stop()
+            counts = ", ".join(f"{number} {name}" for name, number in sorted(server.counts.items())) or "none"
+            self.traced.append(f"{server.name}: {counts}")
+            progress(f"traced, 10 instances on one association, start and stop included: {self.traced[-1]}")
+
+    def compare(self):
+        started = []
+        try:
+            for server in self.sides():
+                started.append(server)
+            preload = options_shim(self.place)
+            if preload:
+                started.append(servers.orthanc(self.at, self.folder("orthanc-options"), preload=preload))
+            self.versions = [started[0].version, started[1].version]
+            self.write_rounds(started)
+            self.read_rounds(started[:2])
+        finally:
+            for server in started:
+                server.stop()
+
+    def write_rounds(self, started):
+        senders = [("storescu", "storescu")]
+        if self.sender:
+            senders.append(("dicom-storescu", self.sender))
+        else:
+            self.note("dicom-storescu is not installed, so dcmtk's storescu is the only sender (cargo install dicom-storescu --root .cache/cargo)")
+        for number in range(self.rounds):
+            for name, sender in senders:
+                for associations, count in ((1, 100), (8, 200)):
+                    files = self.fresh(number, f"{name}-{associations}", count)
+                    title = f"C-STORE, {associations} association{'s' * (associations > 1)}, {name}"
+                    for server in self.order(number, started):
+                        seconds = work.c_store(server, files, associations, sender)
+                        self.rate(title, server, len(files), seconds)
+            for clients, per_request, count in ((1, 100, 100), (4, 10, 200)):
+                files = self.fresh(number, f"stow-{clients}", count)
+                title = f"STOW-RS, {clients} client{'s' * (clients > 1)} × {per_request} a request"
+                for server in self.order(number, started[:2]):
+                    self.rate(title, server, len(files), work.stow(server, files, clients, per_request))
+
+    def read_rounds(self, pair):
+        patient, files = self.slices.study(self.folder("read"), self.many(100), keep=True)
+        _, others = self.slices.study(self.folder("others"), 1, patient=patient, studies=19)
+        for server in pair:
+            work.stow(server, files, 1, 25)
+            work.stow(server, others, 1, 19)
+        pixels = files[len(files) // 2].data[-2 * images.SIZE**2 :]
+        webs = {server.name: work.Web(server) for server in pair}
+        jobs = work.reads(patient, 20, files, pixels)
+        time.sleep(5)
+        for name, times, *rest in jobs:
+            for server in pair:
+                work.read(webs[server.name], 2, *rest)
+            for number in range(self.rounds):
+                for server in self.order(number, pair):
+                    seconds = work.read(webs[server.name], times, *rest)
+                    self.table.add(name, "ms", "less", server.name, 1000 * seconds)
+            progress(f"{name}: done")
+
+    def order(self, number, started):
+        return started if number % 2 == 0 else list(reversed(started))
+
+    def fresh(self, number, name, count):
+        _, files = self.slices.study(self.folder(f"{number}-{name}"), self.many(count))
+        # The sender's files are in memory and on disk before anything is timed.
+        os.sync()
+        return files
+
+    def rate(self, title, server, count, seconds):
+        self.table.add(title, "instances/s", "more", server.name, count / seconds)
+        progress(f"{title}: {server.name} {count / seconds:.1f} instances/s")
+
+    def infer(self):
+        threads = os.cpu_count() or 1
+        try:
+            for number in range(min(self.rounds, 5)):
+                for side in self.order(number, ["bare", "hilum"]):
+                    if side == "bare":
+                        seconds = inference.bare(ROOT / "models", threads)
+                        self.table.add("Inference, networks only", "s", "less", "bare ONNX Runtime", seconds)
+                    else:
+                        seconds, whole = inference.hilum(self.binary, ROOT, threads)
+                        self.table.add("Inference, networks only", "s", "less", "Hilum", seconds)
+                        self.table.add("Inference, whole run (decoding, steps, SEG and SR)", "s", "less", "Hilum", whole)
+                    progress(f"inference, {side}: {seconds:.2f} s in networks, {threads} threads")
+            for _ in range(1 if self.options.quick else 3):
+                total, model, rest = inference.demo(self.binary, ROOT)
+                self.table.add("Last slice to visible result", "s", "less", "Hilum", total)
+                self.table.add("Last slice to visible result, less quiet time and model", "s", "less", "Hilum", rest)
+                progress(f"last slice to result: {total:.2f} s, of which model {model:.2f} s; the rest without quiet time {rest:.2f} s")
+        except (RuntimeError, OSError, subprocess.SubprocessError) as problem:
+            self.note(f"inference was not measured: {problem}")
+
+    def report(self):
+        columns = ["Hilum", "Orthanc", "Orthanc, socket options", "bare ONNX Runtime"]
+        used = [column for column in columns if any(column in row[2] for row in self.table.rows.values())]
+        table = self.table.markdown(used)
+        sides = self.table.rows.get("Inference, networks only", ("", "", {}))[2]
+        if "Hilum" in sides and "bare ONNX Runtime" in sides:
+            ratios = [a / b for a, b in zip(sides["Hilum"], sides["bare ONNX Runtime"])]
+            self.notes.append(f"Networks in Hilum against the bare loop: {self.table.spread(ratios)} of the time.")
+        notes = "\n".join(f"- {note}" for note in self.notes)
+        text = f"""# Benchmarks
+
+Written by `make bench`; measured, not promised. Hilum and Orthanc got the same files in the same run,
+one after the other in turns that alternate each round, over loopback, with their defaults for
+durability, beside nothing else that we started. Median of {self.rounds} rounds, with minimum and
+maximum; ratios are taken round by round.
+
+- Date: {datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC
+- Machine: {machine()}
+- Disk: {self.disk}
+- {self.versions[0]} against {self.versions[1]} (SQLite; {'Debian 13 in a folder of its own' if self.at.root != Path('/') else 'installed'})
+- Senders: {sender_version()}; slices of 512×512×16 bit, 0.5 MB, of seed {self.options.seed}
+- Calls to the disk for 10 instances on one association, start and stop included: {'; '.join(getattr(self, 'traced', ['not traced']))}
+{notes}
+
+{table}
+
+"Orthanc, socket options" is Orthanc with TCP_NODELAY and TCP_QUICKACK set by a preloaded library
+(`bench/nodelay.c`): what of the difference is the socket's, and what the server's.
+"""
+        print(text)
+        if not self.options.quick:
+            target = ROOT / "docs/benchmarks.md"
+            target.parent.mkdir(exist_ok=True)
+            target.write_text(text)
+            print(f"Written to {target.relative_to(ROOT)}.")
+
+
+def progress(text):
+    print(f"{datetime.datetime.now():%H:%M:%S} {text}", file=sys.stderr, flush=True)
+
+
+def release_binary():
+    return Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release/hilum"
+
+
+def options_shim(place):
+    target = place / "nodelay.so"
+    command = ["cc", "-shared", "-fPIC", "-O1", "-o", str(target), str(ROOT / "bench/nodelay.c"), "-ldl"]
+    return target if subprocess.run(command).returncode == 0 else None
+
+
+def sender_version():
+    told = subprocess.run(["storescu", "--version"], capture_output=True, text=True).stdout
+    return "dcmtk " + told.split("$dcmtk: storescu ")[-1].split(" ")[0]
+
+
+def machine():
+    cpu = next((line.split(":", 1)[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "")
+    memory = next(int(line.split()[1]) for line in open("/proc/meminfo") if line.startswith("MemTotal")) / 2**20
+    load = os.getloadavg()[0]
+    return f"{os.cpu_count()} × {cpu or platform.machine()}, {memory:.0f} GiB, Linux {platform.release()}, load at the end {load:.1f}"
+
+
+def disk(place):
+    """Sequential write with one fsync, and small durable writes in a row."""
+    block = os.urandom(1 << 20)
+    with (place / "disk").open("wb", buffering=0) as file:
+        start = time.perf_counter()
+        for _ in range(256):
+            file.write(block)
+        os.fsync(file)
+        rate = 256 * len(block) / 1e6 / (time.perf_counter() - start)
+        start = time.perf_counter()
+        for number in range(300):
+            os.pwrite(file.fileno(), block[:4096], 4096 * number)
+            os.fdatasync(file)
+        small = 300 / (time.perf_counter() - start)
+    return f"sequential write {rate:.0f} MB/s, fdatasync of 4 kB {small:.0f}/s"
+
+
+if __name__ == "__main__":
+    Bench(arguments()).run()
