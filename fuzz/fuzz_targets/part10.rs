@@ -1,4 +1,6 @@
 #![no_main]
+#[path = "../targets/data_set.rs"]
+mod data_set;
 #[path = "../targets/part10.rs"]
 mod target;
 

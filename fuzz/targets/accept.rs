@@ -17,8 +17,16 @@ pub(crate) fn run(data: &[u8]) {
         return;
     };
     for stored in STORED {
-        assert!(accept.instance(stored).map_or(true, |forms| !forms.is_empty()));
-        assert!(accept.frames(stored).map_or(true, |forms| !forms.is_empty()));
+        assert!(
+            accept
+                .instance(stored)
+                .map_or(true, |forms| !forms.is_empty())
+        );
+        assert!(
+            accept
+                .frames(stored)
+                .map_or(true, |forms| !forms.is_empty())
+        );
     }
     let _ = (accept.bulk_data(), accept.dicom_json(), accept.rendered());
 }

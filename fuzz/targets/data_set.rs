@@ -38,9 +38,8 @@ pub(crate) fn options(fallback_charset: Option<CharacterSet>) -> ScanOptions {
 /// What every scan promises: JSON that parses, and ranges that lie within the data set.
 pub(crate) fn check(data: &[u8], scan: &Scan) {
     let length = if scan.inflated {
-        Inflated::open(data, INFLATED).map_or(0, |inflated| {
-            hilum_dataset::ByteSource::len(&inflated)
-        })
+        Inflated::open(data, INFLATED)
+            .map_or(0, |inflated| hilum_dataset::ByteSource::len(&inflated))
     } else {
         u64::try_from(data.len()).unwrap_or(u64::MAX)
     };

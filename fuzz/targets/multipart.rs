@@ -18,7 +18,9 @@ pub(crate) fn run(data: &[u8]) {
         return;
     };
     let mut halves = data.splitn(2, |byte| *byte == b'\n');
-    let content_type = halves.next().and_then(|line| std::str::from_utf8(line).ok());
+    let content_type = halves
+        .next()
+        .and_then(|line| std::str::from_utf8(line).ok());
     let body = halves.next().unwrap_or_default();
     let boundary = boundary_of(content_type).unwrap_or_else(|_| "b".to_owned());
     let pieces: Vec<_> = body

@@ -2,8 +2,7 @@
 
 use hilum_dataset::scan_file;
 
-#[path = "data_set.rs"]
-mod data_set;
+use super::data_set;
 
 pub(crate) fn run(data: &[u8]) {
     if let Ok((part10, scan)) = scan_file(&data, &data_set::options(None)) {

@@ -20,7 +20,9 @@ pub(crate) fn run(data: &[u8]) {
     let mut rest = written.freeze();
     while !rest.is_empty() {
         let header = rest.split_to(HEADER_LENGTH);
-        let length = header.last_chunk::<4>().map(|bytes| u32::from_be_bytes(*bytes));
+        let length = header
+            .last_chunk::<4>()
+            .map(|bytes| u32::from_be_bytes(*bytes));
         let length = usize::try_from(length.unwrap_or_default()).unwrap_or_default();
         let last = rest.len() == length;
         for value in pdvs(rest.split_to(length)) {

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
+mod conformance;
+mod corpus;
+
 use std::convert::Infallible;
 
 use bytes::Bytes;

@@ -11,6 +11,8 @@
 
 mod client;
 mod codec;
+mod conformance;
+mod corpus;
 mod dcmtk;
 mod files;
 mod hostile;
