@@ -9,8 +9,12 @@ pub const DB_BUSY: Duration = Duration::from_secs(30);
 /// Events carried in one relay step: bounds memory and the inbox transaction.
 pub const RELAY_BATCH: u32 = 500;
 /// The relay collects for this long, so that a burst of commits costs the
-/// consumers one transaction and not hundreds.
-pub const RELAY_GATHER: Duration = Duration::from_millis(40);
+/// consumers one transaction and not hundreds: each is a flush of the disk
+/// that intake commits to.
+pub const RELAY_GATHER: Duration = Duration::from_millis(100);
+/// Events that a consumer takes in one transaction: what its writer may be
+/// held for.
+pub const CONSUME_BATCH: u32 = 64;
 /// How often the relay looks without being told, should a notification be lost.
 pub const RELAY_POLL: Duration = Duration::from_secs(5);
 /// Times an event is tried before it becomes a dead letter.

@@ -15,7 +15,9 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::SharedClock;
 use crate::db::{Db, DbError};
 use crate::jobs::{backoff, shorten};
-use crate::limits::{EVENT_ATTEMPTS, EVENT_BACKOFF_MAX, INBOX_KEEP_DAYS, RELAY_POLL};
+use crate::limits::{
+    CONSUME_BATCH, EVENT_ATTEMPTS, EVENT_BACKOFF_MAX, INBOX_KEEP_DAYS, RELAY_POLL,
+};
 
 /// Why an event could not be consumed.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +54,13 @@ pub struct Inbox {
     clock: SharedClock,
     consumer: Arc<dyn Consumer>,
     bell: Arc<Notify>,
+}
+
+/// An event that is due.
+struct Due {
+    event_id: String,
+    text: String,
+    attempts: i64,
 }
 
 /// An event that a consumer could not take.
@@ -134,49 +143,72 @@ impl Inbox {
         }
     }
 
-    /// Consumes the oldest due event. `false`: none was due.
+    /// Consumes what is due, the oldest first. `false`: nothing was. Events are
+    /// consumed together as long as all goes well, because each transaction
+    /// costs a flush of the disk that intake commits to; otherwise one by one,
+    /// so that one that fails holds up no other.
     ///
     /// # Errors
     /// When the database does not answer.
     pub async fn step(&self) -> Result<bool, DbError> {
-        let now = self.clock.now_millis();
-        let row = sqlx::query(
-            "SELECT event_id, event, attempts FROM inbox
-             WHERE consumer = $1 AND state = 'pending' AND next_at <= $2 ORDER BY position LIMIT 1",
-        )
-        .bind(self.consumer.name())
-        .bind(now)
-        .fetch_optional(self.db.read())
-        .await?;
-        let Some(row) = row else { return Ok(false) };
-        let (id, text, attempts): (String, String, i64) =
-            (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-        let outcome = match serde_json::from_str::<Event>(&text) {
-            Ok(event) => self.consume(&id, &event).await,
-            Err(error) => Err(error.into()),
-        };
-        if let Err(error) = outcome {
-            self.failed(&id, attempts.saturating_add(1), &error).await?;
+        let due = self.due().await?;
+        if due.len() > 1 && self.consume(&due).await.is_ok() {
+            return Ok(true);
         }
-        Ok(true)
+        for row in &due {
+            if let Err(error) = self.consume(std::slice::from_ref(row)).await {
+                self.failed(&row.event_id, row.attempts.saturating_add(1), &error)
+                    .await?;
+            }
+        }
+        Ok(!due.is_empty())
     }
 
-    async fn consume(&self, id: &str, event: &Event) -> Result<(), ConsumeError> {
-        let mut tx = self.db.begin().await?;
-        // Only the transition from pending may do the work: a second worker finds none.
-        let first = sqlx::query(
-            "UPDATE inbox SET state = 'done', event = '', attempts = attempts + 1
-             WHERE event_id = $1 AND consumer = $2 AND state = 'pending'",
+    async fn due(&self) -> Result<Vec<Due>, DbError> {
+        let rows = sqlx::query(
+            "SELECT event_id, event, attempts FROM inbox
+             WHERE consumer = $1 AND state = 'pending' AND next_at <= $2 ORDER BY position LIMIT $3",
         )
-        .bind(id)
         .bind(self.consumer.name())
-        .execute(&mut *tx)
-        .await?
-        .rows_affected()
-            == 1;
-        if first {
-            self.consumer.consume(event, &mut tx).await?;
-            tx.commit().await?;
+        .bind(self.clock.now_millis())
+        .bind(CONSUME_BATCH)
+        .fetch_all(self.db.read())
+        .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(Due {
+                    event_id: row.try_get("event_id")?,
+                    text: row.try_get("event")?,
+                    attempts: row.try_get("attempts")?,
+                })
+            })
+            .collect()
+    }
+
+    /// Consumes events in one transaction: all of them or none.
+    async fn consume(&self, due: &[Due]) -> Result<(), ConsumeError> {
+        let mut consumed = Vec::with_capacity(due.len());
+        let mut tx = self.db.begin().await?;
+        for row in due {
+            let event: Event = serde_json::from_str(&row.text)?;
+            // Only the transition from pending may do the work: a second worker finds none.
+            let first = sqlx::query(
+                "UPDATE inbox SET state = 'done', event = '', attempts = attempts + 1
+                 WHERE event_id = $1 AND consumer = $2 AND state = 'pending'",
+            )
+            .bind(&row.event_id)
+            .bind(self.consumer.name())
+            .execute(&mut *tx)
+            .await?
+            .rows_affected()
+                == 1;
+            if first {
+                self.consumer.consume(&event, &mut tx).await?;
+                consumed.push(event);
+            }
+        }
+        tx.commit().await?;
+        for event in &consumed {
             self.consumer.consumed(event);
         }
         Ok(())
@@ -218,8 +250,10 @@ impl Inbox {
         let mut letters = Vec::new();
         for row in rows {
             let text: String = row.try_get("event")?;
-            let event: Event =
-                serde_json::from_str(&text).map_err(|e| DbError::Decode(Box::new(e)))?;
+            // What can't be read names no tenant; the log told of it.
+            let Ok(event) = serde_json::from_str::<Event>(&text) else {
+                continue;
+            };
             if event.tenant == *tenant {
                 letters.push(DeadLetter {
                     event_id: row.try_get("event_id")?,

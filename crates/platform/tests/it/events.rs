@@ -121,6 +121,27 @@ async fn a_consumer_that_fails_leaves_no_trace_and_is_tried_again() {
 }
 
 #[tokio::test]
+async fn an_event_that_can_not_be_read_holds_up_no_other() {
+    let (_dir, db) = database().await;
+    let inbox = Inbox::new(db.clone(), clock::system(), recorder(false));
+    let events: Vec<_> = (1..).zip(["a", "b", "c"].map(event)).collect();
+    inbox.receive(&events).await.unwrap();
+    let mut tx = db.begin().await.unwrap();
+    sqlx::query("UPDATE inbox SET event = 'garbage' WHERE position = 2")
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    while inbox.step().await.unwrap() {}
+    assert_eq!(seen(&db).await, ["a", "c"]);
+    let dead: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM inbox WHERE state = 'dead'")
+        .fetch_one(db.read())
+        .await
+        .unwrap();
+    assert_eq!(dead, 1);
+}
+
+#[tokio::test]
 async fn an_event_of_another_kind_is_not_kept() {
     let (_dir, db) = database().await;
     let inbox = Inbox::new(db.clone(), clock::system(), recorder(false));
