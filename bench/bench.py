@@ -67,6 +67,7 @@ class Bench:
         self.scale = 0.2 if options.quick else 1.0
         self.table = Table()
         self.notes = []
+        self.load = os.getloadavg()[0]
         self.slices = images.Slices(options.seed)
         self.binary = options.hilum or str(release_binary())
         self.at = servers.orthanc_in((CACHE / "orthanc-trixie").resolve()) or servers.orthanc_installed()
@@ -219,11 +220,12 @@ class Bench:
 
 Written by `make bench`; measured, not promised. Hilum and Orthanc got the same files in the same run,
 one after the other in turns that alternate each round, over loopback, with their defaults for
-durability, beside nothing else that we started. Median of {self.rounds} rounds, with minimum and
+durability. A load above one before the run says that the machine was shared, and that ratios count
+more than figures. Median of {self.rounds} rounds, with minimum and
 maximum; ratios are taken round by round.
 
 - Date: {datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC
-- Machine: {machine()}
+- Machine: {machine(self.load)}
 - Disk: {self.disk}
 - {self.versions[0]} against {self.versions[1]} (SQLite; {'Debian 13 in a folder of its own' if self.at.root != Path('/') else 'installed'})
 - Senders: {sender_version()}; slices of 512×512×16 bit, 0.5 MB, of seed {self.options.seed}
@@ -262,11 +264,10 @@ def sender_version():
     return "dcmtk " + told.split("$dcmtk: storescu ")[-1].split(" ")[0]
 
 
-def machine():
+def machine(load):
     cpu = next((line.split(":", 1)[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "")
     memory = next(int(line.split()[1]) for line in open("/proc/meminfo") if line.startswith("MemTotal")) / 2**20
-    load = os.getloadavg()[0]
-    return f"{os.cpu_count()} × {cpu or platform.machine()}, {memory:.0f} GiB, Linux {platform.release()}, load at the end {load:.1f}"
+    return f"{os.cpu_count()} × {cpu or platform.machine()}, {memory:.0f} GiB, Linux {platform.release()}, load before the run {load:.1f}"
 
 
 def disk(place):
