@@ -38,6 +38,8 @@ export interface Series {
   modality: string;
   description: string;
   instance_count: number;
+  /** What is odd about its instances, and was stored all the same. */
+  oddities: { code: string; instances: number }[];
   /** Every revision, the oldest first; empty for what Hilum made itself. */
   input_sets: InputSet[];
 }

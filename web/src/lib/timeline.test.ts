@@ -12,8 +12,8 @@ const set = (change: Partial<InputSet> = {}): InputSet => ({
 });
 const study = (...input_sets: InputSet[]) => ({
   series: [
-    { series_uid: '1', number: 2, modality: 'MR', description: 'T1', instance_count: 20, input_sets },
-    { series_uid: '2', number: 9000, modality: 'SEG', description: 'Mask', instance_count: 1, input_sets: [] },
+    { series_uid: '1', number: 2, modality: 'MR', description: 'T1', instance_count: 20, oddities: [], input_sets },
+    { series_uid: '2', number: 9000, modality: 'SEG', description: 'Mask', instance_count: 1, oddities: [], input_sets: [] },
   ],
 }) as unknown as StudyDetail;
 const run = (change: Partial<Run> = {}) => ({

@@ -5,6 +5,7 @@ import { useState } from 'react';
 import { api } from '../api/client';
 import type { InputSet, Series } from '../api/types';
 import { duration, moment, plural } from '../lib/format';
+import { oddity } from '../lib/oddity';
 
 import { Action, Badge, type Tone, Uid } from '.';
 
@@ -34,6 +35,14 @@ export function SeriesCard({ study, series, ours, changed }: {
           {made && <Badge tone="quiet">{ours ? 'Made by Hilum' : 'Result'}</Badge>}
         </header>
         {newestFirst.map(set => <InputSetLine key={set.id} set={set} changed={changed} />)}
+        {series.oddities.length > 0 && (
+          <details>
+            <summary>{plural(series.oddities.length, 'oddity', 'oddities')} in what was received, stored as it came</summary>
+            <ul className="objects">
+              {series.oddities.map(({ code, instances }) => <li key={code}>{oddity(code)}: {plural(instances, 'image')}</li>)}
+            </ul>
+          </details>
+        )}
         <p className="faint small"><Uid value={series.series_uid} /></p>
       </div>
     </article>

@@ -83,6 +83,15 @@ fn what_is_odd_or_lies_is_stored_and_only_its_pixels_are_refused() {
             );
         }
     }
+    // A person sees what is odd.
+    let study = hilum.api().get("/api/v1/studies/1.2.3.100").json();
+    for case in &odd {
+        let uid = format!("{}.1", case["sop_instance"].as_str().unwrap());
+        let series = study["series"].as_array().unwrap();
+        let series = series.iter().find(|one| one["series_uid"] == uid.as_str());
+        let oddities = series.unwrap()["oddities"].as_array().unwrap();
+        assert!(!oddities.is_empty(), "{}", case["name"]);
+    }
     hilum.is_well();
     hilum.ends_sound();
 }

@@ -1,8 +1,10 @@
 //! `GET /studies/{study_uid}`: a study with its series and input sets.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::extract::{Path, State};
-use hilum_archive::{Page, SeriesFilter, SeriesRow, StudyFilter};
+use hilum_archive::{InstanceFilter, InstanceRow, Page, SeriesFilter, SeriesRow, StudyFilter};
 use hilum_contracts::error::ServiceError;
 use hilum_platform::clock::from_millis;
 use hilum_platform::http::{Problem, ProblemBody, Scope, database_error};
@@ -29,9 +31,19 @@ struct Series {
     modality: String,
     description: String,
     instance_count: u64,
+    /// What is odd about its instances, and was stored all the same.
+    oddities: Vec<Oddity>,
     /// Every revision of its input set, the oldest first. Empty for what
     /// Hilum made itself.
     input_sets: Vec<InputSet>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct Oddity {
+    /// `wrong-vr:00280106`: what is odd, and the attribute that it is about.
+    code: String,
+    /// How many instances it concerns.
+    instances: u64,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -107,9 +119,14 @@ pub(crate) async fn get_study(
         .input_sets_of_study(&scope, &study_uid)
         .await
         .map_err(|error| database_error(&error))?;
+    let instances = InstanceFilter {
+        series: filter,
+        ..InstanceFilter::default()
+    };
+    let instances = service.archive.instances(&scope, &instances, page).await?;
     let series = series
         .into_iter()
-        .map(|(row, _)| describe(row, &input_sets))
+        .map(|(row, _)| describe(row, &input_sets, &instances))
         .collect();
     Ok(Json(StudyDetail {
         study: study.into(),
@@ -117,8 +134,23 @@ pub(crate) async fn get_study(
     }))
 }
 
-fn describe(row: SeriesRow, input_sets: &[InputSetRow]) -> Series {
+fn describe(row: SeriesRow, input_sets: &[InputSetRow], instances: &[InstanceRow]) -> Series {
+    let mut oddities: BTreeMap<&str, u64> = BTreeMap::new();
+    for instance in instances.iter().filter(|one| one.series == row.uid) {
+        for flag in &instance.flags {
+            let count = oddities.entry(flag).or_default();
+            *count = count.saturating_add(1);
+        }
+    }
+    let oddities = oddities
+        .into_iter()
+        .map(|(code, instances)| Oddity {
+            code: code.to_owned(),
+            instances,
+        })
+        .collect();
     Series {
+        oddities,
         input_sets: input_sets
             .iter()
             .filter(|set| set.series_uid == row.uid)
