@@ -127,13 +127,15 @@ impl Test {
                 config.models.display()
             );
         }
+        // The library takes one environment a process: all models share it.
+        let mut runtime = Runtime::load(&library, config.inference_threads)?;
         let mut reports = Vec::new();
         let mut failed = false;
         for entry in &entries {
             if !self.names.is_empty() && !self.names.iter().any(|name| name == name_of(entry)) {
                 continue;
             }
-            let report = self.test(entry, &library, config.inference_threads);
+            let report = self.test(entry, &mut runtime);
             match &report {
                 Ok(report) => {
                     failed |= !report.passed;
@@ -158,12 +160,11 @@ impl Test {
         })
     }
 
-    fn test(&self, entry: &Entry, library: &Path, threads: usize) -> anyhow::Result<GateReport> {
+    fn test(&self, entry: &Entry, runtime: &mut Runtime) -> anyhow::Result<GateReport> {
         let model = match entry {
             Entry::Ready(model) => model,
             Entry::Broken { problem, .. } => anyhow::bail!("can't be used: {problem}"),
         };
-        let mut runtime = Runtime::load(library, threads)?;
         let spinner = terminal::spinner("testing");
         let mut progress = |step: &str, fraction: f64| {
             spinner.set_message(format!(
@@ -172,7 +173,7 @@ impl Test {
                 fraction * 100.0
             ));
         };
-        let report = gate::test(model, Path::new("."), &mut runtime, &mut progress)?;
+        let report = gate::test(model, Path::new("."), runtime, &mut progress)?;
         spinner.finish_and_clear();
         Ok(report)
     }
