@@ -16,6 +16,7 @@ use crate::index::schema::MIGRATIONS;
 use crate::index::{Readers, objects, sqlite};
 use crate::keys::KeyStore;
 use crate::limits::Limits;
+use crate::steps;
 use crate::tenant::Tenant;
 use crate::writer::{Context, Writer};
 
@@ -56,12 +57,14 @@ impl Engine {
             Err(std::fs::TryLockError::WouldBlock) => return Err(ArchiveError::InUse),
             Err(std::fs::TryLockError::Error(error)) => return Err(error.into()),
         }
+        steps::at("open.locked");
         let keys = KeyStore::open(&dir, &master_key, limits.cached_keys)?;
         let index = dir.join("archive.sqlite");
         let mut db = sqlite::open_writer(&index)?;
         sqlite::migrate(&mut db, MIGRATIONS)?;
         let opening = objects::begin_opening(&db, clock.now_millis())?;
         disk.sync_dir(&dir)?;
+        steps::at("open.begun");
         let bell = Arc::new(Notify::new());
         let context = Context {
             disk: Arc::clone(&disk),
@@ -112,7 +115,9 @@ impl Engine {
                 tx.commit()?;
                 Ok(row)
             })?;
+            steps::at("tenant.rowed");
             let tenant = Tenant::prepare(engine.disk.as_ref(), &engine.dir, id, row)?;
+            steps::at("tenant.foldered");
             let mut tenants = engine
                 .tenants
                 .lock()

@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 
 use crate::error::{ArchiveError, Result};
 use crate::index::sqlite;
+use crate::steps;
 
 /// Where the master key comes from.
 #[derive(Clone)]
@@ -92,6 +93,7 @@ impl KeyStore {
             None => {
                 let proof = wrap(&master, &[0; 32], b"hilum master proof")?;
                 db.execute("INSERT INTO master (id, proof) VALUES (1, ?1)", [proof])?;
+                steps::at("keys.proven");
             }
         }
         Ok(Self {
@@ -139,6 +141,7 @@ impl KeyStore {
                      VALUES (?1, ?2, ?3, ?4, ?5)",
                 )?
                 .execute(params![tenant, key.id, hashed, wrapped, now])?;
+                steps::at("keys.study-kept");
                 key
             }
         };
@@ -194,6 +197,7 @@ impl KeyStore {
                 "DELETE FROM study_key WHERE tenant = ?1 AND label = ?2",
                 params![tenant, hashed.as_ref()],
             )?;
+        steps::at("erase.key-destroyed");
         let mut cache = self.cache();
         cache.by_id.clear();
         cache.by_label.clear();
@@ -247,6 +251,7 @@ impl KeyStore {
                  ON CONFLICT DO NOTHING",
                 params![tenant, wrapped, now],
             )?;
+        steps::at("keys.tenant-kept");
         self.existing_tenant_key(tenant)?
             .ok_or(ArchiveError::NotFound)
     }
@@ -338,8 +343,10 @@ fn master_from_file(dir: &Path) -> Result<Zeroizing<[u8; 32]>> {
         .open(&draft)?;
     file.write_all(secret.as_slice())?;
     file.sync_all()?;
+    steps::at("keys.master-written");
     std::fs::rename(&draft, &path)?;
     std::fs::File::open(dir)?.sync_all()?;
+    steps::at("keys.master-named");
     Ok(secret)
 }
 

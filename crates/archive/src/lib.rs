@@ -23,6 +23,7 @@ pub mod limits;
 mod model;
 mod read;
 mod seal;
+pub mod steps;
 mod stream;
 mod sweep;
 mod tenant;

@@ -15,6 +15,7 @@ use crate::index::objects::Name;
 use crate::keys::random;
 use crate::model::Body;
 use crate::seal::{Part, SegmentKeys, too_long};
+use crate::steps;
 use crate::tenant::Tenant;
 
 /// Chunks sealed and written at a time: 1 MiB.
@@ -55,6 +56,7 @@ impl ObjectWriter {
             encoded,
             finished: false,
         };
+        steps::at("stream.created");
         writer.file.append(&[&writer.encoded])?;
         Ok(writer)
     }
@@ -91,6 +93,7 @@ impl ObjectWriter {
         }
         self.length += header.stored_len()?;
         self.segments += 1;
+        steps::at("stream.segment");
         Ok(offset)
     }
 
@@ -139,8 +142,11 @@ impl ObjectWriter {
             digest: headers,
         };
         self.file.append(&[&trailer.encode()])?;
+        steps::at("stream.written");
         self.file.sync()?;
+        steps::at("stream.synced");
         engine.disk.sync_dir(&self.folder)?;
+        steps::at("stream.folder-synced");
         self.finished = true;
         Ok(length)
     }

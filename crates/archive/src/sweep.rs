@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::index::schema::state;
 use crate::index::{objects, outbox};
 use crate::model::SweepReport;
+use crate::steps;
 use crate::tenant::object_path;
 
 /// Objects removed per transaction.
@@ -27,6 +28,7 @@ impl Engine {
                 objects::bury_reserved(db, context.opening, now)
             })
             .await?;
+        steps::at("sweep.buried");
         let mut report = SweepReport {
             died,
             ..SweepReport::default()
@@ -42,11 +44,13 @@ impl Engine {
                 for (_, tenant, name) in &dead {
                     let path = object_path(&engine.dir, tenant, name);
                     engine.disk.remove(&path)?;
+                    steps::at("sweep.removed");
                     folders.extend(path.parent().map(std::path::Path::to_path_buf));
                 }
                 for folder in folders.iter().filter(|folder| folder.is_dir()) {
                     engine.disk.sync_dir(folder)?;
                 }
+                steps::at("sweep.folders-synced");
                 Ok(dead.into_iter().map(|(row, ..)| row).collect())
             })
             .await
@@ -60,6 +64,7 @@ impl Engine {
                         objects::transition(&tx, row, state::DEAD, state::GONE, now)?;
                     }
                     tx.commit()?;
+                    steps::at("sweep.settled");
                     Ok(())
                 })
                 .await?;

@@ -14,6 +14,7 @@ use crate::descriptor::{Blocks, Descriptor, Digest};
 use crate::error::{ArchiveError, Result};
 use crate::format::Kind;
 use crate::model::{Standing, StoreOutcome};
+use crate::steps;
 
 /// An object whose file is durable, about to go live.
 pub(crate) struct Unit {
@@ -107,6 +108,7 @@ pub(crate) fn commit(
         Some((opening, count)) => objects::reserve(&tx, unit.tenant_row, opening, now, count)?,
         None => Vec::new(),
     };
+    steps::at("commit.indexed");
     tx.commit()?;
     Ok((Committed::Stored(outcomes), names))
 }

@@ -10,6 +10,7 @@ use crate::error::{ArchiveError, Result};
 use crate::format::Kind;
 use crate::limits;
 use crate::model::{Page, QuarantineItem, QuarantineOutcome};
+use crate::steps;
 
 /// What a tenant may hold.
 #[derive(Debug, Clone, Copy)]
@@ -101,7 +102,9 @@ pub(crate) fn keep(
             QuarantineOutcome::Kept(tx.last_insert_rowid())
         }
     };
+    steps::at("quarantine.indexed");
     tx.commit()?;
+    steps::at("quarantine.committed");
     Ok(outcome)
 }
 
@@ -164,6 +167,8 @@ pub(crate) fn delete(db: &mut Connection, tenant: i64, id: i64, now: i64) -> Res
         .optional()?
         .ok_or(ArchiveError::NotFound)?;
     objects::transition(&tx, object, state::LIVE, state::DEAD, now)?;
+    steps::at("delete.indexed");
     tx.commit()?;
+    steps::at("delete.committed");
     Ok(sha256)
 }

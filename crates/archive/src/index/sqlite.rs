@@ -8,6 +8,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::error::{ArchiveError, Result};
 use crate::limits;
+use crate::steps;
 
 /// A backup or a doctor may hold a lock for this long.
 const BUSY: Duration = Duration::from_secs(30);
@@ -55,7 +56,9 @@ pub(crate) fn migrate(db: &mut Connection, steps: &[&str]) -> Result<()> {
         let tx = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         tx.execute_batch(step)?;
         tx.pragma_update(None, "user_version", index + 1)?;
+        steps::at("migrate.applied");
         tx.commit()?;
+        steps::at("migrate.committed");
     }
     Ok(())
 }

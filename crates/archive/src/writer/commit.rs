@@ -11,12 +11,14 @@ use crate::index::objects::{self, Name};
 use crate::index::query;
 use crate::index::schema::state;
 use crate::model::{Standing, StoreOutcome};
+use crate::steps;
 use crate::tenant::Tenant;
 
 use super::Context;
 use super::bundles::Bundle;
 
 pub(super) fn commit_bundle(db: &mut Connection, context: &Context, mut bundle: Bundle) {
+    steps::at("commit.begin");
     bundle.sealed.sort_by_key(|sealed| sealed.record.segment);
     let started = std::time::Instant::now();
     let written = write_bundle(context, &bundle);
@@ -66,6 +68,7 @@ pub(super) fn commit_bundle(db: &mut Connection, context: &Context, mut bundle: 
             for ((reply, _permit), outcome) in replies.into_iter().zip(outcomes) {
                 let _ = reply.send(Ok(outcome));
             }
+            steps::at("commit.answered");
         }
         Ok(Committed::AlreadyPublished(_)) => {}
         Err(error) => {
@@ -99,14 +102,18 @@ fn write_bundle(context: &Context, bundle: &Bundle) -> Result<u64> {
     parts.push(&trailer);
     let (folder, path) = bundle.tenant.path(&bundle.name.name);
     let mut file = context.disk.create(&path)?;
+    steps::at("commit.object-created");
     let done = file
         .append(&parts)
+        .inspect(|()| steps::at("commit.object-written"))
         .and_then(|()| file.sync())
+        .inspect(|()| steps::at("commit.object-synced"))
         .and_then(|()| context.disk.sync_dir(&folder));
     if let Err(error) = done {
         file.release();
         return Err(error.into());
     }
+    steps::at("commit.folder-synced");
     Ok(length)
 }
 
@@ -131,6 +138,7 @@ pub(crate) fn settle(
     let more = tenant.names_wanted().map(|count| (context.opening, count));
     let error = match commit::commit(db, unit, now, more) {
         Ok((committed, names)) => {
+            steps::at("commit.committed");
             tenant.add_names(names);
             context.bell.notify_one();
             return Ok(committed);

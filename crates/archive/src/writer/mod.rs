@@ -13,6 +13,7 @@ use tokio::sync::{Notify, oneshot};
 use crate::disk::Disk;
 use crate::error::{ArchiveError, Result};
 use crate::index::objects::{self, Name};
+use crate::steps;
 use crate::tenant::Tenant;
 
 pub(crate) use bundles::Sealed;
@@ -104,6 +105,7 @@ impl Writer {
                     let count = crate::limits::NAMES_RESERVED;
                     let fresh = objects::reserve(&tx, names.row, context.opening, now, count)?;
                     tx.commit()?;
+                    steps::at("names.reserved");
                     names.add_names(fresh);
                 }
                 Ok(())
