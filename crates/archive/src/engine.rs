@@ -25,7 +25,7 @@ use crate::archive::{ArchiveConfig, blocking};
 pub(crate) struct Engine {
     pub dir: PathBuf,
     pub disk: Arc<dyn Disk>,
-    pub keys: KeyStore,
+    pub keys: Arc<KeyStore>,
     pub readers: Readers,
     pub writer: Writer,
     pub clock: SharedClock,
@@ -58,7 +58,7 @@ impl Engine {
             Err(std::fs::TryLockError::Error(error)) => return Err(error.into()),
         }
         steps::at("open.locked");
-        let keys = KeyStore::open(&dir, &master_key, limits.cached_keys)?;
+        let keys = Arc::new(KeyStore::open(&dir, &master_key, limits.cached_keys)?);
         let index = dir.join("archive.sqlite");
         let mut db = sqlite::open_writer(&index)?;
         sqlite::migrate(&mut db, MIGRATIONS)?;

@@ -58,6 +58,7 @@ struct Cache {
 
 struct TenantKey {
     wrapping: LessSafeKey,
+    root: hmac::Key,
     lookup: hmac::Key,
 }
 
@@ -204,6 +205,15 @@ impl KeyStore {
         Ok(())
     }
 
+    /// The tenant's key for one purpose; `None` when the tenant has no keys.
+    pub(crate) fn derived(&self, tenant: &str, purpose: &str) -> Result<Option<hmac::Key>> {
+        let owner = self.existing_tenant_key(tenant)?;
+        Ok(owner.map(|owner| {
+            let secret = hmac::sign(&owner.root, purpose.as_bytes());
+            hmac::Key::new(hmac::HMAC_SHA256, secret.as_ref())
+        }))
+    }
+
     /// An online copy of the wrapped keys.
     pub(crate) fn backup(&self, to: &Path) -> Result<()> {
         let db = self.db.lock().unwrap_or_else(PoisonError::into_inner);
@@ -264,6 +274,7 @@ impl TenantKey {
         let lookup = hmac::sign(&root, b"hilum study lookup v1");
         Ok(Self {
             wrapping: wrapping_key(secret)?,
+            root,
             lookup: hmac::Key::new(hmac::HMAC_SHA256, lookup.as_ref()),
         })
     }

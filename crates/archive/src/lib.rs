@@ -20,6 +20,8 @@ mod index;
 mod intake;
 mod keys;
 pub mod limits;
+#[cfg_attr(not(test), expect(dead_code, reason = "packs are what it looks up"))]
+mod lookup;
 mod model;
 mod read;
 mod seal;

@@ -93,3 +93,17 @@ pub const OUTBOX_BATCH: u32 = 1_000;
 pub const FLAGS: usize = 64;
 /// Bytes of one flag.
 pub const FLAG_BYTES: usize = 64;
+
+/// Recent entries of the look-up per tenant, beyond which they become a run:
+/// more make the index bigger, fewer make more runs to write.
+pub const LOOKUP_RECENT: usize = 65_536;
+
+/// Entries of the look-up sorted in memory at a time; 24 MB.
+pub const LOOKUP_SORTED: usize = 1_000_000;
+
+/// A run is merged into the next one when that is smaller than this many times
+/// it: the runs of a tenant stay as few as the logarithm of its instances.
+pub const LOOKUP_GROWTH: u64 = 8;
+
+/// Rows that one transaction of the look-up deletes: intake waits for it.
+pub const LOOKUP_DELETED: usize = 4_096;

@@ -50,6 +50,9 @@ pub const ALL: &[&str] = &[
     "sweep.removed",
     "sweep.folders-synced",
     "sweep.settled",
+    "lookup.written",
+    "lookup.registered",
+    "lookup.removed",
 ];
 
 /// Passes the step `name`.

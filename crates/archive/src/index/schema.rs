@@ -12,7 +12,8 @@ pub(crate) mod state {
     pub(crate) const GONE: i64 = 3;
 }
 
-pub(crate) const MIGRATIONS: &[&str] = &["
+pub(crate) const MIGRATIONS: &[&str] = &[
+    "
 CREATE TABLE tenant (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 
 -- A run of this program over the archive: names reserved by an earlier one can
@@ -131,4 +132,22 @@ CREATE TABLE quarantine (
     offset INTEGER NOT NULL,
     UNIQUE (tenant, sha256));
 CREATE INDEX quarantine_of_object ON quarantine (object);
-"];
+",
+    "
+-- Where settled instances are, by a keyed hash of their UID (see `lookup`).
+CREATE TABLE lookup_recent (
+    tenant INTEGER NOT NULL,
+    hash BLOB NOT NULL CHECK (length(hash) = 12),
+    pack INTEGER NOT NULL,
+    ordinal INTEGER NOT NULL,
+    PRIMARY KEY (tenant, hash, pack, ordinal)) WITHOUT ROWID;
+
+-- The files `lookup/TENANT/NAME` that count.
+CREATE TABLE lookup_run (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    tenant INTEGER NOT NULL,
+    name BLOB NOT NULL UNIQUE CHECK (length(name) = 16),
+    entries INTEGER NOT NULL);
+CREATE INDEX lookup_run_of_tenant ON lookup_run (tenant, id);
+",
+];
