@@ -1,7 +1,8 @@
 //! A data set in the transfer syntax that its first byte picks.
 
+use hilum_dataset::patch::{self, Change, Correction, patch};
 use hilum_dataset::text::CharacterSet;
-use hilum_dataset::{Inflated, PixelLayout, Scan, ScanOptions, scan, with_bulk_prefix};
+use hilum_dataset::{Encoding, Inflated, PixelLayout, Scan, ScanOptions, scan, with_bulk_prefix};
 
 /// Deflated input may grow a thousandfold; a fuzzer needs thousands of runs a second.
 const INFLATED: u64 = 1 << 16;
@@ -25,7 +26,38 @@ pub(crate) fn run(data: &[u8]) {
         .flatten();
     if let Ok(found) = scan(data, syntax, &options(fallback)) {
         check(data, &found);
+        corrected(data, syntax, &found, fallback);
     }
+}
+
+/// A scanned data set can be corrected, keeps its UIDs, and says what it was.
+fn corrected(data: &[u8], syntax: &str, found: &Scan, fallback: Option<CharacterSet>) {
+    let changes = [
+        (0x0010_0020, Some("P-1")),
+        (0x0010_0010, Some("山田^Ü")),
+        (0x0008_0050, None),
+    ];
+    let changes = changes.map(|(tag, value)| Change::new(tag, value.map(str::to_owned)));
+    let correction = Correction {
+        at: "20261121".to_owned(),
+        system: "FUZZ".to_owned(),
+        source: String::new(),
+        changes: changes.into_iter().filter_map(Result::ok).collect(),
+    };
+    let corrections = [correction];
+    assert!(
+        patch::json(&found.json, &corrections).is_some(),
+        "the JSON is one object"
+    );
+    if found.inflated {
+        return;
+    }
+    let patched = patch(data, Encoding::of(syntax), &corrections, fallback);
+    let patched = patched.unwrap_or_else(|error| panic!("scanned, not corrected: {error}"));
+    let bytes = patched
+        .collect(data)
+        .unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(u64::try_from(bytes.len()).ok(), Some(patched.length));
 }
 
 pub(crate) fn options(fallback_charset: Option<CharacterSet>) -> ScanOptions {

@@ -1,8 +1,8 @@
 //! Walks the bytes of a DICOM data set without trust. Owns what is read from
 //! received bytes before anything else touches them: identity, DICOM JSON,
-//! flags, and where pixels and bulk data lie. Never decodes pixels, never
-//! changes bytes, never holds a data set in memory, never recurses, and no
-//! error or flag carries a value of the data set.
+//! flags, and where pixels and bulk data lie; and how a data set reads with
+//! attributes corrected. Never decodes pixels, never holds a data set in memory,
+//! never recurses, and no error or flag carries a value of the data set.
 //!
 //! ```
 //! use hilum_dataset::{Refusal, ScanOptions, scan};
@@ -25,6 +25,7 @@ mod json;
 pub mod limits;
 mod order;
 pub mod part10;
+pub mod patch;
 mod pixels;
 mod required;
 mod scan;

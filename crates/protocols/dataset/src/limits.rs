@@ -50,3 +50,11 @@ pub const MAX_INFLATED: u64 = 1 << 30;
 
 /// Longest UID (PS3.5 §9.1).
 pub const MAX_UID: usize = 64;
+
+/// Bytes that a correction may write anew: text of a whole data set in another
+/// character set is held in memory until it is sent.
+pub const MAX_PATCH: usize = 64 << 20;
+
+/// Attributes that one correction changes: more than the patient, study and
+/// series modules have.
+pub const MAX_CHANGES: usize = 128;

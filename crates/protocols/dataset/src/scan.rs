@@ -190,8 +190,10 @@ impl<'o, S: ByteSource> Scanner<'o, S> {
         loop {
             match self.walker.next(&mut self.flags)? {
                 Event::Element(element) => self.element(element)?,
-                Event::Fragments { tag, vr, encoding } => self.fragments(tag, vr, encoding)?,
-                Event::SequenceStart { tag } => {
+                Event::Fragments {
+                    tag, vr, encoding, ..
+                } => self.fragments(tag, vr, encoding)?,
+                Event::SequenceStart { tag, .. } => {
                     let hidden = !self.admit(tag);
                     if hidden || self.hidden > 0 {
                         self.hidden += 1;

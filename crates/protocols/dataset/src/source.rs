@@ -199,6 +199,22 @@ impl<S: ByteSource> Cursor<S> {
         Ok(())
     }
 
+    /// Bytes anywhere, the position unchanged; fewer only at the end.
+    pub(crate) fn look(&self, at: u64, count: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; count];
+        let mut filled = 0;
+        while let Some(free) = bytes.get_mut(filled..).filter(|free| !free.is_empty()) {
+            match self.source.read_at(at + filled as u64, free) {
+                Ok(0) => break,
+                Ok(read) => filled += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        bytes.truncate(filled);
+        Ok(bytes)
+    }
+
     fn start_in_buffer(&self) -> Option<usize> {
         let start = usize::try_from(self.position.checked_sub(self.buffer_at)?).ok()?;
         (start <= self.buffer.len()).then_some(start)

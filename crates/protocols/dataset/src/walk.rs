@@ -22,7 +22,11 @@ const UNDEFINED: u32 = 0xFFFF_FFFF;
 /// An element whose value comes next.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Element {
+    /// Where its header begins.
+    pub(crate) at: u64,
     pub(crate) tag: Tag,
+    /// The header holds a VR.
+    pub(crate) explicit: bool,
     /// The VR to read the value with: the stream's, or the dictionary's where
     /// the stream has none or UN.
     pub(crate) vr: VR,
@@ -40,12 +44,17 @@ pub(crate) struct Element {
 pub(crate) enum Event {
     Element(Element),
     Fragments {
+        at: u64,
         tag: Tag,
         vr: VR,
         encoding: Encoding,
     },
     SequenceStart {
+        at: u64,
         tag: Tag,
+        explicit: bool,
+        /// Encoding of its items.
+        encoding: Encoding,
     },
     ItemStart,
     ItemEnd,
@@ -92,6 +101,16 @@ impl<S: ByteSource> Walker<S> {
     /// The number of elements so far.
     pub(crate) fn elements(&self) -> u64 {
         self.elements
+    }
+
+    /// How elements of the top level are encoded, as far as is known by now.
+    pub(crate) fn encoding(&self) -> Encoding {
+        self.encoding
+    }
+
+    /// The 32-bit number at `at`, in the encoding of the top level.
+    pub(crate) fn length_at(&mut self, at: u64) -> Result<u32, ScanError> {
+        Ok(self.encoding.u32(self.cursor.look(at, 4)?.as_slice()))
     }
 
     /// The next event. Flags what it tolerates.
@@ -323,7 +342,13 @@ impl<S: ByteSource> Walker<S> {
                 limit: end,
                 encoding,
             })?;
-            return Ok(Event::SequenceStart { tag });
+            let explicit = header.vr.is_some();
+            return Ok(Event::SequenceStart {
+                at,
+                tag,
+                explicit,
+                encoding,
+            });
         }
         let vr = if unknown && expected != VR::SQ {
             expected
@@ -332,7 +357,9 @@ impl<S: ByteSource> Walker<S> {
         };
         let open = header.vr.is_none() || unknown;
         Ok(Event::Element(Element {
+            at,
             tag,
+            explicit: header.vr.is_some(),
             vr,
             ambiguous: known.filter(|known| open && known.exact().is_none()),
             length: header.length,
@@ -351,6 +378,7 @@ impl<S: ByteSource> Walker<S> {
         let binary = matches!(vr, VR::OB | VR::OW | VR::OF | VR::OD | VR::OL | VR::OV);
         if binary || is_pixels(tag) {
             return Ok(Event::Fragments {
+                at,
                 tag,
                 vr,
                 encoding: header.encoding,
@@ -372,7 +400,13 @@ impl<S: ByteSource> Walker<S> {
             limit,
             encoding,
         })?;
-        Ok(Event::SequenceStart { tag })
+        let explicit = header.vr.is_some();
+        Ok(Event::SequenceStart {
+            at,
+            tag,
+            explicit,
+            encoding,
+        })
     }
 
     fn holds_item(&mut self, length: u32) -> Result<bool, ScanError> {

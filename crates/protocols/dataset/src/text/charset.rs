@@ -66,6 +66,35 @@ impl CharacterSet {
         self.0 == Kind::Undeclared
     }
 
+    /// UTF-8: `ISO_IR 192`.
+    pub(crate) const UTF_8: Self = Self(Kind::Whole(UTF_8));
+
+    /// Encodes text without code extensions; `None` when this set, as it
+    /// starts, can't hold it. Text of a set that is not declared is ASCII.
+    pub(crate) fn encode(self, text: &str) -> Option<Vec<u8>> {
+        if text.is_ascii() {
+            // JIS X 0201 has an overline for the tilde.
+            let katakana = self.0 == Kind::Switched(HighSet::Katakana);
+            return (!katakana || !text.contains('~')).then(|| text.as_bytes().to_vec());
+        }
+        let whole = |encoding: &'static Encoding| {
+            let (bytes, _, unmappable) = encoding.encode(text);
+            (!unmappable).then(|| bytes.into_owned())
+        };
+        match self.0 {
+            Kind::Whole(encoding) => whole(encoding),
+            Kind::Switched(HighSet::Latin1) => text
+                .chars()
+                .map(|c| u8::try_from(c).ok().filter(|b| !(0x80..0xA0).contains(b)))
+                .collect(),
+            // The web's tables fill the C1 area, which DICOM's sets leave.
+            Kind::Switched(HighSet::Table(encoding)) if encoding.is_single_byte() => {
+                whole(encoding).filter(|bytes| !bytes.iter().any(|b| (0x80..0xA0).contains(b)))
+            }
+            Kind::Switched(_) | Kind::Undeclared => None,
+        }
+    }
+
     /// Decodes one value. `name` says that it is a person name, where `^` and
     /// `=` end a code extension too (PS3.5 §6.1.2.5.3).
     #[must_use]

@@ -9,6 +9,7 @@
 mod corpus;
 mod crafted;
 mod mutations;
+mod patched;
 mod pydicom;
 
 /// An element in explicit little endian with a 16-bit length.

@@ -1,6 +1,7 @@
 //! Mutated real images: any answer, but always one, and bounded.
 
-use hilum_dataset::{ScanOptions, part10, scan, scan_file};
+use hilum_dataset::patch::{Change, Correction, patch};
+use hilum_dataset::{Encoding, ScanOptions, part10, scan, scan_file};
 use proptest::prelude::*;
 
 fn sample() -> Vec<u8> {
@@ -56,6 +57,23 @@ fn check_data_set(bytes: &[u8]) {
             for range in &scan.bulk {
                 assert!(scan.inflated || range.offset + range.length <= bytes.len() as u64);
             }
+            if !scan.inflated {
+                check_patch(bytes, Encoding::of(syntax));
+            }
         }
     }
+}
+
+fn check_patch(bytes: &[u8], encoding: Encoding) {
+    let changes = [(0x0010_0020, Some("P-1")), (0x0010_0010, Some("山田^Ü"))]
+        .map(|(tag, value)| Change::new(tag, value.map(str::to_owned)).unwrap());
+    let correction = Correction {
+        at: "20261121".into(),
+        system: "HILUM".into(),
+        source: String::new(),
+        changes: changes.into(),
+    };
+    let patched = patch(bytes, encoding, &[correction], None).unwrap();
+    let out = patched.collect(bytes).unwrap();
+    assert_eq!(out.len() as u64, patched.length);
 }
