@@ -71,6 +71,13 @@ impl Api {
             .unwrap_or_else(|| panic!("nothing answers GET {path}"))
     }
 
+    /// Asks for a path as the local operator of this tenant.
+    #[must_use]
+    pub fn get_for(self, tenant: &str, path: &str) -> Answer {
+        self.request(CLIENT.get(self.url(path)).header("hilum-tenant", tenant))
+            .unwrap_or_else(|| panic!("nothing answers GET {path}"))
+    }
+
     /// The `items` of a list.
     #[must_use]
     pub fn items(self, path: &str) -> Vec<Value> {

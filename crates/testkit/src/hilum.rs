@@ -357,6 +357,34 @@ impl Hilum {
         kill(pid, Signal::KILL);
     }
 
+    /// The options by which a command finds this installation.
+    #[must_use]
+    pub fn installation(&self) -> [String; 4] {
+        let config = self.setup.folder.path().join("hilum.toml");
+        let text = |path: &Path| path.to_str().unwrap().to_owned();
+        [
+            "--config".to_owned(),
+            text(&config),
+            "--data".to_owned(),
+            text(&self.setup.data),
+        ]
+    }
+
+    /// Runs a command on this installation that answers JSON, and ends well or
+    /// not.
+    #[must_use]
+    pub fn command_json(&self, arguments: &[&str]) -> (Value, bool) {
+        let mut command = Command::new(&self.setup.binary);
+        let output = run(command
+            .args(arguments)
+            .args(self.installation())
+            .arg("--json"));
+        let answer = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| {
+            panic!("{arguments:?}: {}", String::from_utf8_lossy(&output.stderr))
+        });
+        (answer, output.status.success())
+    }
+
     /// Runs another command of the binary, such as `backup`.
     #[must_use]
     pub fn command(&self, arguments: &[&str]) -> Output {

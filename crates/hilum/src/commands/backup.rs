@@ -1,17 +1,15 @@
 //! `hilum backup TO`
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context as _;
 use clap::Args;
 use hilum_archive::{Archive, BackupReport, Progress};
 use hilum_platform::db;
 
+use super::running::Connection;
 use super::verify::object_bar;
 use super::{Doors, Installation};
-use crate::run_file::RunFile;
 use crate::terminal;
 
 /// The databases of the services; the archive copies its own.
@@ -42,11 +40,14 @@ impl Backup {
             config.data.display()
         );
         let to = std::path::absolute(&self.to)?;
-        let report = match RunFile::of_running(&config.data) {
+        let report = match Connection::of(&config.data, None).await? {
             // One process has the archive open: it makes the copy.
-            Some(running) => {
+            Some(mut running) => {
                 let spinner = terminal::spinner("backing up");
-                let report = ask(running.http, &to).await?;
+                let body = serde_json::json!({ "to": to });
+                let report = running
+                    .ask(http::Method::POST, "/api/v1/backups", Some(&body))
+                    .await?;
                 spinner.finish_and_clear();
                 report
             }
@@ -94,28 +95,4 @@ pub(crate) async fn copy(
         }
     }
     Ok(report)
-}
-
-/// Asks the running Hilum for a backup.
-async fn ask(http: SocketAddr, to: &Path) -> anyhow::Result<BackupReport> {
-    let stream = tokio::net::TcpStream::connect(http)
-        .await
-        .context("the running Hilum does not answer")?;
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(hyper_util::rt::TokioIo::new(stream)).await?;
-    tokio::spawn(connection);
-    let body = serde_json::json!({ "to": to }).to_string();
-    let request = http::Request::post("/api/v1/backups")
-        .header(http::header::HOST, http.to_string())
-        .header(http::header::CONTENT_TYPE, "application/json")
-        .body(axum::body::Body::from(body))?;
-    let response = sender.send_request(request).await?;
-    let status = response.status();
-    let body = axum::body::to_bytes(axum::body::Body::new(response.into_body()), 1 << 20).await?;
-    if status.is_success() {
-        return Ok(serde_json::from_slice(&body)?);
-    }
-    let problem: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
-    let detail = problem.get("detail").and_then(serde_json::Value::as_str);
-    anyhow::bail!("{}", detail.unwrap_or("the running Hilum made no backup"))
 }

@@ -3,8 +3,11 @@
 pub(crate) mod backup;
 mod demo;
 mod doctor;
+mod import;
 mod models;
+mod own;
 mod restore;
+mod running;
 mod serve;
 mod verify;
 
@@ -15,6 +18,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
+use hilum_contracts::ids::TenantId;
 use hilum_platform::config::Config;
 
 use crate::terminal;
@@ -37,6 +41,8 @@ enum Command {
     Doctor(doctor::Doctor),
     /// Check that every acknowledged instance is there and hashes.
     Verify(verify::Verify),
+    /// Take in every DICOM file of a folder, also while serving.
+    Import(import::Import),
     /// Copy everything to a folder, also while serving.
     Backup(backup::Backup),
     /// Make a data folder from a backup.
@@ -101,6 +107,7 @@ impl Cli {
             Command::Demo(command) => block_on(command.run()),
             Command::Doctor(command) => block_on(command.run()),
             Command::Verify(command) => block_on(command.run()),
+            Command::Import(command) => block_on(command.run()),
             Command::Backup(command) => block_on(command.run()),
             Command::Restore(command) => block_on(command.run()),
             Command::Models(command) => block_on(command.run()),
@@ -121,6 +128,22 @@ fn block_on(command: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::
         .build()
         .context("the asynchronous runtime did not start")?
         .block_on(command)
+}
+
+pub(crate) fn tenant_name(text: &str) -> Result<TenantId, String> {
+    TenantId::new(text).map_err(|error| error.to_string())
+}
+
+/// The tenant that a command is about: the named one, or the first.
+pub(crate) fn tenant(config: &Config, named: Option<&TenantId>) -> anyhow::Result<TenantId> {
+    let tenant = match named {
+        None => config.tenants.first(),
+        Some(name) => config.tenants.iter().find(|tenant| tenant.name == *name),
+    };
+    Ok(tenant
+        .context("there is no such tenant in the configuration")?
+        .name
+        .clone())
 }
 
 /// Where the master key comes from: `HILUM_MASTER_KEY` (64 hexadecimal

@@ -13,6 +13,10 @@ use hilum_platform::config::Config;
 use hilum_platform::http::Problem;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
+/// The local operator's commands name the tenant that they are about. A page of
+/// another site can't send it: no answer allows it this header (Fetch, CORS).
+pub(crate) const TENANT_HEADER: HeaderName = HeaderName::from_static("hilum-tenant");
+
 /// Lets a request in with the local operator's scope, or refuses it.
 pub(crate) async fn admit_this_machine(
     State(config): State<Arc<Config>>,
@@ -22,7 +26,21 @@ pub(crate) async fn admit_this_machine(
     if let Err(refusal) = check(request.method(), request.headers()) {
         return Problem(refusal).into_response();
     }
-    if let Some(tenant) = config.tenants.first() {
+    let tenant = match request.headers().get(TENANT_HEADER) {
+        None => config.tenants.first(),
+        Some(name) => {
+            let named = config
+                .tenants
+                .iter()
+                .find(|tenant| name.as_bytes() == tenant.name.as_str().as_bytes());
+            if named.is_none() {
+                let text = "There is no such tenant in the configuration.";
+                return Problem(ServiceError::not_found(text)).into_response();
+            }
+            named
+        }
+    };
+    if let Some(tenant) = tenant {
         request
             .extensions_mut()
             .insert(auth::local_operator(&tenant.name));

@@ -8,6 +8,8 @@ mod local;
 mod status;
 mod web;
 
+pub(crate) use local::TENANT_HEADER;
+
 use std::sync::Arc;
 
 use axum::Router;

@@ -13,6 +13,7 @@ mod browser;
 mod crashes;
 mod hostile;
 mod intake;
+mod moving;
 mod operation;
 mod results;
 

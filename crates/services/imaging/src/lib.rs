@@ -33,13 +33,20 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use utoipa_axum::router::OpenApiRouter;
 
+pub use crate::intake::Imported;
 use crate::spool::Spools;
 use crate::store::Store;
 
-const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    sql: include_str!("../migrations/0001_input_sets.sql"),
-}];
+const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        sql: include_str!("../migrations/0001_input_sets.sql"),
+    },
+    Migration {
+        version: 2,
+        sql: include_str!("../migrations/0002_imported.sql"),
+    },
+];
 
 /// The service.
 #[derive(Clone)]

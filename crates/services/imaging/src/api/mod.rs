@@ -2,6 +2,7 @@
 
 mod accept_input_set;
 pub(crate) mod dicomweb;
+mod imports;
 mod instance_conflicts;
 mod quarantine;
 mod redrive;
@@ -26,5 +27,6 @@ pub(crate) fn router() -> OpenApiRouter<ImagingService> {
         .routes(routes!(redrive::redrive_quarantined))
         .routes(routes!(instance_conflicts::list_instance_conflicts))
         .routes(routes!(instance_conflicts::decide_instance_conflict))
+        .routes(routes!(imports::import_instance))
         .routes(routes!(storage::storage_report))
 }

@@ -31,6 +31,7 @@ pub(crate) async fn redrive_quarantined(
         hilum_archive::Origin::Dimse { calling_ae, .. } => Source::Dimse {
             calling_ae_title: calling_ae,
         },
+        hilum_archive::Origin::Import => Source::Import,
         _ => Source::Stow,
     };
     let intake = Intake::begin(service.clone(), scope.clone(), CorrelationId::new(), source);

@@ -52,8 +52,8 @@ struct InputSet {
     revision: i64,
     /// `receiving`, `incomplete`, `ready` or `superseded`.
     state: String,
-    /// `association-released`, `stow-ended`, `association-aborted` or
-    /// `accepted-by-person`.
+    /// `association-released`, `stow-ended`, `association-aborted`, `imported`
+    /// or `accepted-by-person`.
     reason_code: Option<String>,
     /// The same as a sentence.
     reason: Option<String>,

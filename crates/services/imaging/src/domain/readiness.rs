@@ -108,6 +108,10 @@ pub(crate) fn sentence(reason: ReadyReason, instances: u64, quiet_ms: i64) -> St
 pub(crate) const INCOMPLETE: &str = "The sender broke off before it was done. Everything that was \
     acknowledged is kept. Send the series again, or accept it as it is.";
 
+/// Why an imported input set waits, for people.
+pub(crate) const IMPORTED: &str = "Imported from a folder: nothing says that the series is complete, \
+    and no model was started. Accept it as it is to have models look at it.";
+
 fn format_seconds(millis: i64) -> String {
     let (whole, rest) = (millis / 1000, millis % 1000);
     if rest == 0 {

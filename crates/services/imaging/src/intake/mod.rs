@@ -5,6 +5,7 @@
 
 mod describe;
 pub(crate) mod dimse;
+mod import;
 mod live;
 mod part10;
 
@@ -23,6 +24,7 @@ use crate::domain::readiness::Ending;
 use crate::limits::TOUCHED_SERIES;
 use crate::spool::{Spool, SpoolError, Spooled};
 
+pub use import::Imported;
 pub(crate) use live::Live;
 pub(crate) use part10::FileSpool;
 
@@ -35,6 +37,8 @@ pub(crate) enum Source {
     Stow,
     /// A run of ours.
     Hilum,
+    /// Files that an operator names.
+    Import,
 }
 
 /// One association or request.
@@ -230,6 +234,10 @@ impl Intake {
     }
 
     async fn touch(&self, study_uid: &str, series_uid: &str) {
+        // The end of an import says nothing about a series.
+        if matches!(self.source, Source::Import) {
+            return;
+        }
         let full = {
             let mut touched = self.touched.lock().unwrap_or_else(PoisonError::into_inner);
             touched.insert((study_uid.to_owned(), series_uid.to_owned()));
@@ -261,7 +269,7 @@ impl Intake {
                 .service
                 .config
                 .device(self.scope.tenant(), calling_ae_title),
-            Source::Stow | Source::Hilum => None,
+            Source::Stow | Source::Hilum | Source::Import => None,
         }
     }
 
@@ -272,6 +280,7 @@ impl Intake {
             },
             Source::Stow => Origin::Stow,
             Source::Hilum => Origin::Hilum,
+            Source::Import => Origin::Import,
         }
     }
 

@@ -11,7 +11,7 @@ use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::Store;
-use crate::domain::readiness::{Ending, INCOMPLETE, Sender, sentence};
+use crate::domain::readiness::{Ending, IMPORTED, INCOMPLETE, Sender, sentence};
 use crate::intake::Live;
 
 /// An input set that is not ready.
@@ -71,9 +71,16 @@ pub(crate) async fn stored(
     }
     let at = to_millis(event.last_stored_at);
     let added = i64::try_from(event.added).unwrap_or(i64::MAX);
+    let imported = event.origin == "import";
+    // What a sender adds makes an imported set one that is being received; what
+    // an import adds leaves an open set as it is.
     let open = sqlx::query(
         "UPDATE input_sets SET instance_count = instance_count + $1,
-             last_instance_at = MAX(last_instance_at, $2), state = 'receiving', reason = NULL
+             last_instance_at = MAX(last_instance_at, $2),
+             state = CASE WHEN $6 THEN state ELSE 'receiving' END,
+             reason = CASE WHEN $6 THEN reason END,
+             reason_code = CASE WHEN $6 THEN reason_code END,
+             imported = imported AND $6
          WHERE tenant = $3 AND study_uid = $4 AND series_uid = $5 AND state IN ('receiving', 'incomplete')",
     )
     .bind(added)
@@ -81,15 +88,19 @@ pub(crate) async fn stored(
     .bind(tenant)
     .bind(&event.study_uid)
     .bind(&event.series_uid)
+    .bind(imported)
     .execute(&mut *tx)
     .await?
     .rows_affected();
     if open == 0 {
         sqlx::query(
             "INSERT INTO input_sets (id, tenant, study_uid, series_uid, revision, state, modality,
-                 instance_count, correlation_id, opened_at, last_instance_at)
-             SELECT $1, $2, $3, $4, COALESCE(MAX(revision), 0) + 1, 'receiving', $5,
-                 COALESCE(MAX(instance_count), 0) + $6, $7, $8, $8
+                 instance_count, correlation_id, opened_at, last_instance_at, imported, reason_code,
+                 reason)
+             SELECT $1, $2, $3, $4, COALESCE(MAX(revision), 0) + 1,
+                 CASE WHEN $9 THEN 'incomplete' ELSE 'receiving' END, $5,
+                 COALESCE(MAX(instance_count), 0) + $6, $7, $8, $8, $9,
+                 CASE WHEN $9 THEN 'imported' END, CASE WHEN $9 THEN $10 END
              FROM input_sets WHERE tenant = $2 AND study_uid = $3 AND series_uid = $4",
         )
         .bind(InputSetId::new().to_string())
@@ -100,8 +111,13 @@ pub(crate) async fn stored(
         .bind(added)
         .bind(event.intake_id.to_string())
         .bind(at)
+        .bind(imported)
+        .bind(IMPORTED)
         .execute(&mut *tx)
         .await?;
+    }
+    if imported {
+        return Ok(());
     }
     sqlx::query(
         "INSERT INTO senders (tenant, study_uid, series_uid, intake_id, quiet_ms)
@@ -164,7 +180,7 @@ impl Store {
     /// Every input set that is not ready, of every tenant: the worker judges them.
     pub(crate) async fn unready(&self) -> Result<Vec<Unready>, DbError> {
         let rows = sqlx::query(
-            "SELECT * FROM input_sets WHERE state IN ('receiving', 'incomplete')
+            "SELECT * FROM input_sets WHERE state IN ('receiving', 'incomplete') AND imported = 0
              ORDER BY last_instance_at LIMIT 10000",
         )
         .fetch_all(self.db().read())

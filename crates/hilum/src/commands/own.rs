@@ -1,0 +1,42 @@
+//! The archive and Imaging in this process, for commands that work on a data
+//! folder that nobody serves. What they write is told to the other services at
+//! the next start, from the outbox.
+
+use std::sync::Arc;
+
+use hilum_archive::Archive;
+use hilum_contracts::ids::TenantId;
+use hilum_contracts::scope::TenantScope;
+use hilum_imaging::ImagingService;
+use hilum_platform::config::Config;
+use hilum_platform::notices::Notices;
+use hilum_platform::{auth, clock};
+
+pub(crate) struct Own {
+    pub(crate) archive: Archive,
+    pub(crate) imaging: ImagingService,
+    pub(crate) scope: TenantScope,
+}
+
+impl Own {
+    pub(crate) async fn open(config: &Config, tenant: &TenantId) -> anyhow::Result<Self> {
+        std::fs::create_dir_all(&config.data)?;
+        let archive = super::verify::open(config).await?;
+        let imaging = ImagingService::open(
+            archive.clone(),
+            Arc::new(config.clone()),
+            clock::system(),
+            Notices::default(),
+        )
+        .await?;
+        Ok(Self {
+            archive,
+            imaging,
+            scope: auth::local_operator(tenant),
+        })
+    }
+
+    pub(crate) async fn close(self) {
+        self.archive.close().await;
+    }
+}

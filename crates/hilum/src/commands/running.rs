@@ -1,0 +1,104 @@
+//! Talks to the Hilum that serves a data folder: whoever has the archive open
+//! does the work, and a command asks it.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use anyhow::Context as _;
+use axum::body::Body;
+use http::header::{CONTENT_TYPE, HOST};
+use hyper::client::conn::http1::SendRequest;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::http::TENANT_HEADER;
+use crate::run_file::RunFile;
+
+/// Longest answer that a command reads.
+const ANSWER_MAX: usize = 64 << 20;
+
+/// A connection to the Hilum that serves.
+pub(crate) struct Connection {
+    http: SocketAddr,
+    tenant: Option<String>,
+    sender: SendRequest<Body>,
+}
+
+impl Connection {
+    /// To the Hilum that serves `data`; `None` when none does.
+    pub(crate) async fn of(data: &Path, tenant: Option<&str>) -> anyhow::Result<Option<Self>> {
+        match RunFile::of_running(data) {
+            None => Ok(None),
+            Some(running) => Self::open(running.http, tenant).await.map(Some),
+        }
+    }
+
+    pub(crate) async fn open(http: SocketAddr, tenant: Option<&str>) -> anyhow::Result<Self> {
+        let stream = tokio::net::TcpStream::connect(http)
+            .await
+            .context("the running Hilum does not answer")?;
+        let (sender, connection) =
+            hyper::client::conn::http1::handshake(hyper_util::rt::TokioIo::new(stream)).await?;
+        tokio::spawn(connection);
+        Ok(Self {
+            http,
+            tenant: tenant.map(ToOwned::to_owned),
+            sender,
+        })
+    }
+
+    /// Another one to the same.
+    pub(crate) async fn another(&self) -> anyhow::Result<Self> {
+        Self::open(self.http, self.tenant.as_deref()).await
+    }
+
+    /// Sends JSON and reads JSON.
+    pub(crate) async fn ask<T: DeserializeOwned>(
+        &mut self,
+        method: http::Method,
+        path: &str,
+        body: Option<&impl Serialize>,
+    ) -> anyhow::Result<T> {
+        let body = match body {
+            Some(body) => Body::from(serde_json::to_vec(body)?),
+            None => Body::empty(),
+        };
+        self.send(method, path, "application/json", body).await
+    }
+
+    /// Sends a body and reads JSON. A refusal is an error with the server's
+    /// own sentence.
+    pub(crate) async fn send<T: DeserializeOwned>(
+        &mut self,
+        method: http::Method,
+        path: &str,
+        kind: &str,
+        body: Body,
+    ) -> anyhow::Result<T> {
+        let mut request = http::Request::builder()
+            .method(method)
+            .uri(path)
+            .header(HOST, self.http.to_string())
+            .header(CONTENT_TYPE, kind);
+        if let Some(tenant) = &self.tenant {
+            request = request.header(TENANT_HEADER, tenant);
+        }
+        self.sender
+            .ready()
+            .await
+            .context("the running Hilum closed the connection")?;
+        let response = self.sender.send_request(request.body(body)?).await?;
+        let status = response.status();
+        let body = axum::body::to_bytes(Body::new(response.into_body()), ANSWER_MAX).await?;
+        if status.is_success() {
+            let body: &[u8] = if body.is_empty() { b"null" } else { &body };
+            return Ok(serde_json::from_slice(body)?);
+        }
+        let problem: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+        let detail = problem.get("detail").and_then(serde_json::Value::as_str);
+        match detail {
+            Some(detail) => anyhow::bail!("{detail}"),
+            None => anyhow::bail!("the running Hilum answered {status}"),
+        }
+    }
+}
