@@ -32,6 +32,8 @@ pub(crate) enum Kind {
     Streamed,
     /// Something refused.
     Quarantine,
+    /// A settled series.
+    Pack,
 }
 
 impl Kind {
@@ -40,6 +42,7 @@ impl Kind {
             Self::Bundle => 1,
             Self::Streamed => 2,
             Self::Quarantine => 3,
+            Self::Pack => 4,
         }
     }
 
@@ -48,6 +51,7 @@ impl Kind {
             1 => Ok(Self::Bundle),
             2 => Ok(Self::Streamed),
             3 => Ok(Self::Quarantine),
+            4 => Ok(Self::Pack),
             _ => Err(ArchiveError::Corrupt),
         }
     }

@@ -23,6 +23,8 @@ pub mod limits;
 #[cfg_attr(not(test), expect(dead_code, reason = "packs are what it looks up"))]
 mod lookup;
 mod model;
+#[expect(dead_code, reason = "no series is packed yet")]
+mod pack;
 mod read;
 mod seal;
 pub mod steps;

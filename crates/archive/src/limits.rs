@@ -89,6 +89,17 @@ pub const SENT_EVENTS_KEPT_MS: i64 = 7 * 24 * 3_600 * 1_000;
 /// Unsent events handed out at a time.
 pub const OUTBOX_BATCH: u32 = 1_000;
 
+/// Instances in one pack: its block's entries are in memory at once. A longer
+/// series stays in rows.
+pub const PACK_INSTANCES: usize = 65_536;
+
+/// Bytes of one pack's block: it is in memory at once while it is written.
+pub const PACK_BLOCK_BYTES: usize = 64 << 20;
+
+/// Texts of a block are compressed together up to here: enough that zstd finds
+/// what they share, little enough that one text is cheap to get at.
+pub const PACK_TEXT_GROUP_BYTES: usize = 256 << 10;
+
 /// Flags per instance, and bytes per flag: codes, not texts.
 pub const FLAGS: usize = 64;
 /// Bytes of one flag.

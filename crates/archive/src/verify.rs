@@ -224,12 +224,14 @@ fn open(
     let (length, sha256) = match kind {
         Kind::Bundle | Kind::Streamed => {
             let (descriptor, _) = Descriptor::decode(&text)?;
-            (descriptor.length, descriptor.sha256)
+            (descriptor.length, Some(descriptor.sha256))
         }
         Kind::Quarantine => {
             let descriptor = QuarantineDescriptor::decode(&text)?;
-            (descriptor.length, descriptor.sha256)
+            (descriptor.length, Some(descriptor.sha256))
         }
+        // A pack describes its segments in its block.
+        Kind::Pack => (segment.body, None),
     };
     let mut hash = digest::Context::new(&digest::SHA256);
     let body_at = at + segment.body_offset();
@@ -250,8 +252,10 @@ fn open(
         hash.update(buffer.get(..plain).unwrap_or_default());
         first = after;
     }
-    if length != segment.body || hash.finish().as_ref() != sha256 {
+    let mut found = [0; 32];
+    found.copy_from_slice(hash.finish().as_ref());
+    if length != segment.body || sha256.is_some_and(|sha256| sha256 != found) {
         return Err(ArchiveError::Corrupt);
     }
-    Ok(sha256)
+    Ok(found)
 }

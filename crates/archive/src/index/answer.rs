@@ -157,12 +157,7 @@ pub(crate) fn instance(row: &Row<'_>) -> Result<InstanceRow> {
     let flags: String = f.get()?;
     let origin: String = f.get()?;
     let received_at = f.time()?;
-    let standing = match f.get::<i64>()? {
-        0 => Standing::Served,
-        1 => Standing::Variant,
-        2 => Standing::Conflict,
-        _ => Standing::Superseded,
-    };
+    let standing = Standing::of_code(f.get()?)?;
     let sha256 = f.get()?;
     let location = InstanceLocation {
         object: f.get()?,

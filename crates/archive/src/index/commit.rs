@@ -132,7 +132,7 @@ pub(crate) fn judge(
             return Ok(StoreOutcome::Duplicate);
         }
         let compares: Option<[u8; 32]> = row.get(2)?;
-        let served = row.get::<_, i64>(0)? == standing_code(Standing::Served);
+        let served = row.get::<_, i64>(0)? == Standing::Served.code();
         let same = matches!((compares, comparison), (Some(a), Some(Digest(b))) if a == b);
         if served && same {
             outcome = StoreOutcome::Variant;
@@ -190,7 +190,7 @@ fn insert(
             of.flags.join(" "),
             origin,
             of.received_at,
-            standing_code(standing),
+            standing.code(),
             of.sha256,
             of.comparison.map(|digest| digest.0),
             unit.name.row,
@@ -203,13 +203,4 @@ fn insert(
     )?
     .execute(params![id, record.blocks.metadata, record.blocks.layout])?;
     Ok(outcome)
-}
-
-pub(crate) fn standing_code(standing: Standing) -> i64 {
-    match standing {
-        Standing::Served => 0,
-        Standing::Variant => 1,
-        Standing::Conflict => 2,
-        Standing::Superseded => 3,
-    }
 }

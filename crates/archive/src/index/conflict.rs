@@ -3,7 +3,6 @@
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use super::answer::{self, INSTANCE, INSTANCE_FROM, INSTANCE_ID};
-use super::commit::standing_code;
 use super::levels::refresh_modalities;
 use super::query;
 use crate::error::{ArchiveError, Result};
@@ -46,7 +45,7 @@ pub(crate) fn decide(db: &mut Connection, tenant: i64, id: i64, decision: Decisi
     let mark = |id: i64, standing: Standing| {
         tx.execute(
             "UPDATE instance SET standing = ?2 WHERE id = ?1",
-            params![id, standing_code(standing)],
+            params![id, standing.code()],
         )
     };
     match decision {

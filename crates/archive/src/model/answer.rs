@@ -38,6 +38,28 @@ pub enum Standing {
     Superseded,
 }
 
+impl Standing {
+    /// As the index and the blocks of packs write it.
+    pub(crate) fn code(self) -> i64 {
+        match self {
+            Self::Served => 0,
+            Self::Variant => 1,
+            Self::Conflict => 2,
+            Self::Superseded => 3,
+        }
+    }
+
+    pub(crate) fn of_code(code: i64) -> crate::Result<Self> {
+        match code {
+            0 => Ok(Self::Served),
+            1 => Ok(Self::Variant),
+            2 => Ok(Self::Conflict),
+            3 => Ok(Self::Superseded),
+            _ => Err(crate::ArchiveError::Corrupt),
+        }
+    }
+}
+
 /// Outcome of [`crate::Archive::publish`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PublishOutcome {

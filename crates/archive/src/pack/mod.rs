@@ -1,0 +1,10 @@
+//! Packs: a settled series as one object, its segments in slice order and one
+//! block with everything that the index knew of them. Owns the block's bytes,
+//! how blocks are read and cached, and how a series becomes a pack. It never
+//! acknowledges anything: what it writes was durable before.
+
+mod block;
+#[cfg(test)]
+mod block_tests;
+mod column;
+mod texts;
