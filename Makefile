@@ -24,7 +24,7 @@ test: test-deps web ## The tests that CI runs
 test-all: test-deps web ## Those, and the long ones
 	@scripts/test --all
 
-test-deps: ## What the tests need: dcmtk, dicom3tools, Chromium, Python packages
+test-deps: ## What the tests need: dcmtk, dicom3tools, dicom-storescu, Chromium, Python packages
 	@scripts/test-deps
 
 lint: web ## Format, lints, licences

@@ -139,7 +139,7 @@ class Bench:
         if self.sender:
             senders.append(("dicom-storescu", self.sender))
         else:
-            self.note("dicom-storescu is not installed, so dcmtk's storescu is the only sender (cargo install dicom-storescu --root .cache/cargo)")
+            self.note("dicom-storescu is not installed, so dcmtk's storescu is the only sender (`make test-deps` installs it)")
         for number in range(self.rounds):
             for name, sender in senders:
                 for associations, count in ((1, 100), (8, 200)):

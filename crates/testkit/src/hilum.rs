@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use crate::answer::{Answer, Api};
 use crate::models::put_fast_model;
 use crate::series::Series;
-use crate::tools::{Sent, root, run, script, send, storescu, wait_until};
+use crate::tools::{Sent, dicom_storescu, root, run, script, send, storescu, wait_until};
 
 /// What a Hilum under test is set up with: two tenants, `a` called HILUM_A and
 /// `b` called HILUM_B, and no model, unless said otherwise.
@@ -191,6 +191,21 @@ impl Hilum {
     #[must_use]
     pub fn receives_for<P: AsRef<Path>>(&self, called: &str, files: &[P]) -> Sent {
         let mut command = storescu(self.dicom, called, &[]);
+        send(command.args(files.iter().map(AsRef::as_ref)))
+    }
+
+    /// Sends files to tenant `a` by `dicom-storescu`, in so many associations at
+    /// once; 0 is one after the other in a single one.
+    #[must_use]
+    pub fn receives_from_dicom_storescu<P: AsRef<Path>>(
+        &self,
+        files: &[P],
+        associations: usize,
+    ) -> Sent {
+        let mut command = dicom_storescu(self.dicom, "HILUM_A");
+        if associations > 0 {
+            command.args(["--concurrency", &associations.to_string()]);
+        }
         send(command.args(files.iter().map(AsRef::as_ref)))
     }
 

@@ -81,6 +81,23 @@ pub fn storescu(address: std::net::SocketAddr, called: &str, arguments: &[&str])
     command
 }
 
+/// `dicom-storescu` of the dicom-rs project, a second sender.
+pub(crate) fn dicom_storescu(address: std::net::SocketAddr, called: &str) -> Command {
+    let program = root().join(".cache/cargo/bin/dicom-storescu");
+    assert!(
+        program.is_file(),
+        "there is no {}: run `make test-deps`",
+        program.display()
+    );
+    let mut command = Command::new(program);
+    // One file that does not arrive fails the whole.
+    command
+        .args(["--verbose", "--fail-first", "--never-transcode"])
+        .args(["--called-ae-title", called])
+        .arg(address.to_string());
+    command
+}
+
 /// Runs a sender to its end.
 pub(crate) fn send(command: &mut Command) -> Sent {
     let output = run(command);

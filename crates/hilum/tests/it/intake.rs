@@ -215,6 +215,22 @@ fn a_study_that_no_model_wants_is_stored() {
 }
 
 #[test]
+fn dicom_storescu_sends_in_one_association_and_in_several_at_once() {
+    let hilum = hilum().with_fast_model().start();
+    for (study, associations) in [("1.2.3.21", 0), ("1.2.3.24", 4)] {
+        let series = Series::another_study(study, &[]);
+        let sent = hilum.receives_from_dicom_storescu(series.files(), associations);
+        assert!(sent.accepted, "{}", sent.output);
+        assert_eq!(hilum.instances(study, "MR").len(), 20);
+        let set = hilum.input_set_becomes(study, "ready");
+        assert_eq!(set["instance_count"], 20);
+        assert_eq!(set["revision"], 1, "{set}");
+        hilum.run_becomes(study, "succeeded");
+    }
+    hilum.ends_sound();
+}
+
+#[test]
 fn an_echo_is_answered() {
     let hilum = hilum().start();
     let output = run(Command::new("echoscu")

