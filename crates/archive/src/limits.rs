@@ -118,3 +118,7 @@ pub const LOOKUP_GROWTH: u64 = 8;
 
 /// Rows that one transaction of the look-up deletes: intake waits for it.
 pub const LOOKUP_DELETED: usize = 4_096;
+
+/// How often a conflict's pixels are compared before it is left to a person:
+/// decoding what somebody sent may have ended the process the last time.
+pub const COMPARISON_ATTEMPTS: u32 = 3;

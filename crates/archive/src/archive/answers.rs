@@ -7,7 +7,7 @@ use crate::index::{conflict, query};
 use crate::limits::UIDS_PER_FILTER;
 use crate::model::{
     ConflictRow, Decision, InstanceFilter, InstanceRow, Page, ResultKey, SeriesFilter, SeriesRow,
-    StudyFilter, StudyRow, WorklistCursor, WorklistPage,
+    StudyFilter, StudyRow, Uncompared, WorklistCursor, WorklistPage,
 };
 
 use crate::archive::Archive;
@@ -170,6 +170,40 @@ impl Archive {
             conflict::list(db, tenant, page)
         })
         .await
+    }
+
+    /// The next conflict whose pixels nobody has compared; `None` when there is
+    /// none. One that never ends (it may end the process that decodes it) is
+    /// handed out [`crate::limits::COMPARISON_ATTEMPTS`] times.
+    ///
+    /// # Errors
+    /// When the index does not answer.
+    pub async fn begin_comparison(&self, scope: &TenantScope) -> Result<Option<Uncompared>> {
+        let tenant = self.engine.tenant(scope).await?;
+        self.engine
+            .writer
+            .run(move |db, _| conflict::begin_comparison(db, tenant.row))
+            .await
+    }
+
+    /// Ends a comparison: the same pixels and identity make a variant of the
+    /// conflict, anything else leaves it to a person. Nothing changes when one
+    /// of the two changed its standing meanwhile.
+    ///
+    /// # Errors
+    /// When the index does not answer.
+    pub async fn end_comparison(
+        &self,
+        scope: &TenantScope,
+        compared: &Uncompared,
+        same: bool,
+    ) -> Result<()> {
+        let tenant = self.engine.tenant(scope).await?;
+        let (id, served) = (compared.id, compared.served.row.sha256);
+        self.engine
+            .writer
+            .run(move |db, _| conflict::end_comparison(db, tenant.row, id, &served, same))
+            .await
     }
 
     /// Carries out a person's decision about a conflict.

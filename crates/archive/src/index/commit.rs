@@ -9,7 +9,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use super::levels::Levels;
 use super::objects::{self, Name};
 use super::schema::{NO_NUMBER, state};
-use super::{outbox, query};
+use super::{conflict, outbox, query};
 use crate::descriptor::{Blocks, Descriptor, Digest};
 use crate::error::{ArchiveError, Result};
 use crate::format::Kind;
@@ -202,5 +202,8 @@ fn insert(
         "INSERT INTO instance_block (instance, metadata, layout) VALUES (?1, ?2, ?3)",
     )?
     .execute(params![id, record.blocks.metadata, record.blocks.layout])?;
+    if outcome == StoreOutcome::Conflict {
+        conflict::await_comparison(tx, id)?;
+    }
     Ok(outcome)
 }

@@ -1,13 +1,15 @@
-//! Conflicts under one SOP Instance UID, and what a person decides about them.
+//! Conflicts under one SOP Instance UID: which are only another encoding, and
+//! what a person decides about the rest.
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
-use super::answer::{self, INSTANCE, INSTANCE_FROM, INSTANCE_ID};
+use super::answer::{self, INSTANCE, INSTANCE_COLUMNS, INSTANCE_FROM, INSTANCE_ID};
 use super::levels::refresh_modalities;
 use super::query;
+use crate::descriptor::decompress;
 use crate::error::{ArchiveError, Result};
 use crate::limits;
-use crate::model::{ConflictRow, Decision, Page, Standing};
+use crate::model::{ConflictRow, Decision, InstanceLayout, Page, Standing, Uncompared};
 
 pub(crate) fn list(db: &Connection, tenant: i64, page: Page) -> Result<Vec<ConflictRow>> {
     let sql = format!(
@@ -29,6 +31,92 @@ pub(crate) fn list(db: &Connection, tenant: i64, page: Page) -> Result<Vec<Confl
         }
     }
     Ok(found)
+}
+
+/// A conflict that is to be compared, from the start.
+pub(crate) fn await_comparison(tx: &Connection, id: i64) -> Result<()> {
+    tx.prepare_cached(
+        "INSERT INTO comparison (instance, tenant) SELECT id, tenant FROM instance WHERE id = ?1
+         ON CONFLICT (instance) DO UPDATE SET attempts = 0",
+    )?
+    .execute([id])?;
+    Ok(())
+}
+
+/// Takes a conflict to be compared, least tried first, and counts the attempt
+/// before anything is decoded.
+pub(crate) fn begin_comparison(db: &mut Connection, tenant: i64) -> Result<Option<Uncompared>> {
+    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let next: Option<(i64, i64)> = tx
+        .prepare_cached(
+            "SELECT i.id, f.id FROM comparison c JOIN instance i ON i.id = c.instance
+             JOIN instance f ON f.tenant = i.tenant AND f.uid = i.uid AND f.standing = 0
+             WHERE c.tenant = ?1 AND c.attempts < ?2 AND i.standing = 2
+             ORDER BY c.attempts, c.instance LIMIT 1",
+        )?
+        .query_row(params![tenant, limits::COMPARISON_ATTEMPTS], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .optional()?;
+    let Some((id, served)) = next else {
+        return Ok(None);
+    };
+    let found = Uncompared {
+        id,
+        served: with_layout(&tx, served)?,
+        contender: with_layout(&tx, id)?,
+    };
+    tx.execute(
+        "UPDATE comparison SET attempts = attempts + 1 WHERE instance = ?1",
+        [id],
+    )?;
+    tx.commit()?;
+    Ok(Some(found))
+}
+
+/// Whether the two showed the same. Nothing changes when another one is served
+/// meanwhile, or a person has decided.
+pub(crate) fn end_comparison(
+    db: &mut Connection,
+    tenant: i64,
+    id: i64,
+    served_sha256: &[u8; 32],
+    same: bool,
+) -> Result<()> {
+    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let holds = tx.query_row(
+        "SELECT EXISTS (SELECT 1 FROM instance i
+         JOIN instance f ON f.tenant = i.tenant AND f.uid = i.uid AND f.standing = 0
+         WHERE i.id = ?1 AND i.tenant = ?2 AND i.standing = 2 AND f.sha256 = ?3)",
+        params![id, tenant, served_sha256],
+        |row| row.get(0),
+    )?;
+    if holds {
+        if same {
+            tx.execute(
+                "UPDATE instance SET standing = ?2 WHERE id = ?1",
+                params![id, Standing::Variant.code()],
+            )?;
+        }
+        tx.execute("DELETE FROM comparison WHERE instance = ?1", [id])?;
+    }
+    tx.commit()?;
+    Ok(())
+}
+
+fn with_layout(db: &Connection, id: i64) -> Result<InstanceLayout> {
+    let sql = format!(
+        "SELECT {INSTANCE}, b.layout FROM {INSTANCE_FROM}
+         JOIN instance_block b ON b.instance = i.id WHERE i.id = ?1"
+    );
+    let mut query = db.prepare_cached(&sql)?;
+    let mut rows = query.query([id])?;
+    let row = rows.next()?.ok_or(ArchiveError::NotFound)?;
+    let layout: Vec<u8> = row.get(INSTANCE_COLUMNS)?;
+    Ok(InstanceLayout {
+        row: answer::instance(row)?,
+        layout: decompress(&layout, limits::LAYOUT_BYTES)?.into(),
+    })
 }
 
 /// Carries out a decision, once: a conflict that is decided is not found.
@@ -62,6 +150,13 @@ pub(crate) fn decide(db: &mut Connection, tenant: i64, id: i64, decision: Decisi
             mark(id, Standing::Served)?;
             recount(&tx, from)?;
             recount(&tx, series)?;
+            // Other contenders may be the same as what is served now.
+            let mut others = tx.prepare(
+                "SELECT id FROM instance WHERE tenant = ?1 AND uid = ?2 AND standing = 2",
+            )?;
+            for other in others.query_map(params![tenant, uid], |row| row.get(0))? {
+                await_comparison(&tx, other?)?;
+            }
         }
     }
     tx.commit()?;

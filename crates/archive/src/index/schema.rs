@@ -150,4 +150,14 @@ CREATE TABLE lookup_run (
     entries INTEGER NOT NULL);
 CREATE INDEX lookup_run_of_tenant ON lookup_run (tenant, id);
 ",
+    "
+-- Conflicts that wait for their pixels to be compared, and how often that was
+-- begun.
+CREATE TABLE comparison (
+    instance INTEGER PRIMARY KEY REFERENCES instance ON DELETE CASCADE,
+    tenant INTEGER NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0);
+CREATE INDEX comparison_due ON comparison (tenant, attempts, instance);
+INSERT INTO comparison (instance, tenant) SELECT id, tenant FROM instance WHERE standing = 2;
+",
 ];

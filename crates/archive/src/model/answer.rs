@@ -185,6 +185,27 @@ pub struct ConflictRow {
     pub contender: InstanceRow,
 }
 
+/// An instance with its pixel layout.
+#[derive(Debug, Clone)]
+pub struct InstanceLayout {
+    /// The row.
+    pub row: InstanceRow,
+    /// Layout as given to `store`.
+    pub layout: Bytes,
+}
+
+/// A conflict that nobody compared yet: whoever can decode pixels says whether
+/// it is only another encoding.
+#[derive(Debug, Clone)]
+pub struct Uncompared {
+    /// Names this conflict in [`crate::Archive::end_comparison`].
+    pub id: i64,
+    /// What is served now.
+    pub served: InstanceLayout,
+    /// What contradicts it.
+    pub contender: InstanceLayout,
+}
+
 /// What a person decided about a conflict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {

@@ -8,8 +8,9 @@ mod quarantine;
 mod report;
 
 pub use answer::{
-    ConflictRow, Decision, InstanceLocation, InstanceMetadata, InstanceRow, Page, PublishOutcome,
-    SeriesRow, Standing, StoreOutcome, StudyRow, WorklistCursor, WorklistPage,
+    ConflictRow, Decision, InstanceLayout, InstanceLocation, InstanceMetadata, InstanceRow, Page,
+    PublishOutcome, SeriesRow, Standing, StoreOutcome, StudyRow, Uncompared, WorklistCursor,
+    WorklistPage,
 };
 pub use filter::{
     DateRange, InstanceFilter, MetadataScope, NamePattern, Order, SeriesFilter, StudyFilter,

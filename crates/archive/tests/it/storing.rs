@@ -1,6 +1,7 @@
 //! What is stored comes back; the same-UID rule; group commit.
 
 use futures::TryStreamExt;
+use hilum_archive::limits::COMPARISON_ATTEMPTS;
 use hilum_archive::{ArchiveError, Body, Decision, MetadataScope, Page, Standing, StoreOutcome};
 use hilum_contracts::imaging::InstancesStored;
 use hilum_platform::events::OutboxSource;
@@ -245,6 +246,62 @@ async fn another_content_is_a_conflict_until_a_person_decides() {
         .decide_conflict(&test.scope, id, Decision::KeepServed)
         .await;
     assert_eq!(twice, Err(ArchiveError::NotFound));
+}
+
+#[tokio::test]
+async fn a_conflict_that_is_only_another_encoding_becomes_a_variant() {
+    let test = TestArchive::new().await;
+    let store = |seed| {
+        let mut contender = instance(1, 1, 1, noise(seed, 100));
+        contender.comparison = None;
+        test.archive.store(&test.scope, contender)
+    };
+    store(1).await.unwrap();
+    for seed in [2, 3] {
+        assert_eq!(store(seed).await.unwrap(), StoreOutcome::Conflict);
+    }
+    let next = || test.archive.begin_comparison(&test.scope);
+
+    let encoded = next().await.unwrap().unwrap();
+    assert_eq!(&encoded.contender.layout[..], b"layout");
+    assert_eq!(encoded.served.row.standing, Standing::Served);
+    let other = next().await.unwrap().unwrap();
+    assert_ne!(encoded.id, other.id);
+    test.archive
+        .end_comparison(&test.scope, &encoded, true)
+        .await
+        .unwrap();
+    test.archive
+        .end_comparison(&test.scope, &other, false)
+        .await
+        .unwrap();
+
+    assert!(next().await.unwrap().is_none());
+    let page = Page::first(10);
+    let conflicts = test.archive.conflicts(&test.scope, page).await.unwrap();
+    assert_eq!(conflicts.len(), 1);
+    assert_eq!(conflicts[0].id, other.id);
+    assert_eq!(test.bytes("1.2.1.1.1").await, noise(1, 100));
+}
+
+#[tokio::test]
+async fn a_comparison_that_never_ends_is_given_up_also_across_restarts() {
+    let mut test = TestArchive::new().await;
+    for seed in [1, 2] {
+        let mut contender = instance(1, 1, 1, noise(seed, 100));
+        contender.comparison = None;
+        test.archive.store(&test.scope, contender).await.unwrap();
+    }
+    for _ in 0..COMPARISON_ATTEMPTS {
+        let begun = test.archive.begin_comparison(&test.scope).await.unwrap();
+        assert!(begun.is_some());
+        test = test.reopen().await;
+    }
+    let begun = test.archive.begin_comparison(&test.scope).await.unwrap();
+    assert!(begun.is_none());
+    let page = Page::first(10);
+    let conflicts = test.archive.conflicts(&test.scope, page).await.unwrap();
+    assert_eq!(conflicts.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

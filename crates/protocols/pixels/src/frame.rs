@@ -111,6 +111,17 @@ impl DecodedFrame {
         }
     }
 
+    fn integers(&self) -> impl Iterator<Item = i64> {
+        let bits = self.stored_bits();
+        let width = usize::from(self.bits_allocated / 8).max(1);
+        self.data.chunks_exact(width).map(move |container| {
+            let raw = container
+                .iter()
+                .rfold(0, |raw, &byte| raw << 8 | u64::from(byte));
+            bits.value(bits.pattern(raw))
+        })
+    }
+
     /// Calls `each` with every sample as a number, before any modality transformation.
     pub fn for_each_value(&self, mut each: impl FnMut(f64)) {
         match self.kind {
@@ -132,6 +143,30 @@ impl DecodedFrame {
                 self.for_each_raw(|raw| each(integer_as_f64(bits.value(bits.pattern(raw)))));
             }
         }
+    }
+
+    /// Has `other` the same pixels: value by value, whatever containers hold them? A stream may state
+    /// another precision than Bits Stored (PS3.5 §8.2.1), so containers alone say nothing.
+    pub fn shows_the_same_as(&self, other: &Self) -> bool {
+        let shape = |frame: &Self| {
+            (
+                (frame.rows, frame.columns, frame.samples_per_pixel),
+                (frame.photometric, frame.kind),
+            )
+        };
+        if shape(self) != shape(other) {
+            return false;
+        }
+        let container = |frame: &Self| {
+            (
+                (frame.bits_allocated, frame.bits_stored),
+                (frame.high_bit, frame.signed),
+            )
+        };
+        if container(self) == container(other) && self.data == other.data {
+            return true;
+        }
+        self.kind == SampleKind::Integer && self.integers().eq(other.integers())
     }
 }
 
@@ -160,6 +195,33 @@ mod tests {
         };
         let bits = frame.stored_bits();
         bits.value(bits.pattern(raw))
+    }
+
+    #[test]
+    fn the_same_values_in_other_containers_are_the_same_pixels() {
+        let frame = |bits_allocated, bits_stored, data: &[u8]| DecodedFrame {
+            rows: 1,
+            columns: 2,
+            samples_per_pixel: 1,
+            photometric: Photometric::Monochrome2,
+            bits_allocated,
+            bits_stored,
+            high_bit: bits_stored - 1,
+            signed: true,
+            kind: SampleKind::Integer,
+            data: data.to_vec(),
+        };
+        // -2048 and 5, in 12 bits and sign-extended to 16.
+        let twelve = frame(16, 12, &[0x00, 0x08, 5, 0]);
+        let sixteen = frame(16, 16, &[0x00, 0xF8, 5, 0]);
+        assert!(twelve.shows_the_same_as(&sixteen));
+        assert!(frame(8, 8, &[1, 2]).shows_the_same_as(&frame(16, 12, &[1, 0, 2, 0])));
+        assert!(!twelve.shows_the_same_as(&frame(16, 12, &[0x00, 0x08, 6, 0])));
+        let inverted = DecodedFrame {
+            photometric: Photometric::Monochrome1,
+            ..twelve.clone()
+        };
+        assert!(!twelve.shows_the_same_as(&inverted));
     }
 
     #[test]

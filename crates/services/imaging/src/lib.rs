@@ -9,6 +9,7 @@
 //! - Our own outputs, also when they come back, never start work.
 
 mod api;
+mod comparison;
 mod contract;
 mod digest;
 mod domain;
@@ -29,6 +30,7 @@ use hilum_platform::db::{Db, DbError, Migration};
 use hilum_platform::events::{DbOutbox, Inbox, OutboxSource};
 use hilum_platform::notices::Notices;
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use utoipa_axum::router::OpenApiRouter;
@@ -59,6 +61,7 @@ pub struct ImagingService {
     notices: Notices,
     config: Arc<Config>,
     readiness_bell: readiness::Bell,
+    comparison_bell: Arc<Notify>,
     live: intake::Live,
 }
 
@@ -95,6 +98,7 @@ impl ImagingService {
             notices,
             config,
             readiness_bell: readiness::Bell::default(),
+            comparison_bell: Arc::default(),
             live: intake::Live::default(),
         })
     }
@@ -131,8 +135,8 @@ impl ImagingService {
         ]
     }
 
-    /// Takes DICOM associations on `listener` and watches over readiness, until
-    /// `stop` is called.
+    /// Takes DICOM associations on `listener`, watches over readiness and
+    /// compares conflicts, until `stop` is called.
     pub fn start_workers(
         &self,
         tasks: &TaskTracker,
@@ -141,6 +145,7 @@ impl ImagingService {
     ) {
         tasks.spawn(intake::dimse::serve(self.clone(), listener, stop.clone()));
         tasks.spawn(self.clone().watch_readiness(stop.clone()));
+        tasks.spawn(self.clone().compare_conflicts(stop.clone()));
         tasks.spawn(self.clone().sweep_regularly(stop.clone()));
     }
 

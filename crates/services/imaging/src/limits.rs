@@ -23,6 +23,11 @@ pub const TOUCHED_SERIES: usize = 10_000;
 pub const READINESS_POLL: Duration = Duration::from_secs(1);
 /// How often unacknowledged objects are swept.
 pub const SWEEP_EVERY: Duration = Duration::from_secs(600);
+/// Decoded bytes of one content that are compared with another's. Beyond, a
+/// conflict goes to a person as it is.
+pub const COMPARED_BYTES: u64 = 2 << 30;
+/// After this, conflicts whose comparison failed are tried once more.
+pub const COMPARE_EVERY: Duration = Duration::from_secs(60);
 /// Most rows that a list answers.
 pub const LIST_MAX: u32 = 200;
 /// At the end, associations get this long to finish what they are sending.

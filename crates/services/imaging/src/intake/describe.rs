@@ -155,7 +155,7 @@ fn person_name(value: &str) -> Option<PersonName> {
 /// equal under one SOP Instance UID when only the encoding differs. With
 /// uncompressed pixels: these, and what identifies the instance. Without
 /// pixels: the metadata and every value that stands beside it. `None` where
-/// pixels would have to be decoded to be compared.
+/// pixels would have to be decoded to be compared: `comparison.rs` does that later.
 fn comparison(body: &Body, scan: &Scan) -> Option<[u8; 32]> {
     let (Body::Memory(bytes), false) = (body, scan.inflated) else {
         return None;
@@ -186,7 +186,8 @@ fn part(bytes: &[u8], offset: u64, length: u64) -> Option<&[u8]> {
     bytes.get(start..end)
 }
 
-fn identify(identity: &Identity, digest: &mut Sha256) {
+/// What two encodings of one instance agree in besides their pixels.
+pub(crate) fn identify(identity: &Identity, digest: &mut Sha256) {
     for text in [
         &identity.sop_class_uid,
         &identity.sop_instance_uid,

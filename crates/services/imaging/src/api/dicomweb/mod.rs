@@ -19,6 +19,10 @@ mod wado_instances;
 mod wado_metadata;
 mod wado_rendered;
 
+pub(crate) use error::Failure;
+pub(crate) use pixels::Image;
+pub(crate) use stored::Stored;
+
 use axum::Router;
 use axum::routing::{get, post};
 

@@ -8,9 +8,10 @@ use bytes::Bytes;
 use dicom_object::InMemDicomObject;
 use dicom_transfer_syntax_registry::entries;
 use hilum_contracts::error::ServiceError;
-use hilum_dataset::{Encoding, PixelLayout};
+use hilum_dataset::{Encoding, Identity, PixelLayout, ScanOptions, scan};
 use hilum_pixels::{
-    Display, EncodedFrame, ImageDescription, NativeFrame, PixelError, PixelVr, RenderRequest,
+    DecodedFrame, Display, EncodedFrame, ImageDescription, NativeFrame, PixelError, PixelVr,
+    RenderRequest,
 };
 use tokio::sync::Semaphore;
 
@@ -25,7 +26,7 @@ const PIXEL_DATA: [&str; 3] = ["7FE00010", "7FE00008", "7FE00009"];
 
 /// An image whose frames can be decoded.
 #[derive(Clone)]
-pub(super) struct Image {
+pub(crate) struct Image {
     pub(super) stored: Stored,
     pub(super) description: Arc<ImageDescription>,
     display: Arc<Display>,
@@ -105,7 +106,7 @@ pub(super) async fn head(stored: &Stored) -> Result<Bytes, Failure> {
 
 impl Image {
     /// Reads what describes the pixels.
-    pub(super) async fn open(stored: Stored) -> Result<Self, Failure> {
+    pub(crate) async fn open(stored: Stored) -> Result<Self, Failure> {
         if stored.layout.pixels.is_none() {
             return Err(Failure::not_acceptable("this instance has no pixel data"));
         }
@@ -127,7 +128,7 @@ impl Image {
     }
 
     /// How many frames there are.
-    pub(super) fn frames(&self) -> u32 {
+    pub(crate) fn frames(&self) -> u32 {
         self.description.number_of_frames
     }
 
@@ -155,6 +156,27 @@ impl Image {
             fragments.push(self.stored.read(offset, size).await?);
         }
         Ok((fragments, bit_offset))
+    }
+
+    /// What the instance says that it is.
+    pub(crate) async fn identity(&self) -> Result<Identity, Failure> {
+        let bytes = head(&self.stored).await?;
+        let syntax = plain_syntax(self.stored.layout.encoding);
+        decoding(move || {
+            scan(bytes.as_ref(), syntax.uid(), &ScanOptions::default())
+                .map(|scan| scan.identity)
+                .map_err(|_| PixelError::Unsupported("the attributes can't be read"))
+        })
+        .await
+    }
+
+    /// A frame, counted from 0, as samples.
+    pub(crate) async fn decoded(&self, index: u32) -> Result<DecodedFrame, Failure> {
+        let description = Arc::clone(&self.description);
+        self.with_frame(index, move |frame| {
+            hilum_pixels::decode_frame(&description, frame)
+        })
+        .await
     }
 
     /// A frame, counted from 0, as native little endian.

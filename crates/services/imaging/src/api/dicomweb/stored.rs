@@ -18,7 +18,7 @@ pub(super) type Pieces = BoxStream<'static, Result<Bytes, ServiceError>>;
 
 /// An instance that is there, and what is known about its bytes.
 #[derive(Clone)]
-pub(super) struct Stored {
+pub(crate) struct Stored {
     service: ImagingService,
     scope: TenantScope,
     pub(super) row: InstanceRow,
@@ -59,7 +59,7 @@ impl Stored {
         }
     }
 
-    pub(super) async fn of(
+    pub(crate) async fn of(
         service: &ImagingService,
         scope: &TenantScope,
         row: InstanceRow,
