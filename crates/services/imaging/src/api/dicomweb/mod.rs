@@ -13,6 +13,7 @@ mod qido_filter;
 mod stored;
 mod stow;
 mod transcode;
+mod validator;
 mod wado_bulkdata;
 mod wado_frames;
 mod wado_instances;

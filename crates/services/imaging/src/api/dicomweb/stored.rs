@@ -1,6 +1,8 @@
 //! One stored instance and the parts of its bytes: ranges from the archive,
 //! inflated first where the data set is deflated.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt as _};
 use hilum_archive::{InstanceRow, MetadataScope};
@@ -164,16 +166,16 @@ impl Stored {
     }
 }
 
-/// The data set of an instance exactly as received.
+/// A range of an instance's data set exactly as received.
 pub(super) async fn as_received(
     service: &ImagingService,
     scope: &TenantScope,
     row: &InstanceRow,
+    range: Range<u64>,
 ) -> Result<Pieces, Failure> {
-    let whole = 0..row.location.length();
     let reader = service
         .archive
-        .read_range(scope, &row.location, whole)
+        .read_range(scope, &row.location, range)
         .await?;
     Ok(reader
         .map(|piece| piece.map_err(ServiceError::from))

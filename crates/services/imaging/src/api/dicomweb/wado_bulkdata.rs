@@ -1,6 +1,8 @@
 //! Retrieve bulk data (PS3.18 §10.4.1.1.4): the values that metadata refers
 //! to. Encapsulated pixel data is given frame by frame.
 
+use std::ops::Range;
+
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
@@ -9,7 +11,7 @@ use futures::stream::{self, StreamExt as _};
 use hilum_contracts::error::ServiceError;
 use hilum_dataset::{BulkRange, Encoding, PixelLayout};
 use hilum_dicomweb::accept::{EXPLICIT_VR_LITTLE_ENDIAN, OCTET_STREAM};
-use hilum_dicomweb::multipart::{Boundary, PartHead, body_length, write};
+use hilum_dicomweb::multipart::{PartHead, body_length, write};
 use hilum_platform::http::Scope;
 use http::{HeaderMap, StatusCode};
 
@@ -17,6 +19,7 @@ use super::base::Base;
 use super::error::Failure;
 use super::explicit::word;
 use super::stored::{Pieces, Stored};
+use super::validator::Validator;
 use super::wado_instances::{accepted, respond};
 use super::{limits, wado_frames};
 use crate::ImagingService;
@@ -47,7 +50,7 @@ pub(super) async fn bulk_data(
     };
     if let Some(frames) = frames {
         let forms = accept.frames(stored.transfer_syntax())?;
-        return wado_frames::give(stored, (1..=frames).collect(), forms, &base).await;
+        return wado_frames::give(stored, (1..=frames).collect(), forms, &base, &headers).await;
     }
     let multipart = accept.bulk_data()?;
     let row = &stored.row;
@@ -57,27 +60,42 @@ pub(super) async fn bulk_data(
         location: Some(format!("{location}{path}")),
         length: Some(bulk.length),
     };
-    let value = little_endian(&stored, &bulk).await?;
-    if !multipart {
-        return Ok(respond(
-            StatusCode::OK,
-            OCTET_STREAM,
-            head.length,
-            Body::from_stream(value),
-        ));
+    let form = if multipart { &location } else { "" };
+    let validator = Validator::of_bytes(row, &["bulkdata", &path, form]);
+    if let Some(answer) = validator.not_modified(&headers) {
+        return Ok(answer);
     }
-    let boundary = Boundary::from_bits(uuid::Uuid::new_v4().as_u128());
+    if !multipart {
+        let wanted = validator.wanted(&headers, bulk.length);
+        let range = match wanted.range(bulk.length) {
+            Ok(range) => range,
+            Err(answer) => return Ok(*answer),
+        };
+        let value = little_endian(&stored, &bulk, &range).await?;
+        let length = Some(range.end - range.start);
+        let body = Body::from_stream(value);
+        let answer = respond(StatusCode::OK, OCTET_STREAM, length, body);
+        return Ok(validator.mark(wanted.mark(answer, bulk.length)));
+    }
+    let value = little_endian(&stored, &bulk, &(0..bulk.length)).await?;
+    let boundary = validator.boundary();
     let length = body_length(&boundary, [&head]);
     let content_type = boundary.content_type(OCTET_STREAM);
     let parts = stream::iter([Ok::<_, ServiceError>((head, value))]);
     let body = Body::from_stream(write(boundary, parts));
-    Ok(respond(StatusCode::OK, &content_type, length, body))
+    let answer = respond(StatusCode::OK, &content_type, length, body);
+    Ok(validator.mark(answer))
 }
 
-async fn little_endian(stored: &Stored, bulk: &BulkRange) -> Result<Pieces, Failure> {
+async fn little_endian(
+    stored: &Stored,
+    bulk: &BulkRange,
+    range: &Range<u64>,
+) -> Result<Pieces, Failure> {
     let word = word(&bulk.vr);
     if word == 1 || bulk.encapsulated || !matches!(stored.layout.encoding, Encoding::ExplicitBig) {
-        return stored.stream(bulk.offset, bulk.length).await;
+        let offset = bulk.offset.saturating_add(range.start);
+        return stored.stream(offset, range.end - range.start).await;
     }
     if bulk.length > limits::HEAD_BYTES {
         return Err(Failure::not_acceptable(
@@ -86,5 +104,8 @@ async fn little_endian(stored: &Stored, bulk: &BulkRange) -> Result<Pieces, Fail
     }
     let mut bytes = Vec::from(stored.read(bulk.offset, bulk.length).await?);
     bytes.chunks_exact_mut(word).for_each(<[u8]>::reverse);
-    Ok(stream::iter([Ok(Bytes::from(bytes))]).boxed())
+    let at = |place: u64| usize::try_from(place).map_or(bytes.len(), |at| at.min(bytes.len()));
+    let (from, to) = (at(range.start), at(range.end));
+    let part = Bytes::from(bytes).slice(from..to);
+    Ok(stream::iter([Ok(part)]).boxed())
 }

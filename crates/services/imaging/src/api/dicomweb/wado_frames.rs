@@ -1,6 +1,8 @@
 //! Retrieve frames (PS3.18 §10.4.1.1.6): only the bytes of the frames asked
 //! for are read, as stored or decoded.
 
+use std::ops::Range;
+
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
@@ -10,7 +12,7 @@ use hilum_contracts::error::ServiceError;
 use hilum_dataset::{Encoding, PixelLayout};
 use hilum_dicomweb::accept::{EXPLICIT_VR_LITTLE_ENDIAN, FrameForm};
 use hilum_dicomweb::frames;
-use hilum_dicomweb::multipart::{Boundary, PartHead, body_length, write};
+use hilum_dicomweb::multipart::{PartHead, body_length, write};
 use hilum_platform::http::Scope;
 use http::{HeaderMap, StatusCode};
 
@@ -18,6 +20,7 @@ use super::base::Base;
 use super::error::Failure;
 use super::pixels::{Image, frame_ranges};
 use super::stored::{Pieces, Stored};
+use super::validator::{Validator, cut};
 use super::wado_instances::{accepted, respond};
 use crate::ImagingService;
 
@@ -35,7 +38,7 @@ pub(super) async fn frames(
     let address = (study, series, instance);
     let stored = Stored::find(&service, &scope, address).await?;
     let forms = accept.frames(stored.transfer_syntax())?;
-    give(stored, numbers, forms, &base).await
+    give(stored, numbers, forms, &base, &headers).await
 }
 
 /// Gives frames, counted from 1, in the first form that is possible.
@@ -44,6 +47,7 @@ pub(super) async fn give(
     numbers: Vec<u32>,
     forms: Vec<FrameForm>,
     base: &Base,
+    headers: &HeaderMap,
 ) -> Result<Response, Failure> {
     if stored.layout.pixels.is_none() {
         return Err(Failure::not_found());
@@ -55,6 +59,10 @@ pub(super) async fn give(
         .ok_or_else(|| {
             Failure::not_acceptable("these frames can't be decoded; ask for them as stored")
         })?;
+    let validator = validator(&stored, &numbers, &form, base);
+    if let Some(answer) = validator.not_modified(headers) {
+        return Ok(answer);
+    }
     let source = Source::open(stored, &form).await?;
     let mut parts = Vec::with_capacity(numbers.len());
     for number in &numbers {
@@ -65,8 +73,6 @@ pub(super) async fn give(
         [first, ..] => (*first, false),
         [] => return Err(Failure::not_found()),
     };
-    // The first is opened before the answer begins, so that its failure is one.
-    let first = source.frame(first_number).await?;
     if !form.multipart {
         if !is_one {
             return Err(Failure::not_acceptable(
@@ -74,14 +80,11 @@ pub(super) async fn give(
             ));
         }
         let head = source.head(first_number, &form, base)?;
-        return Ok(respond(
-            StatusCode::OK,
-            &head.content_type,
-            head.length,
-            Body::from_stream(first),
-        ));
+        return source.alone(first_number, &head, &validator, headers).await;
     }
-    let boundary = Boundary::from_bits(uuid::Uuid::new_v4().as_u128());
+    // The first is opened before the answer begins, so that its failure is one.
+    let first = source.frame(first_number, None).await?;
+    let boundary = validator.boundary();
     let length = body_length(&boundary, parts.iter().map(|(head, _)| head));
     let content_type = boundary.content_type(form.media_type);
     let parts = stream::iter(parts)
@@ -95,7 +98,7 @@ pub(super) async fn give(
                 let pieces = match opened {
                     Some(pieces) => pieces,
                     None => source
-                        .frame(number)
+                        .frame(number, None)
                         .await
                         .map_err(|_| ServiceError::internal("A frame can't be given."))?,
                 };
@@ -103,7 +106,28 @@ pub(super) async fn give(
             }
         });
     let body = Body::from_stream(write(boundary, parts));
-    Ok(respond(StatusCode::OK, &content_type, length, body))
+    let answer = respond(StatusCode::OK, &content_type, length, body);
+    Ok(validator.mark(answer))
+}
+
+fn validator(stored: &Stored, numbers: &[u32], form: &FrameForm, base: &Base) -> Validator {
+    let row = &stored.row;
+    let numbers: Vec<String> = numbers.iter().map(u32::to_string).collect();
+    let encoding = if form.original { "stored" } else { "decoded" };
+    // The parts of a multipart answer say where they are from.
+    let location = if form.multipart {
+        base.instance(&row.study, &row.series, &row.sop_instance)
+    } else {
+        String::new()
+    };
+    let form = [
+        "frames",
+        &numbers.join(","),
+        form.media_type,
+        encoding,
+        &location,
+    ];
+    Validator::of_bytes(row, &form)
 }
 
 #[derive(Clone)]
@@ -176,8 +200,36 @@ impl Source {
         })
     }
 
-    async fn frame(&self, number: u32) -> Result<Pieces, Failure> {
-        let ranges = self.ranges(number)?;
+    /// One frame, or a range of it, as an answer of its own.
+    async fn alone(
+        &self,
+        number: u32,
+        head: &PartHead,
+        validator: &Validator,
+        headers: &HeaderMap,
+    ) -> Result<Response, Failure> {
+        let Some(length) = head.length else {
+            let body = Body::from_stream(self.frame(number, None).await?);
+            let answer = respond(StatusCode::OK, &head.content_type, None, body);
+            return Ok(validator.mark(answer));
+        };
+        let wanted = validator.wanted(headers, length);
+        let range = match wanted.range(length) {
+            Ok(range) => range,
+            Err(answer) => return Ok(*answer),
+        };
+        let given = Some(range.end - range.start);
+        let body = Body::from_stream(self.frame(number, Some(&range)).await?);
+        let answer = respond(StatusCode::OK, &head.content_type, given, body);
+        Ok(validator.mark(wanted.mark(answer, length)))
+    }
+
+    /// A frame's bytes; of a frame that lies as stored, `within` alone.
+    async fn frame(&self, number: u32, within: Option<&Range<u64>>) -> Result<Pieces, Failure> {
+        let mut ranges = self.ranges(number)?;
+        if let Some(within) = within {
+            ranges = cut(&ranges, within);
+        }
         match self {
             Self::AsStored(stored) => {
                 let stored = stored.clone();

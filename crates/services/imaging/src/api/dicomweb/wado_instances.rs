@@ -18,6 +18,7 @@ use super::base::Base;
 use super::error::Failure;
 use super::stored::{Pieces, Stored, as_received};
 use super::transcode::{can_rewrite, file_meta, rewritten};
+use super::validator::Validator;
 use crate::ImagingService;
 
 /// `GET /studies/{study}`
@@ -81,6 +82,16 @@ async fn retrieve(
     headers: &HeaderMap,
 ) -> Result<Response, Failure> {
     let accept = accepted(headers, query)?;
+    let wish = headers.get(header::ACCEPT).map(HeaderValue::as_bytes);
+    let form = format!(
+        "{}?{}",
+        String::from_utf8_lossy(wish.unwrap_or_default()),
+        query.unwrap_or_default()
+    );
+    let validator = Validator::of_index(&service, &scope, &base, &of, &form).await?;
+    if let Some(answer) = validator.not_modified(headers) {
+        return Ok(answer);
+    }
     let mut chosen: Vec<(InstanceRow, InstanceForm)> = Vec::new();
     let mut refused = None;
     let mut found = service.archive.instance_metadata(&scope, of);
@@ -108,14 +119,7 @@ async fn retrieve(
                 "several instances are given as multipart/related only",
             ));
         };
-        let head = part_head(&row, original, &base)?;
-        let pieces = file(&service, &scope, row, original).await?;
-        return Ok(respond(
-            status,
-            &head.content_type,
-            head.length,
-            Body::from_stream(pieces),
-        ));
+        return alone(&service, &scope, &base, row, original, headers).await;
     }
     let heads: Vec<PartHead> = chosen
         .iter()
@@ -146,7 +150,45 @@ async fn retrieve(
         }
     });
     let body = Body::from_stream(write(boundary, parts));
-    Ok(respond(status, &content_type, length, body))
+    Ok(validator.mark(respond(status, &content_type, length, body)))
+}
+
+/// One instance as an answer of its own; as it is stored, also a range of it.
+async fn alone(
+    service: &ImagingService,
+    scope: &TenantScope,
+    base: &Base,
+    row: InstanceRow,
+    original: bool,
+    headers: &HeaderMap,
+) -> Result<Response, Failure> {
+    let head = part_head(&row, original, base)?;
+    let validator = Validator::of_bytes(&row, &["file", &head.content_type]);
+    if let Some(answer) = validator.not_modified(headers) {
+        return Ok(answer);
+    }
+    let Some(length) = head.length else {
+        let body = Body::from_stream(file(service, scope, row, original).await?);
+        let answer = respond(StatusCode::OK, &head.content_type, None, body);
+        return Ok(validator.mark(answer));
+    };
+    let wanted = validator.wanted(headers, length);
+    let range = match wanted.range(length) {
+        Ok(range) => range,
+        Err(answer) => return Ok(*answer),
+    };
+    let given = Some(range.end - range.start);
+    let syntax = row.transfer_syntax.trim_end_matches(['\0', ' ']);
+    let meta = file_meta(&row, syntax)?;
+    let before = length - row.location.length();
+    let at = |place: u64| usize::try_from(place).map_or(meta.len(), |at| at.min(meta.len()));
+    let meta = meta.slice(at(range.start)..at(range.end));
+    let within = range.start.saturating_sub(before)..range.end.saturating_sub(before);
+    let data_set = as_received(service, scope, &row, within).await?;
+    let pieces = stream::iter([Ok(meta)]).chain(data_set);
+    let body = Body::from_stream(pieces);
+    let answer = respond(StatusCode::OK, &head.content_type, given, body);
+    Ok(validator.mark(wanted.mark(answer, length)))
 }
 
 fn choose(accept: &Accept, row: &InstanceRow) -> Result<InstanceForm, Failure> {
@@ -193,7 +235,8 @@ async fn file(
     if original {
         let syntax = row.transfer_syntax.trim_end_matches(['\0', ' ']);
         let meta: Bytes = file_meta(&row, syntax)?;
-        let data_set = as_received(service, scope, &row).await?;
+        let whole = 0..row.location.length();
+        let data_set = as_received(service, scope, &row, whole).await?;
         return Ok(stream::iter([Ok(meta)]).chain(data_set).boxed());
     }
     let address = (row.study, row.series, row.sop_instance);

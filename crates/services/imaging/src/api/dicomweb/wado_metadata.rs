@@ -19,6 +19,7 @@ use serde_json::{Map, Value};
 
 use super::base::Base;
 use super::error::Failure;
+use super::validator::Validator;
 use super::wado_instances::{accepted, respond};
 use crate::ImagingService;
 
@@ -74,6 +75,10 @@ async fn metadata(
     headers: &HeaderMap,
 ) -> Result<Response, Failure> {
     accepted(headers, query)?.dicom_json()?;
+    let validator = Validator::of_index(service, scope, &base, &of, "metadata").await?;
+    if let Some(answer) = validator.not_modified(headers) {
+        return Ok(answer);
+    }
     let mut found = service.archive.instance_metadata(scope, of);
     let Some(first) = found.next().await.transpose()? else {
         return Err(Failure::not_found());
@@ -85,12 +90,8 @@ async fn metadata(
     });
     let end = stream::iter([Ok(Bytes::from_static(b"]"))]);
     let body = stream::iter([Ok(first)]).chain(rest).chain(end);
-    Ok(respond(
-        StatusCode::OK,
-        DICOM_JSON,
-        None,
-        Body::from_stream(body),
-    ))
+    let answer = respond(StatusCode::OK, DICOM_JSON, None, Body::from_stream(body));
+    Ok(validator.mark(answer))
 }
 
 fn document(of: &InstanceMetadata, base: &Base, before: u8) -> Bytes {

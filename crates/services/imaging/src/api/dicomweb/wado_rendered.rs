@@ -14,6 +14,7 @@ use super::error::Failure;
 use super::pixels::Image;
 use super::qido::Asked;
 use super::stored::Stored;
+use super::validator::Validator;
 use super::wado_instances::accepted;
 
 type InstancePath = Path<(String, String, String)>;
@@ -147,6 +148,15 @@ async fn render(
     if let Some(quality) = &parameters.quality {
         request = request.with_quality(quality)?;
     }
+    let kind = match size {
+        Size::Full => "rendered",
+        Size::Thumbnail => "thumbnail",
+    };
+    let (frame, query) = (number.to_string(), &asked.query);
+    let validator = Validator::of_bytes(&stored.row, &[kind, &frame, form.media_type(), query]);
+    if let Some(answer) = validator.not_modified(&asked.headers) {
+        return Ok(answer);
+    }
     let image = Image::open(stored).await?;
     let index = number.checked_sub(1).ok_or_else(Failure::not_found)?;
     // A thumbnail with parameters is a rendered image of its own size.
@@ -156,5 +166,6 @@ async fn render(
         }
         Size::Full | Size::Thumbnail => image.render(index, request).await?,
     };
-    Ok(([(header::CONTENT_TYPE, form.media_type())], bytes).into_response())
+    let answer = ([(header::CONTENT_TYPE, form.media_type())], bytes).into_response();
+    Ok(validator.mark(answer))
 }
