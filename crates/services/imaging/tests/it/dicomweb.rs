@@ -119,5 +119,5 @@ async fn an_image_encoded_anew_is_no_conflict_and_a_changed_one_is() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_are_validated_and_given_in_ranges() {
-    judge("validators_session.py").await;
+    judge("validators_session.py", &[]).await;
 }
