@@ -7,6 +7,7 @@ use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 use dicom_transfer_syntax_registry::entries::EXPLICIT_VR_LITTLE_ENDIAN;
+use hilum_inference::domain::geometry::Geometry;
 use hilum_inference::domain::manifest::Manifest;
 use hilum_inference::domain::refusal::Refusal;
 use hilum_inference::domain::volume::Volume;
@@ -15,11 +16,11 @@ use hilum_inference::series::Series;
 
 use crate::models::root;
 
-const SYNTAX: &str = "1.2.840.10008.1.2.1";
+pub(crate) const SYNTAX: &str = "1.2.840.10008.1.2.1";
 const SIDE: usize = 256;
 
 /// Slices, inferior first, with their grey values.
-fn sample() -> Vec<(InMemDicomObject, Vec<u16>)> {
+pub(crate) fn sample() -> Slices {
     (1..=20)
         .map(|n| {
             let path = root().join(format!("samples/mr-brain/brain_{n:03}.dcm"));
@@ -44,7 +45,7 @@ fn sample() -> Vec<(InMemDicomObject, Vec<u16>)> {
         .collect()
 }
 
-fn decimal(object: &mut InMemDicomObject, tag: Tag, values: &[f64]) {
+pub(crate) fn decimal(object: &mut InMemDicomObject, tag: Tag, values: &[f64]) {
     let text: Vec<String> = values.iter().map(|v| format!("{v:.6}")).collect();
     object.put(DataElement::new(
         tag,
@@ -57,9 +58,11 @@ fn numbers(object: &InMemDicomObject, tag: Tag) -> Vec<f64> {
     hilum_inference::domain::header::numbers(object, tag)
 }
 
-type Slices = Vec<(InMemDicomObject, Vec<u16>)>;
+pub(crate) type Slices = Vec<(InMemDicomObject, Vec<u16>)>;
 
-fn assemble(slices: &Slices) -> Result<(f64, Volume, usize), Refusal> {
+/// The series as it is put together: its geometry, its grey values by slice,
+/// row and column, and how many data sets it is of.
+pub(crate) fn native(slices: &Slices) -> Result<(Geometry, Volume, usize), Refusal> {
     let manifest =
         std::fs::read_to_string(root().join("models/brain-mask-small/hilum-model.toml")).unwrap();
     let input = Manifest::parse(&manifest).unwrap().input;
@@ -78,11 +81,12 @@ fn assemble(slices: &Slices) -> Result<(f64, Volume, usize), Refusal> {
         series.add(SYNTAX, &bytes)?;
     }
     let (geometry, volume, data_sets) = series.assemble(&input)?;
-    Ok((
-        geometry.voxel_mm3(),
-        geometry.to_ras.apply(volume),
-        data_sets.len(),
-    ))
+    Ok((geometry, volume, data_sets.len()))
+}
+
+fn assemble(slices: &Slices) -> Result<(f64, Volume, usize), Refusal> {
+    let (geometry, volume, count) = native(slices)?;
+    Ok((geometry.voxel_mm3(), geometry.to_ras.apply(volume), count))
 }
 
 /// The same voxels in the same places, whatever way they came.

@@ -15,4 +15,5 @@ mod models;
 mod results;
 mod service;
 mod steps;
+mod tilted;
 mod worker;
