@@ -28,15 +28,13 @@ pub(crate) fn unsent(db: &Connection, limit: u32) -> Result<Vec<(i64, Event)>> {
     Ok(events)
 }
 
-pub(crate) fn mark_sent(db: &mut Connection, positions: &[i64], now: i64) -> Result<()> {
-    let tx = db.transaction()?;
-    {
-        let mut update = tx.prepare_cached("UPDATE outbox SET sent_at = ?2 WHERE position = ?1")?;
-        for position in positions {
-            update.execute(params![position, now])?;
-        }
-    }
-    tx.commit()?;
+pub(crate) fn mark_sent(db: &Connection, positions: &[i64], now: i64) -> Result<()> {
+    let batch = serde_json::to_string(positions)
+        .map_err(|_| ArchiveError::Invalid("the positions cannot be written"))?;
+    db.prepare_cached(
+        "UPDATE outbox SET sent_at = ?2 WHERE position IN (SELECT value FROM json_each(?1))",
+    )?
+    .execute(params![batch, now])?;
     Ok(())
 }
 

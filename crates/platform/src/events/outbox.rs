@@ -91,14 +91,13 @@ impl OutboxSource for DbOutbox {
     }
 
     async fn mark_sent(&self, positions: &[i64]) -> Result<(), OutboxError> {
+        let batch = serde_json::to_string(positions).map_err(|e| DbError::Encode(Box::new(e)))?;
         let mut tx = self.db.begin().await?;
-        for position in positions {
-            // What every inbox holds is not needed here any more.
-            sqlx::query("DELETE FROM outbox WHERE position = $1")
-                .bind(position)
-                .execute(&mut *tx)
-                .await?;
-        }
+        // What every inbox holds is not needed here any more.
+        sqlx::query("DELETE FROM outbox WHERE position IN (SELECT value FROM json_each($1))")
+            .bind(batch)
+            .execute(&mut *tx)
+            .await?;
         tx.commit().await?;
         Ok(())
     }
