@@ -118,8 +118,8 @@ impl Hilum {
         for outbox in outboxes {
             tasks.spawn(Relay::new(outbox, inboxes.clone()).run(stop.clone()));
         }
-        for inbox in inboxes {
-            tasks.spawn(inbox.run(stop.clone()));
+        for inbox in &inboxes {
+            tasks.spawn(inbox.clone().run(stop.clone()));
         }
         imaging.start_workers(&tasks, &stop, dicom_listener);
         inference.start_workers(&tasks, &stop, &imaging_contract);
@@ -131,6 +131,7 @@ impl Hilum {
             notices,
             metrics,
             archive: archive.clone(),
+            inboxes: inboxes.into(),
             rest: [
                 imaging.router(),
                 patients.router(),

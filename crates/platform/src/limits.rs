@@ -23,9 +23,17 @@ pub const EVENT_ATTEMPTS: i64 = 12;
 pub const EVENT_BACKOFF_MAX: Duration = Duration::from_secs(60);
 /// Days that a consumed event is remembered, so that a repeat is recognised.
 pub const INBOX_KEEP_DAYS: i64 = 14;
+/// How often an inbox looks for what it may forget: days are kept, so an hour
+/// more does not matter.
+pub const FORGET_EVERY: Duration = Duration::from_secs(3_600);
+/// Events forgotten in one transaction: what an inbox's writer may be held for.
+pub const FORGET_BATCH: u32 = 1_000;
+/// Dead letters of one consumer shown at once; more tell a person nothing new.
+pub const DEAD_LETTERS_LISTED: u32 = 200;
 /// Longest error text that is stored with a job or event.
 pub const ERROR_TEXT_MAX: usize = 500;
 /// Notices that a slow page may lag behind before it is told to reload.
 pub const NOTICE_BACKLOG: usize = 256;
-/// Most open live connections (`/api/v1/events`).
-pub const LIVE_CONNECTIONS: usize = 1_000;
+/// Most open live connections (`/api/v1/events`). A process begins with 1,024
+/// file descriptors on most systems, and intake must never be short of them.
+pub const LIVE_CONNECTIONS: usize = 400;

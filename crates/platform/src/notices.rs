@@ -22,6 +22,8 @@ pub enum Topic {
     Patients,
     /// The quarantine.
     Quarantine,
+    /// Events that a service could not take.
+    DeadLetters,
 }
 
 /// Something changed.

@@ -2,9 +2,11 @@
 //! happens behind a door is its service's business.
 
 mod backup;
+mod dead_letters;
 mod health;
 mod live;
 mod local;
+mod replay_dead_letter;
 mod status;
 mod web;
 
@@ -17,6 +19,7 @@ use axum::routing::get;
 use hilum_archive::Archive;
 use hilum_platform::clock::SharedClock;
 use hilum_platform::config::Config;
+use hilum_platform::events::Inbox;
 use hilum_platform::notices::Notices;
 use metrics_exporter_prometheus::PrometheusHandle;
 use time::OffsetDateTime;
@@ -35,6 +38,8 @@ pub(crate) struct Parts {
     pub(crate) notices: Notices,
     pub(crate) metrics: PrometheusHandle,
     pub(crate) archive: Archive,
+    /// What services have been told, each its own.
+    pub(crate) inboxes: Arc<[Inbox]>,
     /// The services' REST endpoints, below `/api/v1`.
     pub(crate) rest: [OpenApiRouter; 4],
     pub(crate) dicomweb: Router,
@@ -45,7 +50,9 @@ pub(crate) struct Parts {
 #[derive(Clone)]
 pub(crate) struct Shared {
     config: Arc<Config>,
+    live: live::Live,
     notices: Notices,
+    inboxes: Arc<[Inbox]>,
     metrics: PrometheusHandle,
     archive: Archive,
     started_at: OffsetDateTime,
@@ -64,7 +71,9 @@ struct Document;
 pub(crate) fn router(parts: Parts) -> Router {
     let shared = Shared {
         started_at: parts.clock.now(),
+        live: live::Live::new(parts.notices.clone()),
         notices: parts.notices,
+        inboxes: parts.inboxes,
         metrics: parts.metrics,
         archive: parts.archive,
         stop: parts.stop,
@@ -74,6 +83,8 @@ pub(crate) fn router(parts: Parts) -> Router {
         .routes(routes!(live::live_updates))
         .routes(routes!(status::status))
         .routes(routes!(backup::make_backup))
+        .routes(routes!(dead_letters::list_dead_letters))
+        .routes(routes!(replay_dead_letter::replay_dead_letter))
         .with_state(shared.clone());
     let rest = parts
         .rest

@@ -6,7 +6,6 @@ use std::time::Duration;
 use async_trait::async_trait;
 use hilum_contracts::Event;
 use hilum_contracts::ids::TenantId;
-use serde::Serialize;
 use sqlx::Row;
 use sqlx::sqlite::SqliteConnection;
 use tokio::sync::Notify;
@@ -15,9 +14,8 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::SharedClock;
 use crate::db::{Db, DbError};
 use crate::jobs::{backoff, shorten};
-use crate::limits::{
-    CONSUME_BATCH, EVENT_ATTEMPTS, EVENT_BACKOFF_MAX, INBOX_KEEP_DAYS, RELAY_POLL,
-};
+use crate::limits::{CONSUME_BATCH, EVENT_ATTEMPTS, EVENT_BACKOFF_MAX, FORGET_EVERY, RELAY_POLL};
+use crate::notices::{Notices, Topic};
 
 /// Why an event could not be consumed.
 #[derive(Debug, thiserror::Error)]
@@ -26,7 +24,8 @@ pub enum ConsumeError {
     #[error("database: {0}")]
     Db(#[from] DbError),
     /// The event does not have the form of its kind; a dead letter at once.
-    #[error("event of an unknown form: {0}")]
+    /// Not told in the parser's words: they quote values, and events carry names.
+    #[error("event of an unknown form ({:?} error at line {}, column {})", .0.classify(), .0.line(), .0.column())]
     Form(#[from] serde_json::Error),
     /// Something else; tried again.
     #[error("{0}")]
@@ -50,39 +49,29 @@ pub trait Consumer: Send + Sync {
 /// One consumer's inbox and the worker that empties it.
 #[derive(Clone)]
 pub struct Inbox {
-    db: Db,
-    clock: SharedClock,
-    consumer: Arc<dyn Consumer>,
-    bell: Arc<Notify>,
+    pub(super) db: Db,
+    pub(super) clock: SharedClock,
+    pub(super) notices: Notices,
+    pub(super) consumer: Arc<dyn Consumer>,
+    pub(super) bell: Arc<Notify>,
 }
 
 /// An event that is due.
 struct Due {
     event_id: String,
+    tenant: String,
     text: String,
     attempts: i64,
-}
-
-/// An event that a consumer could not take.
-#[derive(Clone, Debug, Serialize)]
-pub struct DeadLetter {
-    /// The event's id.
-    pub event_id: String,
-    /// What happened.
-    pub kind: String,
-    /// How often it was tried.
-    pub attempts: i64,
-    /// What went wrong last.
-    pub last_error: Option<String>,
 }
 
 impl Inbox {
     /// The inbox of `consumer` in its service's database.
     #[must_use]
-    pub fn new(db: Db, clock: SharedClock, consumer: Arc<dyn Consumer>) -> Self {
+    pub fn new(db: Db, clock: SharedClock, notices: Notices, consumer: Arc<dyn Consumer>) -> Self {
         Self {
             db,
             clock,
+            notices,
             consumer,
             bell: Arc::new(Notify::new()),
         }
@@ -107,11 +96,13 @@ impl Inbox {
         for (position, event) in wanted {
             let text = serde_json::to_string(event).map_err(|e| DbError::Encode(Box::new(e)))?;
             sqlx::query(
-                "INSERT INTO inbox (event_id, consumer, position, event, state, next_at, received_at)
-                 VALUES ($1, $2, $3, $4, 'pending', $5, $5) ON CONFLICT DO NOTHING",
+                "INSERT INTO inbox (event_id, consumer, tenant, kind, position, event, state, next_at, received_at)
+                 VALUES ($1, $2, $3, $4, $5, $6, 'pending', $7, $7) ON CONFLICT DO NOTHING",
             )
             .bind(event.id.to_string())
             .bind(self.consumer.name())
+            .bind(event.tenant.as_str())
+            .bind(&event.kind)
             .bind(position)
             .bind(text)
             .bind(now)
@@ -125,6 +116,23 @@ impl Inbox {
 
     /// Works until told to stop. Between events only, so that none is left half done.
     pub async fn run(self, stop: CancellationToken) {
+        tokio::join!(self.work(&stop), self.keep_tidy(&stop));
+    }
+
+    /// Forgets what is old at the start and regularly from then on.
+    async fn keep_tidy(&self, stop: &CancellationToken) {
+        while !stop.is_cancelled() {
+            if let Err(error) = self.forget_old().await {
+                tracing::error!(consumer = self.consumer.name(), %error, "old events stay in the inbox");
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(FORGET_EVERY) => {}
+            }
+        }
+    }
+
+    async fn work(&self, stop: &CancellationToken) {
         while !stop.is_cancelled() {
             match self.step().await {
                 Ok(true) => {}
@@ -157,8 +165,7 @@ impl Inbox {
         }
         for row in &due {
             if let Err(error) = self.consume(std::slice::from_ref(row)).await {
-                self.failed(&row.event_id, row.attempts.saturating_add(1), &error)
-                    .await?;
+                self.failed(row, &error).await?;
             }
         }
         Ok(!due.is_empty())
@@ -166,7 +173,7 @@ impl Inbox {
 
     async fn due(&self) -> Result<Vec<Due>, DbError> {
         let rows = sqlx::query(
-            "SELECT event_id, event, attempts FROM inbox
+            "SELECT event_id, tenant, event, attempts FROM inbox
              WHERE consumer = $1 AND state = 'pending' AND next_at <= $2 ORDER BY position LIMIT $3",
         )
         .bind(self.consumer.name())
@@ -178,6 +185,7 @@ impl Inbox {
             .map(|row| {
                 Ok(Due {
                     event_id: row.try_get("event_id")?,
+                    tenant: row.try_get("tenant")?,
                     text: row.try_get("event")?,
                     attempts: row.try_get("attempts")?,
                 })
@@ -214,10 +222,11 @@ impl Inbox {
         Ok(())
     }
 
-    async fn failed(&self, id: &str, attempts: i64, error: &ConsumeError) -> Result<(), DbError> {
+    async fn failed(&self, row: &Due, error: &ConsumeError) -> Result<(), DbError> {
+        let (id, attempts) = (&row.event_id, row.attempts.saturating_add(1));
         let dead = attempts >= EVENT_ATTEMPTS || matches!(error, ConsumeError::Form(_));
         let text = error.to_string();
-        tracing::warn!(consumer = self.consumer.name(), event = id, attempts, dead, error = %text, "event not consumed");
+        tracing::warn!(consumer = self.consumer.name(), event = %id, attempts, dead, error = %text, "event not consumed");
         let wait = backoff(attempts, Duration::from_millis(200), EVENT_BACKOFF_MAX);
         let mut tx = self.db.begin().await?;
         sqlx::query(
@@ -232,56 +241,14 @@ impl Inbox {
         .bind(self.consumer.name())
         .execute(&mut *tx)
         .await?;
-        tx.commit().await
-    }
-
-    /// Events that could not be consumed, of one tenant.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn dead_letters(&self, tenant: &TenantId) -> Result<Vec<DeadLetter>, DbError> {
-        let rows = sqlx::query(
-            "SELECT event_id, event, attempts, last_error FROM inbox
-             WHERE consumer = $1 AND state = 'dead' ORDER BY position LIMIT 200",
-        )
-        .bind(self.consumer.name())
-        .fetch_all(self.db.read())
-        .await?;
-        let mut letters = Vec::new();
-        for row in rows {
-            let text: String = row.try_get("event")?;
-            // What can't be read names no tenant; the log told of it.
-            let Ok(event) = serde_json::from_str::<Event>(&text) else {
-                continue;
-            };
-            if event.tenant == *tenant {
-                letters.push(DeadLetter {
-                    event_id: row.try_get("event_id")?,
-                    kind: event.kind,
-                    attempts: row.try_get("attempts")?,
-                    last_error: row.try_get("last_error")?,
-                });
+        tx.commit().await?;
+        if dead {
+            metrics::counter!("hilum_dead_letters_total", "consumer" => self.consumer.name())
+                .increment(1);
+            if let Ok(tenant) = TenantId::new(&row.tenant) {
+                self.notices.tell(&tenant, Topic::DeadLetters, None);
             }
         }
-        Ok(letters)
-    }
-
-    /// Forgets events consumed so long ago that no repeat can come.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn forget_old(&self) -> Result<u64, DbError> {
-        let keep = INBOX_KEEP_DAYS.saturating_mul(86_400_000);
-        let mut tx = self.db.begin().await?;
-        let gone = sqlx::query(
-            "DELETE FROM inbox WHERE consumer = $1 AND state = 'done' AND received_at < $2",
-        )
-        .bind(self.consumer.name())
-        .bind(self.clock.now_millis().saturating_sub(keep))
-        .execute(&mut *tx)
-        .await?
-        .rows_affected();
-        tx.commit().await?;
-        Ok(gone)
+        Ok(())
     }
 }

@@ -4,20 +4,23 @@
 //! event was consumed. Retries and dead letters live in the inbox, so that one
 //! consumer that is down holds up nobody else.
 
+mod dead_letters;
 mod inbox;
 mod outbox;
 mod relay;
 
-pub use inbox::{ConsumeError, Consumer, DeadLetter, Inbox};
+pub use dead_letters::DeadLetter;
+pub use inbox::{ConsumeError, Consumer, Inbox};
 pub use outbox::{DbOutbox, OutboxError, OutboxSource, append};
 pub use relay::Relay;
 
 use crate::db::Migration;
 
 /// The outbox and inbox tables, in each service's own database.
-pub const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    sql: "CREATE TABLE outbox (
+pub const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        sql: "CREATE TABLE outbox (
         position INTEGER PRIMARY KEY,
         event TEXT NOT NULL,
         sent INTEGER NOT NULL DEFAULT 0);
@@ -34,4 +37,16 @@ pub const MIGRATIONS: &[Migration] = &[Migration {
         last_error TEXT,
         PRIMARY KEY (event_id, consumer));
     CREATE INDEX inbox_pending ON inbox (consumer, position) WHERE state = 'pending';",
-}];
+    },
+    // Whose and what a dead letter is, also where the event itself can't be read.
+    Migration {
+        version: 2,
+        sql: "ALTER TABLE inbox ADD COLUMN tenant TEXT NOT NULL DEFAULT '';
+    ALTER TABLE inbox ADD COLUMN kind TEXT NOT NULL DEFAULT '';
+    UPDATE inbox SET tenant = COALESCE(json_extract(event, '$.tenant'), ''),
+            kind = COALESCE(json_extract(event, '$.type'), '')
+        WHERE state <> 'done' AND json_valid(event);
+    CREATE INDEX inbox_dead ON inbox (consumer, tenant, received_at) WHERE state = 'dead';
+    CREATE INDEX inbox_done ON inbox (consumer, received_at) WHERE state = 'done';",
+    },
+];

@@ -1,15 +1,17 @@
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use async_trait::async_trait;
-use hilum_contracts::ids::InputSetId;
+use hilum_contracts::ids::{InputSetId, TenantId};
 use hilum_contracts::inference::RunFinished;
 use hilum_contracts::{CorrelationId, Event};
-use hilum_platform::clock;
+use hilum_platform::auth;
+use hilum_platform::clock::{self, Clock};
 use hilum_platform::db::Db;
 use hilum_platform::events::{
     ConsumeError, Consumer, DbOutbox, Inbox, OutboxSource as _, Relay, append,
 };
+use hilum_platform::notices::{Notices, Topic};
 use sqlx::sqlite::SqliteConnection;
 
 use crate::{database, tenant};
@@ -76,7 +78,12 @@ async fn seen(db: &Db) -> Vec<String> {
 async fn an_event_goes_from_the_outbox_through_the_inbox_into_the_consumers_own_rows() {
     let (_teller_dir, teller) = database().await;
     let (_dir, db) = database().await;
-    let inbox = Inbox::new(db.clone(), clock::system(), recorder(false));
+    let inbox = Inbox::new(
+        db.clone(),
+        clock::system(),
+        Notices::default(),
+        recorder(false),
+    );
     let outbox = DbOutbox::new(teller.clone());
     let relay = Relay::new(Arc::new(outbox.clone()), vec![inbox.clone()]);
     tell(&teller, &event("a")).await;
@@ -91,7 +98,12 @@ async fn an_event_goes_from_the_outbox_through_the_inbox_into_the_consumers_own_
 #[tokio::test]
 async fn a_repeated_event_has_no_second_effect() {
     let (_dir, db) = database().await;
-    let inbox = Inbox::new(db.clone(), clock::system(), recorder(false));
+    let inbox = Inbox::new(
+        db.clone(),
+        clock::system(),
+        Notices::default(),
+        recorder(false),
+    );
     let event = event("a");
     for _ in 0..2 {
         inbox.receive(&[(1, event.clone())]).await.unwrap();
@@ -104,7 +116,12 @@ async fn a_repeated_event_has_no_second_effect() {
 async fn a_consumer_that_fails_leaves_no_trace_and_is_tried_again() {
     let (_dir, db) = database().await;
     let consumer = recorder(true);
-    let inbox = Inbox::new(db.clone(), clock::system(), consumer.clone());
+    let inbox = Inbox::new(
+        db.clone(),
+        clock::system(),
+        Notices::default(),
+        consumer.clone(),
+    );
     inbox.receive(&[(1, event("a"))]).await.unwrap();
     assert!(inbox.step().await.unwrap());
     assert!(seen(&db).await.is_empty());
@@ -123,7 +140,12 @@ async fn a_consumer_that_fails_leaves_no_trace_and_is_tried_again() {
 #[tokio::test]
 async fn an_event_that_can_not_be_read_holds_up_no_other() {
     let (_dir, db) = database().await;
-    let inbox = Inbox::new(db.clone(), clock::system(), recorder(false));
+    let inbox = Inbox::new(
+        db.clone(),
+        clock::system(),
+        Notices::default(),
+        recorder(false),
+    );
     let events: Vec<_> = (1..).zip(["a", "b", "c"].map(event)).collect();
     inbox.receive(&events).await.unwrap();
     let mut tx = db.begin().await.unwrap();
@@ -134,19 +156,114 @@ async fn an_event_that_can_not_be_read_holds_up_no_other() {
     tx.commit().await.unwrap();
     while inbox.step().await.unwrap() {}
     assert_eq!(seen(&db).await, ["a", "c"]);
-    let dead: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM inbox WHERE state = 'dead'")
-        .fetch_one(db.read())
-        .await
-        .unwrap();
-    assert_eq!(dead, 1);
+    let scope = auth::local_operator(&tenant());
+    let dead = inbox.dead_letters(&scope).await.unwrap();
+    assert_eq!(dead.len(), 1);
+    assert_eq!(dead[0].kind, "inference.run.finished.v1");
 }
 
 #[tokio::test]
 async fn an_event_of_another_kind_is_not_kept() {
     let (_dir, db) = database().await;
-    let inbox = Inbox::new(db.clone(), clock::system(), recorder(false));
+    let inbox = Inbox::new(
+        db.clone(),
+        clock::system(),
+        Notices::default(),
+        recorder(false),
+    );
     let mut other = event("a");
     other.kind = "something.else.v1".to_owned();
     inbox.receive(&[(1, other)]).await.unwrap();
     assert!(!inbox.step().await.unwrap());
+}
+
+/// A clock that stands where it is put.
+#[derive(Debug, Default)]
+struct SetClock(AtomicI64);
+
+impl Clock for SetClock {
+    fn now(&self) -> time::OffsetDateTime {
+        clock::from_millis(self.0.load(Ordering::SeqCst))
+    }
+}
+
+const DAY: i64 = 86_400_000;
+
+/// Receives one event and tries it until it is a dead letter.
+async fn give_up(inbox: &Inbox, clock: &SetClock, event: &Event) {
+    inbox.receive(&[(1, event.clone())]).await.unwrap();
+    for _ in 0..hilum_platform::limits::EVENT_ATTEMPTS {
+        inbox.step().await.unwrap();
+        clock.0.fetch_add(DAY / 2, Ordering::SeqCst);
+    }
+}
+
+#[tokio::test]
+async fn a_dead_letter_is_told_of_listed_for_its_tenant_and_replayed_once() {
+    let (_dir, db) = database().await;
+    let (clock, consumer) = (Arc::new(SetClock::default()), recorder(true));
+    let notices = Notices::default();
+    let mut told = notices.listen();
+    let inbox = Inbox::new(db.clone(), clock.clone(), notices, consumer.clone());
+    let event = event("a");
+    give_up(&inbox, &clock, &event).await;
+    assert_eq!(told.try_recv().unwrap().topic, Topic::DeadLetters);
+
+    let scope = auth::local_operator(&tenant());
+    let letters = inbox.dead_letters(&scope).await.unwrap();
+    assert_eq!(letters.len(), 1);
+    assert_eq!(letters[0].event_id, event.id.to_string());
+    assert_eq!(letters[0].consumer, "recorder");
+    assert_eq!(letters[0].kind, "inference.run.finished.v1");
+    assert_eq!(letters[0].last_error.as_deref(), Some("not now"));
+
+    let stranger = auth::local_operator(&TenantId::new("another").unwrap());
+    let id = letters[0].event_id.as_str();
+    assert!(inbox.dead_letters(&stranger).await.unwrap().is_empty());
+    assert!(!inbox.replay(&stranger, id).await.unwrap());
+
+    consumer.fails.store(false, Ordering::SeqCst);
+    assert!(inbox.replay(&scope, id).await.unwrap());
+    while inbox.step().await.unwrap() {}
+    assert_eq!(seen(&db).await, ["a"]);
+    assert!(inbox.dead_letters(&scope).await.unwrap().is_empty());
+    assert!(!inbox.replay(&scope, id).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_consumed_event_is_forgotten_when_no_repeat_can_come_and_a_dead_letter_never() {
+    let (_dir, db) = database().await;
+    let (clock, consumer) = (Arc::new(SetClock::default()), recorder(false));
+    let inbox = Inbox::new(
+        db.clone(),
+        clock.clone(),
+        Notices::default(),
+        consumer.clone(),
+    );
+    inbox.receive(&[(1, event("a"))]).await.unwrap();
+    while inbox.step().await.unwrap() {}
+    consumer.fails.store(true, Ordering::SeqCst);
+    give_up(&inbox, &clock, &event("b")).await;
+
+    clock.0.store(14 * DAY, Ordering::SeqCst);
+    assert_eq!(inbox.forget_old().await.unwrap(), 0);
+    clock.0.store(14 * DAY + 1, Ordering::SeqCst);
+    assert_eq!(inbox.forget_old().await.unwrap(), 1);
+    clock.0.store(100 * DAY, Ordering::SeqCst);
+    assert_eq!(inbox.forget_old().await.unwrap(), 0);
+    let scope = auth::local_operator(&tenant());
+    assert_eq!(inbox.dead_letters(&scope).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_told_of_an_event_of_an_unknown_form_quotes_nothing_of_it() {
+    #[derive(Debug, serde::Deserialize)]
+    struct Payload {
+        #[expect(dead_code, reason = "never read")]
+        patient_name: i64,
+    }
+    let data = serde_json::json!({ "patient_name": "Doe^John" });
+    let refused = serde_json::from_value::<Payload>(data).unwrap_err();
+    assert!(refused.to_string().contains("Doe^John"));
+    assert!(!ConsumeError::from(refused).to_string().contains("Doe"));
 }

@@ -119,6 +119,7 @@ impl ImagingService {
         Inbox::new(
             self.store.db().clone(),
             Arc::clone(&self.clock),
+            self.notices.clone(),
             Arc::new(readiness::InputSetsFromInstances {
                 service: self.clone(),
             }),

@@ -128,6 +128,7 @@ impl InferenceService {
         Inbox::new(
             self.store.db().clone(),
             Arc::clone(&self.clock),
+            self.notices.clone(),
             Arc::new(workers::RunsFromInputSets {
                 service: self.clone(),
             }),

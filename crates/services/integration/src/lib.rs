@@ -80,6 +80,7 @@ impl IntegrationService {
         Inbox::new(
             self.store.db().clone(),
             Arc::clone(&self.clock),
+            self.notices.clone(),
             Arc::new(consumer::DeliveriesFromResults {
                 service: self.clone(),
             }),

@@ -72,6 +72,7 @@ impl PatientsService {
         Inbox::new(
             self.store.db().clone(),
             Arc::clone(&self.clock),
+            self.notices.clone(),
             Arc::new(consumer),
         )
     }

@@ -1,0 +1,117 @@
+//! Events that a consumer could not take: listed, tried anew when a person says
+//! so, and what was consumed long ago forgotten. Never the content of an event.
+
+use hilum_contracts::scope::TenantScope;
+use sqlx::Row;
+
+use super::Inbox;
+use crate::db::DbError;
+use crate::limits::{DEAD_LETTERS_LISTED, FORGET_BATCH, INBOX_KEEP_DAYS};
+
+/// An event that a consumer could not take.
+#[derive(Clone, Debug)]
+pub struct DeadLetter {
+    /// The event's id.
+    pub event_id: String,
+    /// Who could not take it.
+    pub consumer: &'static str,
+    /// What happened.
+    pub kind: String,
+    /// How often it was tried.
+    pub attempts: i64,
+    /// What went wrong last.
+    pub last_error: Option<String>,
+    /// When it came; milliseconds since 1970.
+    pub received_at: i64,
+}
+
+impl Inbox {
+    /// The consumer's name.
+    #[must_use]
+    pub fn consumer(&self) -> &'static str {
+        self.consumer.name()
+    }
+
+    /// Events of the scope's tenant that could not be consumed, the newest first.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn dead_letters(&self, scope: &TenantScope) -> Result<Vec<DeadLetter>, DbError> {
+        let rows = sqlx::query(
+            "SELECT event_id, kind, attempts, last_error, received_at FROM inbox
+             WHERE consumer = $1 AND tenant = $2 AND state = 'dead'
+             ORDER BY received_at DESC, event_id DESC LIMIT $3",
+        )
+        .bind(self.consumer.name())
+        .bind(scope.tenant().as_str())
+        .bind(DEAD_LETTERS_LISTED)
+        .fetch_all(self.db.read())
+        .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(DeadLetter {
+                    event_id: row.try_get("event_id")?,
+                    consumer: self.consumer.name(),
+                    kind: row.try_get("kind")?,
+                    attempts: row.try_get("attempts")?,
+                    last_error: row.try_get("last_error")?,
+                    received_at: row.try_get("received_at")?,
+                })
+            })
+            .collect()
+    }
+
+    /// Has a dead letter of the scope's tenant tried anew, as if it had just
+    /// come. `false`: there is no such dead letter.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn replay(&self, scope: &TenantScope, event_id: &str) -> Result<bool, DbError> {
+        let mut tx = self.db.begin().await?;
+        let found = sqlx::query(
+            "UPDATE inbox SET state = 'pending', attempts = 0, next_at = $1, last_error = NULL
+             WHERE event_id = $2 AND consumer = $3 AND tenant = $4 AND state = 'dead'",
+        )
+        .bind(self.clock.now_millis())
+        .bind(event_id)
+        .bind(self.consumer.name())
+        .bind(scope.tenant().as_str())
+        .execute(&mut *tx)
+        .await?
+        .rows_affected()
+            == 1;
+        tx.commit().await?;
+        if found {
+            self.bell.notify_one();
+        }
+        Ok(found)
+    }
+
+    /// Forgets events consumed so long ago that no repeat can come; how many.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn forget_old(&self) -> Result<u64, DbError> {
+        let keep = INBOX_KEEP_DAYS.saturating_mul(86_400_000);
+        let before = self.clock.now_millis().saturating_sub(keep);
+        let mut forgotten: u64 = 0;
+        loop {
+            let mut tx = self.db.begin().await?;
+            let gone = sqlx::query(
+                "DELETE FROM inbox WHERE rowid IN (SELECT rowid FROM inbox
+                 WHERE consumer = $1 AND state = 'done' AND received_at < $2 LIMIT $3)",
+            )
+            .bind(self.consumer.name())
+            .bind(before)
+            .bind(FORGET_BATCH)
+            .execute(&mut *tx)
+            .await?
+            .rows_affected();
+            tx.commit().await?;
+            forgotten = forgotten.saturating_add(gone);
+            if gone < u64::from(FORGET_BATCH) {
+                return Ok(forgotten);
+            }
+        }
+    }
+}
