@@ -121,6 +121,26 @@ fn logs_and_metrics_hold_nothing_of_a_patient() {
 }
 
 #[test]
+fn an_instance_of_another_study_than_the_request_names_is_refused_by_its_uids() {
+    let hilum = hilum().start();
+    let mut body = b"--part\r\nContent-Type: application/dicom\r\n\r\n".to_vec();
+    body.extend_from_slice(&std::fs::read(Series::sample().slice(1)).unwrap());
+    body.extend_from_slice(b"\r\n--part--\r\n");
+    let kind = "multipart/related; type=\"application/dicom\"; boundary=part";
+    let answer = hilum
+        .api()
+        .post_bytes("/dicomweb/studies/1.2.3", kind, body);
+    assert_eq!(answer.status, 409, "{}", answer.text());
+    let answer = answer.json();
+    let failed = &answer["00081198"]["Value"][0];
+    assert_eq!(failed["00081150"]["Value"][0], "1.2.840.10008.5.1.4.1.1.4");
+    assert!(failed["00081155"]["Value"][0].is_string(), "{answer}");
+    assert_eq!(failed["00081197"]["Value"][0], 0xa900);
+    assert!(answer.get("0008119A").is_none(), "{answer}");
+    assert_eq!(hilum.api().items("/api/v1/studies").len(), 0);
+}
+
+#[test]
 fn a_stow_body_that_never_ends_or_has_no_boundary_is_answered() {
     let hilum = hilum().start();
     let kind = "multipart/related; type=\"application/dicom\"; boundary=part";

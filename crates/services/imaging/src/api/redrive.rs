@@ -58,7 +58,8 @@ pub(crate) async fn redrive_quarantined(
                     .map_err(Refused::from)
                     .map_err(refused)?;
             }
-            intake.receive_file(spool, None).await
+            let received = intake.receive_file(spool, None).await;
+            received.map_err(|not_taken| not_taken.refused)
         }
     };
     intake.end(Ending::StowEnded).await;

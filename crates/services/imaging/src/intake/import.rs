@@ -62,7 +62,8 @@ impl ImagingService {
                 return Ok(failed(&error.into()));
             }
         }
-        Ok(match intake.receive_file(spool, None).await {
+        let received = intake.receive_file(spool, None).await;
+        Ok(match received.map_err(|not_taken| not_taken.refused) {
             Ok(received) => match received.outcome {
                 StoreOutcome::Stored => Imported::Stored,
                 StoreOutcome::Duplicate => Imported::Duplicate,

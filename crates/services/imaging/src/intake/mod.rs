@@ -93,6 +93,24 @@ pub(crate) enum Refused {
     Unavailable,
 }
 
+/// A file that was not acknowledged.
+#[derive(Clone, Debug)]
+pub(crate) struct NotTaken {
+    /// Its SOP Class UID and SOP Instance UID, when they were found.
+    pub(crate) instance: Option<(String, String)>,
+    /// Why.
+    pub(crate) refused: Refused,
+}
+
+impl From<Refused> for NotTaken {
+    fn from(refused: Refused) -> Self {
+        Self {
+            instance: None,
+            refused,
+        }
+    }
+}
+
 impl From<ArchiveError> for Refused {
     fn from(error: ArchiveError) -> Self {
         match error {
@@ -164,24 +182,31 @@ impl Intake {
         &self,
         file: FileSpool,
         study_uid: Option<&str>,
-    ) -> Result<Received, Refused> {
+    ) -> Result<Received, NotTaken> {
         let file = match file.finish() {
             Ok(Ok(file)) => file,
             Ok(Err((refusal, whole))) => {
                 self.quarantine(refusal, None, &whole).await;
-                return Err(Refused::NotAnInstance(refusal));
+                return Err(Refused::NotAnInstance(refusal).into());
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(Refused::from(error).into()),
         };
         let transfer_syntax_uid = &file.part10.transfer_syntax_uid;
         let mut instance = self.described(transfer_syntax_uid, &file.data_set).await?;
         if study_uid.is_some_and(|study_uid| study_uid != instance.study) {
-            return Err(Refused::DoesNotMatch);
+            return Err(NotTaken {
+                instance: Some((instance.sop_class, instance.sop_instance)),
+                refused: Refused::DoesNotMatch,
+            });
         }
         let flags = describe::file_flags(&file.part10, &instance);
         instance.flags.extend(flags);
         instance.flags.truncate(hilum_archive::limits::FLAGS);
-        self.store(instance).await
+        let uids = (instance.sop_class.clone(), instance.sop_instance.clone());
+        self.store(instance).await.map_err(|refused| NotTaken {
+            instance: Some(uids),
+            refused,
+        })
     }
 
     /// Describes a data set, and keeps what can't be an instance.

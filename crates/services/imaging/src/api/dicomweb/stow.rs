@@ -207,13 +207,14 @@ enum Arrived {
 
 async fn receive(intake: Intake, file: FileSpool, study: Option<Arc<str>>) -> Outcome {
     let received = intake.receive_file(file, study.as_deref()).await;
-    received.map_err(|refused| {
-        failed(match refused {
+    received.map_err(|not_taken| Failed {
+        instance: not_taken.instance,
+        reason: match not_taken.refused {
             Refused::NotAnInstance(_) => FailureReason::CannotUnderstand,
             Refused::DoesNotMatch => FailureReason::DataSetMismatch,
             Refused::TooLong | Refused::NoSpace => FailureReason::OutOfResources,
             Refused::Unavailable => FailureReason::ProcessingFailure,
-        })
+        },
     })
 }
 
