@@ -57,9 +57,10 @@ export function App() {
 function Navigation({ route }: { route: Route }) {
   const storage = useResource('storage', api.storage, ['quarantine', 'studies']);
   const conflicts = useResource('open-conflicts', api.patientConflicts, ['patients']);
+  const deadLetters = useResource('waiting-dead-letters', api.deadLetters, ['dead-letters']);
   const waiting: Record<string, number> = {
     conflicts: (conflicts.data?.items.length ?? 0) + (storage.data?.conflicts ?? 0),
-    quarantine: storage.data?.quarantine_items ?? 0,
+    quarantine: (storage.data?.quarantine_items ?? 0) + (deadLetters.data?.items.length ?? 0),
   };
   const current = route.page === 'study' ? 'worklist' : route.page;
   return (

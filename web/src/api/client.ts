@@ -2,7 +2,7 @@
 // sentence for people, what happened and what to do.
 
 import type {
-  Delivery, Destination, InstanceConflict, InstanceDecision, Model, Page, PatientConflict, PatientDecision,
+  DeadLetter, Delivery, Destination, InstanceConflict, InstanceDecision, Model, Page, PatientConflict, PatientDecision,
   Problem, QuarantineEntry, Run, Status, Storage, Study, StudyDetail, StudyPatientState,
 } from './types';
 
@@ -81,6 +81,7 @@ export const api = {
     get<Page<PatientConflict>>('/patient-conflicts', signal, [['state', 'open']]),
   instanceConflicts: (signal: AbortSignal) => get<Page<InstanceConflict>>('/instance-conflicts', signal),
   quarantine: (signal: AbortSignal) => get<Page<QuarantineEntry>>('/quarantine', signal),
+  deadLetters: (signal: AbortSignal) => get<Page<DeadLetter>>('/dead-letters', signal),
   models: (signal: AbortSignal) => get<Page<Model>>('/models', signal),
   destinations: (signal: AbortSignal) => get<Page<Destination>>('/destinations', signal),
   status: (signal: AbortSignal) => get<Status>('/status', signal),
@@ -94,5 +95,7 @@ export const api = {
   decideInstanceConflict: (conflict: number, decision: InstanceDecision) =>
     act('POST', `/instance-conflicts/${conflict}/decide`, { decision }),
   redriveQuarantined: (entry: number) => act('POST', `/quarantine/${entry}/redrive`),
+  replayDeadLetter: (consumer: string, event: string) =>
+    act('POST', `/dead-letters/${id(consumer)}/${id(event)}/replay`),
   deleteQuarantined: (entry: number) => act('DELETE', `/quarantine/${entry}`),
 };

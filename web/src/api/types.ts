@@ -179,6 +179,17 @@ export interface QuarantineEntry {
   correlation_id: string;
 }
 
+/** What one service told and another could not take. */
+export interface DeadLetter {
+  consumer: string;
+  event_id: string;
+  /** The event's type, with its version. */
+  kind: string;
+  attempts: number;
+  reason: string | null;
+  received_at: string;
+}
+
 export interface Model {
   name: string;
   version: string | null;
@@ -221,7 +232,7 @@ export interface Problem {
   code: string;
 }
 
-export type Topic = 'studies' | 'runs' | 'deliveries' | 'patients' | 'quarantine';
+export type Topic = 'studies' | 'runs' | 'deliveries' | 'patients' | 'quarantine' | 'dead-letters';
 
 export interface Notice {
   topic: Topic;

@@ -4,6 +4,7 @@ import { api } from '../api/client';
 import { useResource } from '../api/useResource';
 import { bytes, moment, source } from '../lib/format';
 import { Action, Badge, Empty, Failure, Loading, useTitle } from '../parts';
+import { DeadLetters } from '../parts/DeadLetters';
 
 export function Quarantine() {
   useTitle('Quarantine');
@@ -31,6 +32,7 @@ export function Quarantine() {
           </div>
         </article>
       ))}
+      <DeadLetters />
     </>
   );
 }
