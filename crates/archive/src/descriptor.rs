@@ -54,6 +54,16 @@ pub(crate) struct QuarantineDescriptor {
     pub received_at: i64,
 }
 
+/// A note as its descriptor knows it; its body tells the rest.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct NoteDescriptor {
+    #[serde(with = "hex")]
+    pub sha256: [u8; 32],
+    pub length: u64,
+    /// Unix milliseconds.
+    pub written_at: i64,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Digest(#[serde(with = "hex")] pub [u8; 32]);
 
@@ -147,6 +157,19 @@ impl QuarantineDescriptor {
         }
     }
 
+    pub(crate) fn encode(&self) -> Result<Vec<u8>> {
+        let head = serde_json::to_vec(self)
+            .map_err(|_| ArchiveError::Invalid("the descriptor cannot be written"))?;
+        encode(&[&head, &[], &[]])
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self> {
+        let [head, _, _] = decode(bytes)?;
+        serde_json::from_slice(head).map_err(|_| ArchiveError::Corrupt)
+    }
+}
+
+impl NoteDescriptor {
     pub(crate) fn encode(&self) -> Result<Vec<u8>> {
         let head = serde_json::to_vec(self)
             .map_err(|_| ArchiveError::Invalid("the descriptor cannot be written"))?;

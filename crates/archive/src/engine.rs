@@ -1,7 +1,7 @@
 //! The open archive behind its handles: what it owns, how it is opened, and
 //! its tenants. What it does is in the modules that extend it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,6 +16,7 @@ use crate::index::schema::MIGRATIONS;
 use crate::index::{Readers, objects, sqlite};
 use crate::keys::KeyStore;
 use crate::limits::Limits;
+use crate::model::Resend;
 use crate::steps;
 use crate::tenant::Tenant;
 use crate::writer::{Context, Writer};
@@ -36,6 +37,8 @@ pub(crate) struct Engine {
     pub streams: Arc<Semaphore>,
     tenants: Mutex<HashMap<String, Arc<Tenant>>>,
     pub bell: Arc<Notify>,
+    /// Tenants that take again what they deleted.
+    resends: Mutex<HashSet<String>>,
     _lock: File,
 }
 
@@ -72,7 +75,7 @@ impl Engine {
             bell: Arc::clone(&bell),
             opening,
         };
-        Ok(Self {
+        let engine = Self {
             readers: Readers::new(index, limits.readers),
             writer: Writer::start(db, context)?,
             keys,
@@ -85,10 +88,28 @@ impl Engine {
             streams: Arc::new(Semaphore::new(limits.streams.max(1))),
             tenants: Mutex::default(),
             bell,
+            resends: Mutex::default(),
             dir,
             limits,
             _lock: lock,
-        })
+        };
+        engine.destroy_dead_keys()?;
+        Ok(engine)
+    }
+
+    pub(crate) fn set_resend(&self, tenant: &str, resend: Resend) {
+        let mut resends = self.resends.lock().unwrap_or_else(PoisonError::into_inner);
+        match resend {
+            Resend::Accept => resends.insert(tenant.to_owned()),
+            Resend::Refuse => resends.remove(tenant),
+        };
+    }
+
+    pub(crate) fn takes_resends(&self, tenant: &str) -> bool {
+        self.resends
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(tenant)
     }
 
     pub(crate) fn known_tenant(&self, name: &str) -> Option<Arc<Tenant>> {

@@ -16,6 +16,12 @@ pub enum ArchiveError {
     /// The bytes of a known instance are not where the index says.
     #[error("a stored object is missing on disk: run `hilum verify`")]
     Missing,
+    /// It was deleted here, and resends of what was deleted are refused.
+    #[error("it was deleted here, and resends are refused")]
+    Deleted,
+    /// A hold or a retention rule keeps it.
+    #[error("a hold or a retention rule keeps this study")]
+    Held,
     /// What was asked for does not exist in this tenant.
     #[error("not found in this tenant")]
     NotFound,
@@ -49,6 +55,7 @@ impl From<ArchiveError> for ServiceError {
             ArchiveError::Corrupt | ArchiveError::Missing => ErrorCode::Corrupt,
             ArchiveError::NotFound => ErrorCode::NotFound,
             ArchiveError::Invalid(_) => ErrorCode::Invalid,
+            ArchiveError::Deleted | ArchiveError::Held => ErrorCode::Conflict,
             ArchiveError::Closed | ArchiveError::InUse | ArchiveError::Index(_) => {
                 ErrorCode::Unavailable
             }

@@ -34,6 +34,8 @@ pub(crate) enum Kind {
     Quarantine,
     /// A settled series.
     Pack,
+    /// What was decided about what is stored.
+    Note,
 }
 
 impl Kind {
@@ -43,6 +45,7 @@ impl Kind {
             Self::Streamed => 2,
             Self::Quarantine => 3,
             Self::Pack => 4,
+            Self::Note => 5,
         }
     }
 
@@ -52,6 +55,7 @@ impl Kind {
             2 => Ok(Self::Streamed),
             3 => Ok(Self::Quarantine),
             4 => Ok(Self::Pack),
+            5 => Ok(Self::Note),
             _ => Err(ArchiveError::Corrupt),
         }
     }

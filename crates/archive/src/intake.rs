@@ -15,6 +15,7 @@ use crate::index::commit::{self, Committed, Publication, Record, Unit};
 use crate::index::objects::Name;
 use crate::index::quarantine::{self, Bounds};
 use crate::index::query;
+use crate::index::tombstone::Marks;
 use crate::limits;
 use crate::model::{
     Body, NewInstance, NewQuarantined, PublishOutcome, QuarantineOutcome, ResultKey, StoreOutcome,
@@ -45,6 +46,7 @@ impl Engine {
         if let Some(known) = self.known(tenant, &descriptor)? {
             return Ok(Joined::Known(known));
         }
+        let marks = self.marks(tenant, &descriptor)?;
         let blocks = Blocks {
             metadata: compress(&instance.metadata)?,
             layout: compress(&instance.layout)?,
@@ -59,6 +61,7 @@ impl Engine {
             text.len().saturating_add(body.len()),
             now,
             &self.limits,
+            self.takes_resends(tenant.id.as_str()),
         )?;
         let header = SegmentHeader {
             ordinal: place.ordinal,
@@ -79,6 +82,8 @@ impl Engine {
             offset: 0,
             descriptor,
             blocks,
+            key: key.id,
+            marks,
         };
         place.fill(Sealed {
             bytes,
@@ -87,6 +92,14 @@ impl Engine {
             permit,
         });
         Ok(Joined::Waiting(answer))
+    }
+
+    /// The marks of what comes; refused here when one of them stands.
+    fn marks(&self, tenant: &Tenant, of: &Descriptor) -> Result<Marks> {
+        let now = self.clock.now_millis();
+        let marks = Marks::of(&self.keys, tenant.id.as_str(), of, now)?;
+        self.admit(tenant, &marks)?;
+        Ok(marks)
     }
 
     /// `Duplicate` when these very bytes are durable already.
@@ -108,7 +121,9 @@ impl Engine {
             return Ok(known);
         }
         match self.write_object(tenant, std::slice::from_ref(instance), None)? {
-            Committed::Stored(outcomes) => outcomes.into_iter().next().ok_or(ArchiveError::Missing),
+            Committed::Stored(outcomes) => {
+                outcomes.into_iter().next().ok_or(ArchiveError::Missing)?
+            }
             Committed::AlreadyPublished(_) => Err(ArchiveError::Missing),
         }
     }
@@ -158,6 +173,7 @@ impl Engine {
             }
         };
         let owner = Arc::clone(tenant);
+        let takes_resends = self.takes_resends(tenant.id.as_str());
         self.writer.run_here(move |db, context| {
             let unit = Unit {
                 tenant: owner.id.clone(),
@@ -166,6 +182,7 @@ impl Engine {
                 kind: Kind::Streamed,
                 bytes,
                 records,
+                takes_resends,
                 publication,
             };
             writer::settle(db, context, &owner, &unit)
@@ -182,6 +199,7 @@ impl Engine {
         let mut records = Vec::with_capacity(instances.len());
         for (ordinal, instance) in instances.iter().enumerate() {
             let descriptor = Descriptor::of(instance)?;
+            let marks = self.marks(tenant, &descriptor)?;
             let blocks = Blocks {
                 metadata: compress(&instance.metadata)?,
                 layout: compress(&instance.layout)?,
@@ -205,12 +223,14 @@ impl Engine {
                 offset,
                 descriptor,
                 blocks,
+                key: key.id,
+                marks,
             });
         }
         Ok((object.finish(self)?, records))
     }
 
-    fn give_up(&self, name: Name) {
+    pub(crate) fn give_up(&self, name: Name) {
         drop(self.writer.submit(move |db, context| {
             writer::abandon(db, context, name);
             Ok(())

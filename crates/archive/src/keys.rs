@@ -60,6 +60,7 @@ struct TenantKey {
     wrapping: LessSafeKey,
     root: hmac::Key,
     lookup: hmac::Key,
+    tombstones: hmac::Key,
 }
 
 const MIGRATIONS: &[&str] = &[
@@ -185,6 +186,42 @@ impl KeyStore {
         Ok(key)
     }
 
+    /// The id of the key of `label`, if there is one. Blocks.
+    pub(crate) fn id_of(&self, tenant: &str, label: &str) -> Result<Option<[u8; 16]>> {
+        let Some(owner) = self.existing_tenant_key(tenant)? else {
+            return Ok(None);
+        };
+        let hashed = hmac::sign(&owner.lookup, label.as_bytes());
+        let db = self.db.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(db
+            .prepare_cached("SELECT id FROM study_key WHERE tenant = ?1 AND label = ?2")?
+            .query_row(params![tenant, hashed.as_ref()], |row| row.get(0))
+            .optional()?)
+    }
+
+    /// A hash of `text` that only this tenant's key makes. Blocks.
+    pub(crate) fn keyed_hash(&self, tenant: &str, text: &str, now: i64) -> Result<[u8; 32]> {
+        let owner = self.tenant_key(tenant, now)?;
+        let mut hash = [0; 32];
+        hash.copy_from_slice(hmac::sign(&owner.tombstones, text.as_bytes()).as_ref());
+        Ok(hash)
+    }
+
+    /// Destroys a key: what it sealed can never be read again.
+    pub(crate) fn destroy_id(&self, tenant: &str, id: &[u8; 16]) -> Result<()> {
+        self.db
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .execute(
+                "DELETE FROM study_key WHERE tenant = ?1 AND id = ?2",
+                params![tenant, id],
+            )?;
+        let mut cache = self.cache();
+        cache.by_id.clear();
+        cache.by_label.clear();
+        Ok(())
+    }
+
     /// Destroys the key of `label`: what it sealed can never be read again.
     pub(crate) fn destroy(&self, tenant: &str, label: &str) -> Result<()> {
         let Some(owner) = self.existing_tenant_key(tenant)? else {
@@ -274,6 +311,10 @@ impl TenantKey {
         let lookup = hmac::sign(&root, b"hilum study lookup v1");
         Ok(Self {
             wrapping: wrapping_key(secret)?,
+            tombstones: {
+                let key = hmac::sign(&root, b"hilum tombstones v1");
+                hmac::Key::new(hmac::HMAC_SHA256, key.as_ref())
+            },
             root,
             lookup: hmac::Key::new(hmac::HMAC_SHA256, lookup.as_ref()),
         })

@@ -11,6 +11,7 @@
 
 mod archive;
 mod backup;
+mod delete;
 mod descriptor;
 mod disk;
 mod engine;
@@ -25,6 +26,7 @@ mod lookup;
 mod model;
 #[expect(dead_code, reason = "no series is packed yet")]
 mod pack;
+mod note;
 mod read;
 mod seal;
 pub mod steps;

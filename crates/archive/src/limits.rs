@@ -122,3 +122,6 @@ pub const LOOKUP_DELETED: usize = 4_096;
 /// How often a conflict's pixels are compared before it is left to a person:
 /// decoding what somebody sent may have ended the process the last time.
 pub const COMPARISON_ATTEMPTS: u32 = 3;
+
+/// A reason given for a deletion or a correction: a few sentences.
+pub const REASON_BYTES: usize = 2_048;

@@ -43,6 +43,8 @@ pub const ALL: &[&str] = &[
     "stream.folder-synced",
     "quarantine.indexed",
     "quarantine.committed",
+    "note.written",
+    "delete.begin",
     "delete.indexed",
     "delete.committed",
     "erase.key-destroyed",

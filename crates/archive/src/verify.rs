@@ -7,7 +7,7 @@ use std::sync::Arc;
 use aws_lc_rs::digest;
 use futures::{StreamExt, stream};
 
-use crate::descriptor::{Descriptor, QuarantineDescriptor, hex};
+use crate::descriptor::{Descriptor, NoteDescriptor, QuarantineDescriptor, hex};
 use crate::engine::Engine;
 use crate::error::{ArchiveError, Result};
 use crate::format::{
@@ -192,6 +192,8 @@ fn walk(
                 length: segment.body,
                 sha256,
             }),
+            // Its key was destroyed: it was deleted, and no row may name it.
+            Err(ArchiveError::NotFound) => {}
             Err(_) => damage = damage.or(Some(Damage(Some(segment.ordinal)))),
         }
         at = next;
@@ -232,6 +234,10 @@ fn open(
         }
         // A pack describes its segments in its block.
         Kind::Pack => (segment.body, None),
+        Kind::Note => {
+            let descriptor = NoteDescriptor::decode(&text)?;
+            (descriptor.length, Some(descriptor.sha256))
+        }
     };
     let mut hash = digest::Context::new(&digest::SHA256);
     let body_at = at + segment.body_offset();

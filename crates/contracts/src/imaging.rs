@@ -55,6 +55,27 @@ impl Payload for InstancesStored {
     const SOURCE: &'static str = "/imaging";
 }
 
+/// `imaging.instances.deleted.v1`: a study, a series or an instance is gone.
+/// Subject: the Study Instance UID.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct InstancesDeleted {
+    /// Study Instance UID.
+    pub study_uid: String,
+    /// Series Instance UID; absent when the whole study went.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub series_uid: Option<String>,
+    /// SOP Instance UID, when it was one instance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sop_instance_uid: Option<String>,
+    /// How many instances went.
+    pub instances: u64,
+}
+
+impl Payload for InstancesDeleted {
+    const KIND: &'static str = "imaging.instances.deleted.v1";
+    const SOURCE: &'static str = "/imaging";
+}
+
 /// Why an input set was considered complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

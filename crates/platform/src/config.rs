@@ -48,6 +48,28 @@ pub struct Tenant {
     pub name: TenantId,
     /// The AE title that images are sent to; unique.
     pub ae_title: String,
+    /// What it decides about its archive.
+    #[serde(default)]
+    pub archive: TenantArchive,
+}
+
+/// A tenant's rules for its archive.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TenantArchive {
+    /// What happens to images that come again after they were deleted.
+    pub resend: ResendPolicy,
+}
+
+/// What happens to images that come again after they were deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ResendPolicy {
+    /// They are refused, and their sender is told.
+    #[default]
+    Refuse,
+    /// They are taken as if they had never been there.
+    Accept,
 }
 
 /// A DICOM device that sends to a tenant.
@@ -117,6 +139,7 @@ impl Default for Config {
                 .map(|name| Tenant {
                     name,
                     ae_title: default_ae_title(),
+                    archive: TenantArchive::default(),
                 })
                 .into_iter()
                 .collect(),

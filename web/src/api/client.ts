@@ -88,6 +88,9 @@ export const api = {
   storage: (signal: AbortSignal) => get<Storage>('/storage', signal),
 
   acceptInputSet: (inputSet: string) => act('POST', `/input-sets/${id(inputSet)}/accept`),
+  deleteStudy: (uid: string, reason: string) => act('DELETE', `/studies/${id(uid)}`, { reason }),
+  deleteSeries: (study: string, series: string, reason: string) =>
+    act('DELETE', `/studies/${id(study)}/series/${id(series)}`, { reason }),
   retryRun: (run: string) => act('POST', `/runs/${id(run)}/retry`),
   retryDelivery: (delivery: string) => act('POST', `/deliveries/${id(delivery)}/retry`),
   resolvePatientConflict: (conflict: string, decision: PatientDecision) =>

@@ -10,10 +10,11 @@ import { seriesIn, timeline } from '../lib/timeline';
 import { viewerAddress } from '../lib/viewer';
 import { Announce, Empty, Fact, Failure, Loading, Notice, Uid, useTitle } from '../parts';
 import { Deliveries } from '../parts/Deliveries';
+import { Dialogue } from '../parts/Dialogue';
 import { RunCard } from '../parts/RunCard';
 import { SeriesCard } from '../parts/SeriesCard';
 import { Timeline } from '../parts/Timeline';
-import { Link } from '../router';
+import { Link, navigate } from '../router';
 
 export function StudyPage({ uid }: { uid: string }) {
   const study = useResource(`study ${uid}`, signal => api.study(uid, signal), ['studies'], uid);
@@ -73,6 +74,13 @@ export function StudyPage({ uid }: { uid: string }) {
         {study.data.series.map(series => (
           <SeriesCard key={series.series_uid} study={uid} series={series} ours={results.has(series.series_uid)} changed={study.reload} />
         ))}
+      </section>
+      <section aria-labelledby="manage">
+        <h2 id="manage">Manage</h2>
+        <Dialogue kind="danger" open="Delete study…" title="Delete this study"
+          act={reason => api.deleteStudy(uid, reason)} done={() => navigate('/')}>
+          <p>All {plural(study.data.instance_count, 'image')} and every result made from them are removed for good, and can't be brought back. Images of it that are sent again are refused.</p>
+        </Dialogue>
       </section>
       <p className="faint small">Study Instance UID <Uid value={uid} /></p>
     </>

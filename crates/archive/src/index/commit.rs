@@ -9,6 +9,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use super::levels::Levels;
 use super::objects::{self, Name};
 use super::schema::{NO_NUMBER, state};
+use super::tombstone::{self, Marks};
 use super::{conflict, outbox, query};
 use crate::descriptor::{Blocks, Descriptor, Digest};
 use crate::error::{ArchiveError, Result};
@@ -24,6 +25,8 @@ pub(crate) struct Unit {
     pub kind: Kind,
     pub bytes: u64,
     pub records: Vec<Record>,
+    /// What was deleted and comes again is taken.
+    pub takes_resends: bool,
     pub publication: Option<Publication>,
 }
 
@@ -33,6 +36,9 @@ pub(crate) struct Record {
     pub offset: u64,
     pub descriptor: Descriptor,
     pub blocks: Blocks,
+    /// The key it is sealed with.
+    pub key: [u8; 16],
+    pub marks: Marks,
 }
 
 /// A result set that is published by this commit.
@@ -43,7 +49,8 @@ pub(crate) struct Publication {
 
 /// What the transaction decided.
 pub(crate) enum Committed {
-    Stored(Vec<StoreOutcome>),
+    /// One for each record; what was refused is not in the index.
+    Stored(Vec<Result<StoreOutcome>>),
     AlreadyPublished(Vec<String>),
 }
 
@@ -65,12 +72,21 @@ pub(crate) fn commit(
     }
     let mut levels = Levels::default();
     let mut outcomes = Vec::with_capacity(unit.records.len());
+    let deleted_any = tombstone::any(&tx, unit.tenant_row)?;
     for record in &unit.records {
-        outcomes.push(insert(&tx, unit, record, &mut levels)?);
+        if deleted_any && let Err(refused) = admit(&tx, unit, record)? {
+            if unit.publication.is_some() {
+                // All of a result set or none.
+                return Err(refused);
+            }
+            outcomes.push(Err(refused));
+            continue;
+        }
+        outcomes.push(Ok(insert(&tx, unit, record, &mut levels)?));
     }
     let kept = outcomes
         .iter()
-        .any(|outcome| *outcome != StoreOutcome::Duplicate);
+        .any(|outcome| !matches!(outcome, Err(_) | Ok(StoreOutcome::Duplicate)));
     let to = if kept { state::LIVE } else { state::DEAD };
     let changed = tx
         .prepare_cached(
@@ -111,6 +127,23 @@ pub(crate) fn commit(
     steps::at("commit.indexed");
     tx.commit()?;
     Ok((Committed::Stored(outcomes), names))
+}
+
+/// Whether a record may become an instance beside what was deleted.
+fn admit(tx: &Transaction<'_>, unit: &Unit, record: &Record) -> Result<Result<()>> {
+    if tombstone::is_dead_key(tx, unit.tenant_row, &record.key)? {
+        // Sealed while its study was being deleted: sent again, it gets
+        // another key, or is refused.
+        return Ok(Err(ArchiveError::Index("the study was deleted".to_owned())));
+    }
+    if !tombstone::stands(tx, unit.tenant_row, &record.marks)? {
+        return Ok(Ok(()));
+    }
+    if !unit.takes_resends {
+        return Ok(Err(ArchiveError::Deleted));
+    }
+    tombstone::lift(tx, unit.tenant_row, &record.marks)?;
+    Ok(Ok(()))
 }
 
 /// The same-UID rule (design.md): what an arriving instance is.

@@ -164,7 +164,7 @@ pub(crate) fn decide(db: &mut Connection, tenant: i64, id: i64, decision: Decisi
 }
 
 /// Counts a series and its study anew: rare, so by the rows themselves.
-fn recount(tx: &Connection, series: i64) -> Result<()> {
+pub(crate) fn recount(tx: &Connection, series: i64) -> Result<()> {
     tx.execute(
         "UPDATE series SET revision = revision + 1, instances =
             (SELECT count(*) FROM instance WHERE series = ?1 AND standing = 0) WHERE id = ?1",

@@ -6,13 +6,17 @@ pub(crate) mod answer;
 pub(crate) mod commit;
 pub(crate) mod condition;
 pub(crate) mod conflict;
+pub(crate) mod delete;
+pub(crate) mod hold;
 pub(crate) mod levels;
+pub(crate) mod note;
 pub(crate) mod objects;
 pub(crate) mod outbox;
 pub(crate) mod quarantine;
 pub(crate) mod query;
 pub(crate) mod schema;
 pub(crate) mod sqlite;
+pub(crate) mod tombstone;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};

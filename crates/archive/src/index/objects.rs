@@ -97,6 +97,23 @@ pub(crate) fn bury_reserved(db: &Connection, opening: i64, now: i64) -> Result<u
     Ok(buried as u64)
 }
 
+/// `live → dead` for those of `rows` that no instance is in any more; how many.
+pub(crate) fn bury_unused(
+    tx: &Connection,
+    rows: impl IntoIterator<Item = i64>,
+    now: i64,
+) -> Result<u64> {
+    let mut bury = tx.prepare_cached(
+        "UPDATE object SET state = ?2, changed_at = ?3 WHERE id = ?1 AND state = ?4
+         AND NOT EXISTS (SELECT 1 FROM instance WHERE instance.object = ?1)",
+    )?;
+    let mut buried = 0;
+    for row in rows {
+        buried += bury.execute(params![row, state::DEAD, now, state::LIVE])? as u64;
+    }
+    Ok(buried)
+}
+
 /// Dead objects whose files may still be there: row, tenant, name.
 pub(crate) fn dead(db: &Connection, limit: u32) -> Result<Vec<(i64, String, [u8; 16])>> {
     let mut query = db.prepare_cached(
@@ -137,7 +154,8 @@ pub(crate) fn count_live(db: &Connection) -> Result<u64> {
 pub(crate) fn members(db: &Connection, object: i64) -> Result<Vec<Member>> {
     let mut query = db.prepare_cached(
         "SELECT segment, offset, length, sha256 FROM instance WHERE object = ?1
-         UNION ALL SELECT 0, offset, length, sha256 FROM quarantine WHERE object = ?1",
+         UNION ALL SELECT 0, offset, length, sha256 FROM quarantine WHERE object = ?1
+         UNION ALL SELECT 0, offset, length, sha256 FROM note WHERE object = ?1",
     )?;
     let rows = query.query_map([object], |row| {
         Ok(Member {

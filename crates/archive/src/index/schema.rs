@@ -160,4 +160,42 @@ CREATE TABLE comparison (
 CREATE INDEX comparison_due ON comparison (tenant, attempts, instance);
 INSERT INTO comparison (instance, tenant) SELECT id, tenant FROM instance WHERE standing = 2;
 ",
+    "
+-- What was deleted, by keyed hashes: it refuses resends and names nothing.
+CREATE TABLE tombstone (
+    tenant INTEGER NOT NULL,
+    mark BLOB NOT NULL CHECK (length(mark) = 32),
+    deleted_at INTEGER NOT NULL,
+    PRIMARY KEY (tenant, mark)) WITHOUT ROWID;
+
+-- Keys whose studies were deleted; nothing sealed with them becomes live.
+CREATE TABLE dead_key (
+    tenant INTEGER NOT NULL,
+    id BLOB NOT NULL CHECK (length(id) = 16),
+    destroyed INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (tenant, id)) WITHOUT ROWID;
+CREATE INDEX dead_key_undestroyed ON dead_key (tenant) WHERE destroyed = 0;
+
+-- Objects that hold what was decided.
+CREATE TABLE note (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    tenant INTEGER NOT NULL,
+    object INTEGER NOT NULL REFERENCES object,
+    offset INTEGER NOT NULL,
+    length INTEGER NOT NULL,
+    sha256 BLOB NOT NULL);
+CREATE INDEX note_of_object ON note (object);
+
+CREATE TABLE deletion (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    tenant INTEGER NOT NULL,
+    level TEXT NOT NULL,
+    cause TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    by TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    instances INTEGER NOT NULL,
+    note INTEGER NOT NULL REFERENCES note);
+CREATE INDEX deletion_of_tenant ON deletion (tenant, id);
+",
 ];

@@ -2,6 +2,7 @@
 //! for, and what comes back. Plain data; nothing here reads or writes.
 
 mod answer;
+mod deletion;
 mod filter;
 mod instance;
 mod quarantine;
@@ -12,6 +13,7 @@ pub use answer::{
     PublishOutcome, SeriesRow, Standing, StoreOutcome, StudyRow, Uncompared, WorklistCursor,
     WorklistPage,
 };
+pub use deletion::{Cause, Deleted, DeletionRow, NewDeletion, Resend};
 pub use filter::{
     DateRange, InstanceFilter, MetadataScope, NamePattern, Order, SeriesFilter, StudyFilter,
     TextPattern, TimeRange,

@@ -40,6 +40,7 @@ pub(super) struct Bundle {
     /// Joined and not yet sealed.
     pub(super) outstanding: usize,
     pub(super) sealed: Vec<Sealed>,
+    pub(super) takes_resends: bool,
 }
 
 #[derive(Default)]
@@ -83,6 +84,7 @@ impl Writer {
         bytes: usize,
         now: i64,
         limits: &Limits,
+        takes_resends: bool,
     ) -> Result<Place> {
         let mut spare = None;
         loop {
@@ -120,6 +122,7 @@ impl Writer {
                     bytes: 0,
                     outstanding: 0,
                     sealed: Vec::new(),
+                    takes_resends,
                 };
                 let place = self.place(&mut bundle, bytes);
                 state.bundles.push_back(bundle);

@@ -55,6 +55,7 @@ pub(super) fn commit_bundle(db: &mut Connection, context: &Context, mut bundle: 
                 kind: Kind::Bundle,
                 bytes,
                 records,
+                takes_resends: bundle.takes_resends,
                 publication: None,
             },
         ),
@@ -66,7 +67,7 @@ pub(super) fn commit_bundle(db: &mut Connection, context: &Context, mut bundle: 
     match outcome {
         Ok(Committed::Stored(outcomes)) => {
             for ((reply, _permit), outcome) in replies.into_iter().zip(outcomes) {
-                let _ = reply.send(Ok(outcome));
+                let _ = reply.send(outcome);
             }
             steps::at("commit.answered");
         }
@@ -156,19 +157,22 @@ pub(crate) fn settle(
     Err(error)
 }
 
-fn read_back(db: &Connection, unit: &Unit) -> Result<Vec<StoreOutcome>> {
+fn read_back(db: &Connection, unit: &Unit) -> Result<Vec<Result<StoreOutcome>>> {
     unit.records
         .iter()
         .map(|record| {
             let of = &record.descriptor;
-            let row = query::exact(db, unit.tenant_row, &of.sop_instance, &of.sha256)?
-                .ok_or(ArchiveError::Missing)?;
-            Ok(match row.standing {
+            let row = query::exact(db, unit.tenant_row, &of.sop_instance, &of.sha256)?;
+            let Some(row) = row else {
+                // The transaction refused it.
+                return Ok(Err(ArchiveError::Deleted));
+            };
+            Ok(Ok(match row.standing {
                 _ if row.location.object != unit.name.name => StoreOutcome::Duplicate,
                 Standing::Served | Standing::Superseded => StoreOutcome::Stored,
                 Standing::Variant => StoreOutcome::Variant,
                 Standing::Conflict => StoreOutcome::Conflict,
-            })
+            }))
         })
         .collect()
 }

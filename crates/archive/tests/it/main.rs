@@ -10,6 +10,7 @@
 )]
 
 mod crash;
+mod deleting;
 mod faults;
 mod fixture;
 mod maintenance;

@@ -10,6 +10,8 @@ use crate::json;
 pub enum FailureReason {
     /// 0110H: processing failure on our side.
     ProcessingFailure,
+    /// 0124H: refused by this server's policy (PS3.7 §C.5.20).
+    NotAuthorized,
     /// A700H: out of resources.
     OutOfResources,
     /// A900H: the data set does not match; also when its study is not the
@@ -27,6 +29,7 @@ impl FailureReason {
     pub const fn code(self) -> u16 {
         match self {
             Self::ProcessingFailure => 0x0110,
+            Self::NotAuthorized => 0x0124,
             Self::OutOfResources => 0xa700,
             Self::DataSetMismatch => 0xa900,
             Self::CannotUnderstand => 0xc000,

@@ -23,9 +23,9 @@ mod store;
 use std::sync::Arc;
 
 use axum::Router;
-use hilum_archive::Archive;
+use hilum_archive::{Archive, Resend};
 use hilum_platform::clock::SharedClock;
-use hilum_platform::config::Config;
+use hilum_platform::config::{Config, ResendPolicy};
 use hilum_platform::db::{Db, DbError, Migration};
 use hilum_platform::events::{DbOutbox, Inbox, OutboxSource};
 use hilum_platform::notices::Notices;
@@ -88,6 +88,13 @@ impl ImagingService {
         notices: Notices,
     ) -> Result<Self, OpenError> {
         let db = Db::open(&config.data.join("imaging.sqlite"), MIGRATIONS).await?;
+        for tenant in &config.tenants {
+            let resend = match tenant.archive.resend {
+                ResendPolicy::Refuse => Resend::Refuse,
+                ResendPolicy::Accept => Resend::Accept,
+            };
+            archive.set_resend(&tenant.name, resend);
+        }
         let store = Store::new(db.clone());
         Ok(Self {
             archive,

@@ -10,7 +10,7 @@ use hilum_contracts::Event;
 use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_contracts::event::Payload as _;
 use hilum_contracts::ids::{CorrelationId, InputSetId};
-use hilum_contracts::imaging::{InstancesStored, ReadyReason};
+use hilum_contracts::imaging::{InstancesDeleted, InstancesStored, ReadyReason};
 use hilum_platform::auth;
 use hilum_platform::events::{ConsumeError, Consumer};
 use hilum_platform::http::database_error;
@@ -23,7 +23,7 @@ use crate::ImagingService;
 use crate::digest::{Sha256, hex};
 use crate::domain::readiness::{Ending, Verdict, judge};
 use crate::limits::{INPUT_SET_INSTANCES, READINESS_POLL};
-use crate::store::readiness::{Completion, SenderEnded, Unready, stored};
+use crate::store::readiness::{Completion, SenderEnded, Unready, deleted, stored};
 
 /// Follows what became durable.
 pub(crate) struct InputSetsFromInstances {
@@ -37,11 +37,16 @@ impl Consumer for InputSetsFromInstances {
     }
 
     fn kinds(&self) -> &'static [&'static str] {
-        &[InstancesStored::KIND]
+        &[InstancesStored::KIND, InstancesDeleted::KIND]
     }
 
     async fn consume(&self, event: &Event, tx: &mut SqliteConnection) -> Result<(), ConsumeError> {
         let scope = auth::service(&event.tenant, "imaging");
+        if event.kind == InstancesDeleted::KIND {
+            let gone: InstancesDeleted = event.payload()?;
+            deleted(tx, &scope, &gone).await?;
+            return Ok(());
+        }
         let instances: InstancesStored = event.payload()?;
         let quiet_ms = self.service.quiet_ms(&scope, &instances.origin);
         stored(tx, &scope, &instances, quiet_ms).await?;

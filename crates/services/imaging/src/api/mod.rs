@@ -1,6 +1,7 @@
 //! The service's endpoints: REST below `/api/v1`, one file each, and DICOMweb.
 
 mod accept_input_set;
+mod delete;
 pub(crate) mod dicomweb;
 mod imports;
 mod instance_conflicts;
@@ -15,12 +16,27 @@ use utoipa_axum::routes;
 
 pub(crate) use quarantine::describe as describe_origin;
 
+use hilum_contracts::scope::Principal;
+
 use crate::ImagingService;
+
+/// Who acts, as it is kept with what they did.
+pub(crate) fn describe_principal(principal: &Principal) -> String {
+    match principal {
+        Principal::LocalOperator => "local operator".to_owned(),
+        Principal::Device(ae_title) => format!("device {ae_title}"),
+        Principal::Service(name) => format!("service {name}"),
+    }
+}
 
 pub(crate) fn router() -> OpenApiRouter<ImagingService> {
     OpenApiRouter::new()
         .routes(routes!(studies::list_studies))
         .routes(routes!(study::get_study))
+        .routes(routes!(delete::delete_study))
+        .routes(routes!(delete::delete_series))
+        .routes(routes!(delete::delete_instance))
+        .routes(routes!(delete::list_deletions))
         .routes(routes!(accept_input_set::accept_input_set))
         .routes(routes!(quarantine::list_quarantine))
         .routes(routes!(quarantine::delete_quarantined))

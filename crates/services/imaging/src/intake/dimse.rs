@@ -131,6 +131,10 @@ fn status_of(refused: &Refused) -> StoreStatus {
             Status::DATA_SET_DOES_NOT_MATCH,
             "SOP UIDs differ from those of the C-STORE request",
         ),
+        Refused::Deleted => StoreStatus::with_comment(
+            Status::NOT_AUTHORIZED,
+            "Deleted here before; resends are refused",
+        ),
         Refused::TooLong => StoreStatus::with_comment(
             Status::OUT_OF_RESOURCES,
             "The data set is longer than this server takes",

@@ -82,6 +82,9 @@ pub(crate) enum Refused {
     /// that the request names.
     #[error("the instance's UIDs differ from those of the request")]
     DoesNotMatch,
+    /// It was deleted here, and this tenant takes no resends.
+    #[error("it was deleted here, and resends are refused")]
+    Deleted,
     /// It is longer than this server takes.
     #[error("longer than this server takes")]
     TooLong,
@@ -115,6 +118,7 @@ impl From<ArchiveError> for Refused {
     fn from(error: ArchiveError) -> Self {
         match error {
             ArchiveError::OutOfSpace => Self::NoSpace,
+            ArchiveError::Deleted => Self::Deleted,
             _ => Self::Unavailable,
         }
     }
@@ -238,15 +242,17 @@ impl Intake {
             outcome: StoreOutcome::Stored,
         };
         let bytes = instance.body.len();
-        received.outcome = self
-            .service
-            .archive
-            .store(&self.scope, instance)
-            .await
-            .inspect_err(|error| {
-                tracing::error!(correlation_id = %self.id, %error, "an instance was not stored");
-                metrics::counter!("hilum_instances_total", "outcome" => "failed").increment(1);
-            })?;
+        let stored = self.service.archive.store(&self.scope, instance).await;
+        if matches!(stored, Err(ArchiveError::Deleted)) {
+            self.refuse_resend().await;
+        }
+        received.outcome = stored.inspect_err(|error| {
+            if *error == ArchiveError::Deleted {
+                return;
+            }
+            tracing::error!(correlation_id = %self.id, %error, "an instance was not stored");
+            metrics::counter!("hilum_instances_total", "outcome" => "failed").increment(1);
+        })?;
         if received.outcome == StoreOutcome::Conflict {
             self.service.comparison_bell.notify_one();
         }
@@ -260,6 +266,21 @@ impl Intake {
         metrics::counter!("hilum_instance_bytes_total").increment(bytes);
         self.touch(&received.study_uid, &received.series_uid).await;
         Ok(received)
+    }
+
+    /// Records that what was deleted came again: who sent it and how often,
+    /// nothing of what it was.
+    async fn refuse_resend(&self) {
+        metrics::counter!("hilum_instances_total", "outcome" => "deleted").increment(1);
+        let mut spool = self.spool();
+        let origin = crate::api::describe_origin(&self.origin());
+        if let Err(error) = spool.write(origin.as_bytes()) {
+            tracing::error!(correlation_id = %self.id, %error, "a refused resend was not recorded");
+            return;
+        }
+        let spooled = spool.finish();
+        let text = "deleted here before; this tenant refuses resends; not kept";
+        self.keep_refused("deleted", text, None, &spooled).await;
     }
 
     async fn touch(&self, study_uid: &str, series_uid: &str) {
@@ -321,11 +342,23 @@ impl Intake {
         spooled: &Spooled,
     ) {
         metrics::counter!("hilum_instances_total", "outcome" => "refused").increment(1);
+        let (code, text) = (describe::refusal_code(&refusal), refusal.to_string());
+        self.keep_refused(code, &text, transfer_syntax_uid, spooled)
+            .await;
+    }
+
+    async fn keep_refused(
+        &self,
+        code: &str,
+        text: &str,
+        transfer_syntax_uid: Option<&str>,
+        spooled: &Spooled,
+    ) {
         let item = NewQuarantined {
             body: spooled.body().clone(),
             sha256: spooled.sha256(),
-            reason: describe::refusal_code(&refusal).to_owned(),
-            detail: refusal.to_string(),
+            reason: code.to_owned(),
+            detail: text.to_owned(),
             transfer_syntax: transfer_syntax_uid.map(ToOwned::to_owned),
             origin: self.origin(),
             correlation: self.id,
@@ -333,10 +366,10 @@ impl Intake {
         };
         match self.service.archive.quarantine(&self.scope, item).await {
             Ok(outcome) => {
-                tracing::warn!(correlation_id = %self.id, reason = %refusal, ?outcome, "an instance was refused");
+                tracing::warn!(correlation_id = %self.id, reason = code, ?outcome, "an instance was refused");
             }
             Err(error) => {
-                tracing::error!(correlation_id = %self.id, reason = %refusal, %error, "an instance was refused and not kept");
+                tracing::error!(correlation_id = %self.id, reason = code, %error, "an instance was refused and not kept");
             }
         }
         self.service

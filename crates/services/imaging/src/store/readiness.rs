@@ -2,7 +2,7 @@
 
 use hilum_contracts::Event;
 use hilum_contracts::ids::{CorrelationId, InputSetId, TenantId};
-use hilum_contracts::imaging::{InputSetReady, InstancesStored, ReadyReason};
+use hilum_contracts::imaging::{InputSetReady, InstancesDeleted, InstancesStored, ReadyReason};
 use hilum_platform::clock::{from_millis, to_millis};
 use hilum_platform::db::DbError;
 use hilum_platform::events::append;
@@ -46,6 +46,34 @@ pub(crate) struct SenderEnded<'a> {
     pub(crate) intake: CorrelationId,
     pub(crate) ending: Ending,
     pub(crate) quiet_ms: i64,
+}
+
+/// Follows what was deleted: input sets of what is there no more go too.
+pub(crate) async fn deleted(
+    tx: &mut SqliteConnection,
+    scope: &TenantScope,
+    event: &InstancesDeleted,
+) -> Result<(), DbError> {
+    // A set that has lost an instance stays: it says what a run was made of.
+    if event.sop_instance_uid.is_some() {
+        return Ok(());
+    }
+    for sql in [
+        "DELETE FROM input_set_instances WHERE input_set IN (SELECT id FROM input_sets
+            WHERE tenant = $1 AND study_uid = $2 AND ($3 IS NULL OR series_uid = $3))",
+        "DELETE FROM input_sets
+            WHERE tenant = $1 AND study_uid = $2 AND ($3 IS NULL OR series_uid = $3)",
+        "DELETE FROM senders
+            WHERE tenant = $1 AND study_uid = $2 AND ($3 IS NULL OR series_uid = $3)",
+    ] {
+        sqlx::query(sql)
+            .bind(scope.tenant().as_str())
+            .bind(&event.study_uid)
+            .bind(event.series_uid.as_deref())
+            .execute(&mut *tx)
+            .await?;
+    }
+    Ok(())
 }
 
 /// Follows what became durable: opens a revision, or goes on with the open one.

@@ -212,6 +212,7 @@ async fn receive(intake: Intake, file: FileSpool, study: Option<Arc<str>>) -> Ou
         reason: match not_taken.refused {
             Refused::NotAnInstance(_) => FailureReason::CannotUnderstand,
             Refused::DoesNotMatch => FailureReason::DataSetMismatch,
+            Refused::Deleted => FailureReason::NotAuthorized,
             Refused::TooLong | Refused::NoSpace => FailureReason::OutOfResources,
             Refused::Unavailable => FailureReason::ProcessingFailure,
         },

@@ -1,0 +1,97 @@
+//! Deletion: a note of it first, then one transaction, then the key. A crash in
+//! between leaves either everything or a key that the next start destroys.
+
+use std::sync::Arc;
+
+use crate::engine::Engine;
+use crate::error::{ArchiveError, Result};
+use crate::index::delete::{self, Unit};
+use crate::index::tombstone::{self, Level, Marks, mark};
+use crate::limits;
+use crate::model::{Deleted, MetadataScope, NewDeletion};
+use crate::note::Note;
+use crate::steps;
+use crate::tenant::Tenant;
+
+impl Engine {
+    /// Deletes what `deletion` names. Blocks until it is durable.
+    pub(crate) fn delete(&self, tenant: &Arc<Tenant>, deletion: NewDeletion) -> Result<Deleted> {
+        if deletion.reason.len() > limits::REASON_BYTES || deletion.by.len() > limits::REASON_BYTES
+        {
+            return Err(ArchiveError::Invalid("the reason is too long"));
+        }
+        let now = self.clock.now_millis();
+        let name = tenant.id.as_str();
+        let (level, uid, within) = match &deletion.of {
+            MetadataScope::Study(study) => (Level::Study, study, ""),
+            MetadataScope::Series { study, series } => (Level::Series, series, study.as_str()),
+            MetadataScope::Instance { instance, .. } => (Level::Instance, instance, ""),
+        };
+        // Nothing is written about what is not there.
+        self.readers
+            .read_here(|db| tombstone::study_row(db, tenant.row, deletion.of.study()))?;
+        steps::at("delete.begin");
+        let mark = mark(&self.keys, name, level, uid, within, now)?;
+        let note = Note::Deleted {
+            level: level.as_str().to_owned(),
+            mark,
+            cause: deletion.cause,
+            reason: deletion.reason.clone(),
+            by: deletion.by.clone(),
+            at: now,
+        };
+        let note = self.write_note(tenant, NOTES, &note)?;
+        let unit = Unit {
+            tenant: tenant.id.clone(),
+            tenant_row: tenant.row,
+            key: match level {
+                Level::Study => self.keys.id_of(name, deletion.of.study())?,
+                Level::Series | Level::Instance => None,
+            },
+            deletion,
+            level,
+            mark,
+            note,
+        };
+        let deleted = self.writer.run_here(move |db, context| {
+            let now = context.clock.now_millis();
+            let deleted = delete::delete(db, &unit, now);
+            match &deleted {
+                Ok(_) => context.bell.notify_one(),
+                Err(_) => delete::give_up(db, &unit.note, now)?,
+            }
+            deleted
+        })?;
+        steps::at("delete.committed");
+        self.destroy_dead_keys()?;
+        Ok(deleted)
+    }
+
+    /// Destroys the keys of what was deleted. Also after a crash. Blocks.
+    pub(crate) fn destroy_dead_keys(&self) -> Result<()> {
+        for (row, tenant, id) in self.readers.read_here(tombstone::undestroyed)? {
+            self.keys.destroy_id(&tenant, &id)?;
+            self.writer
+                .run_here(move |db, _| tombstone::destroyed(db, row, &id))?;
+        }
+        Ok(())
+    }
+
+    /// [`ArchiveError::Deleted`] when what comes was deleted here, and resends
+    /// are refused.
+    pub(crate) fn admit(&self, tenant: &Tenant, marks: &Marks) -> Result<()> {
+        if self.takes_resends(tenant.id.as_str()) {
+            return Ok(());
+        }
+        let stands = self.readers.read_here(|db| {
+            Ok(tombstone::any(db, tenant.row)? && tombstone::stands(db, tenant.row, marks)?)
+        })?;
+        if stands {
+            return Err(ArchiveError::Deleted);
+        }
+        Ok(())
+    }
+}
+
+/// The key label of notes about what is there no more; no UID begins like this.
+pub(crate) const NOTES: &str = "notes:deleted";

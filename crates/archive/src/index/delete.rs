@@ -1,0 +1,242 @@
+//! The one transaction in which a study, a series or an instance ceases to
+//! exist: what stands against it is asked, rows go, a tombstone stays, and
+//! objects of which nothing is left die.
+
+use std::collections::BTreeSet;
+
+use hilum_contracts::Event;
+use hilum_contracts::ids::{CorrelationId, TenantId};
+use hilum_contracts::imaging::InstancesDeleted;
+use hilum_platform::clock::from_millis;
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+
+use super::conflict::recount;
+use super::levels::refresh_modalities;
+use super::tombstone::{Level, study_row};
+use super::{hold, note, objects, outbox};
+use crate::error::{ArchiveError, Result};
+use crate::index::schema::state;
+use crate::model::{Deleted, DeletionRow, MetadataScope, NewDeletion, Origin};
+use crate::note::Written;
+
+/// A deletion whose note is durable.
+pub(crate) struct Unit {
+    pub tenant: TenantId,
+    pub tenant_row: i64,
+    pub deletion: NewDeletion,
+    pub level: Level,
+    pub mark: [u8; 32],
+    /// The key that is to be destroyed, when a whole study goes.
+    pub key: Option<[u8; 16]>,
+    pub note: Written,
+}
+
+impl MetadataScope {
+    pub(crate) fn study(&self) -> &str {
+        match self {
+            Self::Study(study) | Self::Series { study, .. } | Self::Instance { study, .. } => study,
+        }
+    }
+}
+
+/// Runs the transaction.
+pub(crate) fn delete(db: &mut Connection, unit: &Unit, now: i64) -> Result<Deleted> {
+    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let study = study_row(&tx, unit.tenant_row, unit.deletion.of.study())?;
+    hold::may_delete(&tx, unit.tenant_row, study, now)?;
+    let gone = rows_of(&tx, unit, study)?;
+    if gone.is_empty() && unit.level != Level::Study {
+        return Err(ArchiveError::NotFound);
+    }
+    let mut objects = BTreeSet::new();
+    let mut touched = BTreeSet::new();
+    for row in &gone {
+        objects.insert(row.object);
+        touched.insert(row.series);
+        if row.ours {
+            forget_publication(&tx, unit.tenant_row, &row.uid)?;
+        }
+        tx.prepare_cached("DELETE FROM instance WHERE id = ?1")?
+            .execute([row.id])?;
+        if let Some(series) = promote(&tx, unit.tenant_row, &row.uid)? {
+            touched.insert(series);
+        }
+    }
+    for series in touched {
+        recount(&tx, series)?;
+    }
+    remove_empty(&tx, study)?;
+    let buried = objects::bury_unused(&tx, objects, now)?;
+    tx.prepare_cached(
+        "INSERT INTO tombstone (tenant, mark, deleted_at) VALUES (?1, ?2, ?3)
+         ON CONFLICT (tenant, mark) DO UPDATE SET deleted_at = excluded.deleted_at",
+    )?
+    .execute(params![unit.tenant_row, unit.mark, now])?;
+    if let Some(key) = unit.key {
+        tx.prepare_cached(
+            "INSERT INTO dead_key (tenant, id) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+        )?
+        .execute(params![unit.tenant_row, key])?;
+    }
+    let note = note::keep(&tx, unit.tenant_row, &unit.note, now)?;
+    let instances = gone.len() as u64;
+    tx.prepare_cached(
+        "INSERT INTO deletion (tenant, level, cause, reason, by, at, instances, note)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    )?
+    .execute(params![
+        unit.tenant_row,
+        unit.level.as_str(),
+        unit.deletion.cause.as_str(),
+        unit.deletion.reason,
+        unit.deletion.by,
+        now,
+        instances,
+        note
+    ])?;
+    outbox::append(&tx, &event(unit, instances, now)?)?;
+    tx.commit()?;
+    Ok(Deleted {
+        instances,
+        objects: buried,
+    })
+}
+
+fn event(unit: &Unit, instances: u64, now: i64) -> Result<Event> {
+    let (study_uid, series_uid, sop_instance_uid) = match unit.deletion.of.clone() {
+        MetadataScope::Study(study) => (study, None, None),
+        MetadataScope::Series { study, series } => (study, Some(series), None),
+        MetadataScope::Instance {
+            study,
+            series,
+            instance,
+        } => (study, Some(series), Some(instance)),
+    };
+    let subject = study_uid.clone();
+    let deleted = InstancesDeleted {
+        study_uid,
+        series_uid,
+        sop_instance_uid,
+        instances,
+    };
+    Event::new(
+        unit.tenant.clone(),
+        CorrelationId::new(),
+        from_millis(now),
+        subject,
+        u64::try_from(now).unwrap_or(0),
+        &deleted,
+    )
+    .map_err(|_| ArchiveError::Invalid("the event cannot be written"))
+}
+
+struct Gone {
+    id: i64,
+    series: i64,
+    object: i64,
+    uid: String,
+    ours: bool,
+}
+
+/// The instances that go, in every standing.
+fn rows_of(tx: &Connection, unit: &Unit, study: i64) -> Result<Vec<Gone>> {
+    let (series, instance) = match &unit.deletion.of {
+        MetadataScope::Study(_) => (None, None),
+        MetadataScope::Series { series, .. } => (Some(series), None),
+        MetadataScope::Instance {
+            series, instance, ..
+        } => (Some(series), Some(instance)),
+    };
+    // What contradicts an instance from elsewhere goes with it.
+    let mut query = tx.prepare_cached(
+        "SELECT i.id, i.series, i.object, i.uid, i.origin FROM instance i
+         JOIN series s ON s.id = i.series
+         WHERE s.study = ?1 AND (?2 IS NULL OR s.uid = ?2) AND (?3 IS NULL OR i.uid = ?3)",
+    )?;
+    let ours = serde_json::to_string(&Origin::Hilum).unwrap_or_default();
+    let rows = query.query_map(params![study, series, instance], |row| {
+        Ok(Gone {
+            id: row.get(0)?,
+            series: row.get(1)?,
+            object: row.get(2)?,
+            uid: row.get(3)?,
+            ours: row.get::<_, String>(4)? == ours,
+        })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Where the served content of a UID went and another one is kept, the first
+/// of those is served; its series.
+fn promote(tx: &Connection, tenant: i64, uid: &str) -> Result<Option<i64>> {
+    let served = tx
+        .prepare_cached("SELECT 1 FROM instance WHERE tenant = ?1 AND uid = ?2 AND standing = 0")?
+        .exists(params![tenant, uid])?;
+    if served {
+        return Ok(None);
+    }
+    Ok(tx
+        .prepare_cached(
+            "UPDATE instance SET standing = 0 WHERE id =
+                (SELECT min(id) FROM instance WHERE tenant = ?1 AND uid = ?2) RETURNING series",
+        )?
+        .query_row(params![tenant, uid], |row| row.get(0))
+        .optional()?)
+}
+
+/// A result set of which something was deleted may be published again.
+fn forget_publication(tx: &Connection, tenant: i64, uid: &str) -> Result<()> {
+    tx.prepare_cached(
+        "DELETE FROM publication WHERE tenant = ?1
+         AND instr('\\' || instances || '\\', '\\' || ?2 || '\\') > 0",
+    )?
+    .execute(params![tenant, uid])?;
+    Ok(())
+}
+
+/// Series without any instance go, and a study without any series.
+fn remove_empty(tx: &Connection, study: i64) -> Result<()> {
+    tx.prepare_cached(
+        "DELETE FROM series WHERE study = ?1
+         AND NOT EXISTS (SELECT 1 FROM instance WHERE instance.series = series.id)",
+    )?
+    .execute([study])?;
+    let left = tx
+        .prepare_cached("SELECT 1 FROM series WHERE study = ?1")?
+        .exists([study])?;
+    if left {
+        return refresh_modalities(tx, study);
+    }
+    tx.prepare_cached("DELETE FROM study WHERE id = ?1")?
+        .execute([study])?;
+    Ok(())
+}
+
+/// Buries a note's object after its transaction failed.
+pub(crate) fn give_up(db: &Connection, note: &Written, now: i64) -> Result<()> {
+    objects::transition(db, note.name.row, state::RESERVED, state::DEAD, now)?;
+    Ok(())
+}
+
+/// Deletions, the newest first.
+pub(crate) fn list(db: &Connection, tenant: i64, limit: u32) -> Result<Vec<DeletionRow>> {
+    let mut query = db.prepare_cached(
+        "SELECT id, level, cause, reason, by, at, instances FROM deletion WHERE tenant = ?1
+         ORDER BY id DESC LIMIT ?2",
+    )?;
+    let mut rows = query.query(params![tenant, limit.min(crate::limits::PAGE_ROWS)])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (level, cause): (String, String) = (row.get(1)?, row.get(2)?);
+        found.push(DeletionRow {
+            id: row.get(0)?,
+            level: Level::of(&level).ok_or(ArchiveError::Corrupt)?.as_str(),
+            cause: crate::model::Cause::of(&cause).ok_or(ArchiveError::Corrupt)?,
+            reason: row.get(3)?,
+            by: row.get(4)?,
+            at: from_millis(row.get(5)?),
+            instances: row.get(6)?,
+        });
+    }
+    Ok(found)
+}

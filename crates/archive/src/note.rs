@@ -1,0 +1,85 @@
+//! Notes: what was decided about stored instances, written as small sealed
+//! objects before the index transaction that carries it out, so that an index
+//! made again from objects and keys alone knows it too. Never changes what it
+//! tells of.
+
+use aws_lc_rs::digest;
+use serde::{Deserialize, Serialize};
+
+use crate::descriptor::{NoteDescriptor, hex};
+use crate::engine::Engine;
+use crate::error::{ArchiveError, Result};
+use crate::format::Kind;
+use crate::index::objects::Name;
+use crate::model::{Body, Cause};
+use crate::steps;
+use crate::stream::ObjectWriter;
+use crate::tenant::Tenant;
+
+/// What a note tells. Fields and kinds are only ever added.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "note", rename_all = "snake_case")]
+pub(crate) enum Note {
+    /// Something was deleted.
+    Deleted {
+        /// `study`, `series` or `instance`.
+        level: String,
+        /// Its keyed hash.
+        #[serde(with = "hex")]
+        mark: [u8; 32],
+        cause: Cause,
+        reason: String,
+        by: String,
+        /// Unix milliseconds.
+        at: i64,
+    },
+}
+
+/// A note whose object is durable and not live yet.
+#[derive(Debug, Clone)]
+pub(crate) struct Written {
+    pub name: Name,
+    pub bytes: u64,
+    pub offset: u64,
+    pub length: u64,
+    pub sha256: [u8; 32],
+}
+
+impl Engine {
+    /// Writes a note, sealed under the key of `label`. Blocks until durable.
+    pub(crate) fn write_note(
+        &self,
+        tenant: &std::sync::Arc<Tenant>,
+        label: &str,
+        note: &Note,
+    ) -> Result<Written> {
+        let body = serde_json::to_vec(note)
+            .map_err(|_| ArchiveError::Invalid("the note cannot be written"))?;
+        let mut sha256 = [0; 32];
+        sha256.copy_from_slice(digest::digest(&digest::SHA256, &body).as_ref());
+        let now = self.clock.now_millis();
+        let descriptor = NoteDescriptor {
+            sha256,
+            length: body.len() as u64,
+            written_at: now,
+        };
+        let name = self.writer.take_name(tenant)?;
+        let written = || -> Result<(u64, u64)> {
+            let mut object = ObjectWriter::create(self, tenant, name, Kind::Note)?;
+            let key = self.keys.for_label(tenant.id.as_str(), label, now)?;
+            let text = descriptor.encode()?;
+            let body = Body::Memory(body.clone().into());
+            let offset = object.segment(0, (&key.id, &key.secret), &text, &body, &sha256)?;
+            Ok((object.finish(self)?, offset))
+        };
+        let (bytes, offset) = written().inspect_err(|_| self.give_up(name))?;
+        steps::at("note.written");
+        Ok(Written {
+            name,
+            bytes,
+            offset,
+            length: descriptor.length,
+            sha256,
+        })
+    }
+}
