@@ -1,6 +1,6 @@
 # Thin: everything behind a target runs by hand too (see scripts/).
 .DEFAULT_GOAL := help
-.PHONY: help demo build web runtime test test-all test-deps lint fmt deny bench fuzz
+.PHONY: help demo build tools web runtime test test-all test-deps lint fmt deny bench fuzz
 
 help: ## What there is to make
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -8,9 +8,11 @@ help: ## What there is to make
 demo: build ## Build everything, send the sample series, show the result, serve until Ctrl-C
 	@target_dir=$$(scripts/target-dir); "$$target_dir/release/hilum" demo
 
-build: web runtime ## The hilum binary with the web application in it
-	@scripts/need cargo cc cmake
+build: tools runtime web ## The hilum binary with the web application in it
 	cargo build --release --locked -p hilum
+
+tools: # Everything that is missing is said at once, before anything is built.
+	@scripts/need cargo cc cmake node npm $${PYTHON:-python3}
 
 web: ## The web application and the viewer (web/dist)
 	@scripts/web
