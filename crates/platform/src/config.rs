@@ -28,6 +28,9 @@ pub struct Config {
     pub quiet_seconds: f64,
     /// Associations at once; one more is told to come back.
     pub max_associations: usize,
+    /// Megabytes that a deflated data set may inflate to; one that inflates to
+    /// more goes to the quarantine.
+    pub inflated_max_mb: u64,
     /// Megabytes that running models may take together.
     pub inference_memory_mb: u64,
     /// CPU threads of a model; 0 takes all.
@@ -133,6 +136,9 @@ impl Default for Config {
             onnxruntime: None,
             quiet_seconds: 3.0,
             max_associations: 64,
+            // Deflate reaches 1000:1: a small hostile body costs processor time
+            // in proportion to this.
+            inflated_max_mb: 1024,
             inference_memory_mb: 4096,
             inference_threads: 0,
             tenants: TenantId::new("default")

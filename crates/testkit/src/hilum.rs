@@ -76,6 +76,26 @@ impl Setup {
         self
     }
 
+    /// With a setting that the configuration file names.
+    #[must_use]
+    pub fn with_setting(mut self, key: &str, value: impl std::fmt::Display) -> Self {
+        self.set(key, value);
+        self
+    }
+
+    fn set(&mut self, key: &str, value: impl std::fmt::Display) {
+        let before = format!("{key} = ");
+        let others = self
+            .config
+            .lines()
+            .filter(|line| !line.starts_with(&before));
+        // Tables come last in TOML.
+        let lines: Vec<String> = std::iter::once(format!("{before}{value}"))
+            .chain(others.map(ToOwned::to_owned))
+            .collect();
+        self.config = lines.join("\n") + "\n";
+    }
+
     /// With its data in a folder that is there already.
     #[must_use]
     pub fn on_data(mut self, data: &Path) -> Self {
@@ -365,6 +385,21 @@ impl Hilum {
         self.child = child;
         (self.http, self.dicom) = (http, dicom);
         self
+    }
+
+    /// Asked to stop, and started again on the same data with another setting.
+    #[must_use]
+    pub fn restarted_with(mut self, key: &str, value: impl std::fmt::Display) -> Self {
+        let status = self.terminated();
+        assert!(status.success(), "hilum serve ended with {status}");
+        self.setup.set(key, value);
+        self.restart()
+    }
+
+    /// The folder of model folders.
+    #[must_use]
+    pub fn models(&self) -> &Path {
+        self.setup.models()
     }
 
     /// Kills one of its processes.

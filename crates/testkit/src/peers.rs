@@ -58,17 +58,42 @@ impl Storescp {
         peer
     }
 
-    /// Begins to listen.
+    /// One that takes CT images and nothing else.
+    #[must_use]
+    pub fn up_for_ct_only() -> Self {
+        let mut peer = Self::down();
+        let config = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&config, CT_ONLY).unwrap();
+        let file = config.path().to_str().unwrap();
+        peer.listens(&["-xf", file, "CtOnly"]);
+        peer
+    }
+
+    /// Begins to listen, for everything, also when it did for less.
     pub fn comes_up(&mut self) {
+        self.goes_down();
+        self.listens(&[]);
+    }
+
+    fn listens(&mut self, arguments: &[&str]) {
         let mut command = Command::new("storescp");
         command
-            .args(["--fork", "-aet", "PACS", "-od"])
+            .args(["--fork", "-aet", "PACS"])
+            .args(arguments)
+            .arg("-od")
             .arg(self.folder.path())
             .arg(self.address.port().to_string());
         self.child = Some(start(&mut command));
         wait_until("storescp listens", 20, || {
             TcpStream::connect(self.address).ok()
         });
+    }
+
+    fn goes_down(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ended = child.kill();
+            let _status = child.wait();
+        }
     }
 
     /// Where it listens.
@@ -91,12 +116,22 @@ impl Storescp {
 
 impl Drop for Storescp {
     fn drop(&mut self) {
-        if let Some(child) = &mut self.child {
-            let _ended = child.kill();
-            let _status = child.wait();
-        }
+        self.goes_down();
     }
 }
+
+/// dcmtk's association negotiation profile (asconfig.txt).
+const CT_ONLY: &str = "[[TransferSyntaxes]]
+[Uncompressed]
+TransferSyntax1 = LittleEndianExplicit
+TransferSyntax2 = LittleEndianImplicit
+[[PresentationContexts]]
+[Ct]
+PresentationContext1 = CTImageStorage\\Uncompressed
+[[Profiles]]
+[CtOnly]
+PresentationContexts = Ct
+";
 
 /// A private Orthanc, AE title ORTHANC.
 pub struct Orthanc {

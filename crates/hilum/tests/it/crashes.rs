@@ -7,31 +7,47 @@ use hilum_testkit::{Series, wait_until};
 
 use crate::hilum;
 
-#[test]
-fn a_server_killed_at_any_moment_of_a_run_leaves_one_result_set() {
+/// Longer than a run of the fast model takes, quiet time and start included.
+const WHOLE_RUN_MS: u64 = 4_000;
+
+/// Kills the server at random moments of so many runs, every third time again
+/// while it recovers.
+fn kills_at_random(runs: usize) {
+    let seed = fastrand::u64(..);
+    let mut random = fastrand::Rng::with_seed(seed);
     let mut hilum = hilum().with_fast_model().start();
-    // Moments spread over quiet time, reading, computing and publishing.
-    for (number, wait) in [100, 500, 900, 1_300, 1_700, 2_300].into_iter().enumerate() {
+    for number in 0..runs {
         let series = Series::another_study(&format!("1.2.3.{number}"), &[]);
         let study = series.study_uid().to_owned();
         hilum.takes(&series);
-        std::thread::sleep(Duration::from_millis(wait));
-        hilum = hilum.killed_and_restarted();
+        let mut waits = vec![random.u64(..WHOLE_RUN_MS)];
+        if number % 3 == 2 {
+            waits.push(random.u64(..WHOLE_RUN_MS));
+        }
+        for wait in &waits {
+            std::thread::sleep(Duration::from_millis(*wait));
+            hilum = hilum.killed_and_restarted();
+        }
+        let killed = format!("seed {seed}, run {number}, killed after {waits:?} ms");
         let run = hilum.run_becomes(&study, "succeeded");
-        assert_eq!(hilum.runs(&study).len(), 1, "killed after {wait} ms");
-        assert_eq!(
-            hilum.instances(&study, "SEG").len(),
-            1,
-            "killed after {wait} ms: {run}"
-        );
-        assert_eq!(
-            hilum.instances(&study, "SR").len(),
-            1,
-            "killed after {wait} ms: {run}"
-        );
-        assert_eq!(hilum.instances(&study, "MR").len(), 20);
+        assert_eq!(hilum.runs(&study).len(), 1, "{killed}");
+        for (modality, count) in [("SEG", 1), ("SR", 1), ("MR", 20)] {
+            let found = hilum.instances(&study, modality).len();
+            assert_eq!(found, count, "{modality}, {killed}: {run}");
+        }
     }
     hilum.ends_sound();
+}
+
+#[test]
+fn a_server_killed_at_random_moments_of_a_run_leaves_one_result_set() {
+    kills_at_random(6);
+}
+
+#[test]
+#[ignore = "long: two minutes of runs and kills"]
+fn a_server_killed_at_many_random_moments_leaves_one_result_set_each() {
+    kills_at_random(24);
 }
 
 #[test]

@@ -4,12 +4,14 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use hilum_testkit::{Hilum, Series, hostile_cases, python, run};
 use serde_json::{Value, json};
 
 use crate::hilum;
+use crate::operation::many_frames;
 
 /// Cannot understand (PS3.4 §B.2.3): C000 to CFFF.
 fn is_cannot_understand(status: Option<u16>) -> bool {
@@ -94,6 +96,44 @@ fn what_is_odd_or_lies_is_stored_and_only_its_pixels_are_refused() {
     }
     hilum.is_well();
     hilum.ends_sound();
+}
+
+#[test]
+fn what_a_limit_refused_is_taken_in_when_the_limit_allows_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = deflated(folder.path());
+    let hilum = hilum().with_setting("inflated_max_mb", 1).start();
+    let sent = hilum.stow(&[&file]);
+    assert_eq!(sent.status, 409, "{}", sent.text());
+    let item = quarantine(&hilum).remove(0);
+    assert_eq!(item["reason_code"], "over-limit", "{item}");
+    let redrive = format!("/api/v1/quarantine/{}/redrive", item["id"]);
+    let again = hilum.api().post(&redrive, &json!({}));
+    assert_eq!(again.status, 409, "{}", again.text());
+    assert_eq!(quarantine(&hilum).len(), 1, "it stays where it is");
+
+    let hilum = hilum.restarted_with("inflated_max_mb", 16);
+    let again = hilum.api().post(&redrive, &json!({}));
+    assert_eq!(again.status, 204, "{}", again.text());
+    assert!(quarantine(&hilum).is_empty());
+    assert_eq!(hilum.instances("1.2.3.16", "OT").len(), 1);
+    let gone = hilum.api().post(&redrive, &json!({}));
+    assert_eq!(gone.status, 404, "{}", gone.text());
+    hilum.ends_sound();
+}
+
+/// An image of two megabytes whose data set is deflated (PS3.5 §A.5) to less.
+pub(crate) fn deflated(folder: &Path) -> PathBuf {
+    let image = many_frames(folder, "1.2.3.16", 16);
+    let file = folder.join("deflated.dcm");
+    let output = run(Command::new("dcmconv").arg("+td").arg(image).arg(&file));
+    assert!(
+        output.status.success(),
+        "dcmconv: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(file.metadata().unwrap().len() < 100_000);
+    file
 }
 
 #[test]

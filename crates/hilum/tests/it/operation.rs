@@ -163,19 +163,17 @@ fn a_full_disk_loses_nothing_acknowledged_and_is_survived() {
     hilum.ends_sound();
 }
 
-/// A file of 3.9 GB that takes no disk: its pixels are a hole.
-fn enormous_instance(folder: &Path) -> std::path::PathBuf {
+/// An image of so many black frames, 128 KiB each. The file takes little disk:
+/// its pixels are a hole.
+pub(crate) fn many_frames(folder: &Path, study: &str, frames: u64) -> std::path::PathBuf {
     const FRAME: u64 = 256 * 256 * 2;
-    const FRAMES: u64 = 29_754;
-    let one = Series::another_study(
-        "1.2.3.39",
-        &[&format!("NumberOfFrames={FRAMES}"), "Modality=OT"],
-    );
+    let number = format!("NumberOfFrames={frames}");
+    let one = Series::another_study(study, &[&number, "Modality=OT"]);
     let mut head = std::fs::read(one.slice(1)).unwrap();
     head.truncate(head.len() - usize::try_from(FRAME).unwrap() - 4);
-    let length = FRAME * FRAMES;
+    let length = FRAME * frames;
     head.extend_from_slice(&u32::try_from(length).unwrap().to_le_bytes());
-    let path = folder.join("enormous.dcm");
+    let path = folder.join("frames.dcm");
     let mut file = std::fs::File::create(&path).unwrap();
     file.write_all(&head).unwrap();
     file.set_len(u64::try_from(head.len()).unwrap() + length)
@@ -187,7 +185,8 @@ fn enormous_instance(folder: &Path) -> std::path::PathBuf {
 #[ignore = "long: moves 3.9 GB, and needs 9 GB of disk"]
 fn an_instance_of_4_gigabytes_is_spooled_and_stored_in_little_memory() {
     let folder = tempfile::tempdir().unwrap();
-    let file = enormous_instance(folder.path());
+    // 3.9 GB.
+    let file = many_frames(folder.path(), "1.2.3.39", 29_754);
     let hilum = hilum().start();
     let sent = hilum.receives(&[&file]);
     assert!(sent.accepted, "{}", sent.output);

@@ -308,7 +308,7 @@ impl Intake {
             fallback_charset: self
                 .device()
                 .and_then(|device| CharacterSet::parse(device.fallback_charset.as_deref()?)),
-            ..ScanOptions::default()
+            max_inflated: self.service.config.inflated_max_mb.saturating_mul(1 << 20),
         };
         describe::describe(self, transfer_syntax_uid, spooled, options).await
     }
