@@ -3,69 +3,13 @@
 // violations of the content-security policy, requests to other hosts, pages wider
 // than the screen, a mask that does not show.
 //
-//   HILUM_URL          the running Hilum (default http://127.0.0.1:8080)
 //   HILUM_STUDY        a study that has a result (default: the newest one that has)
-//   HILUM_SCREENSHOTS  a folder for pictures of every page (default: none)
-//   CHROMIUM           the browser (default /usr/bin/chromium)
+//
+// and what `browser.mjs` reads.
 
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { answer, at, base, expect, open, picture, problem, visit, walk } from './browser.mjs';
 
-import { chromium } from 'playwright-core';
-
-const base = (process.env.HILUM_URL ?? 'http://127.0.0.1:8080').replace(/\/$/, '');
-const pictures = process.env.HILUM_SCREENSHOTS;
-const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
 const VIEWER_MS = 90_000;
-
-const problems = [];
-let where = 'start';
-const problem = text => {
-  problems.push(`${where}: ${text}`);
-  console.error(`  problem: ${text}`);
-};
-const expect = (holds, text) => holds || problem(text);
-
-const browser = await chromium.launch({
-  executablePath,
-  args: [
-    '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
-    '--disable-background-networking', '--disable-component-update', '--disable-sync',
-  ],
-});
-
-async function open(scheme, width, height) {
-  const context = await browser.newContext({ viewport: { width, height }, colorScheme: scheme });
-  const page = await context.newPage();
-  page.on('console', message => message.type() === 'error' && problem(`console: ${message.text().slice(0, 200)}`));
-  page.on('pageerror', error => problem(`exception: ${error.message.slice(0, 200)}`));
-  page.on('request', request => {
-    const url = request.url();
-    if (!url.startsWith(`${base}/`) && !/^(data|blob):/.test(url)) problem(`asks another host: ${new URL(url).host}`);
-  });
-  await page.addInitScript(() => {
-    addEventListener('securitypolicyviolation', event => console.error(`CSP: ${event.violatedDirective} ${event.blockedURI}`));
-  });
-  return page;
-}
-
-async function picture(page, name) {
-  if (!pictures) return;
-  mkdirSync(pictures, { recursive: true });
-  await page.screenshot({ path: join(pictures, `${name}.png`) });
-}
-
-async function visit(page, path, ready, name) {
-  where = `${name} (${path})`;
-  console.log(where);
-  await page.goto(base + path);
-  await page.waitForSelector(ready, { timeout: 15_000 }).catch(() => problem(`${ready} does not show`));
-  const wider = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-  expect(wider <= 0, `the page is ${wider} pixels wider than the screen`);
-  await picture(page, name);
-}
-
-const answer = async path => (await fetch(`${base}/api/v1${path}`)).json();
 
 /** The newest study whose run succeeded, or the newest study. */
 async function studyToOpen() {
@@ -93,8 +37,7 @@ async function tinted(page) {
 }
 
 async function viewer(page, uid, withMask) {
-  where = 'viewer';
-  console.log(where);
+  at('viewer');
   await page.goto(`${base}/viewer/viewer?StudyInstanceUIDs=${uid}`);
   await page.waitForSelector('.cornerstone-canvas', { timeout: VIEWER_MS }).catch(() => problem('no image shows'));
   let pixels = 0;
@@ -106,7 +49,7 @@ async function viewer(page, uid, withMask) {
   await picture(page, 'viewer');
 }
 
-try {
+await walk(async () => {
   const uid = await studyToOpen();
   for (const [scheme, width, height] of [['light', 1280, 860], ['dark', 1280, 860], ['light', 390, 844]]) {
     const page = await open(scheme, width, height);
@@ -121,8 +64,7 @@ try {
   }
 
   const page = await open('light', 1280, 860);
-  where = 'keyboard';
-  console.log(where);
+  at('keyboard');
   await page.goto(`${base}/`);
   await page.waitForSelector('.worklist, .empty');
   await page.keyboard.press('/');
@@ -140,15 +82,4 @@ try {
   } else {
     console.log('no study yet: the study page and the viewer were not looked at');
   }
-} catch (error) {
-  problem(error instanceof Error ? error.message : String(error));
-} finally {
-  await browser.close();
-}
-
-if (problems.length > 0) {
-  console.error(`${problems.length} problem(s)`);
-  process.exitCode = 1;
-} else {
-  console.log('nothing to stumble over');
-}
+});

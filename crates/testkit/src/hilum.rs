@@ -396,13 +396,7 @@ impl Hilum {
         self.restart()
     }
 
-    /// The folder of model folders.
-    #[must_use]
-    pub fn models(&self) -> &Path {
-        self.setup.models()
-    }
-
-    /// Kills one of its processes.
+    /// Kills one of its processes, unless it has just ended.
     pub fn kill_process(&self, pid: u32) {
         kill(pid, Signal::KILL);
     }
@@ -490,6 +484,9 @@ fn println_line(line: &str) {
 
 fn kill(pid: u32, signal: Signal) {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).unwrap();
-    kill_process(pid, signal).unwrap();
+    match kill_process(pid, signal) {
+        Ok(()) | Err(rustix::io::Errno::SRCH) => {}
+        Err(error) => panic!("kill: {error}"),
+    }
     std::thread::sleep(Duration::from_millis(1));
 }
