@@ -24,9 +24,9 @@ pub mod limits;
 #[cfg_attr(not(test), expect(dead_code, reason = "packs are what it looks up"))]
 mod lookup;
 mod model;
+mod note;
 #[expect(dead_code, reason = "no series is packed yet")]
 mod pack;
-mod note;
 mod read;
 mod seal;
 pub mod steps;
