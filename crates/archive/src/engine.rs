@@ -12,6 +12,7 @@ use tokio::sync::{Notify, RwLock, Semaphore};
 
 use crate::disk::Disk;
 use crate::error::{ArchiveError, Result};
+use crate::index::route::Marks;
 use crate::index::schema::MIGRATIONS;
 use crate::index::{Readers, objects, sqlite};
 use crate::keys::KeyStore;
@@ -33,6 +34,7 @@ pub(crate) struct Engine {
     pub limits: Limits,
     /// Held for reading by who reads every object, for writing by the sweep.
     pub gate: Arc<RwLock<()>>,
+    pub marks: Arc<Marks>,
     pub admission: Arc<Semaphore>,
     pub streams: Arc<Semaphore>,
     tenants: Mutex<HashMap<String, Arc<Tenant>>>,
@@ -82,6 +84,7 @@ impl Engine {
             disk,
             clock,
             gate: Arc::default(),
+            marks: Arc::default(),
             admission: Arc::new(Semaphore::new(
                 (limits.in_flight_bytes / PERMIT_BYTES).max(1),
             )),

@@ -81,8 +81,9 @@ impl Archive {
         page: Page,
     ) -> Result<Vec<StudyRow>> {
         let filter = filter.clone();
+        let marks = std::sync::Arc::clone(&self.engine.marks);
         self.ask(scope, Vec::new(), move |db, tenant| {
-            query::studies(db, tenant, &filter, page)
+            query::studies(db, &marks, tenant, &filter, page)
         })
         .await
     }

@@ -15,6 +15,7 @@ const WILD_CARDS: usize = 6;
 const PATTERN_BYTES: usize = 256;
 
 /// A conjunction and the values it binds, in order.
+#[derive(Clone)]
 pub(crate) struct Conditions {
     sql: String,
     pub values: Vec<Value>,
@@ -26,6 +27,14 @@ impl Conditions {
         Self {
             sql: format!("{column} = ?"),
             values: vec![Value::Integer(tenant)],
+        }
+    }
+
+    /// Starts with nothing, for use beside another conjunction.
+    pub(crate) fn any() -> Self {
+        Self {
+            sql: "TRUE".to_owned(),
+            values: Vec::new(),
         }
     }
 
@@ -77,7 +86,7 @@ impl Conditions {
         Ok(())
     }
 
-    fn name(&mut self, column: &str, pattern: Option<&NamePattern>) -> Result<()> {
+    pub(crate) fn name(&mut self, column: &str, pattern: Option<&NamePattern>) -> Result<()> {
         let groups = ["a", "i", "p"].map(|group| format!("{column}_{group}"));
         match pattern {
             None => {}
@@ -103,7 +112,7 @@ impl Conditions {
         Ok(())
     }
 
-    fn dates(&mut self, column: &str, range: Option<&DateRange>) {
+    pub(crate) fn dates(&mut self, column: &str, range: Option<&DateRange>) {
         if let Some(range) = range {
             self.range(column, range.from.as_ref(), range.to.as_ref());
         }
@@ -122,6 +131,26 @@ impl Conditions {
         if let Some(to) = to {
             self.raw(&format!("{column} <= ?"), [Value::Text(to.clone())]);
         }
+    }
+
+    /// Any of these in a list between backslashes.
+    pub(crate) fn modalities(&mut self, column: &str, values: &[String]) -> Result<()> {
+        if values.is_empty() {
+            return Ok(());
+        }
+        if values.len() > limits::UIDS_PER_FILTER {
+            return Err(ArchiveError::Invalid(
+                "at most 1,000 values in one condition",
+            ));
+        }
+        let either = vec![format!("instr({column}, ?) > 0"); values.len()].join(" OR ");
+        self.raw(
+            &format!("({either})"),
+            values
+                .iter()
+                .map(|modality| Value::Text(format!("\\{modality}\\"))),
+        );
+        Ok(())
     }
 
     pub(crate) fn study(&mut self, filter: &StudyFilter) -> Result<()> {
@@ -159,21 +188,7 @@ impl Conditions {
         self.text("t.study_id", filter.study_id.as_ref())?;
         self.text("t.description_key", filter.description.as_ref())?;
         self.name("t.referring", filter.referring_physician.as_ref())?;
-        if !filter.modalities.is_empty() {
-            if filter.modalities.len() > limits::UIDS_PER_FILTER {
-                return Err(ArchiveError::Invalid(
-                    "at most 1,000 values in one condition",
-                ));
-            }
-            let either = vec!["instr(t.modalities, ?) > 0"; filter.modalities.len()].join(" OR ");
-            self.raw(
-                &format!("({either})"),
-                filter
-                    .modalities
-                    .iter()
-                    .map(|modality| Value::Text(format!("\\{modality}\\"))),
-            );
-        }
+        self.modalities("t.modalities", &filter.modalities)?;
         if let Some(since) = filter.received_since {
             self.raw("t.last_received >= ?", [Value::Integer(since)]);
         }

@@ -14,6 +14,7 @@ pub(crate) mod objects;
 pub(crate) mod outbox;
 pub(crate) mod quarantine;
 pub(crate) mod query;
+pub(crate) mod route;
 pub(crate) mod schema;
 pub(crate) mod sqlite;
 pub(crate) mod tombstone;

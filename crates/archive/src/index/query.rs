@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension, params, params_from_iter, types::V
 
 use super::answer::{self, INSTANCE, INSTANCE_COLUMNS, INSTANCE_FROM, INSTANCE_ID, SERIES, STUDY};
 use super::condition::Conditions;
+use super::route::{self, After, Asked, Marks};
 use crate::descriptor::decompress;
 use crate::error::Result;
 use crate::limits;
@@ -22,28 +23,21 @@ fn window(values: &mut Vec<Value>, page: Page) {
 
 pub(crate) fn studies(
     db: &Connection,
+    marks: &Marks,
     tenant: i64,
     filter: &StudyFilter,
     page: Page,
 ) -> Result<Vec<StudyRow>> {
-    let mut conditions = Conditions::of_tenant("t.tenant", tenant);
-    conditions.study(filter)?;
-    let order = match filter.order {
-        Order::StudyDate => "t.date DESC, t.time DESC, t.uid DESC",
-        Order::Received => "t.last_received DESC, t.id DESC",
+    let asked = Asked {
+        tenant,
+        filter,
+        order: filter.order,
+        after: None,
+        limit: page.limit.min(limits::PAGE_ROWS).into(),
+        offset: page.offset,
     };
-    let sql = format!(
-        "SELECT {STUDY} FROM study t WHERE {} AND t.instances > 0 ORDER BY {order} LIMIT ? OFFSET ?",
-        conditions.sql()
-    );
-    window(&mut conditions.values, page);
-    let mut query = db.prepare_cached(&sql)?;
-    let mut rows = query.query(params_from_iter(conditions.values))?;
-    let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
-        found.push(answer::study(row, 0)?.0);
-    }
-    Ok(found)
+    let found = route::page(db, marks, &asked)?;
+    Ok(found.into_iter().map(|(study, _)| study).collect())
 }
 
 pub(crate) fn worklist(
@@ -54,44 +48,31 @@ pub(crate) fn worklist(
     limit: u32,
 ) -> Result<WorklistPage> {
     let limit = limit.clamp(1, limits::PAGE_ROWS);
-    let mut conditions = Conditions::of_tenant("t.tenant", tenant);
-    conditions.study(filter)?;
-    if let Some(after) = after {
-        conditions.raw(
-            "(t.last_received, t.id) < (?, ?)",
-            [
-                Value::Integer(after.last_received),
-                Value::Integer(after.id),
-            ],
-        );
-    }
-    let sql = format!(
-        "SELECT {STUDY} FROM study t WHERE {} AND t.instances > 0
-         ORDER BY t.last_received DESC, t.id DESC LIMIT ?",
-        conditions.sql()
-    );
-    // One more than asked says whether there is a next page.
-    conditions.values.push(Value::Integer(i64::from(limit) + 1));
-    let mut query = db.prepare_cached(&sql)?;
-    let mut rows = query.query(params_from_iter(conditions.values))?;
-    let mut page = WorklistPage {
-        studies: Vec::new(),
-        next: None,
+    let asked = Asked {
+        tenant,
+        filter,
+        order: Order::Received,
+        after: after.map(After::Received),
+        // One more than asked says whether there is a next page.
+        limit: u64::from(limit) + 1,
+        offset: 0,
     };
-    let mut last = None;
-    while let Some(row) = rows.next()? {
-        if page.studies.len() as u64 == u64::from(limit) {
-            page.next = last;
-            break;
-        }
-        let (study, id) = answer::study(row, 0)?;
-        last = Some(WorklistCursor {
-            last_received: hilum_platform::clock::to_millis(study.last_received),
-            id,
-        });
-        page.studies.push(study);
+    let mut found = route::studies(db, &asked)?;
+    let more = found.len() as u64 > u64::from(limit);
+    if more {
+        found.pop();
     }
-    Ok(page)
+    let next = found
+        .last()
+        .filter(|_| more)
+        .map(|(study, id)| WorklistCursor {
+            last_received: hilum_platform::clock::to_millis(study.last_received),
+            id: *id,
+        });
+    Ok(WorklistPage {
+        studies: found.into_iter().map(|(study, _)| study).collect(),
+        next,
+    })
 }
 
 pub(crate) fn series(
@@ -102,15 +83,27 @@ pub(crate) fn series(
 ) -> Result<Vec<(SeriesRow, StudyRow)>> {
     let mut conditions = Conditions::of_tenant("t.tenant", tenant);
     conditions.series(filter)?;
+    let (from, mut values) = match route::few(db, tenant, &filter.study)? {
+        Some((ids, values)) => (
+            format!(
+                "({ids}) c CROSS JOIN study t ON t.id = c.id CROSS JOIN series s ON s.study = t.id"
+            ),
+            values,
+        ),
+        None => (
+            "series s JOIN study t ON t.id = s.study".to_owned(),
+            Vec::new(),
+        ),
+    };
     let sql = format!(
-        "SELECT {SERIES}, {STUDY} FROM series s JOIN study t ON t.id = s.study
-         WHERE {} AND s.instances > 0
-         ORDER BY t.date DESC, t.time DESC, t.uid DESC, s.number, s.uid LIMIT ? OFFSET ?",
+        "SELECT {SERIES}, {STUDY} FROM {from} WHERE {} AND s.instances > 0
+         ORDER BY t.date DESC, t.time DESC, t.id DESC, s.number, s.uid LIMIT ? OFFSET ?",
         conditions.sql()
     );
-    window(&mut conditions.values, page);
+    values.append(&mut conditions.values);
+    window(&mut values, page);
     let mut query = db.prepare_cached(&sql)?;
-    let mut rows = query.query(params_from_iter(conditions.values))?;
+    let mut rows = query.query(params_from_iter(values))?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         found.push(answer::series(row)?);

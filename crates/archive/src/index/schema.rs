@@ -198,4 +198,5 @@ CREATE TABLE deletion (
     note INTEGER NOT NULL REFERENCES note);
 CREATE INDEX deletion_of_tenant ON deletion (tenant, id);
 ",
+    include_str!("search.sql"),
 ];

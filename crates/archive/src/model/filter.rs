@@ -3,11 +3,11 @@
 
 /// A text to match: `*` and `?` are wild cards (PS3.4 §C.2.2.2.4). Where the
 /// attribute is [`crate::Folded`], the caller folds the pattern by the same rule.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct TextPattern(pub String);
 
 /// A person name to match, folded, per component group.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum NamePattern {
     /// One group was given: any group of the stored name may match it.
     AnyGroup(TextPattern),
@@ -17,7 +17,7 @@ pub enum NamePattern {
 }
 
 /// `YYYYMMDD` to `YYYYMMDD`, both inclusive.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct DateRange {
     /// Earliest date.
     pub from: Option<String>,
@@ -27,7 +27,7 @@ pub struct DateRange {
 
 /// `HHMMSS[.FFFFFF]` to `HHMMSS[.FFFFFF]`, both inclusive. `to` must be filled
 /// up by the caller (`10` means `105959.999999`).
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct TimeRange {
     /// Earliest time.
     pub from: Option<String>,
@@ -36,9 +36,9 @@ pub struct TimeRange {
 }
 
 /// How studies are sorted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Order {
-    /// Study date, then time, newest first, then UID.
+    /// Study date, then time, newest first, then as they first came.
     #[default]
     StudyDate,
     /// Latest reception first.
@@ -46,7 +46,7 @@ pub enum Order {
 }
 
 /// Conditions on studies.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct StudyFilter {
     /// Any of these Study Instance UIDs; empty: no condition.
     pub uids: Vec<String>,

@@ -1,0 +1,321 @@
+//! Which way a question for studies goes through the index. What answers it is
+//! the same on every way: all conditions are checked on the rows that are
+//! answered.
+//!
+//! SQLite's planner is not asked, for it knows neither what is bound nor how
+//! often that occurs. Instead: when a condition leaves only few candidates,
+//! which counting them up to a bound tells, these are fetched and sorted.
+//! Otherwise studies are walked in their order, on an index that holds what is
+//! mostly filtered by, until the page is full; conditions that leave many fill
+//! it soon. When a stretch of the walk does not, the condition that leaves the
+//! fewest is taken all the same.
+
+mod marks;
+mod source;
+#[cfg(test)]
+mod tests;
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, params_from_iter};
+
+use super::answer::{self, STUDY};
+use super::condition::Conditions;
+use crate::error::Result;
+use crate::model::{Order, StudyFilter, StudyRow, WorklistCursor};
+use marks::Mark;
+use source::{Source, modality_dates, sources};
+
+pub(crate) use marks::{Marks, page};
+
+/// How many studies are few.
+#[derive(Debug, Clone, Copy)]
+struct Few {
+    /// Candidates whose rows are fetched: some microseconds each.
+    fetched: u64,
+    /// Candidates that are filtered by the index alone.
+    covered: u64,
+    /// Studies walked before another way is taken.
+    walked: u64,
+    /// When no condition leaves few, candidates are counted up to here.
+    counted: u64,
+}
+
+const FEW: Few = Few {
+    fetched: 1_500,
+    covered: 8_000,
+    walked: 8_000,
+    counted: 30_000,
+};
+
+/// A page of studies.
+pub(crate) struct Asked<'a> {
+    pub tenant: i64,
+    pub filter: &'a StudyFilter,
+    pub order: Order,
+    pub after: Option<After>,
+    pub limit: u64,
+    pub offset: u64,
+}
+
+/// What a page comes after, in its own order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum After {
+    Received(WorklistCursor),
+    /// Studies without a date are left out.
+    Date(Mark),
+}
+
+/// The page, each study with its row id.
+pub(crate) fn studies(db: &Connection, asked: &Asked<'_>) -> Result<Vec<(StudyRow, i64)>> {
+    within(db, asked, FEW)
+}
+
+fn within(db: &Connection, asked: &Asked<'_>, few: Few) -> Result<Vec<(StudyRow, i64)>> {
+    let walk = Walk::of(asked);
+    if walk.is_filtered_by_nothing_else(asked.filter) {
+        return walk.run(db, asked, None);
+    }
+    let sources = sources(asked.tenant, asked.filter, few)?;
+    for source in &sources {
+        if source.count(db, source.few)? <= source.few {
+            return candidates(db, asked, source);
+        }
+    }
+    if sources.is_empty() {
+        return walk.run(db, asked, None);
+    }
+    let Some(end) = walk.end(db, asked, few.walked.saturating_add(asked.offset))? else {
+        return walk.run(db, asked, None);
+    };
+    let found = walk.run(db, asked, Some(end))?;
+    if found.len() as u64 >= asked.limit {
+        return Ok(found);
+    }
+    let mut fewest = None;
+    for source in &sources {
+        let count = source.count(db, few.counted)?;
+        if count <= few.counted && fewest.is_none_or(|(least, _)| count < least) {
+            fewest = Some((count, source));
+        }
+    }
+    match fewest {
+        Some((_, source)) => candidates(db, asked, source),
+        None => walk.run(db, asked, None),
+    }
+}
+
+/// Ids of the studies that one condition leaves, when it leaves few.
+pub(crate) fn few(
+    db: &Connection,
+    tenant: i64,
+    filter: &StudyFilter,
+) -> Result<Option<(String, Vec<Value>)>> {
+    for source in sources(tenant, filter, FEW)? {
+        if source.count(db, source.few)? <= source.few {
+            return Ok(Some(source.ids()));
+        }
+    }
+    Ok(None)
+}
+
+/// All conditions, on `t`.
+fn conditions(asked: &Asked<'_>) -> Result<Conditions> {
+    let mut conditions = Conditions::of_tenant("t.tenant", asked.tenant);
+    conditions.raw("t.instances > 0", []);
+    conditions.study(asked.filter)?;
+    match &asked.after {
+        None => {}
+        Some(After::Received(after)) => conditions.raw(
+            "(t.last_received, t.id) < (?, ?)",
+            [
+                Value::Integer(after.last_received),
+                Value::Integer(after.id),
+            ],
+        ),
+        Some(After::Date(after)) => {
+            conditions.raw("t.date <= ?", [Value::Text(after.date.clone())]);
+            let order = "(t.date, coalesce(t.time, ''), t.id) < (?, ?, ?)";
+            conditions.raw(order, after.values());
+        }
+    }
+    Ok(conditions)
+}
+
+fn order(order: Order) -> &'static str {
+    match order {
+        Order::StudyDate => "t.date DESC, t.time DESC, t.id DESC",
+        Order::Received => "t.last_received DESC, t.id DESC",
+    }
+}
+
+fn candidates(db: &Connection, asked: &Asked<'_>, source: &Source) -> Result<Vec<(StudyRow, i64)>> {
+    let (ids, mut values) = source.ids_of();
+    let conditions = conditions(asked)?;
+    let sql = format!(
+        "SELECT {STUDY} FROM ({ids}) c CROSS JOIN study t ON t.id = c.id WHERE {}
+         ORDER BY {} LIMIT ? OFFSET ?",
+        conditions.sql(),
+        order(asked.order)
+    );
+    values.extend(conditions.values);
+    rows(db, &sql, values, asked)
+}
+
+/// Studies one after the other in the order asked for.
+#[derive(Clone, Copy)]
+enum Walk<'a> {
+    ByDate,
+    ByReception,
+    /// Those of a modality by date, from `study_modality` alone.
+    OfModality(&'a str),
+}
+
+impl<'a> Walk<'a> {
+    fn of(asked: &Asked<'a>) -> Self {
+        match (asked.order, asked.filter.modalities.as_slice()) {
+            (Order::Received, _) => Self::ByReception,
+            (Order::StudyDate, [modality]) if only_in_modality(asked.filter) => {
+                Self::OfModality(modality)
+            }
+            (Order::StudyDate, _) => Self::ByDate,
+        }
+    }
+
+    /// True when every study that is walked is answered.
+    fn is_filtered_by_nothing_else(self, filter: &StudyFilter) -> bool {
+        let rest = StudyFilter {
+            date: match self {
+                Self::ByReception => filter.date.clone(),
+                Self::ByDate | Self::OfModality(_) => None,
+            },
+            modalities: match self {
+                Self::OfModality(_) => Vec::new(),
+                Self::ByDate | Self::ByReception => filter.modalities.clone(),
+            },
+            order: Order::default(),
+            ..filter.clone()
+        };
+        rest == StudyFilter::default()
+    }
+
+    /// Index, alias, key of the order, and the conditions that bound the walk.
+    fn bounds(self, asked: &Asked<'_>) -> (&'static str, &'static str, &'static str, Conditions) {
+        let dates = asked.filter.date.as_ref();
+        match self {
+            Self::ByDate => {
+                let mut range = Conditions::of_tenant("t.tenant", asked.tenant);
+                range.raw("t.instances > 0", []);
+                range.dates("t.date", dates);
+                if let Some(After::Date(after)) = &asked.after {
+                    range.raw("t.date <= ?", [Value::Text(after.date.clone())]);
+                }
+                let order = "t.date DESC, t.time DESC, t.id DESC";
+                ("study t INDEXED BY study_by_date", "t.date", order, range)
+            }
+            Self::ByReception => {
+                let mut range = Conditions::of_tenant("t.tenant", asked.tenant);
+                range.raw("t.instances > 0", []);
+                if let Some(After::Received(after)) = &asked.after {
+                    let latest = Value::Integer(after.last_received);
+                    range.raw("t.last_received <= ?", [latest]);
+                }
+                let order = "t.last_received DESC, t.id DESC";
+                (
+                    "study t INDEXED BY study_by_reception",
+                    "t.last_received",
+                    order,
+                    range,
+                )
+            }
+            Self::OfModality(modality) => {
+                let mut range = Conditions::of_tenant("m.tenant", asked.tenant);
+                range.raw("m.modality = ?", [Value::Text(modality.to_owned())]);
+                modality_dates(&mut range, dates);
+                if let Some(After::Date(after)) = &asked.after {
+                    range.raw("m.date <= ?", [Value::Text(after.date.clone())]);
+                    range.raw("(m.date, m.time, m.study) < (?, ?, ?)", after.values());
+                }
+                let order = "m.date DESC, m.time DESC, m.study DESC";
+                ("study_modality m", "m.date", order, range)
+            }
+        }
+    }
+
+    /// The key at which so many studies were walked; `None` when all are fewer.
+    fn end(self, db: &Connection, asked: &Asked<'_>, walked: u64) -> Result<Option<Value>> {
+        let (from, key, order, mut range) = self.bounds(asked);
+        let sql = format!(
+            "SELECT {key} FROM {from} WHERE {} ORDER BY {order} LIMIT 1 OFFSET ?",
+            range.sql()
+        );
+        range.values.push(integer(walked));
+        let mut query = db.prepare_cached(&sql)?;
+        let key: Option<Value> = query
+            .query_row(params_from_iter(range.values), |row| row.get(0))
+            .optional()?;
+        Ok(key.filter(|key| *key != Value::Null))
+    }
+
+    fn run(
+        self,
+        db: &Connection,
+        asked: &Asked<'_>,
+        end: Option<Value>,
+    ) -> Result<Vec<(StudyRow, i64)>> {
+        let (from, key, by, mut range) = self.bounds(asked);
+        let id = match self {
+            Self::OfModality(_) => {
+                range.name("m.patient_name", asked.filter.patient_name.as_ref())?;
+                "m.study"
+            }
+            Self::ByDate | Self::ByReception => {
+                range = conditions(asked)?;
+                "t.id"
+            }
+        };
+        if let Some(end) = end {
+            range.raw(&format!("{key} >= ?"), [end]);
+        }
+        // The rows are fetched for what is on the page only.
+        let sql = format!(
+            "SELECT {STUDY} FROM (SELECT {id} AS id FROM {from} WHERE {}
+                ORDER BY {by} LIMIT ? OFFSET ?) c CROSS JOIN study t ON t.id = c.id
+             ORDER BY {}",
+            range.sql(),
+            order(asked.order)
+        );
+        rows(db, &sql, range.values, asked)
+    }
+}
+
+/// True when `study_modality` holds everything that is filtered by.
+fn only_in_modality(filter: &StudyFilter) -> bool {
+    let rest = StudyFilter {
+        date: None,
+        modalities: Vec::new(),
+        patient_name: None,
+        order: Order::default(),
+        ..filter.clone()
+    };
+    rest == StudyFilter::default()
+}
+
+fn rows(
+    db: &Connection,
+    sql: &str,
+    mut values: Vec<Value>,
+    asked: &Asked<'_>,
+) -> Result<Vec<(StudyRow, i64)>> {
+    values.extend([integer(asked.limit), integer(asked.offset)]);
+    let mut query = db.prepare_cached(sql)?;
+    let mut rows = query.query(params_from_iter(values))?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(answer::study(row, 0)?);
+    }
+    Ok(found)
+}
+
+fn integer(value: u64) -> Value {
+    Value::Integer(i64::try_from(value).unwrap_or(i64::MAX))
+}

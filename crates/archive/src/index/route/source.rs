@@ -1,0 +1,240 @@
+//! The conditions by which an index finds studies, and how many each leaves.
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, params_from_iter};
+
+use super::{Few, integer};
+use crate::error::Result;
+use crate::index::condition::Conditions;
+use crate::model::{DateRange, NamePattern, StudyFilter, TextPattern};
+
+/// Trigrams of one pattern that are looked up.
+const TRIGRAMS: usize = 6;
+
+/// A condition by which an index finds studies.
+pub(super) struct Source {
+    /// Each selects `id`; a study may be in several.
+    branches: Vec<Branch>,
+    pub(super) few: u64,
+}
+
+#[derive(Default)]
+struct Branch {
+    sql: String,
+    values: Vec<Value>,
+    /// Further conditions that the same index answers.
+    more: Option<Conditions>,
+}
+
+impl Source {
+    pub(super) fn count(&self, db: &Connection, bound: u64) -> Result<u64> {
+        let sql: Vec<_> = self.branches.iter().map(|b| b.sql.as_str()).collect();
+        let sql = format!(
+            "SELECT count(*) FROM (SELECT 1 FROM ({}) LIMIT ?)",
+            sql.join(" UNION ALL ")
+        );
+        let mut values: Vec<_> = self
+            .branches
+            .iter()
+            .flat_map(|branch| branch.values.iter().cloned())
+            .collect();
+        values.push(integer(bound + 1));
+        let mut query = db.prepare_cached(&sql)?;
+        Ok(query.query_row(params_from_iter(values), |row| row.get(0))?)
+    }
+
+    pub(super) fn ids(self) -> (String, Vec<Value>) {
+        let mut values = Vec::new();
+        let mut all = Vec::new();
+        for branch in self.branches {
+            let (sql, of) = branch.filtered();
+            all.push(sql);
+            values.extend(of);
+        }
+        let all = all.join(" UNION ALL ");
+        (format!("SELECT DISTINCT id FROM ({all})"), values)
+    }
+
+    pub(super) fn ids_of(&self) -> (String, Vec<Value>) {
+        let branches = self.branches.iter().map(Branch::copied).collect();
+        let few = self.few;
+        Self { branches, few }.ids()
+    }
+}
+
+impl Branch {
+    fn new(sql: String, values: Vec<Value>) -> Self {
+        Self {
+            sql,
+            values,
+            more: None,
+        }
+    }
+
+    fn copied(&self) -> Self {
+        let (sql, values) = (self.sql.clone(), self.values.clone());
+        let more = self.more.clone();
+        Self { sql, values, more }
+    }
+
+    fn filtered(self) -> (String, Vec<Value>) {
+        match self.more {
+            None => (self.sql, self.values),
+            Some(more) => {
+                let sql = format!("{} AND {}", self.sql, more.sql());
+                let values = self.values.into_iter().chain(more.values).collect();
+                (sql, values)
+            }
+        }
+    }
+}
+
+/// Those that leave the fewest, as a rule, first.
+pub(super) fn sources(tenant: i64, filter: &StudyFilter, few: Few) -> Result<Vec<Source>> {
+    let mut sources = Vec::new();
+    let mut fetched = |branches: Vec<Branch>| {
+        if !branches.is_empty() {
+            let few = few.fetched;
+            sources.push(Source { branches, few });
+        }
+    };
+    if !filter.uids.is_empty() {
+        let mut uids = Conditions::of_tenant("tenant", tenant);
+        uids.any_of("uid", &filter.uids)?;
+        let sql = format!("SELECT id FROM study WHERE {}", uids.sql());
+        fetched(vec![Branch::new(sql, uids.values)]);
+    }
+    for (index, column, pattern) in [
+        ("study_by_accession", "accession", &filter.accession),
+        ("study_by_patient", "patient_id", &filter.patient_id),
+    ] {
+        let branch = pattern
+            .as_ref()
+            .and_then(|pattern| beginning(tenant, index, column, pattern));
+        fetched(branch.into_iter().collect());
+    }
+    let dates = filter.date.as_ref();
+    fetched(names(tenant, filter)?);
+    if !filter.modalities.is_empty() {
+        let mut branches = Vec::new();
+        for modality in &filter.modalities {
+            let mut range = Conditions::of_tenant("m.tenant", tenant);
+            range.raw("m.modality = ?", [Value::Text(modality.clone())]);
+            modality_dates(&mut range, dates);
+            let mut more = Conditions::any();
+            more.name("m.patient_name", filter.patient_name.as_ref())?;
+            branches.push(Branch {
+                sql: format!(
+                    "SELECT m.study AS id FROM study_modality m WHERE {}",
+                    range.sql()
+                ),
+                values: range.values,
+                more: Some(more),
+            });
+        }
+        let few = few.covered;
+        sources.push(Source { branches, few });
+    }
+    if dates.is_some_and(|dates| dates.from.is_some() || dates.to.is_some()) {
+        let mut range = Conditions::of_tenant("d.tenant", tenant);
+        range.raw("d.instances > 0", []);
+        range.dates("d.date", dates);
+        let mut more = Conditions::any();
+        more.name("d.patient_name", filter.patient_name.as_ref())?;
+        let branches = vec![Branch {
+            sql: format!(
+                "SELECT d.id AS id FROM study d INDEXED BY study_by_date WHERE {}",
+                range.sql()
+            ),
+            values: range.values,
+            more: Some(more),
+        }];
+        let few = few.covered;
+        sources.push(Source { branches, few });
+    }
+    Ok(sources)
+}
+
+/// A range of dates in `study_modality AS m`, where an absent one is empty.
+pub(super) fn modality_dates(range: &mut Conditions, dates: Option<&DateRange>) {
+    range.dates("m.date", dates);
+    if dates.is_some_and(|dates| dates.to.is_some()) {
+        range.raw("m.date > ''", []);
+    }
+}
+
+fn names(tenant: i64, filter: &StudyFilter) -> Result<Vec<Branch>> {
+    const GROUPS: [(&str, &str); 3] = [
+        ("study_by_name", "patient_name_a"),
+        ("study_by_name_i", "patient_name_i"),
+        ("study_by_name_p", "patient_name_p"),
+    ];
+    let given: Vec<(usize, &TextPattern)> = match &filter.patient_name {
+        None => return Ok(Vec::new()),
+        Some(NamePattern::AnyGroup(pattern)) => (0..3).map(|group| (group, pattern)).collect(),
+        // Any one of them finds every candidate.
+        Some(NamePattern::Groups(groups)) => groups
+            .iter()
+            .enumerate()
+            .filter_map(|(group, pattern)| Some((group, pattern.as_ref()?)))
+            .take(1)
+            .collect(),
+    };
+    let begin: Option<Vec<Branch>> = given
+        .iter()
+        .map(|(group, pattern)| {
+            let (index, column) = GROUPS.get(*group)?;
+            beginning(tenant, index, column, pattern)
+        })
+        .collect();
+    if let Some(mut branches) = begin {
+        for branch in &mut branches {
+            let mut more = Conditions::any();
+            more.dates("date", filter.date.as_ref());
+            more.modalities("modalities", &filter.modalities)?;
+            branch.more = Some(more);
+        }
+        return Ok(branches);
+    }
+    let trigrams = given.first().map(|(_, pattern)| trigrams(pattern));
+    let found = trigrams.filter(|text| !text.is_empty()).map(|text| {
+        let sql = "SELECT rowid AS id FROM study_name WHERE study_name MATCH ?";
+        Branch::new(sql.to_owned(), vec![Value::Text(text)])
+    });
+    Ok(found.into_iter().collect())
+}
+
+/// Values that begin as the pattern does; `None` when it begins with a wild card.
+fn beginning(tenant: i64, index: &str, column: &str, pattern: &TextPattern) -> Option<Branch> {
+    let from = format!("SELECT id FROM study INDEXED BY {index} WHERE tenant = ? AND {column}");
+    let tenant = Value::Integer(tenant);
+    let text = &pattern.0;
+    let Some(end) = text.find(['*', '?']) else {
+        let values = vec![tenant, Value::Text(text.clone())];
+        return Some(Branch::new(format!("{from} = ?"), values));
+    };
+    let begin = text.get(..end).filter(|begin| !begin.is_empty())?;
+    // The last of all characters: what begins like this sorts before it.
+    let after = format!("{begin}\u{10FFFF}");
+    let values = vec![tenant, Value::Text(begin.to_owned()), Value::Text(after)];
+    let sql = format!("{from} >= ? AND {column} <= ?");
+    Some(Branch::new(sql, values))
+}
+
+/// Three characters in a row that must be there, as a full-text query.
+fn trigrams(pattern: &TextPattern) -> String {
+    let mut found: Vec<String> = Vec::new();
+    for run in pattern.0.split(['*', '?']) {
+        let characters: Vec<char> = run.chars().collect();
+        for three in characters.windows(3) {
+            // NUL would end the query.
+            let text: String = three.iter().collect::<String>().replace('"', "\"\"");
+            if !text.contains('\0') && !found.contains(&text) {
+                found.push(text);
+            }
+        }
+    }
+    found.truncate(TRIGRAMS);
+    let quoted: Vec<_> = found.iter().map(|text| format!("\"{text}\"")).collect();
+    quoted.join(" AND ")
+}

@@ -1,0 +1,221 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::index::schema::MIGRATIONS;
+use crate::index::sqlite;
+use crate::model::{DateRange, NamePattern, TextPattern};
+
+const NAMES: [&str; 6] = [
+    "smith^anna",
+    "smithson^bo",
+    "doe^jason",
+    "o\"neil",
+    "li",
+    "xu[1]^y",
+];
+const PATTERNS: [&str; 12] = [
+    "*", "smith*", "*son", "*smith*", "*mi?h*", "li", "l?", "*\"n*", "?oe^*", "*[1]*", "zz*",
+    "*zzz*",
+];
+const MODALITIES: [&str; 3] = ["CT", "MR", "PT"];
+
+fn filled() -> Connection {
+    let mut db = Connection::open_in_memory().unwrap();
+    sqlite::migrate(&mut db, MIGRATIONS).unwrap();
+    db.execute_batch("INSERT INTO tenant (name) VALUES ('a'), ('b')")
+        .unwrap();
+    for n in 0..120_i64 {
+        let name = NAMES.get(usize::try_from(n * 7 % 8).unwrap());
+        let date = (n % 11 > 0).then(|| format!("202601{:02}", n * 13 % 28 + 1));
+        db.execute(
+            "INSERT INTO study (tenant, uid, patient_id, patient_name_a, patient_name_i, date,
+                time, accession, instances, first_received, last_received)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 0, ?10)",
+            rusqlite::params![
+                1 + n % 2,
+                format!("1.2.{n}"),
+                format!("P{}", n % 9),
+                name,
+                (n % 5 == 0).then_some("山田^太郎"),
+                date,
+                (n % 7 > 0).then_some("1200"),
+                format!("A{n}"),
+                i64::from(n % 10 > 0),
+                n * 37 % 40,
+            ],
+        )
+        .unwrap();
+        let study = db.last_insert_rowid();
+        for series in 0..n % 3 {
+            let modality = MODALITIES.get(usize::try_from((n + series) % 4).unwrap());
+            db.execute(
+                "INSERT INTO series (study, tenant, uid, modality, instances, first_received,
+                    last_received) VALUES (?1, ?2, ?3, ?4, ?5, 0, 0)",
+                rusqlite::params![
+                    study,
+                    1 + n % 2,
+                    series.to_string(),
+                    modality,
+                    i64::from(n % 10 > 0)
+                ],
+            )
+            .unwrap();
+        }
+        crate::index::levels::refresh_modalities(&db, study).unwrap();
+    }
+    db
+}
+
+/// The same question without any choice of ways.
+fn plainly(db: &Connection, asked: &Asked<'_>) -> Vec<i64> {
+    let conditions = conditions(asked).unwrap();
+    let sql = format!(
+        "SELECT {STUDY} FROM study t NOT INDEXED WHERE {} ORDER BY {} LIMIT ? OFFSET ?",
+        conditions.sql(),
+        order(asked.order)
+    );
+    let found = rows(db, &sql, conditions.values, asked).unwrap();
+    found.into_iter().map(|(_, id)| id).collect()
+}
+
+fn filter() -> impl Strategy<Value = StudyFilter> {
+    let pattern =
+        || proptest::sample::select(&PATTERNS[..]).prop_map(|text| TextPattern(text.to_owned()));
+    let name = prop_oneof![
+        3 => pattern().prop_map(NamePattern::AnyGroup),
+        1 => (proptest::option::of(pattern()), proptest::option::of(pattern()))
+            .prop_map(|(a, i)| NamePattern::Groups([a, i, None])),
+    ];
+    let date = || proptest::option::of((1..29_u8).prop_map(|day| format!("202601{day:02}")));
+    let dates = (date(), date()).prop_map(|(from, to)| DateRange { from, to });
+    let modalities = proptest::sample::subsequence(&MODALITIES[..], 0..3)
+        .prop_map(|list| list.into_iter().map(str::to_owned).collect());
+    let id = prop_oneof![Just("P3"), Just("P*"), Just("*3"), Just("P?")]
+        .prop_map(|text| TextPattern(text.to_owned()));
+    (
+        proptest::option::of(name),
+        proptest::option::of(dates),
+        modalities,
+        proptest::option::weighted(0.2, id),
+        any::<bool>(),
+    )
+        .prop_map(
+            |(patient_name, date, modalities, patient_id, received)| StudyFilter {
+                patient_name,
+                date,
+                modalities,
+                patient_id,
+                order: if received {
+                    Order::Received
+                } else {
+                    Order::StudyDate
+                },
+                ..StudyFilter::default()
+            },
+        )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_way_gives_the_same_answer(
+        filter in filter(),
+        few in (0..20_u64, 0..20_u64, 0..60_u64, 0..60_u64),
+        (limit, offset) in (1..20_u64, 0..20_u64),
+        after in proptest::option::of((0..40_i64, 1..120_i64)),
+    ) {
+        thread_local!(static DB: Connection = filled());
+        let (fetched, covered, walked, counted) = few;
+        let few = Few { fetched, covered, walked, counted };
+        let after = after.filter(|_| filter.order == Order::Received);
+        let asked = Asked {
+            tenant: 1,
+            filter: &filter,
+            order: filter.order,
+            after: after.map(|(last_received, id)| After::Received(WorklistCursor { last_received, id })),
+            limit,
+            offset,
+        };
+        DB.with(|db| {
+            let found = within(db, &asked, few).unwrap();
+            let ids: Vec<i64> = found.into_iter().map(|(_, id)| id).collect();
+            prop_assert_eq!(ids, plainly(db, &asked));
+            Ok(())
+        })?;
+    }
+}
+
+proptest! {
+    #[test]
+    fn pages_after_one_another_are_the_whole_answer(filter in filter(), limit in 2..12_u64) {
+        let filter = StudyFilter { order: Order::StudyDate, ..filter };
+        thread_local!(static DB: Connection = filled());
+        let marks = Marks::default();
+        let asked = |limit, offset| Asked {
+            tenant: 1,
+            filter: &filter,
+            order: Order::StudyDate,
+            after: None,
+            limit,
+            offset,
+        };
+        DB.with(|db| {
+            let mut paged = Vec::new();
+            loop {
+                // One more than is shown, as QIDO asks.
+                let offset = paged.len() as u64;
+                let found = page(db, &marks, &asked(limit + 1, offset)).unwrap();
+                let more = found.len() as u64 > limit;
+                paged.extend(found.into_iter().map(|(_, id)| id).take(usize::try_from(limit).unwrap()));
+                if !more {
+                    break;
+                }
+            }
+            prop_assert_eq!(paged, plainly(db, &asked(1_000, 0)));
+            Ok(())
+        })?;
+    }
+}
+
+#[test]
+fn names_that_change_and_studies_that_go_are_found_no_more() {
+    let db = filled();
+    let find = |pattern: &str| {
+        let filter = StudyFilter {
+            patient_name: Some(NamePattern::AnyGroup(TextPattern(pattern.to_owned()))),
+            modalities: vec!["MR".to_owned()],
+            ..StudyFilter::default()
+        };
+        let asked = Asked {
+            tenant: 1,
+            filter: &filter,
+            order: Order::StudyDate,
+            after: None,
+            limit: 100,
+            offset: 0,
+        };
+        studies(&db, &asked).unwrap().len()
+    };
+    let smiths = find("*smith*");
+    assert!(smiths > 1);
+    db.execute_batch(
+        "UPDATE study SET patient_name_a = 'brown^x', date = '20250101'
+            WHERE id = (SELECT min(t.id) FROM study t JOIN study_modality m ON m.study = t.id
+                WHERE t.tenant = 1 AND t.patient_name_a LIKE 'smith%' AND m.modality = 'MR')",
+    )
+    .unwrap();
+    assert_eq!((find("*smith*"), find("*brown*")), (smiths - 1, 1));
+    db.execute_batch("DELETE FROM series; DELETE FROM study")
+        .unwrap();
+    assert_eq!((find("*smith*"), find("*brown*")), (0, 0));
+    // Nothing of a name is left for who reads the file.
+    let left: i64 = db
+        .query_row(
+            "SELECT count(*) FROM study_name_data WHERE instr(block, 'smi') + instr(block, 'bro')",
+            [],
+            |row| row.get(0),
+        )
+        .unwrap();
+    assert_eq!(left, 0);
+}
