@@ -16,6 +16,9 @@ pub enum ArchiveError {
     /// The bytes of a known instance are not where the index says.
     #[error("a stored object is missing on disk: run `hilum verify`")]
     Missing,
+    /// What the caller read has changed since: read it again.
+    #[error("it changed meanwhile: read it again")]
+    Outdated,
     /// It was deleted here, and resends of what was deleted are refused.
     #[error("it was deleted here, and resends are refused")]
     Deleted,
@@ -55,7 +58,9 @@ impl From<ArchiveError> for ServiceError {
             ArchiveError::Corrupt | ArchiveError::Missing => ErrorCode::Corrupt,
             ArchiveError::NotFound => ErrorCode::NotFound,
             ArchiveError::Invalid(_) => ErrorCode::Invalid,
-            ArchiveError::Deleted | ArchiveError::Held => ErrorCode::Conflict,
+            ArchiveError::Deleted | ArchiveError::Held | ArchiveError::Outdated => {
+                ErrorCode::Conflict
+            }
             ArchiveError::Closed | ArchiveError::InUse | ArchiveError::Index(_) => {
                 ErrorCode::Unavailable
             }

@@ -42,4 +42,4 @@ pub use error::{ArchiveError, Result};
 pub use keys::MasterKey;
 pub use limits::Limits;
 pub use model::*;
-pub use read::RangeReader;
+pub use read::{InstanceSource, RangeReader};

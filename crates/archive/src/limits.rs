@@ -125,3 +125,7 @@ pub const COMPARISON_ATTEMPTS: u32 = 3;
 
 /// A reason given for a deletion or a correction: a few sentences.
 pub const REASON_BYTES: usize = 2_048;
+
+/// The overlay of one row: a thousand corrections of a few attributes. It is
+/// read with every instance of the row.
+pub const OVERLAY_BYTES: usize = 256 << 10;

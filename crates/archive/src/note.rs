@@ -11,7 +11,7 @@ use crate::engine::Engine;
 use crate::error::{ArchiveError, Result};
 use crate::format::Kind;
 use crate::index::objects::Name;
-use crate::model::{Body, Cause};
+use crate::model::{Body, Cause, PatientIdentity, SeriesAttributes, StudyAttributes};
 use crate::steps;
 use crate::stream::ObjectWriter;
 use crate::tenant::Tenant;
@@ -28,6 +28,24 @@ pub(crate) enum Note {
         #[serde(with = "hex")]
         mark: [u8; 32],
         cause: Cause,
+        reason: String,
+        by: String,
+        /// Unix milliseconds.
+        at: i64,
+    },
+    /// A study or a series was corrected; what its row answers with since.
+    Corrected {
+        study: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        series: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        patient: Option<Box<PatientIdentity>>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        study_attributes: Option<Box<StudyAttributes>>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        series_attributes: Option<Box<SeriesAttributes>>,
+        overlay: String,
+        detail: String,
         reason: String,
         by: String,
         /// Unix milliseconds.

@@ -80,6 +80,49 @@ impl Stream for RangeReader {
     }
 }
 
+/// The received bytes of an instance, read at random. Blocks.
+pub struct InstanceSource {
+    segment: OpenSegment,
+}
+
+impl std::fmt::Debug for InstanceSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("InstanceSource")
+            .field("length", &self.segment.length)
+            .finish_non_exhaustive()
+    }
+}
+
+impl InstanceSource {
+    pub(crate) fn of(segment: OpenSegment) -> Self {
+        Self { segment }
+    }
+
+    /// Length of the data set in bytes.
+    #[must_use]
+    pub fn length(&self) -> u64 {
+        self.segment.length
+    }
+
+    /// Reads at most `buf.len()` bytes at `offset`; 0 only at or past the end.
+    ///
+    /// # Errors
+    /// When the bytes are not what was written, or can't be read.
+    pub fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+        let end = offset
+            .saturating_add(buf.len() as u64)
+            .min(piece_end(offset, self.segment.length));
+        if offset >= end {
+            return Ok(0);
+        }
+        let bytes = self.segment.read(offset..end).map_err(io::Error::other)?;
+        for (to, from) in buf.iter_mut().zip(&bytes) {
+            *to = *from;
+        }
+        Ok(bytes.len())
+    }
+}
+
 /// Where a segment is said to be.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Whereabouts<'a> {

@@ -76,6 +76,25 @@ impl Payload for InstancesDeleted {
     const SOURCE: &'static str = "/imaging";
 }
 
+/// `imaging.study.corrected.v1`: a person corrected attributes of a study or of
+/// a series. Subject: the Study Instance UID; sequence: the version.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StudyCorrected {
+    /// Study Instance UID.
+    pub study_uid: String,
+    /// Series Instance UID, when a series was corrected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub series_uid: Option<String>,
+    /// The patient from now on, when the study was corrected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patient: Option<PatientIdentity>,
+}
+
+impl Payload for StudyCorrected {
+    const KIND: &'static str = "imaging.study.corrected.v1";
+    const SOURCE: &'static str = "/imaging";
+}
+
 /// Why an input set was considered complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -155,7 +174,7 @@ pub struct InstanceRef {
     pub length: u64,
 }
 
-/// A data set as it was received, in pieces, with its first bytes first.
+/// A data set in pieces, with its first bytes first.
 pub type DataSetStream = BoxStream<'static, Result<Bytes, ServiceError>>;
 
 /// A result to publish: a data set in explicit VR little endian.
@@ -214,7 +233,7 @@ pub trait Imaging: Send + Sync {
         input_set: InputSetId,
     ) -> Result<Vec<InstanceRef>, ServiceError>;
 
-    /// The data set of an instance, as received.
+    /// The data set of an instance, as received but for what was corrected.
     ///
     /// # Errors
     /// `NotFound`, or `Corrupt` when its bytes are not what was written.

@@ -2,7 +2,7 @@
 // sentence for people, what happened and what to do.
 
 import type {
-  DeadLetter, Delivery, Destination, InstanceConflict, InstanceDecision, Model, Page, PatientConflict, PatientDecision,
+  Correction, DeadLetter, Delivery, Destination, InstanceConflict, InstanceDecision, Model, Page, PatientConflict, PatientDecision,
   Problem, QuarantineEntry, Run, Status, Storage, Study, StudyDetail, StudyPatientState,
 } from './types';
 
@@ -88,6 +88,9 @@ export const api = {
   storage: (signal: AbortSignal) => get<Storage>('/storage', signal),
 
   acceptInputSet: (inputSet: string) => act('POST', `/input-sets/${id(inputSet)}/accept`),
+  corrections: (uid: string, signal: AbortSignal) => get<Page<Correction>>(`/studies/${id(uid)}/corrections`, signal),
+  correctStudy: (uid: string, set: Record<string, string>, reason: string) =>
+    act('POST', `/studies/${id(uid)}/corrections`, { set, reason }),
   deleteStudy: (uid: string, reason: string) => act('DELETE', `/studies/${id(uid)}`, { reason }),
   deleteSeries: (study: string, series: string, reason: string) =>
     act('DELETE', `/studies/${id(study)}/series/${id(series)}`, { reason }),

@@ -129,6 +129,17 @@ export interface Destination {
   address: string;
 }
 
+/** A correction: what it changed, who made it, and why. */
+export interface Correction {
+  id: number;
+  series_uid: string | null;
+  version: number;
+  changes: { tag: string; keyword: string; before: string | null; after: string | null }[];
+  reason: string;
+  by: string;
+  at: string;
+}
+
 export type PatientState = 'pending' | 'confirmed' | 'conflict' | 'no-patient-id';
 
 export interface StudyPatientState {

@@ -9,6 +9,7 @@ import { ApiError } from '../api/client';
 import { seriesIn, timeline } from '../lib/timeline';
 import { viewerAddress } from '../lib/viewer';
 import { Announce, Empty, Fact, Failure, Loading, Notice, Uid, useTitle } from '../parts';
+import { Corrections } from '../parts/Corrections';
 import { Deliveries } from '../parts/Deliveries';
 import { Dialogue } from '../parts/Dialogue';
 import { RunCard } from '../parts/RunCard';
@@ -75,6 +76,11 @@ export function StudyPage({ uid }: { uid: string }) {
           <SeriesCard key={series.series_uid} study={uid} series={series} ours={results.has(series.series_uid)} changed={study.reload} />
         ))}
       </section>
+      <section aria-labelledby="corrections">
+        <h2 id="corrections">Corrections</h2>
+        <Corrections study={study.data} changed={study.reload} />
+      </section>
+
       <section aria-labelledby="manage">
         <h2 id="manage">Manage</h2>
         <Dialogue kind="danger" open="Delete study…" title="Delete this study"

@@ -2,6 +2,7 @@
 //! for. It only checks, scopes and hands on; the work is in the engine.
 
 mod answers;
+mod correcting;
 mod deleting;
 mod quarantine;
 mod reading;

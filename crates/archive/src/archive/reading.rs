@@ -11,7 +11,7 @@ use crate::error::{ArchiveError, Result};
 use crate::index::query;
 use crate::limits::METADATA_AHEAD_ROWS;
 use crate::model::{InstanceLocation, InstanceMetadata, MetadataScope};
-use crate::read::{self, RangeReader, Whereabouts};
+use crate::read::{self, InstanceSource, OpenSegment, RangeReader, Whereabouts};
 
 use crate::archive::{Archive, blocking};
 
@@ -110,6 +110,44 @@ impl Archive {
             return Err(ArchiveError::Missing);
         }
         self.open_range(scope, &now.location, range).await
+    }
+
+    /// An instance's received bytes at random, for a thread that may block.
+    ///
+    /// # Errors
+    /// As [`Archive::read_range`].
+    pub async fn source(
+        &self,
+        scope: &TenantScope,
+        location: &InstanceLocation,
+    ) -> Result<InstanceSource> {
+        let open = |location: InstanceLocation| {
+            let engine = Arc::clone(&self.engine);
+            let tenant = scope.tenant().clone();
+            blocking(move || {
+                let at = Whereabouts {
+                    tenant: tenant.as_str(),
+                    object: &location.object,
+                    offset: location.offset,
+                    segment: location.segment,
+                    length: location.length,
+                };
+                OpenSegment::open(&engine.dir, &engine.keys, at).map(InstanceSource::of)
+            })
+        };
+        match open(location.clone()).await {
+            Err(ArchiveError::Missing) => {}
+            other => return other,
+        }
+        // As for a range: the bytes may have been moved.
+        let (uid, sha256) = (location.sop_instance.clone(), location.sha256);
+        let now = self
+            .ask(scope, None, move |db, tenant| {
+                query::exact(db, tenant, &uid, &sha256)
+            })
+            .await?
+            .ok_or(ArchiveError::NotFound)?;
+        open(now.location).await
     }
 
     pub(super) async fn open_range(

@@ -6,8 +6,8 @@ use rusqlite::Row;
 use super::schema::NO_NUMBER;
 use crate::error::{ArchiveError, Result};
 use crate::model::{
-    Folded, InstanceAttributes, InstanceLocation, InstanceRow, PatientIdentity, PersonName,
-    SeriesAttributes, SeriesRow, Standing, StudyAttributes, StudyRow,
+    Folded, InstanceAttributes, InstanceLocation, InstanceRow, Overlay, PatientIdentity,
+    PersonName, SeriesAttributes, SeriesRow, Standing, StudyAttributes, StudyRow,
 };
 
 /// Columns of [`study`], from `study AS t`.
@@ -29,11 +29,13 @@ const SERIES_COLUMNS: usize = 21;
 /// and `object AS o`.
 pub(crate) const INSTANCE: &str = "t.uid, s.uid, i.sop_class, i.uid, i.transfer_syntax, i.number,
     i.rows, i.columns, i.bits, i.frames, i.flags, i.origin, i.received_at, i.standing, i.sha256,
-    o.name, i.offset, i.segment, i.length, i.id, i.series";
+    o.name, i.offset, i.segment, i.length, i.id, i.series, t.overlay, s.overlay";
 pub(crate) const INSTANCE_FROM: &str = "instance i JOIN series s ON s.id = i.series
     JOIN study t ON t.id = s.study JOIN object o ON o.id = i.object";
 pub(crate) const INSTANCE_ID: usize = 19;
-pub(crate) const INSTANCE_COLUMNS: usize = 21;
+pub(crate) const INSTANCE_COLUMNS: usize = 23;
+/// The overlays of study and series are the last columns.
+const OVERLAYS: usize = 21;
 
 struct Fields<'a, 'r> {
     row: &'a Row<'r>,
@@ -142,6 +144,17 @@ pub(crate) fn series(row: &Row<'_>) -> Result<(SeriesRow, StudyRow)> {
     Ok((series, study))
 }
 
+/// The overlay of an instance, from those of its study and its series.
+pub(crate) fn overlay(study: Option<String>, series: Option<String>) -> Option<Overlay> {
+    if study.is_none() && series.is_none() {
+        return None;
+    }
+    Some(Overlay {
+        study: study.map(Into::into),
+        series: series.map(Into::into),
+    })
+}
+
 pub(crate) fn instance(row: &Row<'_>) -> Result<InstanceRow> {
     let mut f = Fields { row, next: 0 };
     let (study, series) = (f.get()?, f.get()?);
@@ -167,6 +180,8 @@ pub(crate) fn instance(row: &Row<'_>) -> Result<InstanceRow> {
         sop_instance: sop_instance.clone(),
         sha256,
     };
+    f.next = OVERLAYS;
+    let overlay = overlay(f.get()?, f.get()?);
     Ok(InstanceRow {
         study,
         series,
@@ -180,5 +195,6 @@ pub(crate) fn instance(row: &Row<'_>) -> Result<InstanceRow> {
         standing,
         sha256,
         location,
+        overlay,
     })
 }

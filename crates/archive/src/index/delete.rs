@@ -62,6 +62,7 @@ pub(crate) fn delete(db: &mut Connection, unit: &Unit, now: i64) -> Result<Delet
             touched.insert(series);
         }
     }
+    objects.extend(forget_corrections(&tx, unit)?);
     for series in touched {
         recount(&tx, series)?;
     }
@@ -182,6 +183,30 @@ fn promote(tx: &Connection, tenant: i64, uid: &str) -> Result<Option<i64>> {
         )?
         .query_row(params![tenant, uid], |row| row.get(0))
         .optional()?)
+}
+
+/// Corrections of what goes tell of it: they go too. The objects of their notes.
+fn forget_corrections(tx: &Connection, unit: &Unit) -> Result<Vec<i64>> {
+    let (study, series) = match &unit.deletion.of {
+        MetadataScope::Study(study) => (study, None),
+        MetadataScope::Series { study, series } => (study, Some(series)),
+        MetadataScope::Instance { .. } => return Ok(Vec::new()),
+    };
+    let mut query = tx.prepare_cached(
+        "DELETE FROM correction WHERE tenant = ?1 AND study = ?2 AND (?3 IS NULL OR series = ?3)
+         RETURNING note",
+    )?;
+    let notes: Vec<i64> = query
+        .query_map(params![unit.tenant_row, study, series], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut objects = Vec::new();
+    for note in notes {
+        let object = tx
+            .prepare_cached("DELETE FROM note WHERE id = ?1 RETURNING object")?
+            .query_row([note], |row| row.get(0))?;
+        objects.push(object);
+    }
+    Ok(objects)
 }
 
 /// A result set of which something was deleted may be published again.

@@ -97,7 +97,7 @@ impl Levels {
                     study_uid: study_uid.clone(),
                     series_uid: series_uid.clone(),
                     modality: level.modality.clone().unwrap_or_default(),
-                    patient: wire_patient(&intake.patient),
+                    patient: patient_of(tx, level.study, &intake.patient)?,
                     added: intake.added,
                     intake_id: intake.correlation,
                     origin: wire_origin(&intake.origin),
@@ -158,12 +158,46 @@ pub(crate) fn refresh_modalities(tx: &Connection, study: i64) -> Result<()> {
     Ok(())
 }
 
+/// The row of a study that was corrected: what comes late changes nothing of it.
+fn corrected_study(tx: &Connection, tenant: i64, uid: &str) -> Result<Option<i64>> {
+    Ok(tx
+        .prepare_cached(
+            "SELECT id FROM study WHERE tenant = ?1 AND uid = ?2 AND overlay IS NOT NULL",
+        )?
+        .query_row(params![tenant, uid], |row| row.get(0))
+        .optional()?)
+}
+
+/// The patient that a study's images are of: as corrected, or as this one says.
+fn patient_of(tx: &Connection, study: i64, received: &PatientIdentity) -> Result<WirePatient> {
+    let mut query = tx.prepare_cached(
+        "SELECT issuer, patient_id, patient_name, birth_date, sex FROM study
+         WHERE id = ?1 AND overlay IS NOT NULL",
+    )?;
+    let text = |row: &rusqlite::Row<'_>, at| row.get::<_, Option<String>>(at);
+    let corrected = query
+        .query_row([study], |row| {
+            Ok(WirePatient {
+                issuer: text(row, 0)?.unwrap_or_default(),
+                id: text(row, 1)?.unwrap_or_default(),
+                name: text(row, 2)?.unwrap_or_default(),
+                birth_date: text(row, 3)?.unwrap_or_default(),
+                sex: text(row, 4)?.unwrap_or_default(),
+            })
+        })
+        .optional()?;
+    Ok(corrected.unwrap_or_else(|| wire_patient(received)))
+}
+
 fn upsert_study(tx: &Transaction<'_>, tenant: i64, of: &Descriptor) -> Result<i64> {
     let patient = &of.patient;
     let study = &of.study_attributes;
     let name = patient.name.as_ref();
     let referring = study.referring_physician.as_ref();
     let description = study.description.as_ref();
+    if let Some(row) = corrected_study(tx, tenant, &of.study)? {
+        return Ok(row);
+    }
     // What came first stays; what it left open is filled in.
     Ok(tx
         .prepare_cached(
@@ -266,7 +300,7 @@ fn upsert_series(tx: &Transaction<'_>, tenant: i64, study: i64, of: &Descriptor)
         ])?)
 }
 
-fn wire_patient(patient: &PatientIdentity) -> WirePatient {
+pub(crate) fn wire_patient(patient: &PatientIdentity) -> WirePatient {
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
     WirePatient {
         issuer: text(&patient.issuer),

@@ -6,6 +6,7 @@ pub(crate) mod answer;
 pub(crate) mod commit;
 pub(crate) mod condition;
 pub(crate) mod conflict;
+pub(crate) mod correct;
 pub(crate) mod delete;
 pub(crate) mod hold;
 pub(crate) mod levels;

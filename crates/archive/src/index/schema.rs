@@ -199,4 +199,26 @@ CREATE TABLE deletion (
 CREATE INDEX deletion_of_tenant ON deletion (tenant, id);
 ",
     include_str!("search.sql"),
+    "
+-- What is laid over received bytes when they are read; NULL: nothing. The row's
+-- other columns are what is true with it.
+ALTER TABLE study ADD COLUMN overlay TEXT;
+ALTER TABLE study ADD COLUMN overlay_version INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE series ADD COLUMN overlay TEXT;
+ALTER TABLE series ADD COLUMN overlay_version INTEGER NOT NULL DEFAULT 0;
+
+CREATE TABLE correction (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    tenant INTEGER NOT NULL,
+    study TEXT NOT NULL,
+    series TEXT,
+    version INTEGER NOT NULL,
+    detail TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    by TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    note INTEGER NOT NULL REFERENCES note);
+CREATE INDEX correction_of_study ON correction (tenant, study, id);
+CREATE INDEX correction_of_note ON correction (note);
+",
 ];

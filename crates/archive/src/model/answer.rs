@@ -4,6 +4,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
+use super::correction::Overlay;
 use super::instance::{
     InstanceAttributes, Origin, PatientIdentity, SeriesAttributes, StudyAttributes,
 };
@@ -97,9 +98,9 @@ impl InstanceLocation {
 pub struct StudyRow {
     /// Study Instance UID.
     pub uid: String,
-    /// Identity as first received.
+    /// Identity as first received, or as corrected.
     pub patient: PatientIdentity,
-    /// Attributes as first received.
+    /// Attributes as first received, or as corrected.
     pub attributes: StudyAttributes,
     /// Modalities in Study (0008,0061).
     pub modalities: Vec<String>,
@@ -122,7 +123,7 @@ pub struct SeriesRow {
     pub study: String,
     /// Series Instance UID.
     pub uid: String,
-    /// Attributes as first received.
+    /// Attributes as first received, or as corrected.
     pub attributes: SeriesAttributes,
     /// Number of Series Related Instances (0020,1209).
     pub instances: u64,
@@ -161,6 +162,8 @@ pub struct InstanceRow {
     pub sha256: [u8; 32],
     /// Where its bytes are.
     pub location: InstanceLocation,
+    /// What reads lay over its bytes; `None`: nothing.
+    pub overlay: Option<Overlay>,
 }
 
 /// An instance with its metadata and pixel layout.

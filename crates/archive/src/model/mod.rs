@@ -2,6 +2,7 @@
 //! for, and what comes back. Plain data; nothing here reads or writes.
 
 mod answer;
+mod correction;
 mod deletion;
 mod filter;
 mod instance;
@@ -13,6 +14,7 @@ pub use answer::{
     PublishOutcome, SeriesRow, Standing, StoreOutcome, StudyRow, Uncompared, WorklistCursor,
     WorklistPage,
 };
+pub use correction::{Corrected, CorrectionRow, NewCorrection, Overlay};
 pub use deletion::{Cause, Deleted, DeletionRow, NewDeletion, Resend};
 pub use filter::{
     DateRange, InstanceFilter, MetadataScope, NamePattern, Order, SeriesFilter, StudyFilter,

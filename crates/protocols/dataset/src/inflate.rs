@@ -5,10 +5,23 @@
 use std::cell::RefCell;
 use std::io::{self, Read};
 
-use flate2::read::DeflateDecoder;
+use flate2::read::{DeflateDecoder, DeflateEncoder};
 
 use crate::error::{Limit, Place, Refusal, ScanError};
 use crate::source::ByteSource;
+
+/// A data set as a deflated stream (PS3.5 §A.5), padded to an even length.
+#[must_use]
+pub fn deflate(plain: &[u8]) -> Vec<u8> {
+    let mut encoder = DeflateEncoder::new(plain, flate2::Compression::default());
+    let mut out = Vec::new();
+    // Reading from memory into memory does not fail.
+    let _ = encoder.read_to_end(&mut out);
+    if out.len() % 2 == 1 {
+        out.push(0);
+    }
+    out
+}
 
 struct Reader<S> {
     source: S,

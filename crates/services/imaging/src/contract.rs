@@ -2,7 +2,6 @@
 
 use async_trait::async_trait;
 use dicom_dictionary_std::uids;
-use futures::StreamExt as _;
 use hilum_archive::{InstanceRow, PublishOutcome, ResultKey};
 use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_contracts::ids::InputSetId;
@@ -48,11 +47,7 @@ impl Imaging for ImagingService {
             .lookup(scope, sop_instance_uid)
             .await?
             .ok_or_else(|| ServiceError::not_found("There is no such instance."))?;
-        let whole = 0..row.location.length();
-        let reader = self.archive.read_range(scope, &row.location, whole).await?;
-        Ok(reader
-            .map(|piece| piece.map_err(ServiceError::from))
-            .boxed())
+        self.corrected(scope, &row).await
     }
 
     async fn instances(

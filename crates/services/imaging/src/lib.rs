@@ -16,6 +16,7 @@ mod domain;
 mod intake;
 mod layout;
 pub mod limits;
+mod overlay;
 mod readiness;
 mod spool;
 mod store;

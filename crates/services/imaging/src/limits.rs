@@ -16,6 +16,8 @@ pub const RESULT_MAX: usize = 1 << 30;
 /// Most instances of an input set: a series beyond it is no volume that a
 /// model could take, and its list would not fit into one transaction.
 pub const INPUT_SET_INSTANCES: usize = 50_000;
+/// A deflated data set is corrected in memory up to this length inflated.
+pub const CORRECTED_INFLATED: u64 = 256 << 20;
 /// Series that one association or request touches before its end is recorded
 /// in parts.
 pub const TOUCHED_SERIES: usize = 10_000;

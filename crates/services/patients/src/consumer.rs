@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use hilum_contracts::Event;
 use hilum_contracts::event::Payload as _;
-use hilum_contracts::imaging::InstancesStored;
+use hilum_contracts::imaging::{InstancesStored, StudyCorrected};
 use hilum_platform::auth;
 use hilum_platform::clock::SharedClock;
 use hilum_platform::events::{ConsumeError, Consumer};
@@ -24,17 +24,27 @@ impl Consumer for IdentitiesFromImages {
     }
 
     fn kinds(&self) -> &'static [&'static str] {
-        &[InstancesStored::KIND]
+        &[InstancesStored::KIND, StudyCorrected::KIND]
     }
 
     async fn consume(&self, event: &Event, tx: &mut SqliteConnection) -> Result<(), ConsumeError> {
+        if event.kind == StudyCorrected::KIND {
+            let corrected: StudyCorrected = event.payload()?;
+            if let Some(patient) = &corrected.patient {
+                let scope = auth::service(&event.tenant, "patients");
+                let of = (corrected.study_uid.as_str(), patient);
+                store::identities::correct(tx, &scope, of, self.clock.now_millis()).await?;
+            }
+            return Ok(());
+        }
         let stored: InstancesStored = event.payload()?;
         // Our own outputs copy the identity of the images they were made from.
         if stored.origin == "hilum" {
             return Ok(());
         }
         let scope = auth::service(&event.tenant, "patients");
-        store::identities::confirm(tx, &scope, &stored, self.clock.now_millis()).await?;
+        let of = (stored.study_uid.as_str(), &stored.patient);
+        store::identities::confirm(tx, &scope, of, self.clock.now_millis()).await?;
         Ok(())
     }
 

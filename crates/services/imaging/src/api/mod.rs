@@ -1,11 +1,13 @@
 //! The service's endpoints: REST below `/api/v1`, one file each, and DICOMweb.
 
 mod accept_input_set;
+mod corrections;
 mod delete;
 pub(crate) mod dicomweb;
 mod imports;
 mod instance_conflicts;
 mod quarantine;
+mod received;
 mod redrive;
 mod storage;
 mod studies;
@@ -33,6 +35,9 @@ pub(crate) fn router() -> OpenApiRouter<ImagingService> {
     OpenApiRouter::new()
         .routes(routes!(studies::list_studies))
         .routes(routes!(study::get_study))
+        .routes(routes!(corrections::correct_study))
+        .routes(routes!(corrections::list_corrections))
+        .routes(routes!(received::received_instance))
         .routes(routes!(delete::delete_study))
         .routes(routes!(delete::delete_series))
         .routes(routes!(delete::delete_instance))

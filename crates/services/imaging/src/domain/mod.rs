@@ -1,3 +1,4 @@
 //! Pure rules of this service: no IO, no SQL, no clock.
 
+pub(crate) mod correction;
 pub(crate) mod readiness;

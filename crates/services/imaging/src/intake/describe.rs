@@ -125,14 +125,14 @@ fn text(value: &str) -> Option<String> {
     (!value.is_empty()).then(|| value.to_owned())
 }
 
-fn folded(value: &str) -> Option<Folded> {
+pub(crate) fn folded(value: &str) -> Option<Folded> {
     let value = text(value)?;
     let key = fold(&value);
     Some(Folded { value, key })
 }
 
 /// A name with a matching key for each component group (PS3.5 §6.2.1.1).
-fn person_name(value: &str) -> Option<PersonName> {
+pub(crate) fn person_name(value: &str) -> Option<PersonName> {
     let value = text(value)?;
     let mut groups = value.split('=').map(|group| {
         let key = fold(group.trim_matches(['^', ' ']));

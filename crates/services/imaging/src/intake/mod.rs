@@ -25,6 +25,7 @@ use crate::limits::TOUCHED_SERIES;
 use crate::spool::{Spool, SpoolError, Spooled};
 
 pub(crate) use describe::identify;
+pub(crate) use describe::{folded, person_name};
 pub use import::Imported;
 pub(crate) use live::Live;
 pub(crate) use part10::FileSpool;

@@ -121,3 +121,8 @@ async fn an_image_encoded_anew_is_no_conflict_and_a_changed_one_is() {
 async fn answers_are_validated_and_given_in_ranges() {
     judge("validators_session.py", &[]).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn corrections_are_in_every_answer_and_what_was_received_stays() {
+    judge("corrections_session.py", &[root().join("samples/mr-brain")]).await;
+}

@@ -1,6 +1,6 @@
 //! Records, as images confirm or contradict them.
 
-use hilum_contracts::imaging::InstancesStored;
+use hilum_contracts::imaging::PatientIdentity;
 use hilum_platform::db::DbError;
 use hilum_platform::scope::TenantScope;
 use sqlx::Row;
@@ -21,31 +21,76 @@ struct Person {
 pub(crate) async fn confirm(
     tx: &mut SqliteConnection,
     scope: &TenantScope,
-    stored: &InstancesStored,
+    (study_uid, patient): (&str, &PatientIdentity),
     now: i64,
 ) -> Result<(), DbError> {
-    if stored.patient.id.is_empty() {
-        return link(tx, scope, &stored.study_uid, None).await;
+    if patient.id.is_empty() {
+        return link(tx, scope, study_uid, None).await;
     }
-    let seen = Demographics::new(&stored.patient.birth_date, &stored.patient.sex);
-    let persons = persons(tx, scope, &stored.patient.issuer, &stored.patient.id).await?;
+    let seen = Demographics::new(&patient.birth_date, &patient.sex);
+    let persons = persons(tx, scope, &patient.issuer, &patient.id).await?;
     let fitting = persons
         .iter()
         .find(|person| person.demographics.contradictions(&seen).is_empty());
-    let patient = match (fitting, persons.first()) {
+    let record = match (fitting, persons.first()) {
         (Some(person), _) => {
-            complete(tx, scope, person, stored, &seen, now).await?;
+            complete(tx, scope, person, patient, &seen, now).await?;
             person.id.clone()
         }
         (None, Some(first)) => {
             for contradiction in first.demographics.contradictions(&seen) {
-                open_conflict(tx, scope, &first.id, &contradiction, &stored.study_uid, now).await?;
+                open_conflict(tx, scope, &first.id, &contradiction, study_uid, now).await?;
             }
             first.id.clone()
         }
-        (None, None) => insert_person(tx, scope, stored, &seen, 0, now).await?,
+        (None, None) => insert_person(tx, scope, patient, &seen, 0, now).await?,
     };
-    link(tx, scope, &stored.study_uid, Some(&patient)).await
+    link(tx, scope, study_uid, Some(&record)).await
+}
+
+/// A study is another patient's, or its patient is named otherwise: what it
+/// said before counts no more.
+pub(crate) async fn correct(
+    tx: &mut SqliteConnection,
+    scope: &TenantScope,
+    (study_uid, patient): (&str, &PatientIdentity),
+    now: i64,
+) -> Result<(), DbError> {
+    let tenant = scope.tenant().as_str();
+    let before: Vec<String> = sqlx::query_scalar(
+        "SELECT patient FROM studies
+         WHERE tenant = $1 AND study_uid = $2 AND patient IS NOT NULL",
+    )
+    .bind(tenant)
+    .bind(study_uid)
+    .fetch_all(&mut *tx)
+    .await?;
+    for sql in [
+        "DELETE FROM conflicts WHERE tenant = $1 AND other_study_uid = $2 AND state = 'open'",
+        "DELETE FROM studies WHERE tenant = $1 AND study_uid = $2",
+    ] {
+        sqlx::query(sql)
+            .bind(tenant)
+            .bind(study_uid)
+            .execute(&mut *tx)
+            .await?;
+    }
+    // A record that only this study made is made anew, or not at all.
+    for record in before {
+        for sql in [
+            "DELETE FROM conflicts WHERE tenant = $1 AND patient = $2
+             AND NOT EXISTS (SELECT 1 FROM studies WHERE patient = $2)",
+            "DELETE FROM patients WHERE tenant = $1 AND id = $2
+             AND NOT EXISTS (SELECT 1 FROM studies WHERE patient = $2)",
+        ] {
+            sqlx::query(sql)
+                .bind(tenant)
+                .bind(&record)
+                .execute(&mut *tx)
+                .await?;
+        }
+    }
+    confirm(tx, scope, (study_uid, patient), now).await
 }
 
 /// Lower case without accents, for searching.
@@ -88,13 +133,13 @@ async fn complete(
     tx: &mut SqliteConnection,
     scope: &TenantScope,
     person: &Person,
-    stored: &InstancesStored,
+    patient: &PatientIdentity,
     seen: &Demographics,
     now: i64,
 ) -> Result<(), DbError> {
     let completed = person.demographics.completed(seen);
     let name = if person.name.is_empty() {
-        &stored.patient.name
+        &patient.name
     } else {
         &person.name
     };
@@ -108,7 +153,7 @@ async fn complete(
     .bind(name)
     .bind(&completed.birth_date)
     .bind(&completed.sex)
-    .bind(fold(&format!("{} {name}", stored.patient.id)))
+    .bind(fold(&format!("{} {name}", patient.id)))
     .bind(now)
     .bind(&person.id)
     .bind(scope.tenant().as_str())
@@ -120,7 +165,7 @@ async fn complete(
 async fn insert_person(
     tx: &mut SqliteConnection,
     scope: &TenantScope,
-    stored: &InstancesStored,
+    patient: &PatientIdentity,
     seen: &Demographics,
     person: i64,
     now: i64,
@@ -132,13 +177,13 @@ async fn insert_person(
     )
     .bind(&id)
     .bind(scope.tenant().as_str())
-    .bind(&stored.patient.issuer)
-    .bind(&stored.patient.id)
+    .bind(&patient.issuer)
+    .bind(&patient.id)
     .bind(person)
-    .bind(&stored.patient.name)
+    .bind(&patient.name)
     .bind(&seen.birth_date)
     .bind(&seen.sex)
-    .bind(fold(&format!("{} {}", stored.patient.id, stored.patient.name)))
+    .bind(fold(&format!("{} {}", patient.id, patient.name)))
     .bind(now)
     .execute(tx)
     .await?;

@@ -29,6 +29,16 @@ use axum::routing::{get, post};
 
 use crate::ImagingService;
 
+/// Preamble and file meta information of an instance as it is stored.
+pub(crate) fn file_head(
+    row: &hilum_archive::InstanceRow,
+) -> Result<bytes::Bytes, hilum_contracts::error::ServiceError> {
+    let syntax = row.transfer_syntax.trim_end_matches(['\0', ' ']);
+    transcode::file_meta(row, syntax).map_err(|_| {
+        hilum_contracts::error::ServiceError::internal("File meta information failed.")
+    })
+}
+
 /// The routes, relative to the DICOMweb root.
 pub(crate) fn router() -> Router<ImagingService> {
     const STUDY: &str = "/studies/{study}";

@@ -246,7 +246,8 @@ impl<'a> Search<'a> {
         let mut stream = archive.instance_metadata(&self.asked.scope, of);
         if let Some(first) = stream.next().await.transpose()? {
             // Our own document: it was written as an object.
-            let metadata: DataSet = serde_json::from_slice(&first.metadata).unwrap_or_default();
+            let metadata: DataSet =
+                serde_json::from_slice(&crate::overlay::metadata(&first)?).unwrap_or_default();
             answer::add_included(&mut result, &metadata, self.query.level, include);
         }
         Ok(result)

@@ -4,10 +4,12 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use futures::stream::{self, BoxStream, StreamExt as _};
+use futures::stream::{self, StreamExt as _};
 use hilum_archive::{InstanceRow, MetadataScope};
 use hilum_contracts::error::ServiceError;
 use hilum_dataset::Inflated;
+use hilum_dataset::patch::Correction;
+use hilum_dataset::text::CharacterSet;
 use hilum_platform::scope::TenantScope;
 
 use super::error::Failure;
@@ -15,8 +17,7 @@ use super::limits;
 use crate::ImagingService;
 use crate::layout::Layout;
 
-/// Bytes on their way to a client.
-pub(super) type Pieces = BoxStream<'static, Result<Bytes, ServiceError>>;
+pub(super) use crate::overlay::Pieces;
 
 /// An instance that is there, and what is known about its bytes.
 #[derive(Clone)]
@@ -109,6 +110,14 @@ impl Stored {
         })
         .await
         .map_err(|_| Failure::Service(ServiceError::internal("Inflating ended early.")))?
+    }
+
+    /// What is laid over the data set, and the set of text without one.
+    pub(super) fn corrections(
+        &self,
+    ) -> Result<(Vec<Correction>, Option<CharacterSet>), ServiceError> {
+        let fallback = self.service.fallback_charset(&self.scope, &self.row.origin);
+        Ok((crate::overlay::corrections(&self.row)?, fallback))
     }
 
     /// Length of the data set, inflated where it is deflated.

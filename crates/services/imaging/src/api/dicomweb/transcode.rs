@@ -14,6 +14,7 @@ use dicom_parser::dataset::read::{DataSetReader, DataSetReaderOptions, ValueRead
 use futures::stream::{self, StreamExt as _};
 use hilum_archive::InstanceRow;
 use hilum_contracts::error::ServiceError;
+use hilum_dataset::patch::patch;
 use hilum_dataset::{Encoding, PixelLayout};
 use hilum_dicomweb::accept::EXPLICIT_VR_LITTLE_ENDIAN;
 use hilum_pixels::AttributeChanges;
@@ -53,6 +54,7 @@ pub(super) async fn rewritten(stored: Stored) -> Result<Pieces, Failure> {
     let encoding = stored.layout.encoding;
     let place = around(&stored);
     let head = head(&stored).await?;
+    let (corrections, fallback) = stored.corrections()?;
     if place.tail < place.head || stored.length() - place.tail > limits::HEAD_BYTES {
         return Err(unreadable());
     }
@@ -65,6 +67,10 @@ pub(super) async fn rewritten(stored: Stored) -> Result<Pieces, Failure> {
     };
     let changes = pixels.as_ref().and_then(|pixels| pixels.changes);
     let (head, tail) = tokio::task::spawn_blocking(move || {
+        let head = patch(head.as_ref(), encoding, &corrections, fallback)
+            .ok()?
+            .collect(head.as_ref())
+            .ok()?;
         let head = rewrite(&head, encoding, changes.as_ref())?;
         Some((head, rewrite(&tail, encoding, None)?))
     })

@@ -163,7 +163,17 @@ async fn alone(
     headers: &HeaderMap,
 ) -> Result<Response, Failure> {
     let head = part_head(&row, original, base)?;
-    let validator = Validator::of_bytes(&row, &["file", &head.content_type]);
+    let validator = match &row.overlay {
+        None => Validator::of_bytes(&row, &["file", &head.content_type]),
+        Some(_) => {
+            let of = MetadataScope::Instance {
+                study: row.study.clone(),
+                series: row.series.clone(),
+                instance: row.sop_instance.clone(),
+            };
+            Validator::of_index(service, scope, base, &of, &head.content_type).await?
+        }
+    };
     if let Some(answer) = validator.not_modified(headers) {
         return Ok(answer);
     }
@@ -211,7 +221,8 @@ fn part_head(row: &InstanceRow, original: bool, base: &Base) -> Result<PartHead,
     } else {
         EXPLICIT_VR_LITTLE_ENDIAN
     };
-    let length = if original {
+    // What is corrected has its length when it is made.
+    let length = if original && row.overlay.is_none() {
         let meta = file_meta(row, syntax)?.len();
         u64::try_from(meta)
             .ok()
@@ -235,8 +246,7 @@ async fn file(
     if original {
         let syntax = row.transfer_syntax.trim_end_matches(['\0', ' ']);
         let meta: Bytes = file_meta(&row, syntax)?;
-        let whole = 0..row.location.length();
-        let data_set = as_received(service, scope, &row, whole).await?;
+        let data_set = service.corrected(scope, &row).await?;
         return Ok(stream::iter([Ok(meta)]).chain(data_set).boxed());
     }
     let address = (row.study, row.series, row.sop_instance);

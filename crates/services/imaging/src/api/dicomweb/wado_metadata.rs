@@ -83,10 +83,10 @@ async fn metadata(
     let Some(first) = found.next().await.transpose()? else {
         return Err(Failure::not_found());
     };
-    let first = document(&first, &base, b'[');
+    let first = document(&first, &base, b'[')?;
     let rest = found.map(move |next| {
-        next.map(|next| document(&next, &base, b','))
-            .map_err(ServiceError::from)
+        next.map_err(ServiceError::from)
+            .and_then(|next| document(&next, &base, b','))
     });
     let end = stream::iter([Ok(Bytes::from_static(b"]"))]);
     let body = stream::iter([Ok(first)]).chain(rest).chain(end);
@@ -94,13 +94,14 @@ async fn metadata(
     Ok(validator.mark(answer))
 }
 
-fn document(of: &InstanceMetadata, base: &Base, before: u8) -> Bytes {
+fn document(of: &InstanceMetadata, base: &Base, before: u8) -> Result<Bytes, ServiceError> {
     let row = &of.row;
     let prefix = base.bulk_data(&row.study, &row.series, &row.sop_instance);
     let mut document = vec![before];
-    let metadata = without_empty_window(&of.metadata);
+    let metadata = crate::overlay::metadata(of)?;
+    let metadata = without_empty_window(&metadata);
     document.extend_from_slice(&with_bulk_prefix(&metadata, &prefix));
-    Bytes::from(document)
+    Ok(Bytes::from(document))
 }
 
 /// A Window Width is at least 1, or above 0 for a linear exact window (PS3.3
