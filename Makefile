@@ -12,7 +12,7 @@ build: tools runtime web ## The hilum binary with the web application in it
 	cargo build --release --locked -p hilum
 
 tools: # Everything that is missing is said at once, before anything is built.
-	@scripts/need cargo cc cmake node npm $${PYTHON:-python3}
+	@scripts/need cargo cc cmake nasm node npm $${PYTHON:-python3}
 
 web: ## The web application and the viewer (web/dist)
 	@scripts/web

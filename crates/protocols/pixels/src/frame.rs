@@ -42,6 +42,17 @@ impl StoredBits {
         (raw >> self.shift) & self.mask
     }
 
+    /// A raw container of at most 16 bits as its value's rank among all values.
+    fn rank(self, raw: u16) -> u16 {
+        let low = |bits: u64| u16::try_from(bits & 0xFFFF).unwrap_or(0);
+        ((raw >> self.shift.min(15)) & low(self.mask)) ^ low(self.sign_bit)
+    }
+
+    /// The value of a rank.
+    pub(crate) fn value_of(self, rank: u16) -> i64 {
+        self.value(u64::from(rank) ^ self.sign_bit)
+    }
+
     /// The value of a bit pattern; patterns have at most 32 bits, so nothing is lost.
     pub(crate) fn value(self, pattern: u64) -> i64 {
         // `wrapping`: subtracting twice the sign bit is two's complement, whatever the width.
@@ -109,6 +120,40 @@ impl DecodedFrame {
                 .iter()
                 .for_each(|b| each(u64::from_le_bytes(*b))),
         }
+    }
+
+    /// Every sample's rank among all values of its kind, given to `each`: for stored values of at most
+    /// 16 bits, whose order the ranks keep.
+    pub(crate) fn map_ranks<T>(&self, each: impl Fn(u16) -> T) -> Vec<T> {
+        let bits = self.stored_bits();
+        match self.bits_allocated {
+            8 => {
+                let bytes = self.data.iter();
+                bytes.map(|&byte| each(bits.rank(byte.into()))).collect()
+            }
+            16 => {
+                let words = self.data.as_chunks::<2>().0.iter();
+                words
+                    .map(|word| each(bits.rank(u16::from_le_bytes(*word))))
+                    .collect()
+            }
+            _ => {
+                let words = self.data.as_chunks::<4>().0.iter();
+                // At most 16 bits are left of the pattern, so nothing is cut off.
+                let narrow = StoredBits { shift: 0, ..bits };
+                words
+                    .map(|word| bits.pattern(u32::from_le_bytes(*word).into()))
+                    .map(|pattern| each(narrow.rank(u16::try_from(pattern).unwrap_or(0))))
+                    .collect()
+            }
+        }
+    }
+
+    /// The lowest and the highest rank that occur.
+    pub(crate) fn range_of_ranks(&self) -> (u16, u16) {
+        let ranks = self.map_ranks(|rank| rank);
+        let low = ranks.iter().min().copied().unwrap_or(0);
+        (low, ranks.iter().max().copied().unwrap_or(0))
     }
 
     fn integers(&self) -> impl Iterator<Item = i64> {

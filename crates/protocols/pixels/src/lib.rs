@@ -24,6 +24,7 @@ mod codec;
 mod color;
 mod description;
 mod display;
+mod encode;
 mod error;
 mod frame;
 pub mod limits;

@@ -37,3 +37,9 @@ pub const THUMBNAIL_SIDE: u32 = 256;
 
 /// JPEG quality when the request names none: visually lossless for 8-bit grey at moderate size.
 pub const DEFAULT_JPEG_QUALITY: u8 = 90;
+
+/// Scans of a 12-bit JPEG: a progressive stream may repeat them without end, each a walk over the image.
+pub const MAX_12_BIT_JPEG_SCANS: i32 = 64;
+
+/// Megabytes that libjpeg-turbo may take for a 12-bit JPEG besides its result.
+pub const MAX_12_BIT_JPEG_MEGABYTES: i32 = 512;

@@ -4,6 +4,7 @@
 use crate::codec::{EncodedFrame, decode_frame};
 use crate::description::{ImageDescription, Photometric, SampleKind};
 use crate::display::{Display, Modality, PresentationShape};
+use crate::encode::encode;
 use crate::error::PixelError;
 use crate::frame::{DecodedFrame, integer_as_f64};
 use crate::limits::{DEFAULT_JPEG_QUALITY, THUMBNAIL_SIDE};
@@ -11,8 +12,6 @@ use crate::lut::Lut;
 use crate::request::{OutputFormat, RenderRequest};
 use crate::viewport::Viewport;
 use crate::voi::Window;
-use image::codecs::png::{CompressionType, FilterType, PngEncoder};
-use image::{ExtendedColorType, ImageEncoder};
 
 /// An 8-bit image, by pixel, top row first.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -164,17 +163,27 @@ fn render_grey(
         voi,
         inverse,
     };
-    let mut out = Vec::with_capacity(frame.pixel_count());
     if is_tabular(frame) {
-        let bits = frame.stored_bits();
-        let table: Vec<u8> = (0..=bits.mask)
-            .map(|pattern| pipeline.grey(integer_as_f64(bits.value(pattern))))
-            .collect();
-        frame.for_each_raw(|raw| out.push(look_up(&table, bits.pattern(raw))));
-    } else {
-        frame.for_each_value(|stored| out.push(pipeline.grey(stored)));
+        return Ok(by_table(frame, |stored| pipeline.grey(stored)));
     }
+    let mut out = Vec::with_capacity(frame.pixel_count());
+    frame.for_each_value(|stored| out.push(pipeline.grey(stored)));
     Ok(out)
+}
+
+/// Makes a grey level for each value that can occur between the frame's lowest and highest, and looks
+/// up the pixels' levels.
+fn by_table(frame: &DecodedFrame, grey: impl Fn(f64) -> u8) -> Vec<u8> {
+    let bits = frame.stored_bits();
+    let (low, high) = frame.range_of_ranks();
+    // As long as a rank can be, so that looking up needs no check.
+    let mut table = [0; 1 << 16];
+    for rank in low..=high {
+        if let Some(level) = table.get_mut(usize::from(rank)) {
+            *level = grey(integer_as_f64(bits.value_of(rank)));
+        }
+    }
+    frame.map_ranks(|rank| table.get(usize::from(rank)).copied().unwrap_or_default())
 }
 
 /// A table of all stored values is small enough to make.
@@ -264,32 +273,4 @@ fn render_rgb(frame: &DecodedFrame) -> Vec<u8> {
         out.push(u8::try_from(level).unwrap_or(u8::MAX));
     });
     out
-}
-
-fn encode(image: &RenderedImage, format: OutputFormat, quality: u8) -> Result<Vec<u8>, PixelError> {
-    let mut out = Vec::new();
-    match format {
-        OutputFormat::Jpeg => {
-            let side = |length: u32| u16::try_from(length).map_err(|_| PixelError::Encode);
-            let color = if image.channels == 1 {
-                jpeg_encoder::ColorType::Luma
-            } else {
-                jpeg_encoder::ColorType::Rgb
-            };
-            jpeg_encoder::Encoder::new(&mut out, quality.clamp(1, 100))
-                .encode(&image.data, side(image.width)?, side(image.height)?, color)
-                .map_err(|_| PixelError::Encode)?;
-        }
-        OutputFormat::Png => {
-            let color = if image.channels == 1 {
-                ExtendedColorType::L8
-            } else {
-                ExtendedColorType::Rgb8
-            };
-            PngEncoder::new_with_quality(&mut out, CompressionType::Fast, FilterType::Sub)
-                .write_image(&image.data, image.width, image.height, color)
-                .map_err(|_| PixelError::Encode)?;
-        }
-    }
-    Ok(out)
 }

@@ -1,8 +1,9 @@
-//! JPEG baseline, extended and lossless (PS3.5 §8.2.1, ITU-T T.81), decoded by `jpeg-decoder`. Which
+//! JPEG baseline, extended and lossless (PS3.5 §8.2.1, ITU-T T.81), decoded by `jpeg-decoder`, and by
+//! libjpeg-turbo where samples have 12 bits. Which
 //! colour space a stream is in is decided here, not guessed by the decoder.
 
 use super::marker::JpegHeader;
-use super::{Decoded, Layout, contain};
+use super::{Decoded, Layout, contain, jpeg_12_bit};
 use crate::description::{ImageDescription, Photometric};
 use crate::error::PixelError;
 use jpeg_decoder::{ColorTransform, Decoder};
@@ -13,7 +14,11 @@ pub(super) fn decode(description: &ImageDescription, bytes: &[u8]) -> Result<Dec
     let header = JpegHeader::read(bytes)?;
     header.check(description)?;
     if header.precision != 8 && matches!(header.start_of_frame, 0xC0..=0xC2) {
-        return Err(PixelError::Unsupported("12-bit lossy JPEG"));
+        let data = jpeg_12_bit::decode(description, &header, bytes)?;
+        return Ok(Decoded {
+            frame: contain(description, data, 2, header.precision)?,
+            layout: Layout::ByPixel,
+        });
     }
     let mut decoder = Decoder::new(bytes);
     // "RGB" leaves three components as they are; "None" panics for them in jpeg-decoder 0.3.2.

@@ -17,6 +17,8 @@ pub(super) struct JpegHeader {
     pub(super) jfif: bool,
     /// The transform of an APP14 "Adobe" segment.
     pub(super) adobe_transform: Option<u8>,
+    /// Where Ss, Se, Ah and Al of the first scan stand (T.81 B.2.3).
+    pub(super) spectral_selection: usize,
     /// JPEG-LS interleave mode of the first scan: 0 planes, 1 lines, 2 samples.
     pub(super) interleave: u8,
 }
@@ -52,6 +54,7 @@ impl JpegHeader {
                 }
                 0xDA => {
                     let count = usize::from(*segment.first().ok_or(BROKEN)?);
+                    header.spectral_selection = bytes.len() - after.len() + 2 + 1 + 2 * count;
                     header.interleave = segment.get(1 + 2 * count + 1).copied().unwrap_or(0);
                     return if header.start_of_frame == 0 {
                         Err(BROKEN)

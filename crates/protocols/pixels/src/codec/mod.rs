@@ -5,6 +5,7 @@
 mod deflate;
 mod jpeg;
 mod jpeg2000;
+mod jpeg_12_bit;
 mod jpeg_ls;
 mod jpeg_xl;
 mod marker;
