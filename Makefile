@@ -35,8 +35,8 @@ lint: web ## Format, lints, licences
 fmt: ## Format the code
 	cargo fmt --all
 
-bench: build ## Side by side with Orthanc; writes docs/benchmarks.md
-	@scripts/bench
+bench: build ## Side by side with Orthanc; writes docs/benchmarks.md (ARGS=--scale: with ten years of studies)
+	@scripts/bench $(ARGS)
 
 fuzz: ## Run every fuzz target for a while (FUZZ_SECONDS=60 each)
 	@scripts/fuzz

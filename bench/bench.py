@@ -218,7 +218,8 @@ class Bench:
         notes = "\n".join(f"- {note}" for note in self.notes)
         text = f"""# Benchmarks
 
-Written by `make bench`; measured, not promised. Hilum and Orthanc got the same files in the same run,
+Written by `make bench`; measured, not promised. What a million studies cost is in
+[benchmarks-scale.md](benchmarks-scale.md). Hilum and Orthanc got the same files in the same run,
 one after the other in turns that alternate each round, over loopback, with their defaults for
 durability. A load above one before the run says that the machine was shared, and that ratios count
 more than figures. Median of {self.rounds} rounds, with minimum and

@@ -108,11 +108,16 @@ def answers(port, path):
 
 def hilum(binary, folder, models, trace=False):
     folder.mkdir(parents=True)
-    data = folder / "data"
+    return hilum_at(binary, folder / "data", folder, models, trace)
+
+
+def hilum_at(binary, data, folder, models, trace=False):
+    """A Hilum over `data`; its log is in `folder`, which goes when it stops."""
     version = subprocess.run([binary, "--version"], capture_output=True, text=True, check=True).stdout.strip()
     command = [binary, "serve", "--data", str(data), "--http", "127.0.0.1:0", "--dicom", "127.0.0.1:0", "--models", str(models)]
-    process, pid, counts, log = launch(command, folder, trace)
     run_file = data / "run.json"
+    run_file.unlink(missing_ok=True)
+    process, pid, counts, log = launch(command, folder, trace)
     found = {}
 
     def ready():
