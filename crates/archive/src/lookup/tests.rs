@@ -508,3 +508,53 @@ proptest! {
         }
     }
 }
+
+/// `cargo test --release -p hilum-archive --lib ten_million -- --ignored --nocapture`
+#[test]
+#[ignore = "takes a minute; measures"]
+fn ten_million_instances_are_looked_up_in_microseconds() {
+    const COUNT: u64 = 10_000_000;
+    let bench = Bench::new();
+    let owner = bench.owner();
+    let uid = |number: u64| format!("1.2.826.0.1.3680043.9.7777.{number}");
+    let entries = (0..COUNT).map(|number| {
+        Ok(Entry {
+            hash: owner.hash(&uid(number)),
+            pack: number / 200,
+            ordinal: u32::try_from(number % 200).unwrap(),
+        })
+    });
+    let started = Instant::now();
+    bench
+        .lookup
+        .rebuild(&bench.readers, &bench.writer, bench.tenant, |_| Ok(entries))
+        .unwrap();
+    println!("rebuilt: {:.1} s", started.elapsed().as_secs_f64());
+    let measure = |what: &str| {
+        for (kind, first) in [("known", 0), ("unknown", COUNT)] {
+            let started = Instant::now();
+            for number in 0..1_000 {
+                let number = number * 9_973 % COUNT + first;
+                let found = bench.find(&uid(number)).unwrap();
+                assert_eq!(found.len(), usize::from(number < COUNT));
+            }
+            let seconds = started.elapsed().as_secs_f64();
+            println!(
+                "{what}: 1,000 {kind} UIDs in {:.1} ms, {} runs",
+                seconds * 1e3,
+                bench.runs().len()
+            );
+        }
+    };
+    measure("after a rebuild");
+    let started = Instant::now();
+    bench.merge(Extent::Everything, all).unwrap();
+    println!("merged: {:.1} s", started.elapsed().as_secs_f64());
+    measure("merged");
+    let started = Instant::now();
+    let damaged = bench.readers.read_here(|db| bench.lookup.verify(db));
+    assert_eq!(damaged.unwrap(), BTreeSet::new());
+    println!("verified: {:.1} s", started.elapsed().as_secs_f64());
+    let bytes = bench.files()[0].metadata().unwrap().len();
+    println!("{:.2} bytes an instance", bytes as f64 / COUNT as f64);
+}
