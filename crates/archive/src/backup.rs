@@ -10,6 +10,7 @@ use std::sync::Arc;
 use crate::engine::Engine;
 use crate::error::{ArchiveError, Result};
 use crate::index::{objects, sqlite};
+use crate::lookup;
 use crate::model::{BackupReport, Progress};
 use crate::tenant::object_path;
 
@@ -34,7 +35,11 @@ impl Engine {
     fn backup_here(&self, to: &Path, progress: Option<&Progress>) -> Result<BackupReport> {
         must_be_empty(to)?;
         let index = to.join("archive.sqlite");
-        self.readers.read_here(|db| sqlite::backup(db, &index))?;
+        {
+            let _files = self.packs.lookup.pause();
+            self.readers.read_here(|db| sqlite::backup(db, &index))?;
+            lookup::copy(&open_copy(&index)?, &self.dir, to)?;
+        }
         let report = copy_objects(&index, &self.dir, to, progress)?;
         fs::create_dir_all(to.join("keys"))?;
         self.keys.backup(&to.join("keys").join("keys.sqlite"))?;
@@ -60,7 +65,9 @@ pub(crate) fn restore(from: &Path, to: &Path, progress: Option<&Progress>) -> Re
             "restore into a folder without an archive",
         ));
     }
-    let report = copy_objects(&from.join("archive.sqlite"), from, to, progress)?;
+    let index = from.join("archive.sqlite");
+    let report = copy_objects(&index, from, to, progress)?;
+    lookup::copy(&open_copy(&index)?, from, to)?;
     copy(
         &from.join("keys").join("keys.sqlite"),
         &to.join("keys.sqlite"),
@@ -71,14 +78,18 @@ pub(crate) fn restore(from: &Path, to: &Path, progress: Option<&Progress>) -> Re
     Ok(report)
 }
 
+fn open_copy(index: &Path) -> Result<rusqlite::Connection> {
+    let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
+    Ok(rusqlite::Connection::open_with_flags(index, flags)?)
+}
+
 fn copy_objects(
     index: &Path,
     from: &Path,
     to: &Path,
     progress: Option<&Progress>,
 ) -> Result<BackupReport> {
-    let db =
-        rusqlite::Connection::open_with_flags(index, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let db = open_copy(index)?;
     let total = objects::count_live(&db)?;
     let mut report = BackupReport::default();
     let mut folders = std::collections::BTreeSet::new();

@@ -55,7 +55,7 @@ impl Engine {
         };
         let deleted = self.writer.run_here(move |db, context| {
             let now = context.clock.now_millis();
-            let deleted = delete::delete(db, &unit, now);
+            let deleted = delete::delete(db, &context.packs, &unit, now);
             match &deleted {
                 Ok(_) => context.bell.notify_one(),
                 Err(_) => delete::give_up(db, &unit.note, now)?,

@@ -6,6 +6,7 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use hilum_contracts::ids::TenantId;
 use hilum_platform::clock::SharedClock;
 use hilum_platform::scope::TenantScope;
 use tokio::sync::{Notify, RwLock, Semaphore};
@@ -17,7 +18,9 @@ use crate::index::schema::MIGRATIONS;
 use crate::index::{Readers, objects, sqlite};
 use crate::keys::KeyStore;
 use crate::limits::Limits;
+use crate::lookup::Lookup;
 use crate::model::Resend;
+use crate::pack::Packs;
 use crate::steps;
 use crate::tenant::Tenant;
 use crate::writer::{Context, Writer};
@@ -28,6 +31,7 @@ pub(crate) struct Engine {
     pub dir: PathBuf,
     pub disk: Arc<dyn Disk>,
     pub keys: Arc<KeyStore>,
+    pub packs: Arc<Packs>,
     pub readers: Readers,
     pub writer: Writer,
     pub clock: SharedClock,
@@ -35,6 +39,9 @@ pub(crate) struct Engine {
     /// Held for reading by who reads every object, for writing by the sweep.
     pub gate: Arc<RwLock<()>>,
     pub marks: Arc<Marks>,
+    /// Held by who moves instances between objects, and by who must not find
+    /// one on the move.
+    pub moving: tokio::sync::Mutex<()>,
     pub admission: Arc<Semaphore>,
     pub streams: Arc<Semaphore>,
     tenants: Mutex<HashMap<String, Arc<Tenant>>>,
@@ -71,20 +78,31 @@ impl Engine {
         disk.sync_dir(&dir)?;
         steps::at("open.begun");
         let bell = Arc::new(Notify::new());
+        let lookup = Lookup::new(&dir, Arc::clone(&disk), Arc::clone(&keys));
+        let damaged = lookup.load(&db)?;
+        let packs = Arc::new(Packs::new(
+            &dir,
+            Arc::clone(&keys),
+            lookup,
+            limits.cached_block_bytes,
+        ));
         let context = Context {
             disk: Arc::clone(&disk),
             clock: Arc::clone(&clock),
             bell: Arc::clone(&bell),
+            packs: Arc::clone(&packs),
             opening,
         };
         let engine = Self {
             readers: Readers::new(index, limits.readers),
             writer: Writer::start(db, context)?,
             keys,
+            packs,
             disk,
             clock,
             gate: Arc::default(),
             marks: Arc::default(),
+            moving: tokio::sync::Mutex::default(),
             admission: Arc::new(Semaphore::new(
                 (limits.in_flight_bytes / PERMIT_BYTES).max(1),
             )),
@@ -97,6 +115,9 @@ impl Engine {
             _lock: lock,
         };
         engine.destroy_dead_keys()?;
+        for tenant in damaged {
+            engine.rebuild_lookup(tenant)?;
+        }
         Ok(engine)
     }
 
@@ -130,27 +151,34 @@ impl Engine {
         }
         let id = scope.tenant().clone();
         let engine = Arc::clone(self);
-        blocking(move || {
-            let name = id.as_str().to_owned();
-            let of = name.clone();
-            let row = engine.writer.run_here(move |db, _| {
-                let tx = db.transaction()?;
-                let row = objects::tenant_row(&tx, &of)?;
-                tx.commit()?;
-                Ok(row)
-            })?;
-            steps::at("tenant.rowed");
-            let tenant = Tenant::prepare(engine.disk.as_ref(), &engine.dir, id, row)?;
-            steps::at("tenant.foldered");
-            let mut tenants = engine
-                .tenants
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            Ok(Arc::clone(
-                tenants.entry(name).or_insert_with(|| Arc::new(tenant)),
-            ))
-        })
-        .await
+        blocking(move || engine.prepare_tenant(id)).await
+    }
+
+    /// The same by name, from a thread that may block.
+    pub(crate) fn tenant_here(&self, name: &str) -> Result<Arc<Tenant>> {
+        if let Some(tenant) = self.known_tenant(name) {
+            return Ok(tenant);
+        }
+        let id = TenantId::new(name).map_err(|_| ArchiveError::Corrupt)?;
+        self.prepare_tenant(id)
+    }
+
+    fn prepare_tenant(&self, id: TenantId) -> Result<Arc<Tenant>> {
+        let name = id.as_str().to_owned();
+        let of = name.clone();
+        let row = self.writer.run_here(move |db, _| {
+            let tx = db.transaction()?;
+            let row = objects::tenant_row(&tx, &of)?;
+            tx.commit()?;
+            Ok(row)
+        })?;
+        steps::at("tenant.rowed");
+        let tenant = Tenant::prepare(self.disk.as_ref(), &self.dir, id, row)?;
+        steps::at("tenant.foldered");
+        let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(Arc::clone(
+            tenants.entry(name).or_insert_with(|| Arc::new(tenant)),
+        ))
     }
 }
 

@@ -11,11 +11,11 @@ use crate::descriptor::{Blocks, Descriptor, QuarantineDescriptor, compress};
 use crate::engine::Engine;
 use crate::error::{ArchiveError, Result};
 use crate::format::{Kind, SegmentHeader};
-use crate::index::commit::{self, Committed, Publication, Record, Unit};
+use crate::index::commit::{Committed, Publication, Record, Unit};
 use crate::index::objects::Name;
 use crate::index::quarantine::{self, Bounds};
-use crate::index::query;
 use crate::index::tombstone::Marks;
+use crate::index::{instances, query};
 use crate::limits;
 use crate::model::{
     Body, NewInstance, NewQuarantined, PublishOutcome, QuarantineOutcome, ResultKey, StoreOutcome,
@@ -104,8 +104,9 @@ impl Engine {
 
     /// `Duplicate` when these very bytes are durable already.
     fn known(&self, tenant: &Tenant, of: &Descriptor) -> Result<Option<StoreOutcome>> {
-        let outcome = self.readers.read_here(|db| {
-            commit::judge(db, tenant.row, &of.sop_instance, &of.sha256, of.comparison)
+        let outcome = self.readers.read_again(|db| {
+            let (uid, sha256) = (&of.sop_instance, &of.sha256);
+            instances::judge(db, &self.packs, tenant.row, uid, sha256, of.comparison)
         })?;
         Ok((outcome == StoreOutcome::Duplicate).then_some(outcome))
     }

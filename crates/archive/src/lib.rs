@@ -21,11 +21,9 @@ mod index;
 mod intake;
 mod keys;
 pub mod limits;
-#[cfg_attr(not(test), expect(dead_code, reason = "packs are what it looks up"))]
 mod lookup;
 mod model;
 mod note;
-#[expect(dead_code, reason = "no series is packed yet")]
 mod pack;
 mod read;
 mod seal;

@@ -1,5 +1,7 @@
 //! Every bound of the archive, with its reason.
 
+use std::time::Duration;
+
 /// Bounds that a deployment may set.
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -23,6 +25,11 @@ pub struct Limits {
     pub quarantine_bytes: u64,
     /// Study keys kept unwrapped in memory.
     pub cached_keys: usize,
+    /// Bytes of decoded blocks of packs kept in memory.
+    pub cached_block_bytes: usize,
+    /// A series settles when nothing of it arrived for so long: later ones
+    /// cost another copy of it.
+    pub settle_after: Duration,
 }
 
 impl Default for Limits {
@@ -37,6 +44,8 @@ impl Default for Limits {
             quarantine_items: 1_000,
             quarantine_bytes: 4 << 30,
             cached_keys: 4_096,
+            cached_block_bytes: 32 << 20,
+            settle_after: Duration::from_secs(3_600),
         }
     }
 }
@@ -99,6 +108,17 @@ pub const PACK_BLOCK_BYTES: usize = 64 << 20;
 /// Texts of a block are compressed together up to here: enough that zstd finds
 /// what they share, little enough that one text is cheap to get at.
 pub const PACK_TEXT_GROUP_BYTES: usize = 256 << 10;
+
+/// Bytes of a pack after which what was written is synced: a whole pack at
+/// once would hold up the syncs of intake behind it.
+pub const PACK_SYNC_BYTES: u64 = 16 << 20;
+
+/// While intake has work, the packing worker rests this many times as long as
+/// it worked: it takes a third of one core and of the disk's time.
+pub const PACK_REST_SHARE: u32 = 2;
+
+/// What counts as work at most, for one rest: a slow disk is not made slower.
+pub const PACK_REST: Duration = Duration::from_millis(250);
 
 /// Flags per instance, and bytes per flag: codes, not texts.
 pub const FLAGS: usize = 64;

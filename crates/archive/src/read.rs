@@ -17,7 +17,9 @@ use futures::{Stream, StreamExt, TryStreamExt, stream};
 use tokio::task::JoinHandle;
 
 use crate::error::{ArchiveError, Result};
-use crate::format::{CHUNK, HEADER_MAX, ObjectHeader, SEGMENT_HEADER, SegmentHeader, TAG};
+use crate::format::{
+    CHUNK, HEADER_MAX, ObjectHeader, SEGMENT_HEADER, SegmentHeader, TAG, sealed_len,
+};
 use crate::keys::KeyStore;
 use crate::limits::READ_PIECE_BYTES;
 use crate::seal::{Part, SegmentKeys};
@@ -138,6 +140,8 @@ pub(crate) struct Whereabouts<'a> {
 pub(crate) struct OpenSegment {
     file: File,
     keys: SegmentKeys,
+    descriptor_at: u64,
+    descriptor_length: u32,
     body_at: u64,
     length: u64,
 }
@@ -166,9 +170,21 @@ impl OpenSegment {
         Ok(Self {
             file,
             keys: SegmentKeys::derive(&key.secret, &header.salt, &encoded, &encoded_segment)?,
+            descriptor_at: at.offset + SEGMENT_HEADER as u64,
+            descriptor_length: segment.descriptor,
             body_at: at.offset + segment.body_offset(),
             length: segment.body,
         })
+    }
+
+    /// The descriptor's plain bytes. Blocks.
+    pub(crate) fn descriptor(&self) -> Result<Vec<u8>> {
+        let sealed = sealed_len(u64::from(self.descriptor_length));
+        let mut text = vec![0; usize::try_from(sealed).map_err(|_| ArchiveError::Corrupt)?];
+        read_exact(&self.file, &mut text, self.descriptor_at)?;
+        let plain = self.keys.open_run(Part::Descriptor, 0, true, &mut text)?;
+        text.truncate(plain);
+        Ok(text)
     }
 
     /// Plain bytes of `range`, which must lie inside the body. Blocks.

@@ -21,6 +21,13 @@ use crate::tenant::Tenant;
 /// Chunks sealed and written at a time: 1 MiB.
 const CHUNKS_PER_WRITE: usize = 16;
 
+/// The body of a segment that is to be written.
+pub(crate) struct SegmentSource<'a> {
+    pub length: u64,
+    pub sha256: &'a [u8; 32],
+    pub from: &'a mut dyn Read,
+}
+
 /// Streams segments into an object file; drops what it wrote when given up.
 pub(crate) struct ObjectWriter {
     file: Box<dyn ObjectFile>,
@@ -70,11 +77,40 @@ impl ObjectWriter {
         body: &Body,
         sha256: &[u8; 32],
     ) -> Result<u64> {
+        let (length, mut memory, mut file);
+        let from: &mut dyn Read = match body {
+            Body::Memory(bytes) => {
+                (length, memory) = (bytes.len() as u64, bytes.as_ref());
+                &mut memory
+            }
+            Body::Spool { path, length: of } => {
+                (length, file) = (*of, File::open(path)?);
+                &mut file
+            }
+        };
+        let source = SegmentSource {
+            length,
+            sha256,
+            from,
+        };
+        let offset = self.segment_of(ordinal, (id, secret), descriptor, source)?;
+        steps::at("stream.segment");
+        Ok(offset)
+    }
+
+    /// The same with its body from anywhere.
+    pub(crate) fn segment_of(
+        &mut self,
+        ordinal: u32,
+        (id, secret): (&[u8; 16], &[u8; 32]),
+        descriptor: &[u8],
+        source: SegmentSource<'_>,
+    ) -> Result<u64> {
         let header = SegmentHeader {
             ordinal,
             key: *id,
             descriptor: u32::try_from(descriptor.len()).map_err(|_| too_long())?,
-            body: body.len(),
+            body: source.length,
         };
         let encoded = header.encode();
         let keys = SegmentKeys::derive(secret, &self.header.salt, &self.encoded, &encoded)?;
@@ -83,17 +119,9 @@ impl ObjectWriter {
         keys.seal_all(Part::Descriptor, descriptor, &mut out)?;
         self.file.append(&[&out])?;
         self.headers.update(&encoded);
-        match body {
-            Body::Memory(bytes) => {
-                self.body(&keys, bytes.len() as u64, sha256, &mut bytes.as_ref())?
-            }
-            Body::Spool { path, length } => {
-                self.body(&keys, *length, sha256, &mut File::open(path)?)?;
-            }
-        }
+        self.body(&keys, source.length, source.sha256, source.from)?;
         self.length += header.stored_len()?;
         self.segments += 1;
-        steps::at("stream.segment");
         Ok(offset)
     }
 
@@ -129,6 +157,11 @@ impl ObjectWriter {
             ));
         }
         Ok(())
+    }
+
+    /// Returns once what was written so far is durable.
+    pub(crate) fn sync(&mut self) -> Result<()> {
+        Ok(self.file.sync()?)
     }
 
     /// Returns once the object is durable; its length.

@@ -1,6 +1,7 @@
 //! Verification: every live object is read, every segment decrypted and
 //! hashed, and what is found is held against the index. Reads only.
 
+use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::sync::Arc;
 
@@ -14,10 +15,12 @@ use crate::format::{
     CHUNK, Kind, SEGMENT_HEADER, SegmentHeader, TAG, TRAILER, Trailer, sealed_len,
 };
 use crate::index::objects::{self, LiveObject, Member};
+use crate::index::packs::{self, PackRow};
 use crate::index::schema::state;
 use crate::keys::KeyStore;
 use crate::limits;
 use crate::model::{ObjectFault, Progress, VerifyReport};
+use crate::pack::{BLOCK_SEGMENT, Block};
 use crate::read::{read_exact, read_header};
 use crate::seal::{Part, SegmentKeys};
 use crate::tenant::object_path;
@@ -26,6 +29,9 @@ use crate::tenant::object_path;
 const BATCH: u32 = 256;
 /// Chunks decrypted at a time: 1 MiB.
 const CHUNKS_PER_READ: u64 = 16;
+
+/// A pack's row, and its block as the disk has it.
+type OwnPack = (PackRow, Result<Block>);
 
 /// What is wrong with an object, and where.
 struct Damage(Option<u32>);
@@ -36,9 +42,12 @@ impl Engine {
         progress: Option<Progress>,
     ) -> Result<VerifyReport> {
         let _gate = self.gate.read().await;
+        // Nor does an instance move from what is still to be read to what was.
+        let _moving = self.moving.lock().await;
         let total = self.readers.read(objects::count_live).await?;
         let parallel = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let mut report = VerifyReport::default();
+        let mut astray = BTreeSet::new();
         let mut after = 0;
         loop {
             let batch = self
@@ -54,17 +63,32 @@ impl Engine {
                 })
                 .buffer_unordered(parallel);
             while let Some(check) = checks.next().await {
-                let (part, instances) = check.map_err(|_| ArchiveError::Closed)??;
+                let part = check.map_err(|_| ArchiveError::Closed)??;
                 report.objects += 1;
-                report.instances += instances;
+                report.instances += part.instances;
                 report.bytes += part.bytes;
                 for fault in part.faults {
-                    note(&mut report, fault);
+                    match fault {
+                        // One of the tenant's packs finds it, or many.
+                        ObjectFault::Lookup { tenant } => drop(astray.insert(tenant)),
+                        other => note(&mut report, other),
+                    }
                 }
                 if let Some(progress) = &progress {
                     progress(report.objects, total);
                 }
             }
+        }
+        astray.extend(
+            self.readers
+                .read({
+                    let packs = Arc::clone(&self.packs);
+                    move |db| objects::tenant_names(db, &packs.lookup.verify(db)?)
+                })
+                .await?,
+        );
+        for tenant in astray {
+            note(&mut report, ObjectFault::Lookup { tenant });
         }
         let engine = Arc::clone(self);
         let unknown = tokio::task::spawn_blocking(move || {
@@ -88,15 +112,17 @@ impl Engine {
         Ok(report)
     }
 
-    /// Checks one live object. Blocks. Also how many instances are sound.
-    fn check(&self, live: &LiveObject) -> Result<(VerifyReport, u64)> {
+    /// Checks one live object. Blocks.
+    fn check(&self, live: &LiveObject) -> Result<VerifyReport> {
         let mut report = VerifyReport {
             bytes: live.bytes,
             ..VerifyReport::default()
         };
-        let members = self
-            .readers
-            .read_here(|db| objects::members(db, live.row))?;
+        let (members, pack) = self.members(live)?;
+        let unread = pack.as_ref().map_or(0, |(row, block)| match block {
+            Ok(_) => 0,
+            Err(_) => row.instances,
+        });
         let tenant = || live.tenant.clone();
         let object = || hex::encode(&live.name);
         let file = match File::open(object_path(&self.dir, &live.tenant, &live.name)) {
@@ -108,16 +134,22 @@ impl Engine {
                     let fault = ObjectFault::Missing {
                         tenant: tenant(),
                         object: object(),
-                        instances: members.len() as u64,
+                        instances: members.len() as u64 + unread,
                     };
                     note(&mut report, fault);
                 }
-                return Ok((report, 0));
+                return Ok(report);
             }
             other => other?,
         };
-        let mut found = Vec::new();
-        if let Err(Damage(segment)) = walk(&file, live, &self.keys, &mut found) {
+        let mut found = HashMap::new();
+        let walked = walk(&file, live, &self.keys, &mut found);
+        let damage = match (walked, &pack) {
+            // Its bytes are as written, and still they are no block.
+            (Ok(()), Some((_, Err(_)))) => Err(Damage(Some(BLOCK_SEGMENT))),
+            (walked, _) => walked,
+        };
+        if let Err(Damage(segment)) = damage {
             let fault = ObjectFault::Corrupt {
                 tenant: tenant(),
                 object: object(),
@@ -125,10 +157,9 @@ impl Engine {
             };
             note(&mut report, fault);
         }
-        let mut sound = 0;
         for member in members {
-            if found.contains(&member) {
-                sound += 1;
+            if found.get(&member.segment) == Some(&member) {
+                report.instances += 1;
             } else {
                 let fault = ObjectFault::Disagrees {
                     tenant: tenant(),
@@ -138,7 +169,45 @@ impl Engine {
                 note(&mut report, fault);
             }
         }
-        Ok((report, sound))
+        if let Some((row, Ok(block))) = pack {
+            let leads = self
+                .readers
+                .read_here(|db| self.packs.leads_to(db, &row, &block));
+            if !matches!(leads, Ok(true)) {
+                note(&mut report, ObjectFault::Lookup { tenant: tenant() });
+            }
+        }
+        Ok(report)
+    }
+
+    /// What rows and packs have in an object; and the pack that it is.
+    fn members(&self, live: &LiveObject) -> Result<(Vec<Member>, Option<OwnPack>)> {
+        let (mut members, packs) = self.readers.read_here(|db| {
+            let packs = packs::in_object(db, live.row)?;
+            Ok((objects::members(db, live.row)?, packs))
+        })?;
+        let mut own = None;
+        for row in packs {
+            let is_own = row.object == live.name;
+            let block = match self.packs.check(&row) {
+                Err(error @ (ArchiveError::Disk(_) | ArchiveError::Index(_))) => return Err(error),
+                other => other,
+            };
+            for entry in block.iter().flat_map(|block| &block.entries) {
+                if entry.place.elsewhere.unwrap_or(row.object) == live.name {
+                    members.push(Member {
+                        segment: entry.place.segment,
+                        offset: entry.place.offset,
+                        length: entry.length,
+                        sha256: entry.sha256,
+                    });
+                }
+            }
+            if is_own {
+                own = Some((row, block));
+            }
+        }
+        Ok((members, own))
     }
 }
 
@@ -155,7 +224,7 @@ fn walk(
     file: &File,
     live: &LiveObject,
     keys: &KeyStore,
-    found: &mut Vec<Member>,
+    found: &mut HashMap<u32, Member>,
 ) -> std::result::Result<(), Damage> {
     let whole = |_| Damage(None);
     let length = file.metadata().map_err(|_| Damage(None))?.len();
@@ -186,12 +255,15 @@ fn walk(
             .and_then(|key| SegmentKeys::derive(&key.secret, &header.salt, &encoded, &head))
             .and_then(|keys| open(file, &keys, header.kind, &segment, at));
         match opened {
-            Ok(sha256) => found.push(Member {
-                segment: segment.ordinal,
-                offset: at,
-                length: segment.body,
-                sha256,
-            }),
+            Ok(sha256) => {
+                let member = Member {
+                    segment: segment.ordinal,
+                    offset: at,
+                    length: segment.body,
+                    sha256,
+                };
+                found.insert(segment.ordinal, member);
+            }
             // Its key was destroyed: it was deleted, and no row may name it.
             Err(ArchiveError::NotFound) => {}
             Err(_) => damage = damage.or(Some(Damage(Some(segment.ordinal)))),

@@ -3,7 +3,7 @@
 use hilum_platform::scope::TenantScope;
 
 use crate::error::Result;
-use crate::index::{conflict, query};
+use crate::index::{conflict, instances, query};
 use crate::limits::UIDS_PER_FILTER;
 use crate::model::{
     ConflictRow, Decision, InstanceFilter, InstanceRow, Page, ResultKey, SeriesFilter, SeriesRow,
@@ -39,8 +39,8 @@ impl Archive {
         sop_instance: &str,
     ) -> Result<Option<InstanceRow>> {
         let uid = sop_instance.to_owned();
-        self.ask(scope, None, move |db, tenant| {
-            query::served(db, tenant, &uid)
+        self.ask_packs(scope, move |db, packs, tenant| {
+            instances::served(db, packs, tenant, &uid)
         })
         .await
     }
@@ -59,9 +59,9 @@ impl Archive {
         for some in sop_instances.chunks(UIDS_PER_FILTER) {
             let uids = some.to_vec();
             let rows = self
-                .ask(scope, Vec::new(), move |db, tenant| {
+                .ask_packs(scope, move |db, packs, tenant| {
                     uids.iter()
-                        .filter_map(|uid| query::served(db, tenant, uid).transpose())
+                        .filter_map(|uid| instances::served(db, packs, tenant, uid).transpose())
                         .collect::<Result<Vec<_>>>()
                 })
                 .await?;
@@ -133,8 +133,8 @@ impl Archive {
         page: Page,
     ) -> Result<Vec<InstanceRow>> {
         let filter = filter.clone();
-        self.ask(scope, Vec::new(), move |db, tenant| {
-            query::instances(db, tenant, &filter, page)
+        self.ask_packs(scope, move |db, packs, tenant| {
+            instances::list(db, packs, tenant, &filter, page)
         })
         .await
     }
@@ -167,8 +167,8 @@ impl Archive {
     /// # Errors
     /// When the index does not answer.
     pub async fn conflicts(&self, scope: &TenantScope, page: Page) -> Result<Vec<ConflictRow>> {
-        self.ask(scope, Vec::new(), move |db, tenant| {
-            conflict::list(db, tenant, page)
+        self.ask_packs(scope, move |db, packs, tenant| {
+            conflict::list(db, packs, tenant, page)
         })
         .await
     }
@@ -183,7 +183,7 @@ impl Archive {
         let tenant = self.engine.tenant(scope).await?;
         self.engine
             .writer
-            .run(move |db, _| conflict::begin_comparison(db, tenant.row))
+            .run(move |db, context| conflict::begin_comparison(db, &context.packs, tenant.row))
             .await
     }
 
@@ -203,7 +203,9 @@ impl Archive {
         let (id, served) = (compared.id, compared.served.row.sha256);
         self.engine
             .writer
-            .run(move |db, _| conflict::end_comparison(db, tenant.row, id, &served, same))
+            .run(move |db, context| {
+                conflict::end_comparison(db, &context.packs, tenant.row, id, &served, same)
+            })
             .await
     }
 
@@ -220,7 +222,10 @@ impl Archive {
         let tenant = self.engine.tenant(scope).await?;
         self.engine
             .writer
-            .run(move |db, _| conflict::decide(db, tenant.row, id, decision))
+            .run(move |db, context| {
+                let now = context.clock.now_millis();
+                conflict::decide(db, &context.packs, tenant.row, id, decision, now)
+            })
             .await
     }
 }

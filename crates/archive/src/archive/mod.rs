@@ -9,6 +9,7 @@ mod reading;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use hilum_contracts::Event;
 use hilum_platform::clock::SharedClock;
@@ -24,9 +25,10 @@ use crate::intake::Joined;
 use crate::keys::MasterKey;
 use crate::limits::Limits;
 use crate::model::{
-    BackupReport, Body, NewInstance, Progress, PublishOutcome, ResultKey, StorageReport,
-    StoreOutcome, SweepReport, VerifyReport,
+    BackupReport, Body, NewInstance, PackReport, Progress, PublishOutcome, ResultKey,
+    StorageReport, StoreOutcome, SweepReport, VerifyReport,
 };
+use crate::pack::Packs;
 
 use crate::engine::{Engine, PERMIT_BYTES};
 
@@ -165,6 +167,18 @@ impl Archive {
         self.engine.sweep().await
     }
 
+    /// Rewrites every series that has been settled for `settled_for` as a pack:
+    /// its instance rows go, what is answered stays the same. Run it now and
+    /// again, with [`crate::Limits::settle_after`]; it yields to intake.
+    ///
+    /// # Errors
+    /// [`ArchiveError::OutOfSpace`], or when the index does not answer; the next
+    /// round goes on. A series that can't be packed is counted and stays as it
+    /// is.
+    pub async fn pack(&self, settled_for: Duration) -> Result<PackReport> {
+        self.engine.pack_settled(settled_for).await
+    }
+
     /// Reads, decrypts and hashes everything that was acknowledged.
     ///
     /// # Errors
@@ -220,6 +234,23 @@ impl Archive {
                 .await
             }
         }
+    }
+
+    /// Asks what rows and packs answer together, on one snapshot.
+    async fn ask_packs<T, F>(&self, scope: &TenantScope, question: F) -> Result<T>
+    where
+        T: Default + Send + 'static,
+        F: Fn(&Connection, &Packs, i64) -> Result<T> + Send + 'static,
+    {
+        let name = scope.tenant().clone();
+        let packs = Arc::clone(&self.engine.packs);
+        self.engine
+            .readers
+            .read_packs(move |db| {
+                objects::find_tenant(db, name.as_str())?
+                    .map_or_else(|| Ok(T::default()), |row| question(db, &packs, row))
+            })
+            .await
     }
 
     /// Asks the index in the scope's tenant; `unknown` when that has no data.

@@ -8,7 +8,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use hilum_platform::scope::TenantScope;
 
 use crate::error::{ArchiveError, Result};
-use crate::index::query;
+use crate::index::instances;
 use crate::limits::METADATA_AHEAD_ROWS;
 use crate::model::{InstanceLocation, InstanceMetadata, MetadataScope};
 use crate::read::{self, InstanceSource, OpenSegment, RangeReader, Whereabouts};
@@ -42,7 +42,7 @@ impl Archive {
                     Some(series) => series,
                     None => archive
                         .ask(&scope, Vec::new(), move |db, tenant| {
-                            query::series_of(db, tenant, &of)
+                            instances::series_of(db, tenant, &of)
                         })
                         .await?
                         .into(),
@@ -50,10 +50,11 @@ impl Archive {
                 while let Some(current) = series.front().copied() {
                     let only = only.clone();
                     let (rows, last) = archive
-                        .ask(&scope, (Vec::new(), None), move |db, tenant| {
+                        .ask_packs(&scope, move |db, packs, tenant| {
                             let only = only.as_deref();
-                            query::metadata_after(
+                            instances::metadata_after(
                                 db,
+                                packs,
                                 tenant,
                                 current,
                                 only,
@@ -101,8 +102,8 @@ impl Archive {
         // The bytes may have been moved since the location was asked for.
         let (uid, sha256) = (location.sop_instance.clone(), location.sha256);
         let now = self
-            .ask(scope, None, move |db, tenant| {
-                query::exact(db, tenant, &uid, &sha256)
+            .ask_packs(scope, move |db, packs, tenant| {
+                instances::exact(db, packs, tenant, &uid, &sha256)
             })
             .await?
             .ok_or(ArchiveError::NotFound)?;
@@ -142,8 +143,8 @@ impl Archive {
         // As for a range: the bytes may have been moved.
         let (uid, sha256) = (location.sop_instance.clone(), location.sha256);
         let now = self
-            .ask(scope, None, move |db, tenant| {
-                query::exact(db, tenant, &uid, &sha256)
+            .ask_packs(scope, move |db, packs, tenant| {
+                instances::exact(db, packs, tenant, &uid, &sha256)
             })
             .await?
             .ok_or(ArchiveError::NotFound)?;

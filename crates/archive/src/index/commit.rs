@@ -10,11 +10,12 @@ use super::levels::Levels;
 use super::objects::{self, Name};
 use super::schema::{NO_NUMBER, state};
 use super::tombstone::{self, Marks};
-use super::{conflict, outbox, query};
-use crate::descriptor::{Blocks, Descriptor, Digest};
+use super::{conflict, instances, outbox, query};
+use crate::descriptor::{Blocks, Descriptor};
 use crate::error::{ArchiveError, Result};
 use crate::format::Kind;
 use crate::model::{Standing, StoreOutcome};
+use crate::pack::Packs;
 use crate::steps;
 
 /// An object whose file is durable, about to go live.
@@ -58,6 +59,7 @@ pub(crate) enum Committed {
 /// of COMMIT itself was unclear: the caller reads the state then.
 pub(crate) fn commit(
     db: &mut Connection,
+    packs: &Packs,
     unit: &Unit,
     now: i64,
     more_names: Option<(i64, usize)>,
@@ -82,7 +84,7 @@ pub(crate) fn commit(
             outcomes.push(Err(refused));
             continue;
         }
-        outcomes.push(Ok(insert(&tx, unit, record, &mut levels)?));
+        outcomes.push(Ok(insert(&tx, packs, unit, record, &mut levels)?));
     }
     let kept = outcomes
         .iter()
@@ -146,45 +148,17 @@ fn admit(tx: &Transaction<'_>, unit: &Unit, record: &Record) -> Result<Result<()
     Ok(Ok(()))
 }
 
-/// The same-UID rule (design.md): what an arriving instance is.
-pub(crate) fn judge(
-    db: &Connection,
-    tenant: i64,
-    uid: &str,
-    sha256: &[u8; 32],
-    comparison: Option<Digest>,
-) -> Result<StoreOutcome> {
-    let mut query = db.prepare_cached(
-        "SELECT standing, sha256, comparison FROM instance WHERE tenant = ?1 AND uid = ?2",
-    )?;
-    let mut rows = query.query(params![tenant, uid])?;
-    let mut outcome = StoreOutcome::Stored;
-    while let Some(row) = rows.next()? {
-        let known: [u8; 32] = row.get(1)?;
-        if known == *sha256 {
-            return Ok(StoreOutcome::Duplicate);
-        }
-        let compares: Option<[u8; 32]> = row.get(2)?;
-        let served = row.get::<_, i64>(0)? == Standing::Served.code();
-        let same = matches!((compares, comparison), (Some(a), Some(Digest(b))) if a == b);
-        if served && same {
-            outcome = StoreOutcome::Variant;
-        } else if outcome == StoreOutcome::Stored {
-            outcome = StoreOutcome::Conflict;
-        }
-    }
-    Ok(outcome)
-}
-
 fn insert(
     tx: &Transaction<'_>,
+    packs: &Packs,
     unit: &Unit,
     record: &Record,
     levels: &mut Levels,
 ) -> Result<StoreOutcome> {
     let of = &record.descriptor;
-    let outcome = judge(
+    let outcome = instances::judge(
         tx,
+        packs,
         unit.tenant_row,
         &of.sop_instance,
         &of.sha256,
@@ -205,9 +179,10 @@ fn insert(
         .prepare_cached(
             "INSERT INTO instance (tenant, series, sop_class, uid, transfer_syntax, number, rows,
                 columns, bits, frames, flags, origin, received_at, standing, sha256, comparison,
-                object, segment, offset, length)
+                object, segment, offset, length, id)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
-                ?19, ?20)",
+                ?19, ?20, (SELECT max(floor, coalesce((SELECT max(id) FROM instance), 0)) + 1
+                    FROM instance_floor))",
         )?
         .insert(params![
             unit.tenant_row,

@@ -3,15 +3,20 @@
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
-use super::answer::{self, INSTANCE, INSTANCE_COLUMNS, INSTANCE_FROM, INSTANCE_ID};
+use super::answer::{self, INSTANCE, INSTANCE_FROM, INSTANCE_ID};
 use super::levels::refresh_modalities;
-use super::query;
-use crate::descriptor::decompress;
+use super::{instances, packs};
 use crate::error::{ArchiveError, Result};
 use crate::limits;
-use crate::model::{ConflictRow, Decision, InstanceLayout, Page, Standing, Uncompared};
+use crate::model::{ConflictRow, Decision, Page, Standing, Uncompared};
+use crate::pack::Packs;
 
-pub(crate) fn list(db: &Connection, tenant: i64, page: Page) -> Result<Vec<ConflictRow>> {
+pub(crate) fn list(
+    db: &Connection,
+    packs: &Packs,
+    tenant: i64,
+    page: Page,
+) -> Result<Vec<ConflictRow>> {
     let sql = format!(
         "SELECT {INSTANCE} FROM {INSTANCE_FROM} WHERE i.tenant = ?1 AND i.standing = 2
          ORDER BY i.id DESC LIMIT ?2 OFFSET ?3"
@@ -22,7 +27,7 @@ pub(crate) fn list(db: &Connection, tenant: i64, page: Page) -> Result<Vec<Confl
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         let contender = answer::instance(row)?;
-        if let Some(served) = query::served(db, tenant, &contender.sop_instance)? {
+        if let Some(served) = instances::served(db, packs, tenant, &contender.sop_instance)? {
             found.push(ConflictRow {
                 id: row.get(INSTANCE_ID)?,
                 served,
@@ -45,12 +50,15 @@ pub(crate) fn await_comparison(tx: &Connection, id: i64) -> Result<()> {
 
 /// Takes a conflict to be compared, least tried first, and counts the attempt
 /// before anything is decoded.
-pub(crate) fn begin_comparison(db: &mut Connection, tenant: i64) -> Result<Option<Uncompared>> {
+pub(crate) fn begin_comparison(
+    db: &mut Connection,
+    packs: &Packs,
+    tenant: i64,
+) -> Result<Option<Uncompared>> {
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let next: Option<(i64, i64)> = tx
+    let next: Option<(i64, String)> = tx
         .prepare_cached(
-            "SELECT i.id, f.id FROM comparison c JOIN instance i ON i.id = c.instance
-             JOIN instance f ON f.tenant = i.tenant AND f.uid = i.uid AND f.standing = 0
+            "SELECT i.id, i.uid FROM comparison c JOIN instance i ON i.id = c.instance
              WHERE c.tenant = ?1 AND c.attempts < ?2 AND i.standing = 2
              ORDER BY c.attempts, c.instance LIMIT 1",
         )?
@@ -58,40 +66,46 @@ pub(crate) fn begin_comparison(db: &mut Connection, tenant: i64) -> Result<Optio
             Ok((row.get(0)?, row.get(1)?))
         })
         .optional()?;
-    let Some((id, served)) = next else {
+    let Some((id, uid)) = next else {
         return Ok(None);
-    };
-    let found = Uncompared {
-        id,
-        served: with_layout(&tx, served)?,
-        contender: with_layout(&tx, id)?,
     };
     tx.execute(
         "UPDATE comparison SET attempts = attempts + 1 WHERE instance = ?1",
         [id],
     )?;
+    let contender = instances::with_layout(&tx, id)?;
+    let served = instances::served_with_layout(&tx, packs, tenant, &uid)?;
     tx.commit()?;
-    Ok(Some(found))
+    Ok(served.map(|served| Uncompared {
+        id,
+        served,
+        contender,
+    }))
 }
 
 /// Whether the two showed the same. Nothing changes when another one is served
 /// meanwhile, or a person has decided.
 pub(crate) fn end_comparison(
     db: &mut Connection,
+    packs: &Packs,
     tenant: i64,
     id: i64,
     served_sha256: &[u8; 32],
     same: bool,
 ) -> Result<()> {
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let holds = tx.query_row(
-        "SELECT EXISTS (SELECT 1 FROM instance i
-         JOIN instance f ON f.tenant = i.tenant AND f.uid = i.uid AND f.standing = 0
-         WHERE i.id = ?1 AND i.tenant = ?2 AND i.standing = 2 AND f.sha256 = ?3)",
-        params![id, tenant, served_sha256],
-        |row| row.get(0),
-    )?;
-    if holds {
+    let uid: Option<String> = tx
+        .query_row(
+            "SELECT uid FROM instance WHERE id = ?1 AND tenant = ?2 AND standing = 2",
+            params![id, tenant],
+            |row| row.get(0),
+        )
+        .optional()?;
+    let served = match uid {
+        Some(uid) => instances::served(&tx, packs, tenant, &uid)?,
+        None => None,
+    };
+    if served.is_some_and(|served| served.sha256 == *served_sha256) {
         if same {
             tx.execute(
                 "UPDATE instance SET standing = ?2 WHERE id = ?1",
@@ -104,23 +118,15 @@ pub(crate) fn end_comparison(
     Ok(())
 }
 
-fn with_layout(db: &Connection, id: i64) -> Result<InstanceLayout> {
-    let sql = format!(
-        "SELECT {INSTANCE}, b.layout FROM {INSTANCE_FROM}
-         JOIN instance_block b ON b.instance = i.id WHERE i.id = ?1"
-    );
-    let mut query = db.prepare_cached(&sql)?;
-    let mut rows = query.query([id])?;
-    let row = rows.next()?.ok_or(ArchiveError::NotFound)?;
-    let layout: Vec<u8> = row.get(INSTANCE_COLUMNS)?;
-    Ok(InstanceLayout {
-        row: answer::instance(row)?,
-        layout: decompress(&layout, limits::LAYOUT_BYTES)?.into(),
-    })
-}
-
 /// Carries out a decision, once: a conflict that is decided is not found.
-pub(crate) fn decide(db: &mut Connection, tenant: i64, id: i64, decision: Decision) -> Result<()> {
+pub(crate) fn decide(
+    db: &mut Connection,
+    packs: &Packs,
+    tenant: i64,
+    id: i64,
+    decision: Decision,
+    now: i64,
+) -> Result<()> {
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let contender: Option<(String, i64)> = tx
         .query_row(
@@ -130,6 +136,7 @@ pub(crate) fn decide(db: &mut Connection, tenant: i64, id: i64, decision: Decisi
         )
         .optional()?;
     let (uid, series) = contender.ok_or(ArchiveError::NotFound)?;
+    packs::unsettle(&tx, series, now)?;
     let mark = |id: i64, standing: Standing| {
         tx.execute(
             "UPDATE instance SET standing = ?2 WHERE id = ?1",
@@ -141,12 +148,8 @@ pub(crate) fn decide(db: &mut Connection, tenant: i64, id: i64, decision: Decisi
             mark(id, Standing::Superseded)?;
         }
         Decision::ServeContender => {
-            let (served, from): (i64, i64) = tx.query_row(
-                "SELECT id, series FROM instance WHERE tenant = ?1 AND uid = ?2 AND standing = 0",
-                params![tenant, uid],
-                |row| Ok((row.get(0)?, row.get(1)?)),
-            )?;
-            mark(served, Standing::Superseded)?;
+            let from = supersede_served(&tx, packs, tenant, &uid)?;
+            packs::unsettle(&tx, from, now)?;
             mark(id, Standing::Served)?;
             recount(&tx, from)?;
             recount(&tx, series)?;
@@ -163,11 +166,37 @@ pub(crate) fn decide(db: &mut Connection, tenant: i64, id: i64, decision: Decisi
     Ok(())
 }
 
+/// What is served under a UID is so no more; the series that it is in.
+fn supersede_served(tx: &Connection, packs: &Packs, tenant: i64, uid: &str) -> Result<i64> {
+    let row: Option<(i64, i64)> = tx
+        .query_row(
+            "SELECT id, series FROM instance WHERE tenant = ?1 AND uid = ?2 AND standing = 0",
+            params![tenant, uid],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+        .optional()?;
+    if let Some((id, series)) = row {
+        tx.execute(
+            "UPDATE instance SET standing = ?2 WHERE id = ?1",
+            params![id, Standing::Superseded.code()],
+        )?;
+        return Ok(series);
+    }
+    for (packed, ordinal) in packs.find(tx, tenant, uid)? {
+        if packed.standing(ordinal)? == Standing::Served {
+            packs::supersede(tx, &packed.row, ordinal)?;
+            return Ok(packed.row.series);
+        }
+    }
+    Err(ArchiveError::NotFound)
+}
+
 /// Counts a series and its study anew: rare, so by the rows themselves.
 pub(crate) fn recount(tx: &Connection, series: i64) -> Result<()> {
     tx.execute(
         "UPDATE series SET revision = revision + 1, instances =
-            (SELECT count(*) FROM instance WHERE series = ?1 AND standing = 0) WHERE id = ?1",
+            (SELECT count(*) FROM instance WHERE series = ?1 AND standing = 0)
+            + coalesce((SELECT served FROM pack WHERE series = ?1), 0) WHERE id = ?1",
         [series],
     )?;
     let study: i64 = tx.query_row("SELECT study FROM series WHERE id = ?1", [series], |row| {

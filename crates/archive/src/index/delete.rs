@@ -13,11 +13,12 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use super::conflict::recount;
 use super::levels::refresh_modalities;
 use super::tombstone::{Level, study_row};
-use super::{hold, note, objects, outbox};
+use super::{hold, note, objects, outbox, packs};
 use crate::error::{ArchiveError, Result};
 use crate::index::schema::state;
 use crate::model::{Deleted, DeletionRow, MetadataScope, NewDeletion, Origin};
 use crate::note::Written;
+use crate::pack::Packs;
 
 /// A deletion whose note is durable.
 pub(crate) struct Unit {
@@ -40,10 +41,11 @@ impl MetadataScope {
 }
 
 /// Runs the transaction.
-pub(crate) fn delete(db: &mut Connection, unit: &Unit, now: i64) -> Result<Deleted> {
+pub(crate) fn delete(db: &mut Connection, packs: &Packs, unit: &Unit, now: i64) -> Result<Deleted> {
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let study = study_row(&tx, unit.tenant_row, unit.deletion.of.study())?;
     hold::may_delete(&tx, unit.tenant_row, study, now)?;
+    dissolve_packs(&tx, packs, unit, study, now)?;
     let gone = rows_of(&tx, unit, study)?;
     if gone.is_empty() && unit.level != Level::Study {
         return Err(ArchiveError::NotFound);
@@ -58,6 +60,9 @@ pub(crate) fn delete(db: &mut Connection, unit: &Unit, now: i64) -> Result<Delet
         }
         tx.prepare_cached("DELETE FROM instance WHERE id = ?1")?
             .execute([row.id])?;
+        for (packed, _) in packs.find(&tx, unit.tenant_row, &row.uid)? {
+            packs::dissolve(&tx, packs, packed.row, now)?;
+        }
         if let Some(series) = promote(&tx, unit.tenant_row, &row.uid)? {
             touched.insert(series);
         }
@@ -137,6 +142,27 @@ struct Gone {
     object: i64,
     uid: String,
     ours: bool,
+}
+
+/// What goes is rows, also where it was packed.
+fn dissolve_packs(tx: &Connection, packs: &Packs, unit: &Unit, study: i64, now: i64) -> Result<()> {
+    let only = match &unit.deletion.of {
+        MetadataScope::Study(_) => None,
+        MetadataScope::Series { series, .. } | MetadataScope::Instance { series, .. } => {
+            Some(series)
+        }
+    };
+    let mut query =
+        tx.prepare_cached("SELECT id FROM series WHERE study = ?1 AND (?2 IS NULL OR uid = ?2)")?;
+    let series = query
+        .query_map(params![study, only], |row| row.get(0))?
+        .collect::<rusqlite::Result<Vec<i64>>>()?;
+    for series in series {
+        if let Some(row) = packs::of_series(tx, series)? {
+            packs::dissolve(tx, packs, row, now)?;
+        }
+    }
+    Ok(())
 }
 
 /// The instances that go, in every standing.
@@ -223,7 +249,8 @@ fn forget_publication(tx: &Connection, tenant: i64, uid: &str) -> Result<()> {
 fn remove_empty(tx: &Connection, study: i64) -> Result<()> {
     tx.prepare_cached(
         "DELETE FROM series WHERE study = ?1
-         AND NOT EXISTS (SELECT 1 FROM instance WHERE instance.series = series.id)",
+         AND NOT EXISTS (SELECT 1 FROM instance WHERE instance.series = series.id)
+         AND NOT EXISTS (SELECT 1 FROM pack WHERE pack.series = series.id)",
     )?
     .execute([study])?;
     let left = tx

@@ -9,7 +9,7 @@ use hilum_contracts::imaging::{InstancesStored, PatientIdentity as WirePatient};
 use hilum_platform::clock::from_millis;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-use super::outbox;
+use super::{outbox, packs};
 use crate::descriptor::Descriptor;
 use crate::error::{ArchiveError, Result};
 use crate::model::{Origin, PatientIdentity, StoreOutcome};
@@ -92,6 +92,7 @@ impl Levels {
     pub(crate) fn finish(self, tx: &Transaction<'_>, unit: &Unit, now: i64) -> Result<()> {
         for ((study_uid, series_uid), level) in self.by_uid {
             let revision = count(tx, &level)?;
+            packs::unsettle(tx, level.series, now)?;
             for intake in level.intakes {
                 let stored = InstancesStored {
                     study_uid: study_uid.clone(),

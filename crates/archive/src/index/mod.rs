@@ -9,10 +9,12 @@ pub(crate) mod conflict;
 pub(crate) mod correct;
 pub(crate) mod delete;
 pub(crate) mod hold;
+pub(crate) mod instances;
 pub(crate) mod levels;
 pub(crate) mod note;
 pub(crate) mod objects;
 pub(crate) mod outbox;
+pub(crate) mod packs;
 pub(crate) mod quarantine;
 pub(crate) mod query;
 pub(crate) mod route;
@@ -27,6 +29,14 @@ use rusqlite::Connection;
 use tokio::sync::Semaphore;
 
 use crate::error::{ArchiveError, Result};
+
+/// Runs `work` on one state of the index, however many questions it asks.
+fn snapshot<T>(db: &Connection, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+    let tx = db.unchecked_transaction()?;
+    let answer = work(&tx)?;
+    tx.finish()?;
+    Ok(answer)
+}
 
 /// Reader connections, opened when first needed and kept.
 #[derive(Clone)]
@@ -66,6 +76,25 @@ impl Readers {
         .map_err(|_| ArchiveError::Closed)?
     }
 
+    /// The same as [`Readers::read_again`], on a thread that may block.
+    pub(crate) async fn read_packs<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Fn(&Connection) -> Result<T> + Send + 'static,
+    {
+        let permit = Arc::clone(&self.permits)
+            .acquire_owned()
+            .await
+            .map_err(|_| ArchiveError::Closed)?;
+        let readers = self.clone();
+        tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            readers.read_again(work)
+        })
+        .await
+        .map_err(|_| ArchiveError::Closed)?
+    }
+
     /// Runs `work` on a reader, on this thread, which may block.
     pub(crate) fn read_here<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
         let idle = self
@@ -77,12 +106,21 @@ impl Readers {
             Some(connection) => connection,
             None => sqlite::open_reader(&self.path)?,
         };
-        let answer = work(&connection);
+        let answer = snapshot(&connection, work);
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < self.kept {
             idle.push(connection);
         }
         answer
+    }
+
+    /// Runs `work` on a reader, and once more on a newer snapshot when a pack
+    /// that it found was replaced and swept before it was opened.
+    pub(crate) fn read_again<T>(&self, work: impl Fn(&Connection) -> Result<T>) -> Result<T> {
+        match self.read_here(&work) {
+            Err(ArchiveError::Missing) => self.read_here(work),
+            other => other,
+        }
     }
 
     /// Closes idle readers, so that the writer's closing can fold the log back.

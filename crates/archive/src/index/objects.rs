@@ -1,5 +1,7 @@
 //! Object names: reserved before use, live, dead, gone. A name is used once.
 
+use std::collections::BTreeSet;
+
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::schema::state;
@@ -45,6 +47,13 @@ pub(crate) fn find_tenant(db: &Connection, name: &str) -> Result<Option<i64>> {
         .prepare_cached("SELECT id FROM tenant WHERE name = ?1")?
         .query_row([name], |row| row.get(0))
         .optional()?)
+}
+
+pub(crate) fn tenant_names(db: &Connection, rows: &BTreeSet<i64>) -> Result<Vec<String>> {
+    let mut query = db.prepare_cached("SELECT name FROM tenant WHERE id = ?1")?;
+    rows.iter()
+        .map(|row| Ok(query.query_row([row], |row| row.get(0))?))
+        .collect()
 }
 
 /// Starts a run of the program; names of earlier ones are dead from now on.
@@ -97,7 +106,7 @@ pub(crate) fn bury_reserved(db: &Connection, opening: i64, now: i64) -> Result<u
     Ok(buried as u64)
 }
 
-/// `live → dead` for those of `rows` that no instance is in any more; how many.
+/// `live → dead` for those of `rows` that nothing is in any more; how many.
 pub(crate) fn bury_unused(
     tx: &Connection,
     rows: impl IntoIterator<Item = i64>,
@@ -105,11 +114,18 @@ pub(crate) fn bury_unused(
 ) -> Result<u64> {
     let mut bury = tx.prepare_cached(
         "UPDATE object SET state = ?2, changed_at = ?3 WHERE id = ?1 AND state = ?4
-         AND NOT EXISTS (SELECT 1 FROM instance WHERE instance.object = ?1)",
+         AND NOT EXISTS (SELECT 1 FROM instance WHERE instance.object = ?1)
+         AND NOT EXISTS (SELECT 1 FROM pack WHERE pack.object = ?1 AND pack.series IS NOT NULL)
+         AND NOT EXISTS (SELECT 1 FROM pack_object WHERE pack_object.object = ?1)
+         AND NOT EXISTS (SELECT 1 FROM quarantine WHERE quarantine.object = ?1)",
     )?;
+    let mut forget = tx.prepare_cached("DELETE FROM pack WHERE object = ?1 AND series IS NULL")?;
     let mut buried = 0;
     for row in rows {
-        buried += bury.execute(params![row, state::DEAD, now, state::LIVE])? as u64;
+        if bury.execute(params![row, state::DEAD, now, state::LIVE])? == 1 {
+            forget.execute([row])?;
+            buried += 1;
+        }
     }
     Ok(buried)
 }

@@ -221,4 +221,44 @@ CREATE TABLE correction (
 CREATE INDEX correction_of_study ON correction (tenant, study, id);
 CREATE INDEX correction_of_note ON correction (note);
 ",
+    "
+-- Settled series: their instances are in the block of the pack's object.
+CREATE TABLE pack (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    tenant INTEGER NOT NULL,
+    -- NULL: its instances are rows again, and some may still be in its object.
+    series INTEGER UNIQUE REFERENCES series,
+    object INTEGER NOT NULL UNIQUE REFERENCES object,
+    instances INTEGER NOT NULL,
+    served INTEGER NOT NULL,
+    block_at INTEGER NOT NULL,
+    block_length INTEGER NOT NULL);
+
+-- Objects of very large instances, which a pack refers to.
+CREATE TABLE pack_object (
+    pack INTEGER NOT NULL REFERENCES pack ON DELETE CASCADE,
+    object INTEGER NOT NULL REFERENCES object,
+    PRIMARY KEY (pack, object)) WITHOUT ROWID;
+CREATE INDEX pack_of_object ON pack_object (object);
+
+-- What a person decided since about a packed instance.
+CREATE TABLE pack_override (
+    pack INTEGER NOT NULL REFERENCES pack ON DELETE CASCADE,
+    ordinal INTEGER NOT NULL,
+    standing INTEGER NOT NULL CHECK (standing BETWEEN 0 AND 3),
+    PRIMARY KEY (pack, ordinal)) WITHOUT ROWID;
+
+-- Series with something that is not in their pack, and since when.
+CREATE TABLE unsettled (
+    series INTEGER PRIMARY KEY REFERENCES series ON DELETE CASCADE,
+    since INTEGER NOT NULL);
+CREATE INDEX unsettled_in_order ON unsettled (since, series);
+INSERT INTO unsettled (series, since)
+    SELECT DISTINCT i.series, s.last_received FROM instance i JOIN series s ON s.id = i.series;
+
+-- Ids of instance rows are given once, also when the highest rows are gone.
+CREATE TABLE instance_floor (floor INTEGER NOT NULL);
+INSERT INTO instance_floor VALUES (0);
+CREATE INDEX instance_aside ON instance (series, id) WHERE standing <> 0;
+",
 ];

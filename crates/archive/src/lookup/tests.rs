@@ -12,6 +12,7 @@ use crate::index::schema::MIGRATIONS;
 use crate::index::{Readers, objects, sqlite};
 use crate::keys::MasterKey;
 use crate::limits::LOOKUP_RECENT;
+use crate::pack::Packs;
 use crate::writer::{Context, Writer};
 
 struct Bench {
@@ -36,13 +37,17 @@ impl Bench {
         tx.commit().unwrap();
         let keys = KeyStore::open(dir.path(), &MasterKey::File, 16).unwrap();
         keys.for_label("default", "1.2", 0).unwrap();
+        let keys = Arc::new(keys);
+        let lookup = || Lookup::new(dir.path(), Arc::new(LocalDisk), Arc::clone(&keys));
+        let packs = Packs::new(dir.path(), Arc::clone(&keys), lookup(), 0);
         let context = Context {
+            packs: Arc::new(packs),
             disk: Arc::new(LocalDisk),
             clock: hilum_platform::clock::system(),
             bell: Arc::new(Notify::new()),
             opening: 1,
         };
-        let lookup = Lookup::new(dir.path(), Arc::new(LocalDisk), Arc::new(keys));
+        let lookup = lookup();
         let readers = Readers::new(index, 2);
         let damaged = readers.read_here(|db| lookup.load(db)).unwrap();
         assert_eq!(damaged, BTreeSet::new());
@@ -261,12 +266,11 @@ fn a_reader_of_an_older_snapshot_still_finds_what_was_merged() {
     bench.add(bench.many(1, 300));
     bench.merge(Extent::Everything, all).unwrap();
     bench.add(bench.many(2, 300));
-    let found = bench.readers.read_here(|db| {
-        let snapshot = db.unchecked_transaction()?;
-        let before = bench.lookup.find(&snapshot, bench.tenant, "1.2.1.5")?;
+    let found = bench.readers.read_here(|snapshot| {
+        let before = bench.lookup.find(snapshot, bench.tenant, "1.2.1.5")?;
         // Pack 1 is gone for those who come later.
         bench.merge(Extent::Everything, |pack| Ok(pack == 2))?;
-        let after = bench.lookup.find(&snapshot, bench.tenant, "1.2.1.5")?;
+        let after = bench.lookup.find(snapshot, bench.tenant, "1.2.1.5")?;
         Ok((before, after))
     });
     assert_eq!(found.unwrap(), (vec![(1, 5)], vec![(1, 5)]));

@@ -25,4 +25,6 @@ pub use instance::{
     SeriesAttributes, StudyAttributes,
 };
 pub use quarantine::{NewQuarantined, QuarantineItem, QuarantineOutcome};
-pub use report::{BackupReport, ObjectFault, Progress, StorageReport, SweepReport, VerifyReport};
+pub use report::{
+    BackupReport, ObjectFault, PackReport, Progress, StorageReport, SweepReport, VerifyReport,
+};

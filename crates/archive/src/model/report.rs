@@ -16,6 +16,19 @@ pub struct SweepReport {
     pub unknown: u64,
 }
 
+/// What a round of packing did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct PackReport {
+    /// Settled series that are packs now.
+    pub series: u64,
+    /// Instances in them.
+    pub instances: u64,
+    /// Bytes of the packs.
+    pub bytes: u64,
+    /// Series that could not be packed and stay as they are.
+    pub skipped: u64,
+}
+
 /// One object that is not as it should be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "fault", rename_all = "snake_case")]
@@ -46,6 +59,12 @@ pub enum ObjectFault {
         object: String,
         /// Ordinal of the segment.
         segment: u32,
+    },
+    /// A tenant's look-up by UID does not lead to every instance. It is made
+    /// anew from the packs when its files are not there on opening.
+    Lookup {
+        /// Tenant.
+        tenant: String,
     },
     /// A file that no row names.
     Unknown {

@@ -6,5 +6,12 @@
 mod block;
 #[cfg(test)]
 mod block_tests;
+mod cache;
 mod column;
+mod order;
+mod packs;
 mod texts;
+mod worker;
+
+pub(crate) use block::Block;
+pub(crate) use packs::{BLOCK_SEGMENT, OrderKey, Packed, Packs};

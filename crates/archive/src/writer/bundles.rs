@@ -133,6 +133,12 @@ impl Writer {
         }
     }
 
+    /// Whether senders wait for a commit.
+    pub(crate) fn is_busy(&self) -> bool {
+        let state = self.shared.state();
+        state.closing.is_some() || !state.bundles.is_empty()
+    }
+
     fn place(&self, bundle: &mut Bundle, bytes: usize) -> Place {
         let ordinal = bundle.joined;
         bundle.joined += 1;

@@ -7,8 +7,8 @@ use rusqlite::Connection;
 use crate::error::{ArchiveError, Result};
 use crate::format::{Kind, SEGMENT_HEADER, TRAILER, Trailer};
 use crate::index::commit::{self, Committed, Unit};
+use crate::index::instances;
 use crate::index::objects::{self, Name};
-use crate::index::query;
 use crate::index::schema::state;
 use crate::model::{Standing, StoreOutcome};
 use crate::steps;
@@ -137,7 +137,7 @@ pub(crate) fn settle(
 ) -> Result<Committed> {
     let now = context.clock.now_millis();
     let more = tenant.names_wanted().map(|count| (context.opening, count));
-    let error = match commit::commit(db, unit, now, more) {
+    let error = match commit::commit(db, &context.packs, unit, now, more) {
         Ok((committed, names)) => {
             steps::at("commit.committed");
             tenant.add_names(names);
@@ -151,18 +151,24 @@ pub(crate) fn settle(
     }
     if objects::state_of(db, unit.name.row)? == Some(state::LIVE) {
         context.bell.notify_one();
-        return Ok(Committed::Stored(read_back(db, unit)?));
+        return Ok(Committed::Stored(read_back(db, context, unit)?));
     }
     abandon(db, context, unit.name);
     Err(error)
 }
 
-fn read_back(db: &Connection, unit: &Unit) -> Result<Vec<Result<StoreOutcome>>> {
+fn read_back(db: &Connection, context: &Context, unit: &Unit) -> Result<Vec<Result<StoreOutcome>>> {
     unit.records
         .iter()
         .map(|record| {
             let of = &record.descriptor;
-            let row = query::exact(db, unit.tenant_row, &of.sop_instance, &of.sha256)?;
+            let row = instances::exact(
+                db,
+                &context.packs,
+                unit.tenant_row,
+                &of.sop_instance,
+                &of.sha256,
+            )?;
             let Some(row) = row else {
                 // The transaction refused it.
                 return Ok(Err(ArchiveError::Deleted));

@@ -13,6 +13,7 @@ use tokio::sync::{Notify, oneshot};
 use crate::disk::Disk;
 use crate::error::{ArchiveError, Result};
 use crate::index::objects::{self, Name};
+use crate::pack::Packs;
 use crate::steps;
 use crate::tenant::Tenant;
 
@@ -28,6 +29,7 @@ pub(crate) struct Context {
     pub disk: Arc<dyn Disk>,
     pub clock: SharedClock,
     pub bell: Arc<Notify>,
+    pub packs: Arc<Packs>,
     /// This run of the program.
     pub opening: i64,
 }

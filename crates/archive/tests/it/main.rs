@@ -14,6 +14,8 @@ mod deleting;
 mod faults;
 mod fixture;
 mod maintenance;
+mod pack_model;
+mod packs;
 mod publish;
 mod quarantine;
 mod queries;

@@ -1,0 +1,598 @@
+//! How a settled series becomes a pack: what it has is read once more, each
+//! body checked against its SHA-256 on the way, written in slice order, synced,
+//! and only then put in the place of its rows. Until that transaction nothing
+//! of it counts; a crash before leaves a reserved object for the sweep.
+
+use std::collections::BTreeSet;
+use std::io::Read;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use aws_lc_rs::digest;
+
+use crate::descriptor::{Descriptor, decompress};
+use crate::engine::Engine;
+use crate::error::{ArchiveError, Result};
+use crate::format::Kind;
+use crate::index::objects::{self, Name};
+use crate::index::packs::{self, Candidate, LooseRow, NewPack, PackRow};
+use crate::index::schema::state;
+use crate::limits::{self, LAYOUT_BYTES, METADATA_BYTES, PACK_INSTANCES, READ_PIECE_BYTES};
+use crate::lookup::{self, Extent};
+use crate::model::{Body, PackReport, Standing};
+use crate::read::{OpenSegment, Whereabouts};
+use crate::seal::too_long;
+use crate::steps;
+use crate::stream::{ObjectWriter, SegmentSource};
+use crate::tenant::Tenant;
+use crate::writer;
+
+use super::block::{BlockWriter, Entry, Place};
+use super::order::{Plane, along_normal};
+use super::packs::{BLOCK_SEGMENT, Packed};
+
+/// A pack's segments are described in its block; their own descriptor is this
+/// version.
+const DESCRIPTOR: &[u8] = &[1];
+/// Series listed at a time.
+const BATCH: u32 = 64;
+/// Texts taken from the index on one snapshot.
+const TEXTS_PER_READ: usize = 256;
+
+/// What became of a series.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Packed {
+        instances: u64,
+        bytes: u64,
+    },
+    /// It changed meanwhile.
+    Changed,
+}
+
+/// Where an entry's texts come from.
+#[derive(Debug, Clone, Copy)]
+enum Source {
+    Row(i64),
+    Packed(u32),
+}
+
+struct Draft {
+    entry: Entry,
+    source: Source,
+    /// Where its body is now.
+    object: [u8; 16],
+    segment: u32,
+    offset: u64,
+    plane: Option<Plane>,
+}
+
+/// Yields to intake: while that has work, the worker takes a third of the time.
+struct Pace<'a> {
+    engine: &'a Engine,
+    since: Instant,
+}
+
+impl<'a> Pace<'a> {
+    fn new(engine: &'a Engine) -> Self {
+        Self {
+            engine,
+            since: Instant::now(),
+        }
+    }
+
+    fn rest(&mut self) {
+        if self.engine.writer.is_busy() {
+            let worked = self.since.elapsed().min(limits::PACK_REST);
+            std::thread::sleep(worked.saturating_mul(limits::PACK_REST_SHARE));
+        }
+        self.since = Instant::now();
+    }
+}
+
+impl Engine {
+    /// Packs what has been settled for `settled_for`, oldest first, once each.
+    pub(crate) async fn pack_settled(
+        self: &Arc<Self>,
+        settled_for: Duration,
+    ) -> Result<PackReport> {
+        let wait = i64::try_from(settled_for.as_millis()).unwrap_or(i64::MAX);
+        let until = self.clock.now_millis().saturating_sub(wait);
+        let mut report = PackReport::default();
+        let mut after = (i64::MIN, i64::MIN);
+        let mut tenants = BTreeSet::new();
+        loop {
+            let batch = self
+                .readers
+                .read(move |db| packs::settled(db, until, after, BATCH))
+                .await?;
+            let Some(last) = batch.last() else { break };
+            after = (last.since, last.series);
+            for candidate in batch {
+                // Verification must not find instances on the move.
+                let _moving = self.moving.lock().await;
+                let engine = Arc::clone(self);
+                let outcome = crate::archive::blocking(move || engine.pack(&candidate)).await;
+                match outcome {
+                    Ok((tenant, Some(Outcome::Packed { instances, bytes }))) => {
+                        tenants.insert(tenant);
+                        report.series += 1;
+                        report.instances += instances;
+                        report.bytes += bytes;
+                    }
+                    Ok((_, Some(Outcome::Changed))) => {}
+                    Ok((_, None)) => report.skipped += 1,
+                    Err(error @ (ArchiveError::OutOfSpace | ArchiveError::Closed)) => {
+                        return Err(error);
+                    }
+                    Err(error) => {
+                        report.skipped += 1;
+                        tracing::error!(%error, "a settled series was not packed; it stays as it is");
+                    }
+                }
+                self.count_backlog(until).await?;
+            }
+        }
+        self.count_backlog(until).await?;
+        for tenant in tenants {
+            let engine = Arc::clone(self);
+            crate::archive::blocking(move || engine.merge_lookup(tenant, Extent::Due)).await?;
+        }
+        Ok(report)
+    }
+
+    async fn count_backlog(&self, until: i64) -> Result<()> {
+        let backlog = self
+            .readers
+            .read(move |db| packs::backlog(db, until))
+            .await?;
+        let series = u32::try_from(backlog).unwrap_or(u32::MAX);
+        metrics::gauge!("archive_pack_backlog_series").set(f64::from(series));
+        Ok(())
+    }
+
+    fn merge_lookup(&self, tenant: i64, extent: Extent) -> Result<()> {
+        let alive = |pack| self.readers.read_here(|db| packs::is_alive(db, pack));
+        let (readers, writer) = (&self.readers, &self.writer);
+        self.packs
+            .lookup
+            .merge(readers, writer, tenant, extent, alive)?;
+        Ok(())
+    }
+
+    /// Packs one series; `None`: not now. Also its tenant's row. Blocks.
+    fn pack(&self, candidate: &Candidate) -> Result<(i64, Option<Outcome>)> {
+        let tenant = self.tenant_here(&candidate.tenant)?;
+        let series = candidate.series;
+        let started = Instant::now();
+        let outcome = self.pack_series(&tenant, series);
+        let now = self.clock.now_millis();
+        let again = match &outcome {
+            Ok(_) | Err(ArchiveError::OutOfSpace | ArchiveError::Closed) => {
+                metrics::histogram!("archive_pack_seconds").record(started.elapsed().as_secs_f64());
+                return Ok((tenant.row, Some(outcome?)));
+            }
+            // It is as settled as it gets: until something new arrives.
+            Err(ArchiveError::Invalid(_)) => None,
+            Err(_) => Some(now),
+        };
+        self.writer
+            .run_here(move |db, _| packs::postpone(db, series, again))?;
+        match outcome {
+            Err(ArchiveError::Invalid(_)) => Ok((tenant.row, None)),
+            other => Ok((tenant.row, Some(other?))),
+        }
+    }
+
+    fn pack_series(&self, tenant: &Arc<Tenant>, series: i64) -> Result<Outcome> {
+        steps::at("pack.begin");
+        let (rows, replaced) = self.readers.read_again(|db| {
+            let rows = packs::loose(db, series, PACK_INSTANCES + 1)?;
+            Ok((rows, self.packs.of_series(db, series)?))
+        })?;
+        let packed = replaced.as_ref().map_or(0, |old| old.block.entries.len());
+        if rows.len() + packed > PACK_INSTANCES {
+            return Err(ArchiveError::Invalid("the series is too long for a pack"));
+        }
+        let undecided = rows.iter().any(|row| row.standing == Standing::Conflict);
+        if undecided || (rows.is_empty() && replaced.is_none()) {
+            return Ok(Outcome::Changed);
+        }
+        let mut pace = Pace::new(self);
+        let mut drafts = self.drafts(tenant, &rows, replaced.as_ref(), &mut pace)?;
+        drafts.sort_by_key(|draft| {
+            let aside = draft.entry.standing != Standing::Served;
+            (aside, draft.entry.key())
+        });
+        let block = self.texts(&drafts, replaced.as_ref(), &mut pace)?;
+        let name = self.writer.take_name(tenant)?;
+        let written = self.write_pack(tenant, name, &mut drafts, block, &mut pace);
+        let (bytes, block_at, block_length) = match written {
+            Ok(written) => written,
+            Err(error) => {
+                self.give_up(name);
+                return Err(error);
+            }
+        };
+        steps::at("pack.synced");
+        let owner = self
+            .readers
+            .read_here(|db| self.packs.lookup.owner(db, tenant.row))?
+            .ok_or(ArchiveError::NotFound)?;
+        let served = |draft: &&Draft| draft.entry.standing == Standing::Served;
+        let new = NewPack {
+            tenant: tenant.row,
+            series,
+            name,
+            bytes,
+            block_at,
+            block_length,
+            rows: rows.iter().map(|row| (row.id, row.standing)).collect(),
+            served: drafts.iter().filter(served).count() as u64,
+            objects: drafts
+                .iter()
+                .filter_map(|draft| draft.entry.place.elsewhere)
+                .collect(),
+            hashes: drafts
+                .iter()
+                .map(|draft| owner.hash(&draft.entry.sop_instance))
+                .collect(),
+            replaces: replaced
+                .as_ref()
+                .map(|old| (old.row.id, old.overrides.clone())),
+        };
+        let done = self.commit_pack(new)?;
+        steps::at("pack.committed");
+        if let Some(old) = &replaced {
+            self.packs.forget(old.row.id);
+        }
+        Ok(if done {
+            let instances = drafts.len() as u64;
+            metrics::counter!("archive_packed_instances_total").increment(instances);
+            metrics::counter!("archive_packed_bytes_total").increment(bytes);
+            Outcome::Packed { instances, bytes }
+        } else {
+            Outcome::Changed
+        })
+    }
+
+    /// When COMMIT's own answer is unclear, the state is read, never guessed.
+    fn commit_pack(&self, new: NewPack) -> Result<bool> {
+        self.writer.run_here(move |db, context| {
+            let now = context.clock.now_millis();
+            let error = match packs::commit(db, &new, now) {
+                Ok(done) => return Ok(done),
+                Err(error) => error,
+            };
+            if !db.is_autocommit() {
+                let _ = db.execute_batch("ROLLBACK");
+            }
+            if objects::state_of(db, new.name.row)? == Some(state::LIVE) {
+                return Ok(true);
+            }
+            writer::abandon(db, context, new.name);
+            Err(error)
+        })
+    }
+
+    /// What the series has, with what is known of it.
+    fn drafts(
+        &self,
+        tenant: &Tenant,
+        rows: &[LooseRow],
+        replaced: Option<&Packed>,
+        pace: &mut Pace<'_>,
+    ) -> Result<Vec<Draft>> {
+        let mut drafts = Vec::with_capacity(rows.len());
+        for row in rows {
+            drafts.push(self.draft_of_row(tenant, row)?);
+            pace.rest();
+        }
+        let Some(old) = replaced else {
+            return Ok(drafts);
+        };
+        for (entry, ordinal) in old.block.entries.iter().zip(0_u32..) {
+            let metadata = self.packs.metadata(old, ordinal)?;
+            let mut entry = entry.clone();
+            entry.standing = old.standing(ordinal)?;
+            drafts.push(Draft {
+                source: Source::Packed(ordinal),
+                object: entry.place.elsewhere.unwrap_or(old.row.object),
+                segment: entry.place.segment,
+                offset: entry.place.offset,
+                plane: Plane::of(&metadata.metadata),
+                entry,
+            });
+            pace.rest();
+        }
+        Ok(drafts)
+    }
+
+    fn draft_of_row(&self, tenant: &Tenant, row: &LooseRow) -> Result<Draft> {
+        let place = Place {
+            elsewhere: Some(row.object),
+            segment: row.segment,
+            offset: row.offset,
+        };
+        let entry = match self.remaining_entry(tenant, row)? {
+            Some(entry) => Entry {
+                standing: row.standing,
+                place,
+                ..entry
+            },
+            None => {
+                let segment =
+                    self.open_body(tenant, &row.object, row.segment, row.offset, row.length)?;
+                let (descriptor, _) = Descriptor::decode(&segment.descriptor()?)?;
+                Entry::new(descriptor, row.id, row.standing, place)
+            }
+        };
+        if *entry.sop_instance != *row.uid || entry.sha256 != row.sha256 {
+            return Err(ArchiveError::Corrupt);
+        }
+        let (metadata, _) = self.readers.read_here(|db| packs::texts(db, row.id))?;
+        let metadata = decompress(&metadata, METADATA_BYTES)?;
+        Ok(Draft {
+            entry,
+            source: Source::Row(row.id),
+            object: row.object,
+            segment: row.segment,
+            offset: row.offset,
+            plane: Plane::of(&metadata),
+        })
+    }
+
+    /// What a pack knew of a row that was in it before.
+    fn remaining_entry(&self, tenant: &Tenant, row: &LooseRow) -> Result<Option<Entry>> {
+        let remains = self
+            .readers
+            .read_here(|db| packs::remains(db, &row.object))?;
+        let Some(at) = remains else { return Ok(None) };
+        let block = self.packs.remains(tenant.id.as_str(), &row.object, at)?;
+        let entry = block.entries.iter().find(|entry| entry.id == row.id);
+        Ok(Some(entry.cloned().ok_or(ArchiveError::Corrupt)?))
+    }
+
+    fn open_body(
+        &self,
+        tenant: &Tenant,
+        object: &[u8; 16],
+        segment: u32,
+        offset: u64,
+        length: u64,
+    ) -> Result<OpenSegment> {
+        let at = Whereabouts {
+            tenant: tenant.id.as_str(),
+            object,
+            offset,
+            segment,
+            length,
+        };
+        OpenSegment::open(&self.dir, &self.keys, at)
+    }
+
+    fn texts(
+        &self,
+        drafts: &[Draft],
+        replaced: Option<&Packed>,
+        pace: &mut Pace<'_>,
+    ) -> Result<BlockWriter> {
+        let mut block = BlockWriter::new();
+        for some in drafts.chunks(TEXTS_PER_READ) {
+            let mut loose = self.readers.read_here(|db| {
+                some.iter()
+                    .filter_map(|draft| match draft.source {
+                        Source::Row(id) => Some(packs::texts(db, id)),
+                        Source::Packed(_) => None,
+                    })
+                    .collect::<Result<std::collections::VecDeque<_>>>()
+            })?;
+            for draft in some {
+                match (draft.source, replaced) {
+                    (Source::Packed(ordinal), Some(old)) => {
+                        let texts = self.packs.metadata(old, ordinal)?;
+                        block.push(&texts.metadata, &texts.layout)?;
+                    }
+                    _ => {
+                        let (metadata, layout) = loose.pop_front().ok_or(ArchiveError::Missing)?;
+                        let metadata = decompress(&metadata, METADATA_BYTES)?;
+                        block.push(&metadata, &decompress(&layout, LAYOUT_BYTES)?)?;
+                    }
+                }
+                pace.rest();
+            }
+        }
+        Ok(block)
+    }
+
+    /// Writes the object; its length, and where its block is.
+    fn write_pack(
+        &self,
+        tenant: &Tenant,
+        name: Name,
+        drafts: &mut [Draft],
+        block: BlockWriter,
+        pace: &mut Pace<'_>,
+    ) -> Result<(u64, u64, u64)> {
+        let study = drafts.first().map(|draft| draft.entry.above.study.clone());
+        let key = self.keys.for_label(
+            tenant.id.as_str(),
+            &study.unwrap_or_default(),
+            self.clock.now_millis(),
+        )?;
+        let key = (&key.id, &*key.secret);
+        let mut object = ObjectWriter::create(self, tenant, name, Kind::Pack)?;
+        let mut unsynced = 0_u64;
+        let mut ordinal = 0_u32;
+        for index in slice_order(drafts) {
+            let Some(draft) = drafts.get_mut(index) else {
+                continue;
+            };
+            let length = draft.entry.length;
+            if length > self.limits.bundled_instance_bytes {
+                // Read where it is: a frame of it touches only its own bytes.
+                draft.entry.place.elsewhere = Some(draft.object);
+                continue;
+            }
+            let segment =
+                self.open_body(tenant, &draft.object, draft.segment, draft.offset, length)?;
+            let sha256 = draft.entry.sha256;
+            let mut source = Copied {
+                segment,
+                at: 0,
+                length,
+                piece: bytes::Bytes::new(),
+            };
+            let offset = object
+                .segment_of(
+                    ordinal,
+                    key,
+                    DESCRIPTOR,
+                    SegmentSource {
+                        length,
+                        sha256: &sha256,
+                        from: &mut source,
+                    },
+                )
+                .map_err(|error| match error {
+                    // What was stored is not what its hash says.
+                    ArchiveError::Invalid(_)
+                    | ArchiveError::Disk(std::io::ErrorKind::InvalidData) => ArchiveError::Corrupt,
+                    other => other,
+                })?;
+            draft.entry.place = Place {
+                elsewhere: None,
+                segment: ordinal,
+                offset,
+            };
+            ordinal = ordinal.checked_add(1).ok_or_else(too_long)?;
+            steps::at("pack.segment");
+            unsynced = unsynced.saturating_add(length);
+            if unsynced >= limits::PACK_SYNC_BYTES {
+                object.sync()?;
+                unsynced = 0;
+            }
+            pace.rest();
+        }
+        let entries: Vec<Entry> = drafts.iter().map(|draft| draft.entry.clone()).collect();
+        let block = block.finish(&entries)?;
+        let mut sha256 = [0; 32];
+        sha256.copy_from_slice(digest::digest(&digest::SHA256, &block).as_ref());
+        let length = block.len() as u64;
+        let body = Body::Memory(block.into());
+        let at = object.segment(BLOCK_SEGMENT, key, DESCRIPTOR, &body, &sha256)?;
+        steps::at("pack.written");
+        Ok((object.finish(self)?, at, length))
+    }
+}
+
+/// Indexes in the order in which the segments are written.
+fn slice_order(drafts: &[Draft]) -> Vec<usize> {
+    let planes: Vec<Option<Plane>> = drafts.iter().map(|draft| draft.plane).collect();
+    let mut order: Vec<usize> = (0..drafts.len()).collect();
+    // Without planes that can be compared the drafts are in order already: by
+    // instance number.
+    if let Some(along) = along_normal(&planes) {
+        order.sort_by(|a, b| {
+            let at = |index: &usize| along.get(*index).copied().unwrap_or(0.0);
+            at(a).total_cmp(&at(b)).then(a.cmp(b))
+        });
+    }
+    order
+}
+
+/// A stored body, piece by piece.
+struct Copied {
+    segment: OpenSegment,
+    at: u64,
+    length: u64,
+    piece: bytes::Bytes,
+}
+
+impl Read for Copied {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        if self.piece.is_empty() && self.at < self.length {
+            let end = self.length.min(self.at + READ_PIECE_BYTES as u64);
+            self.piece = self
+                .segment
+                .read(self.at..end)
+                .map_err(|error| match error {
+                    ArchiveError::Disk(kind) => kind.into(),
+                    _ => std::io::Error::from(std::io::ErrorKind::InvalidData),
+                })?;
+            self.at = end;
+        }
+        let take = into.len().min(self.piece.len());
+        let now = self.piece.split_to(take);
+        if let Some(into) = into.get_mut(..take) {
+            into.copy_from_slice(&now);
+        }
+        Ok(take)
+    }
+}
+
+impl Engine {
+    /// Makes a tenant's look-up anew from its packs. Blocks.
+    pub(crate) fn rebuild_lookup(&self, tenant: i64) -> Result<()> {
+        let all = PackCursor {
+            engine: self,
+            tenant,
+            after: 0,
+            batch: Vec::new().into_iter(),
+        };
+        let owner = self
+            .readers
+            .read_here(|db| self.packs.lookup.owner(db, tenant))?
+            .ok_or(ArchiveError::NotFound)?;
+        let of_pack = |row: PackRow| -> Result<Vec<lookup::Entry>> {
+            let pack = u64::try_from(row.id).map_err(|_| ArchiveError::Corrupt)?;
+            let block = self.packs.read_block(&row)?;
+            let entries = block.entries.iter().zip(0_u32..);
+            let entry = |(of, ordinal): (&Entry, u32)| lookup::Entry {
+                hash: owner.hash(&of.sop_instance),
+                pack,
+                ordinal,
+            };
+            Ok(entries.map(entry).collect())
+        };
+        let entries = all.flat_map(|row| match row.and_then(of_pack) {
+            Ok(entries) => entries.into_iter().map(Ok).collect(),
+            Err(error) => vec![Err(error)],
+        });
+        let (readers, writer) = (&self.readers, &self.writer);
+        self.packs
+            .lookup
+            .rebuild(readers, writer, tenant, |_| Ok(entries))
+    }
+}
+
+/// Every pack of a tenant, a few rows at a time.
+struct PackCursor<'a> {
+    engine: &'a Engine,
+    tenant: i64,
+    after: i64,
+    batch: std::vec::IntoIter<PackRow>,
+}
+
+impl Iterator for PackCursor<'_> {
+    type Item = Result<PackRow>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Some(row) = self.batch.next() {
+            return Some(Ok(row));
+        }
+        let (tenant, after) = (self.tenant, self.after);
+        let batch = self
+            .engine
+            .readers
+            .read_here(|db| packs::after(db, tenant, after, BATCH));
+        match batch {
+            Ok(batch) => {
+                self.after = batch.last()?.id;
+                self.batch = batch.into_iter();
+                self.batch.next().map(Ok)
+            }
+            Err(error) => Some(Err(error)),
+        }
+    }
+}
