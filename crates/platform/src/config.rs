@@ -31,6 +31,8 @@ pub struct Config {
     /// Megabytes that a deflated data set may inflate to; one that inflates to
     /// more goes to the quarantine.
     pub inflated_max_mb: u64,
+    /// What holds for everything that is kept.
+    pub archive: ArchiveRules,
     /// Megabytes that running models may take together.
     pub inference_memory_mb: u64,
     /// CPU threads of a model; 0 takes all.
@@ -41,6 +43,23 @@ pub struct Config {
     pub devices: Vec<Device>,
     /// Where results are delivered.
     pub destinations: Vec<Destination>,
+}
+
+/// What holds for everything that is kept.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ArchiveRules {
+    /// Seconds without a new image after which a series is rewritten as a pack.
+    pub settle_seconds: u64,
+}
+
+impl Default for ArchiveRules {
+    fn default() -> Self {
+        // A late image costs another copy of its series.
+        Self {
+            settle_seconds: 3_600,
+        }
+    }
 }
 
 /// A tenant.
@@ -135,6 +154,7 @@ impl Default for Config {
             models: PathBuf::from("models"),
             onnxruntime: None,
             quiet_seconds: 3.0,
+            archive: ArchiveRules::default(),
             max_associations: 64,
             // Deflate reaches 1000:1: a small hostile body costs processor time
             // in proportion to this.

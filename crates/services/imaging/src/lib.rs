@@ -144,8 +144,8 @@ impl ImagingService {
         ]
     }
 
-    /// Takes DICOM associations on `listener`, watches over readiness and
-    /// compares conflicts, until `stop` is called.
+    /// Takes DICOM associations on `listener`, watches over readiness, compares
+    /// conflicts and keeps the archive in order, until `stop` is called.
     pub fn start_workers(
         &self,
         tasks: &TaskTracker,
@@ -156,6 +156,26 @@ impl ImagingService {
         tasks.spawn(self.clone().watch_readiness(stop.clone()));
         tasks.spawn(self.clone().compare_conflicts(stop.clone()));
         tasks.spawn(self.clone().sweep_regularly(stop.clone()));
+        tasks.spawn(self.clone().pack_regularly(stop.clone()));
+    }
+
+    /// Rewrites settled series as packs.
+    async fn pack_regularly(self, stop: CancellationToken) {
+        let settled_for = Duration::from_secs(self.config.archive.settle_seconds);
+        while !stop.is_cancelled() {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                packed = self.archive.pack(settled_for) => {
+                    if let Err(error) = packed {
+                        tracing::error!(%error, "settled series wait to be packed");
+                    }
+                }
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(limits::PACK_EVERY) => {}
+            }
+        }
     }
 
     async fn sweep_regularly(self, stop: CancellationToken) {
