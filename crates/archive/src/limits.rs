@@ -27,9 +27,6 @@ pub struct Limits {
     pub cached_keys: usize,
     /// Bytes of decoded blocks of packs kept in memory.
     pub cached_block_bytes: usize,
-    /// A series settles when nothing of it arrived for so long: later ones
-    /// cost another copy of it.
-    pub settle_after: Duration,
 }
 
 impl Default for Limits {
@@ -45,7 +42,6 @@ impl Default for Limits {
             quarantine_bytes: 4 << 30,
             cached_keys: 4_096,
             cached_block_bytes: 32 << 20,
-            settle_after: Duration::from_secs(3_600),
         }
     }
 }

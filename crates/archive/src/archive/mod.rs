@@ -6,6 +6,7 @@ mod correcting;
 mod deleting;
 mod quarantine;
 mod reading;
+mod series;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -169,7 +170,7 @@ impl Archive {
 
     /// Rewrites every series that has been settled for `settled_for` as a pack:
     /// its instance rows go, what is answered stays the same. Run it now and
-    /// again, with [`crate::Limits::settle_after`]; it yields to intake.
+    /// again; it yields to intake.
     ///
     /// # Errors
     /// [`ArchiveError::OutOfSpace`], or when the index does not answer; the next

@@ -13,5 +13,5 @@ mod packs;
 mod texts;
 mod worker;
 
-pub(crate) use block::Block;
-pub(crate) use packs::{BLOCK_SEGMENT, OrderKey, Packed, Packs};
+pub(crate) use block::{Block, Section};
+pub(crate) use packs::{BLOCK_SEGMENT, OpenTexts, OrderKey, Packed, Packs};

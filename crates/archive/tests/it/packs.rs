@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::TryStreamExt;
 use hilum_archive::{
     Archive, ArchiveError, Cause, Decision, InstanceFilter, InstanceRow, Limits, MetadataScope,
-    NewDeletion, ObjectFault, Page, SeriesFilter, Standing, StoreOutcome, StudyFilter,
+    NewDeletion, ObjectFault, Page, SeriesFilter, SeriesRow, Standing, StoreOutcome, StudyFilter,
 };
 use hilum_platform::scope::TenantScope;
 
@@ -47,6 +47,39 @@ async fn read(archive: &Archive, scope: &TenantScope, row: &InstanceRow) -> Vec<
     reader.collect().await.unwrap().to_vec()
 }
 
+/// A series' metadata in pieces is what it is instance by instance.
+async fn pieces(archive: &Archive, scope: &TenantScope, of: &SeriesRow) -> String {
+    let found = archive.series_metadata(scope, &of.study, &of.uid).await;
+    let found = found.unwrap().expect("the series is there");
+    let told = format!("{} {}", found.revision, found.instances);
+    let pieces: Vec<_> = found.pieces.try_collect().await.unwrap();
+    let scope_of = MetadataScope::Series {
+        study: of.study.clone(),
+        series: of.uid.clone(),
+    };
+    let all: Vec<_> = archive
+        .instance_metadata(scope, scope_of)
+        .try_collect()
+        .await
+        .unwrap();
+    let mut rows = all.iter();
+    for piece in &pieces {
+        let joined: Vec<&[u8]> = piece
+            .instances
+            .iter()
+            .map(|(_, at)| &piece.text[at.clone()])
+            .collect();
+        assert_eq!(joined.join(&b","[..]), piece.text);
+        for ((uid, _), text) in piece.instances.iter().zip(joined) {
+            let row = rows.next().expect("as many instances");
+            assert_eq!(*uid, row.row.sop_instance);
+            assert_eq!(text, row.metadata);
+        }
+    }
+    assert!(rows.next().is_none());
+    told
+}
+
 /// Every answer of every level, and every byte.
 pub(crate) async fn everything(archive: &Archive, scope: &TenantScope) -> Vec<String> {
     let mut told_all = Vec::new();
@@ -75,6 +108,9 @@ pub(crate) async fn everything(archive: &Archive, scope: &TenantScope) -> Vec<St
         .series(scope, &SeriesFilter::default(), ALL)
         .await
         .unwrap();
+    for (one, _) in &series {
+        told_all.push(pieces(archive, scope, one).await);
+    }
     told_all.extend(series.iter().map(|series| format!("{series:?}")));
     let filter = InstanceFilter::default();
     let rows = archive.instances(scope, &filter, ALL).await.unwrap();

@@ -22,6 +22,7 @@ mod spool;
 mod store;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use hilum_archive::{Archive, Resend};
