@@ -2,6 +2,7 @@
 //! `tests/fixtures/v1` is a backup; it is never written again.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use hilum_archive::{Archive, ArchiveConfig, MasterKey, Page};
 
@@ -59,4 +60,46 @@ async fn what_version_1_wrote_is_read() {
         assert_eq!(reader.collect().await.unwrap(), noise(seed, len as usize));
     }
     assert_eq!(rows.len(), 2);
+}
+
+fn packed() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/v1-packed")
+}
+
+#[tokio::test]
+#[ignore = "writes the fixture; only for a new version, beside the old ones"]
+async fn write_packed() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = Archive::open(with_key(dir.path())).await.unwrap();
+    let scope = scope("default");
+    for (number, len) in [(1, 70_000), (2, 10)] {
+        let new = instance(1, 1, number, noise(u64::from(number), len));
+        archive.store(&scope, new).await.unwrap();
+    }
+    archive.pack(Duration::ZERO).await.unwrap();
+    archive.sweep().await.unwrap();
+    archive.backup(&packed(), None).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_first_packs_are_read() {
+    let dir = tempfile::tempdir().unwrap();
+    Archive::restore(&packed(), dir.path(), None).await.unwrap();
+    let archive = Archive::open(with_key(dir.path())).await.unwrap();
+    let report = archive.verify(None).await.unwrap();
+    assert_eq!(
+        (report.objects, report.instances, report.faults.len()),
+        (1, 2, 0),
+        "{report:?}"
+    );
+    for (number, len) in [(1, 70_000), (2, 10)] {
+        let uid = format!("1.2.1.1.{number}");
+        let row = archive.lookup(&scope("default"), &uid).await.unwrap();
+        let row = row.expect("is there");
+        let reader = archive
+            .read_range(&scope("default"), &row.location, 0..len)
+            .await
+            .unwrap();
+        assert_eq!(reader.collect().await.unwrap(), noise(number, len as usize));
+    }
 }
