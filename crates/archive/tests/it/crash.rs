@@ -12,6 +12,8 @@ use crate::support::{config, instance, noise, scope, sha256};
 
 const DIR: &str = "HILUM_TEST_CRASH_DIR";
 const ROUND: &str = "HILUM_TEST_CRASH_ROUND";
+/// How many instances of each series, when packs are made of them meanwhile.
+const PACKED: &str = "HILUM_TEST_CRASH_PACKED";
 
 /// Not a test of its own: the process that is killed. Prints what was
 /// acknowledged, after it was.
@@ -22,6 +24,9 @@ fn child() {
         return;
     };
     let round: u32 = std::env::var(ROUND).unwrap().parse().unwrap();
+    let packed: Option<u32> = std::env::var(PACKED)
+        .ok()
+        .map(|count| count.parse().unwrap());
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(4)
         .enable_all()
@@ -29,13 +34,23 @@ fn child() {
     runtime.unwrap().block_on(async move {
         let archive = Archive::open(config(Path::new(&dir))).await.unwrap();
         let mut tasks = Vec::new();
+        if packed.is_some() {
+            let archive = archive.clone();
+            tokio::spawn(async move {
+                loop {
+                    archive.pack(Duration::ZERO).await.unwrap();
+                    archive.sweep().await.unwrap();
+                }
+            });
+        }
         for series in 0..4_u32 {
             let archive = archive.clone();
             tasks.push(tokio::spawn(async move {
-                for number in 0..100_000_u32 {
+                for number in 0..packed.unwrap_or(100_000) {
                     let seed = u64::from(round) << 40 | u64::from(series) << 32 | u64::from(number);
                     // Every tenth is long enough for an object of its own.
-                    let len = if number % 10 == 9 {
+                    let every = if packed.is_some() { 30 } else { 10 };
+                    let len = if number % every == 9 {
                         9 << 20
                     } else {
                         1_000 + seed as usize % 60_000
@@ -63,6 +78,9 @@ fn child() {
         }
         for task in tasks {
             task.await.unwrap();
+        }
+        if packed.is_some() {
+            archive.pack(Duration::ZERO).await.unwrap();
         }
     });
 }
@@ -160,6 +178,40 @@ async fn what_was_acknowledged_survives_every_kill() {
         !acknowledged.is_empty(),
         "the rounds were too short to acknowledge anything"
     );
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_survives_a_kill_at_every_step_of_packing() {
+    let steps = hilum_archive::steps::ALL.iter();
+    for step in steps.filter(|step| step.starts_with("pack.")) {
+        let dir = tempfile::tempdir().unwrap();
+        let mut acknowledged = HashMap::new();
+        for (round, passing) in [(0, 1), (1, 4)] {
+            let mut child = Command::new(std::env::current_exe().unwrap())
+                .args(arguments())
+                .env(DIR, dir.path())
+                .env(ROUND, round.to_string())
+                .env(PACKED, "40")
+                .env("HILUM_STEP", format!("{step}=kill@{passing}"))
+                .stdout(Stdio::piped())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap();
+            let mut seen = Vec::new();
+            listen(&mut child, &mut acknowledged, &mut seen);
+            let ended = child.wait().unwrap();
+            assert_eq!(ended.code(), None, "{step} was not passed {passing} times");
+            assert!(!seen.iter().any(|line| line.contains("ERROR")), "{seen:?}");
+            check(dir.path(), &acknowledged).await;
+        }
+        // And what was begun is done by who starts again.
+        let archive = Archive::open(config(dir.path())).await.unwrap();
+        let report = archive.pack(Duration::ZERO).await.unwrap();
+        assert_eq!(report.skipped, 0);
+        archive.close().await;
+        drop(archive);
+        check(dir.path(), &acknowledged).await;
+    }
 }
 
 #[tokio::test]
