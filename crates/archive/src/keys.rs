@@ -251,6 +251,18 @@ impl KeyStore {
         }))
     }
 
+    /// Leaves nothing of destroyed keys in free pages or the write-ahead log.
+    pub(crate) fn scrub(&self) -> Result<()> {
+        let mut db = self.db.lock().unwrap_or_else(PoisonError::into_inner);
+        db.execute_batch("VACUUM")?;
+        if sqlite::truncate_log(&mut db)? {
+            return Ok(());
+        }
+        Err(ArchiveError::Index(
+            "a reader keeps the keys' write-ahead log".to_owned(),
+        ))
+    }
+
     /// An online copy of the wrapped keys.
     pub(crate) fn backup(&self, to: &Path) -> Result<()> {
         let db = self.db.lock().unwrap_or_else(PoisonError::into_inner);

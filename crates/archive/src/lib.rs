@@ -15,6 +15,7 @@ mod delete;
 mod descriptor;
 mod disk;
 mod engine;
+mod erase;
 mod error;
 mod format;
 mod index;
@@ -36,6 +37,7 @@ mod writer;
 
 pub use archive::{Archive, ArchiveConfig};
 pub use disk::{Disk, LocalDisk, ObjectFile};
+pub use erase::sha256_hex;
 pub use error::{ArchiveError, Result};
 pub use keys::MasterKey;
 pub use limits::Limits;

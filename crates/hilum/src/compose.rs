@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use axum::Router;
 use axum::serve::ListenerExt as _;
 use hilum_archive::{Archive, ArchiveConfig, Limits, MasterKey};
+use hilum_contracts::erasure::Forgets;
 use hilum_contracts::imaging::Imaging;
 use hilum_contracts::patients::Patients;
 use hilum_imaging::ImagingService;
@@ -125,7 +126,14 @@ impl Hilum {
         inference.start_workers(&tasks, &stop, &imaging_contract);
         integration.start_workers(&tasks, &stop, &imaging_contract, &patients_contract);
 
+        let forgetful: [Arc<dyn Forgets>; 4] = [
+            Arc::new(imaging.clone()),
+            Arc::new(patients.clone()),
+            Arc::new(inference.clone()),
+            Arc::new(integration.clone()),
+        ];
         let parts = http::Parts {
+            forgetful: forgetful.into(),
             config: Arc::clone(&config),
             clock,
             notices,

@@ -10,7 +10,7 @@ use sqlx::sqlite::{
 };
 use sqlx::{Sqlite, Transaction};
 
-use crate::limits::{DB_BUSY, DB_READERS};
+use crate::limits::{DB_BUSY, DB_READERS, SCRUB_ATTEMPTS, SCRUB_PAUSE};
 
 /// A service's database.
 #[derive(Clone, Debug)]
@@ -77,6 +77,47 @@ impl Db {
     /// When the database does not answer.
     pub async fn begin(&self) -> Result<Tx<'static>, DbError> {
         self.writer.begin_with("BEGIN IMMEDIATE").await
+    }
+
+    /// Deletes what `own` statements and the platform's own tables hold about
+    /// each of `subjects`, and leaves nothing of it in free pages or in the
+    /// write-ahead log; how many rows went. A statement takes the tenant as
+    /// `$1` and the subject as `$2`.
+    ///
+    /// # Errors
+    /// When the database does not answer; asked again, it goes on.
+    pub async fn forget(
+        &self,
+        tenant: &str,
+        subjects: &[String],
+        own: &[&'static str],
+    ) -> Result<u64, DbError> {
+        let mut rows = 0;
+        let mut tx = self.begin().await?;
+        for subject in subjects {
+            for sql in own.iter().chain(crate::events::FORGET) {
+                let done = sqlx::query(*sql)
+                    .bind(tenant)
+                    .bind(subject)
+                    .execute(&mut *tx)
+                    .await?;
+                rows += done.rows_affected();
+            }
+        }
+        tx.commit().await?;
+        sqlx::query("VACUUM").execute(&self.writer).await?;
+        for _ in 0..SCRUB_ATTEMPTS {
+            let busy: i64 = sqlx::query_scalar("PRAGMA wal_checkpoint(TRUNCATE)")
+                .fetch_one(&self.writer)
+                .await?;
+            if busy == 0 {
+                return Ok(rows);
+            }
+            tokio::time::sleep(SCRUB_PAUSE).await;
+        }
+        Err(sqlx::Error::Protocol(
+            "a reader keeps the write-ahead log: ask again".to_owned(),
+        ))
     }
 
     /// Closes every connection.

@@ -37,3 +37,9 @@ pub const NOTICE_BACKLOG: usize = 256;
 /// Most open live connections (`/api/v1/events`). A process begins with 1,024
 /// file descriptors on most systems, and intake must never be short of them.
 pub const LIVE_CONNECTIONS: usize = 400;
+
+/// A reader may hold a write-ahead log open for as long as its query lasts; an
+/// erasure asks this often whether it is done,
+pub const SCRUB_ATTEMPTS: u32 = 50;
+/// with this pause between.
+pub const SCRUB_PAUSE: Duration = Duration::from_millis(100);

@@ -49,7 +49,7 @@ pub struct ArchiveConfig {
 /// An open archive. Cheap to clone; all clones are the same archive.
 #[derive(Clone)]
 pub struct Archive {
-    engine: Arc<Engine>,
+    pub(crate) engine: Arc<Engine>,
 }
 
 impl std::fmt::Debug for Archive {
@@ -255,7 +255,7 @@ impl Archive {
     }
 
     /// Asks the index in the scope's tenant; `unknown` when that has no data.
-    async fn ask<T, F>(&self, scope: &TenantScope, unknown: T, question: F) -> Result<T>
+    pub(crate) async fn ask<T, F>(&self, scope: &TenantScope, unknown: T, question: F) -> Result<T>
     where
         T: Send + 'static,
         F: FnOnce(&Connection, i64) -> Result<T> + Send + 'static,

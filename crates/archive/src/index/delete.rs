@@ -16,7 +16,7 @@ use super::tombstone::{Level, study_row};
 use super::{hold, note, objects, outbox, packs};
 use crate::error::{ArchiveError, Result};
 use crate::index::schema::state;
-use crate::model::{Deleted, DeletionRow, MetadataScope, NewDeletion, Origin};
+use crate::model::{Cause, Deleted, DeletionRow, MetadataScope, NewDeletion, Origin};
 use crate::note::Written;
 use crate::pack::Packs;
 
@@ -100,7 +100,10 @@ pub(crate) fn delete(db: &mut Connection, packs: &Packs, unit: &Unit, now: i64) 
         instances,
         note
     ])?;
-    outbox::append(&tx, &event(unit, instances, now)?)?;
+    // Who keeps rows about an erased study is asked to forget it, not told.
+    if unit.deletion.cause != Cause::Erased {
+        outbox::append(&tx, &event(unit, instances, now)?)?;
+    }
     tx.commit()?;
     Ok(Deleted {
         instances,

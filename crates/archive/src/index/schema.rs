@@ -261,4 +261,13 @@ CREATE TABLE instance_floor (floor INTEGER NOT NULL);
 INSERT INTO instance_floor VALUES (0);
 CREATE INDEX instance_aside ON instance (series, id) WHERE standing <> 0;
 ",
+    "
+-- Certificates of erasures; they name nobody.
+CREATE TABLE erasure (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    tenant INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    certificate TEXT NOT NULL);
+CREATE INDEX erasure_of_tenant ON erasure (tenant, id);
+",
 ];

@@ -63,6 +63,13 @@ pub(crate) fn migrate(db: &mut Connection, steps: &[&str]) -> Result<()> {
     Ok(())
 }
 
+/// Folds the write-ahead log back and empties its file; `false` while a reader
+/// still needs it.
+pub(crate) fn truncate_log(db: &mut Connection) -> Result<bool> {
+    let busy: i64 = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+    Ok(busy == 0)
+}
+
 /// Copies a database while others go on writing to it.
 pub(crate) fn backup(from: &Connection, to: &Path) -> Result<()> {
     let mut copy = Connection::open(to)?;

@@ -4,6 +4,7 @@
 mod answer;
 mod correction;
 mod deletion;
+mod erasure;
 mod filter;
 mod instance;
 mod quarantine;
@@ -16,6 +17,7 @@ pub use answer::{
 };
 pub use correction::{Corrected, CorrectionRow, NewCorrection, Overlay};
 pub use deletion::{Cause, Deleted, DeletionRow, NewDeletion, Resend};
+pub use erasure::{Erased, ErasedPatient, ErasureRow};
 pub use filter::{
     DateRange, InstanceFilter, MetadataScope, NamePattern, Order, SeriesFilter, StudyFilter,
     TextPattern, TimeRange,

@@ -11,6 +11,7 @@
 
 mod crash;
 mod deleting;
+mod erasing;
 mod faults;
 mod fixture;
 mod maintenance;

@@ -3,6 +3,7 @@
 
 mod backup;
 mod dead_letters;
+mod erasures;
 mod health;
 mod live;
 mod local;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::get;
 use hilum_archive::Archive;
+use hilum_contracts::erasure::Forgets;
 use hilum_platform::clock::SharedClock;
 use hilum_platform::config::Config;
 use hilum_platform::events::Inbox;
@@ -40,6 +42,8 @@ pub(crate) struct Parts {
     pub(crate) archive: Archive,
     /// What services have been told, each its own.
     pub(crate) inboxes: Arc<[Inbox]>,
+    /// Who keeps rows about studies, and is asked to forget an erased one.
+    pub(crate) forgetful: Arc<[Arc<dyn Forgets>]>,
     /// The services' REST endpoints, below `/api/v1`.
     pub(crate) rest: [OpenApiRouter; 4],
     pub(crate) dicomweb: Router,
@@ -53,6 +57,8 @@ pub(crate) struct Shared {
     live: live::Live,
     notices: Notices,
     inboxes: Arc<[Inbox]>,
+    forgetful: Arc<[Arc<dyn Forgets>]>,
+    clock: SharedClock,
     metrics: PrometheusHandle,
     archive: Archive,
     started_at: OffsetDateTime,
@@ -74,6 +80,8 @@ pub(crate) fn router(parts: Parts) -> Router {
         live: live::Live::new(parts.notices.clone()),
         notices: parts.notices,
         inboxes: parts.inboxes,
+        forgetful: parts.forgetful,
+        clock: Arc::clone(&parts.clock),
         metrics: parts.metrics,
         archive: parts.archive,
         stop: parts.stop,
@@ -83,6 +91,8 @@ pub(crate) fn router(parts: Parts) -> Router {
         .routes(routes!(live::live_updates))
         .routes(routes!(status::status))
         .routes(routes!(backup::make_backup))
+        .routes(routes!(erasures::erase_patient))
+        .routes(routes!(erasures::list_erasures))
         .routes(routes!(dead_letters::list_dead_letters))
         .routes(routes!(replay_dead_letter::replay_dead_letter))
         .with_state(shared.clone());

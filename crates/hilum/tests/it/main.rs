@@ -11,6 +11,7 @@
 mod architecture;
 mod browser;
 mod crashes;
+mod erasure;
 mod hostile;
 mod intake;
 mod moving;

@@ -16,6 +16,13 @@ pub use relay::Relay;
 
 use crate::db::Migration;
 
+/// Deletes events of a tenant that name a subject, whatever became of them.
+pub(crate) const FORGET: &[&str] = &[
+    "DELETE FROM inbox WHERE tenant IN ($1, '') AND instr(event, '\"' || $2 || '\"') > 0",
+    "DELETE FROM outbox WHERE instr(event, '\"' || $2 || '\"') > 0
+     AND CASE WHEN json_valid(event) THEN json_extract(event, '$.tenant') = $1 END",
+];
+
 /// The outbox and inbox tables, in each service's own database.
 pub const MIGRATIONS: &[Migration] = &[
     Migration {

@@ -13,6 +13,7 @@ mod comparison;
 mod contract;
 mod digest;
 mod domain;
+mod erasure;
 mod intake;
 mod layout;
 pub mod limits;
@@ -40,6 +41,8 @@ use utoipa_axum::router::OpenApiRouter;
 pub use crate::intake::Imported;
 use crate::spool::Spools;
 use crate::store::Store;
+
+pub use crate::erasure::patient_id_elements;
 
 const MIGRATIONS: &[Migration] = &[
     Migration {

@@ -13,6 +13,7 @@
 
 mod api;
 pub mod domain;
+mod erasure;
 pub mod gate;
 pub mod limits;
 pub mod models;

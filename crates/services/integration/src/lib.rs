@@ -10,6 +10,7 @@
 
 mod api;
 mod consumer;
+mod erasure;
 pub mod limits;
 mod sending;
 mod store;

@@ -10,6 +10,7 @@
 mod api;
 mod consumer;
 mod domain;
+mod erasure;
 mod store;
 
 use std::path::Path;

@@ -1,6 +1,7 @@
 //! The only SQL of this service. Every function takes the scope whose rows it
 //! may touch.
 
+pub(crate) mod erasure;
 mod lists;
 mod planning;
 mod progress;

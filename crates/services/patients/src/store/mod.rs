@@ -2,6 +2,7 @@
 //! may touch.
 
 pub(crate) mod conflicts;
+pub(crate) mod erasure;
 pub(crate) mod identities;
 mod lists;
 

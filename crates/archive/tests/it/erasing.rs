@@ -1,0 +1,132 @@
+//! Erasure: every file of the archive is searched for what named the patient,
+//! and for the wrapped key.
+
+use hilum_archive::{
+    ArchiveError, Corrected, ErasedPatient, NewCorrection, NewQuarantined, Origin, Page,
+};
+use hilum_contracts::ids::CorrelationId;
+
+use crate::support::{TestArchive, files, instance, noise, sha256};
+
+fn patient(id: &str) -> ErasedPatient {
+    ErasedPatient {
+        id: id.into(),
+        issuer: Some("HOSPITAL".into()),
+    }
+}
+
+fn holders(test: &TestArchive, trace: &[u8]) -> Vec<String> {
+    files(test.dir.path())
+        .into_iter()
+        .filter(|path| {
+            let bytes = std::fs::read(path).unwrap_or_default();
+            bytes.windows(trace.len()).any(|part| part == trace)
+        })
+        .map(|path| path.display().to_string())
+        .collect()
+}
+
+/// Every wrapped study key, by its id in hexadecimal.
+fn wrapped(test: &TestArchive) -> Vec<(String, Vec<u8>)> {
+    let db = rusqlite::Connection::open(test.dir.path().join("keys.sqlite")).unwrap();
+    let mut query = db
+        .prepare("SELECT lower(hex(id)), wrapped FROM study_key")
+        .unwrap();
+    let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)));
+    rows.unwrap().map(Result::unwrap).collect()
+}
+
+#[tokio::test]
+async fn no_file_holds_what_named_an_erased_patient_or_the_key() {
+    let test = TestArchive::new().await;
+    // Enough studies that pages split and are freed.
+    for study in 0..60 {
+        for number in 0..2 {
+            let body = noise(u64::from(study * 10 + number), 600);
+            let mut new = instance(study, 1, number, body);
+            if study % 3 == 0 {
+                new.patient.id = Some("ERASE-7731".into());
+                let name = new.patient.name.as_mut().unwrap();
+                name.value = format!("Zyxwvutian^Quentin{study}");
+                name.alphabetic = Some(format!("zyxwvutian^quentin{study}"));
+                new.study_attributes.accession = Some(format!("ACCZYX{study}"));
+            }
+            test.archive.store(&test.scope, new).await.unwrap();
+        }
+    }
+    let study = test.archive.study(&test.scope, "1.2.3").await.unwrap();
+    let study = study.unwrap();
+    let correction = NewCorrection {
+        study: "1.2.3".into(),
+        revision: study.revision,
+        corrected: Corrected::Study {
+            patient: study.patient,
+            attributes: study.attributes,
+        },
+        overlay: "[\"Zyxwvutian was wrong\"]".into(),
+        detail: "[]".into(),
+        reason: "Zyxwvutian".into(),
+        by: "local operator".into(),
+    };
+    test.archive.correct(&test.scope, correction).await.unwrap();
+    let refused = b"\x10\x00\x20\x00LO\x0a\x00ERASE-7731 and then it broke off";
+    for body in [&refused[..], b"of somebody else"] {
+        let item = NewQuarantined {
+            sha256: sha256(body),
+            body: hilum_archive::Body::Memory(body.to_vec().into()),
+            reason: "truncated".into(),
+            detail: String::new(),
+            transfer_syntax: None,
+            origin: Origin::Stow,
+            correlation: CorrelationId::new(),
+            received_at: hilum_platform::clock::from_millis(1),
+        };
+        test.archive.quarantine(&test.scope, item).await.unwrap();
+    }
+    let keys = wrapped(&test);
+    for trace in ["ERASE-7731", "Zyxwvutian", "zyxwvutian", "ACCZYX30"] {
+        assert!(!holders(&test, trace.as_bytes()).is_empty(), "{trace}");
+    }
+
+    let elements = [b"\x10\x00\x20\x00LO\x0a\x00ERASE-7731".to_vec()];
+    let erased = test
+        .archive
+        .erase(&test.scope, patient("ERASE-7731"), &elements, "operator")
+        .await
+        .unwrap();
+    assert_eq!((erased.studies.len(), erased.instances), (20, 40));
+    assert_eq!((erased.keys.len(), erased.quarantined), (20, 1));
+    for trace in [
+        "ERASE-7731",
+        "Zyxwvutian",
+        "zyxwvutian",
+        "ACCZYX",
+        "\"1.2.30\"",
+    ] {
+        let left = holders(&test, trace.as_bytes());
+        assert!(left.is_empty(), "{trace} is in {left:?}");
+    }
+    let (destroyed, rest): (Vec<_>, Vec<_>) =
+        keys.iter().partition(|(id, _)| erased.keys.contains(id));
+    assert_eq!(destroyed.len(), 20);
+    assert!(
+        destroyed
+            .iter()
+            .all(|(_, key)| holders(&test, key).is_empty())
+    );
+    // Of the others, only that of the quarantined item went.
+    let gone = rest
+        .iter()
+        .filter(|(_, key)| holders(&test, key).is_empty());
+    assert_eq!(gone.count(), 1);
+    let left = test.archive.quarantined(&test.scope, Page::first(9)).await;
+    assert_eq!(left.unwrap().len(), 1);
+    // Everybody else is whole.
+    assert_eq!(test.bytes("1.2.1.1.0").await, noise(10, 600));
+    assert!(test.archive.verify(None).await.unwrap().is_sound());
+    let again = test
+        .archive
+        .erase(&test.scope, patient("ERASE-7731"), &elements, "operator")
+        .await;
+    assert_eq!(again.unwrap_err(), ArchiveError::NotFound);
+}

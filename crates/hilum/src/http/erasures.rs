@@ -1,0 +1,162 @@
+//! `POST /api/v1/erasures`: destroys everything of a patient, everywhere, and
+//! certifies it; `GET /api/v1/erasures`. Owns the order in which the archive
+//! and the services are asked; each destroys its own.
+
+use axum::Json;
+use axum::extract::State;
+use hilum_archive::ErasedPatient;
+use hilum_contracts::error::ServiceError;
+use hilum_contracts::scope::Principal;
+use hilum_platform::http::{Problem, ProblemBody, Scope};
+use hilum_platform::notices::Topic;
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use utoipa::ToSchema;
+
+use super::Shared;
+
+/// Most certificates that a list answers.
+const LISTED: u32 = 200;
+
+/// Whom to erase. In the body, not in the address: addresses end in logs.
+#[derive(Deserialize, ToSchema)]
+pub(crate) struct ErasureRequest {
+    /// Patient ID.
+    patient_id: String,
+    /// Issuer of Patient ID; absent for studies that name none.
+    issuer: Option<String>,
+}
+
+/// What was destroyed. Names nobody.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+pub(crate) struct Certificate {
+    /// Form of this document.
+    version: u32,
+    tenant: String,
+    #[serde(with = "time::serde::rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
+    at: OffsetDateTime,
+    by: String,
+    studies: u64,
+    instances: u64,
+    /// Objects of which nothing was left; their files are gone.
+    objects: u64,
+    quarantined: u64,
+    /// Ids of the destroyed study keys.
+    keys: Vec<String>,
+    /// Rows that each service destroyed.
+    services: Vec<ServiceRows>,
+    /// What still holds it.
+    backups: String,
+    /// SHA-256 of this document with this field empty, in hexadecimal.
+    sha256: String,
+}
+
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+pub(crate) struct ServiceRows {
+    name: String,
+    rows: u64,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(crate) struct CertificateList {
+    items: Vec<Certificate>,
+}
+
+/// Erases a patient: images, results, keys, rows, events. It can't be undone.
+#[utoipa::path(post, path = "/erasures", tag = "platform", request_body = ErasureRequest,
+    responses((status = 200, body = Certificate), (status = 404, body = ProblemBody),
+        (status = 409, body = ProblemBody)))]
+pub(crate) async fn erase_patient(
+    Scope(scope): Scope,
+    State(shared): State<Shared>,
+    Json(request): Json<ErasureRequest>,
+) -> Result<Json<Certificate>, Problem> {
+    if request.patient_id.trim().is_empty() {
+        return Err(ServiceError::invalid("Name the Patient ID that is to be erased.").into());
+    }
+    let by = match scope.principal() {
+        Principal::LocalOperator => "local operator".to_owned(),
+        Principal::Device(ae_title) => format!("device {ae_title}"),
+        Principal::Service(name) => format!("service {name}"),
+    };
+    let patient = ErasedPatient {
+        id: request.patient_id,
+        issuer: request.issuer.filter(|issuer| !issuer.is_empty()),
+    };
+    let elements = hilum_imaging::patient_id_elements(&patient.id);
+    let erased = shared
+        .archive
+        .erase(&scope, patient, &elements, &by)
+        .await?;
+    let mut services = Vec::new();
+    for service in shared.forgetful.iter() {
+        let rows = service.forget(&scope, &erased.studies).await?;
+        services.push(ServiceRows {
+            name: service.name().to_owned(),
+            rows,
+        });
+    }
+    // What was on its way from one to the other meanwhile.
+    shared
+        .archive
+        .forget_events(&scope, &erased.studies)
+        .await?;
+    for (service, told) in shared.forgetful.iter().zip(&mut services) {
+        told.rows += service.forget(&scope, &erased.studies).await?;
+    }
+    shared.archive.scrub().await?;
+    let mut certificate = Certificate {
+        version: 1,
+        tenant: scope.tenant().as_str().to_owned(),
+        at: shared.clock.now(),
+        by,
+        studies: u64::try_from(erased.studies.len()).unwrap_or(u64::MAX),
+        instances: erased.instances,
+        objects: erased.objects,
+        quarantined: erased.quarantined,
+        keys: erased.keys,
+        services,
+        backups: "Backups made before this moment still hold the destroyed keys and objects \
+                  until they are deleted."
+            .to_owned(),
+        sha256: String::new(),
+    };
+    certificate.sha256 = digest(&certificate)?;
+    let text = json(&certificate)?;
+    shared.archive.keep_certificate(&scope, text).await?;
+    tracing::info!(
+        studies = certificate.studies,
+        instances = certificate.instances,
+        "a patient was erased"
+    );
+    for topic in [Topic::Studies, Topic::Patients, Topic::Quarantine] {
+        shared.notices.tell(scope.tenant(), topic, None);
+    }
+    Ok(Json(certificate))
+}
+
+/// The certificates of what was erased, the newest first.
+#[utoipa::path(get, path = "/erasures", tag = "platform",
+    responses((status = 200, body = CertificateList)))]
+pub(crate) async fn list_erasures(
+    Scope(scope): Scope,
+    State(shared): State<Shared>,
+) -> Result<Json<CertificateList>, Problem> {
+    let rows = shared.archive.certificates(&scope, LISTED).await?;
+    let items = rows
+        .iter()
+        .filter_map(|row| serde_json::from_str(&row.certificate).ok())
+        .collect();
+    Ok(Json(CertificateList { items }))
+}
+
+fn json(certificate: &Certificate) -> Result<String, ServiceError> {
+    serde_json::to_string(certificate)
+        .map_err(|_| ServiceError::internal("The certificate can't be written."))
+}
+
+fn digest(certificate: &Certificate) -> Result<String, ServiceError> {
+    let text = json(certificate)?;
+    Ok(hilum_archive::sha256_hex(text.as_bytes()))
+}

@@ -1,0 +1,149 @@
+//! The erasure of a patient: every file of the data folder is searched for
+//! what it could be known by, and for the keys.
+
+use std::path::Path;
+
+use hilum_testkit::{Hilum, Series};
+use serde_json::json;
+
+use crate::hilum;
+
+const STUDY: &str = "1.2.826.0.1.3680043.8.498.77001";
+
+/// What names the erased patient and study, as it could stand in any file.
+const TRACES: [&str; 8] = [
+    "ERASEME-7731",
+    "CORRECTED-7732",
+    "Zyxwvutian",
+    "zyxwvutian",
+    "ACC-ZYXW-9",
+    "Erasable thorax",
+    "19370313",
+    STUDY,
+];
+
+/// Every file below a folder with its bytes.
+fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if let Ok(bytes) = std::fs::read(&path) {
+                found.push((path.display().to_string(), bytes));
+            }
+        }
+    }
+    found
+}
+
+fn holders(folder: &Path, trace: &[u8]) -> Vec<String> {
+    files(folder)
+        .into_iter()
+        .filter(|(_, bytes)| bytes.windows(trace.len()).any(|part| part == trace))
+        .map(|(path, _)| path)
+        .collect()
+}
+
+/// The wrapped study keys, as they stand in the key store.
+fn wrapped_keys(hilum: &Hilum) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let output = hilum_testkit::run(
+        hilum_testkit::python()
+            .arg("-c")
+            .arg(
+                "import sqlite3, sys\n\
+                 db = sqlite3.connect(f'file:{sys.argv[1]}?mode=ro', uri=True)\n\
+                 for id, key in db.execute('SELECT id, wrapped FROM study_key'):\n\
+                 \x20   print(id.hex(), key.hex())",
+            )
+            .arg(hilum.data().join("keys.sqlite")),
+    );
+    let text = String::from_utf8(output.stdout).unwrap();
+    let bytes = |hex: &str| -> Vec<u8> {
+        (0..hex.len())
+            .step_by(2)
+            .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap())
+            .collect()
+    };
+    text.lines()
+        .map(|line| {
+            let (id, key) = line.split_once(' ').unwrap();
+            (bytes(id), bytes(key))
+        })
+        .collect()
+}
+
+#[test]
+fn nothing_of_an_erased_patient_is_left_in_any_file() {
+    let hilum = hilum().with_fast_model().start();
+    let staying = Series::sample();
+    let erased = Series::another_study(
+        STUDY,
+        &[
+            "PatientID=ERASEME-7731",
+            "PatientName=Zyxwvutian^Quentin",
+            "PatientBirthDate=19370313",
+            "AccessionNumber=ACC-ZYXW-9",
+            "StudyDescription=Erasable thorax",
+        ],
+    );
+    hilum.takes(&staying);
+    hilum.takes(&erased);
+    hilum.run_becomes(STUDY, "succeeded");
+    hilum.run_becomes(staying.study_uid(), "succeeded");
+    let path = format!("/api/v1/studies/{STUDY}/corrections");
+    let correction =
+        json!({"set": {"PatientID": "CORRECTED-7732"}, "reason": "Zyxwvutian was wrong"});
+    let answer = hilum.api().post(&path, &correction);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    // Truncated in its pixels: no instance, kept in quarantine.
+    let whole = std::fs::read(erased.slice(0)).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let cut = folder.path().join("cut.dcm");
+    std::fs::write(&cut, &whole[..whole.len() - 4_000]).unwrap();
+    let _ = hilum.stow(&[&cut]);
+
+    let keys = wrapped_keys(&hilum);
+    for trace in ["Zyxwvutian", "ERASEME-7731", STUDY] {
+        assert!(
+            !holders(hilum.data(), trace.as_bytes()).is_empty(),
+            "the search finds {trace} while it is there"
+        );
+    }
+    let request = json!({"patient_id": "CORRECTED-7732", "issuer": null});
+    let answer = hilum.api().post("/api/v1/erasures", &request);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let certificate = answer.json();
+    assert_eq!(certificate["studies"], 1);
+    let destroyed = certificate["keys"].as_array().unwrap();
+    assert_eq!(destroyed.len(), 1);
+
+    for trace in TRACES {
+        let left = holders(hilum.data(), trace.as_bytes());
+        assert!(left.is_empty(), "{trace} is in {left:?}");
+    }
+    let hex = |bytes: &[u8]| -> String { bytes.iter().map(|b| format!("{b:02x}")).collect() };
+    let gone: Vec<_> = keys
+        .iter()
+        .filter(|(id, _)| destroyed.iter().any(|key| *key == hex(id)))
+        .collect();
+    assert_eq!(gone.len(), 1, "the key was there before");
+    assert_eq!(holders(hilum.data(), &gone[0].1), Vec::<String>::new());
+
+    // The other patient is whole, and the certificate is kept.
+    assert_eq!(hilum.instances(staying.study_uid(), "MR").len(), 20);
+    assert_eq!(hilum.api().items("/api/v1/erasures"), [certificate]);
+    let again = hilum.api().post("/api/v1/erasures", &request);
+    assert_eq!(again.status, 404, "{}", again.text());
+    assert!(
+        !hilum.receives(erased.files()).accepted,
+        "a resend is refused"
+    );
+    for trace in TRACES {
+        let left = holders(hilum.data(), trace.as_bytes());
+        assert!(left.is_empty(), "{trace} is in {left:?} after the resend");
+    }
+    hilum.ends_sound();
+}

@@ -1,0 +1,29 @@
+//! Erasure: what this service keeps of studies goes when their patient does.
+
+use async_trait::async_trait;
+use hilum_contracts::erasure::Forgets;
+use hilum_contracts::error::ServiceError;
+use hilum_platform::http::database_error;
+use hilum_platform::scope::TenantScope;
+
+use crate::IntegrationService;
+use crate::store::erasure::FORGET;
+
+#[async_trait]
+impl Forgets for IntegrationService {
+    fn name(&self) -> &'static str {
+        "integration"
+    }
+
+    async fn forget(
+        &self,
+        scope: &TenantScope,
+        study_uids: &[String],
+    ) -> Result<u64, ServiceError> {
+        self.store
+            .db()
+            .forget(scope.tenant().as_str(), study_uids, FORGET)
+            .await
+            .map_err(|error| database_error(&error))
+    }
+}
