@@ -3,7 +3,8 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hilum_contracts::ids::TenantId;
@@ -76,6 +77,7 @@ impl Engine {
         sqlite::migrate(&mut db, MIGRATIONS)?;
         let opening = objects::begin_opening(&db, clock.now_millis())?;
         disk.sync_dir(&dir)?;
+        sync_above(disk.as_ref(), &dir)?;
         steps::at("open.begun");
         let bell = Arc::new(Notify::new());
         let lookup = Lookup::new(&dir, Arc::clone(&disk), Arc::clone(&keys));
@@ -180,6 +182,21 @@ impl Engine {
             tenants.entry(name).or_insert_with(|| Arc::new(tenant)),
         ))
     }
+}
+
+/// Makes the folder's own name durable, and the names of those above it: who
+/// made them last, and whether that was synced, nobody knows any more.
+fn sync_above(disk: &dyn Disk, dir: &Path) -> Result<()> {
+    let dir = std::path::absolute(dir)?;
+    for (distance, folder) in dir.ancestors().skip(1).enumerate() {
+        match disk.sync_dir(folder) {
+            Ok(()) => {}
+            // What this user may not read it has not made.
+            Err(error) if distance > 0 || error.kind() == ErrorKind::PermissionDenied => break,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
 }
 
 impl Drop for Engine {

@@ -1,0 +1,159 @@
+//! Holds an archive against what was promised: everything that was stored is
+//! there and hashes, what was deleted is not, and objects, index and keys
+//! agree, in both directions.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use hilum_archive::{Archive, Page, StoreOutcome};
+
+use crate::content::{hex, instance, noise, scope, sha256};
+use crate::worker;
+
+/// What users were told, as far as it binds.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Promised {
+    /// SOP Instance UID → SHA-256 of its data set, or empty when the sender
+    /// can't know it.
+    pub(crate) stored: BTreeMap<String, String>,
+    held: BTreeSet<String>,
+    deleted: BTreeSet<String>,
+    /// What went wrong that must not, whatever fails.
+    pub(crate) errors: Vec<String>,
+    pub(crate) refused: u64,
+    pub(crate) ended: bool,
+}
+
+impl Promised {
+    /// Takes one line; what it does not know is nobody's promise.
+    pub(crate) fn hear(&mut self, line: &str) {
+        let mut words = line.split(' ');
+        match (words.next(), words.next(), words.next()) {
+            (Some("STORED"), Some(uid), hash) => {
+                let hash = hash.unwrap_or_default();
+                self.stored.insert(uid.to_owned(), hash.to_owned());
+            }
+            (Some("HELD"), Some(hash), _) => {
+                self.held.insert(hash.to_owned());
+            }
+            (Some("DELETING"), Some(hash), _) => {
+                self.held.remove(hash);
+            }
+            (Some("DELETED"), Some(hash), _) => {
+                self.deleted.insert(hash.to_owned());
+            }
+            (Some("REFUSED"), ..) => self.refused += 1,
+            (Some("ERROR"), ..) => self.errors.push(line.to_owned()),
+            (Some("END"), ..) => self.ended = true,
+            _ => {}
+        }
+    }
+}
+
+/// Opens the archive in `dir` as the program does after a crash, and says what
+/// is wrong with it, if anything.
+pub(crate) async fn archive(dir: &Path, promised: &Promised) -> Result<(), String> {
+    let archive = worker::open(dir)
+        .await
+        .map_err(|error| format!("the archive does not open: {error}"))?;
+    let outcome = held(&archive, dir, promised).await;
+    archive.close().await;
+    outcome
+}
+
+async fn held(archive: &Archive, dir: &Path, promised: &Promised) -> Result<(), String> {
+    let failed = |what: &str| {
+        let what = what.to_owned();
+        move |error| format!("{what}: {error}")
+    };
+    let swept = archive.sweep().await.map_err(failed("the sweep"))?;
+    if swept.unknown > 0 {
+        return Err(format!("{} files that no row names", swept.unknown));
+    }
+    let report = archive.verify(None).await.map_err(failed("verify"))?;
+    if let Some(fault) = report.faults.first() {
+        return Err(format!("verify finds {} faults: {fault:?}", report.fault_count));
+    }
+    let files = files(&dir.join("objects")).map_err(|error| format!("objects: {error}"))?;
+    if files != report.objects {
+        let live = report.objects;
+        return Err(format!("{files} files and {live} live objects"));
+    }
+    for (uid, hash) in &promised.stored {
+        instance_is(archive, uid, hash).await?;
+    }
+    quarantine(archive, promised).await?;
+    // And it goes on.
+    let more = instance(999_999_999, 1, 1, noise(1, 5_000));
+    match archive.store(&scope(), more).await {
+        Ok(StoreOutcome::Stored | StoreOutcome::Duplicate) => Ok(()),
+        other => Err(format!("it does not go on: {other:?}")),
+    }
+}
+
+async fn instance_is(archive: &Archive, uid: &str, hash: &str) -> Result<(), String> {
+    let row = archive
+        .lookup(&scope(), uid)
+        .await
+        .map_err(|error| format!("looking up {uid}: {error}"))?
+        .ok_or_else(|| format!("{uid} was acknowledged and is lost"))?;
+    let length = row.location.length();
+    let bytes = match archive
+        .read_range(&scope(), &row.location, 0..length)
+        .await
+    {
+        Ok(reader) => reader.collect().await,
+        Err(error) => Err(error),
+    }
+    .map_err(|error| format!("{uid} was acknowledged and can't be read: {error}"))?;
+    let found = sha256(&bytes);
+    if found != row.sha256 || (!hash.is_empty() && hex(&found) != hash) {
+        return Err(format!("{uid} was acknowledged and is not what was sent"));
+    }
+    Ok(())
+}
+
+async fn quarantine(archive: &Archive, promised: &Promised) -> Result<(), String> {
+    let items = archive
+        .quarantined(&scope(), Page::first(5_000))
+        .await
+        .map_err(|error| format!("listing the quarantine: {error}"))?;
+    for item in &items {
+        let hash = hex(&item.sha256);
+        if promised.deleted.contains(&hash) {
+            return Err("a deleted item is back".to_owned());
+        }
+        let bytes = match archive
+            .read_quarantined(&scope(), item.id, 0..item.length)
+            .await
+        {
+            Ok(reader) => reader.collect().await,
+            Err(error) => Err(error),
+        }
+        .map_err(|error| format!("a quarantined item can't be read: {error}"))?;
+        if sha256(&bytes) != item.sha256 {
+            return Err("a quarantined item is not what was sent".to_owned());
+        }
+    }
+    let listed: BTreeSet<String> = items.iter().map(|item| hex(&item.sha256)).collect();
+    match promised.held.difference(&listed).count() {
+        0 => Ok(()),
+        lost => Err(format!("{lost} quarantined items are lost")),
+    }
+}
+
+fn files(dir: &Path) -> std::io::Result<u64> {
+    let mut count = 0;
+    let mut folders = vec![dir.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder)? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                folders.push(entry.path());
+            } else {
+                count += 1;
+            }
+        }
+    }
+    Ok(count)
+}

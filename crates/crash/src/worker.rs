@@ -1,0 +1,174 @@
+//! The process that works on the archive directly: several tasks store small
+//! and large instances, publish, refuse and delete, while it sweeps, closes and
+//! opens again. What it was promised it says in lines (`promise`), each after
+//! the promise was given.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use hilum_archive::{
+    Archive, ArchiveConfig, ArchiveError, Limits, MasterKey, QuarantineOutcome, ResultKey,
+    StoreOutcome,
+};
+
+use crate::chance::Chance;
+use crate::content::{hex, instance, noise, refused, scope};
+
+/// Instances above this get objects of their own: small, so that there are many.
+const STREAMED_ABOVE: u64 = 48 << 10;
+/// Senders at once.
+const TASKS: u64 = 4;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Worker {
+    /// The archive.
+    #[arg(long)]
+    dir: PathBuf,
+    /// The file that takes what was promised; standard output when left out.
+    #[arg(long)]
+    said: Option<PathBuf>,
+    #[arg(long)]
+    seed: u64,
+    /// How often the archive is opened.
+    #[arg(long, default_value_t = 3)]
+    sessions: u32,
+    /// Instances of each task while it is open.
+    #[arg(long, default_value_t = 12)]
+    instances: u32,
+    /// Says that an instance is stored before it is: a fault that the harness
+    /// must find.
+    #[arg(long)]
+    hasty: bool,
+}
+
+/// Opens an archive as the workers and the checks do.
+pub(crate) async fn open(dir: &Path) -> Result<Archive, ArchiveError> {
+    Archive::open(ArchiveConfig {
+        dir: dir.to_owned(),
+        master_key: MasterKey::File,
+        clock: hilum_platform::clock::system(),
+        limits: Limits {
+            bundled_instance_bytes: STREAMED_ABOVE,
+            ..Limits::default()
+        },
+    })
+    .await
+}
+
+#[derive(Clone)]
+struct Mouth(Arc<Mutex<Box<dyn std::io::Write + Send>>>);
+
+impl Mouth {
+    fn say(&self, line: &str) {
+        let mut out = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whoever listened is gone: then nobody was promised anything.
+        let _ = out.write_all(format!("{line}\n").as_bytes());
+        let _ = out.flush();
+    }
+}
+
+impl Worker {
+    pub(crate) fn run(self) -> std::io::Result<()> {
+        let out: Box<dyn std::io::Write + Send> = match &self.said {
+            Some(path) => Box::new(
+                std::fs::OpenOptions::new()
+                    .create(true)
+                    .append(true)
+                    .open(path)?,
+            ),
+            None => Box::new(std::io::stdout()),
+        };
+        let mouth = Mouth(Arc::new(Mutex::new(out)));
+        tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(4)
+            .enable_all()
+            .build()?
+            .block_on(async {
+                for session in 0..self.sessions {
+                    if let Err(error) = self.session(session, &mouth).await {
+                        mouth.say(&format!("ERROR {error}"));
+                    }
+                }
+            });
+        mouth.say("END");
+        Ok(())
+    }
+
+    async fn session(&self, session: u32, mouth: &Mouth) -> Result<(), ArchiveError> {
+        let archive = open(&self.dir).await?;
+        archive.sweep().await?;
+        let mut tasks = Vec::new();
+        for task in 0..TASKS {
+            let (archive, mouth) = (archive.clone(), mouth.clone());
+            let study = self.seed % 1_000_000 * 1_000 + u64::from(session) * 10 + task % 3;
+            let (instances, hasty) = (self.instances, self.hasty);
+            tasks.push(tokio::spawn(async move {
+                for number in 0..instances {
+                    one(&archive, &mouth, (study, task, number), hasty).await;
+                }
+            }));
+        }
+        for task in tasks {
+            let _ = task.await;
+        }
+        archive.sweep().await?;
+        archive.close().await;
+        Ok(())
+    }
+}
+
+async fn one(archive: &Archive, mouth: &Mouth, (study, task, number): (u64, u64, u32), hasty: bool) {
+    let mut chance = Chance::new(study << 20 ^ task << 16 ^ u64::from(number));
+    if number % 5 == 4 {
+        return refuse(archive, mouth, &mut chance).await;
+    }
+    let length = if number % 6 == 5 {
+        (60 << 10) + chance.below(100 << 10)
+    } else {
+        100 + chance.below(12 << 10)
+    };
+    let new = instance(study, task, number, noise(chance.next(), length));
+    let promise = format!("STORED {} {}", new.sop_instance, hex(&new.sha256));
+    if hasty {
+        mouth.say(&promise);
+    }
+    let stored = if number % 7 == 3 {
+        let key = ResultKey(new.sop_instance.clone());
+        archive
+            .publish(&scope(), key, vec![new], vec![])
+            .await
+            .map(|_| ())
+    } else {
+        match archive.store(&scope(), new).await {
+            Ok(StoreOutcome::Stored | StoreOutcome::Duplicate) => Ok(()),
+            Ok(other) => return mouth.say(&format!("ERROR it was taken for {other:?}")),
+            Err(error) => Err(error),
+        }
+    };
+    match stored {
+        Ok(()) if hasty => {}
+        Ok(()) => mouth.say(&promise),
+        Err(error) => mouth.say(&format!("REFUSED {error}")),
+    }
+}
+
+async fn refuse(archive: &Archive, mouth: &Mouth, chance: &mut Chance) {
+    let length = 100 + chance.below(4 << 10);
+    let item = refused(noise(chance.next(), length));
+    let hash = hex(&item.sha256);
+    match archive.quarantine(&scope(), item).await {
+        Ok(QuarantineOutcome::Kept(id)) => {
+            mouth.say(&format!("HELD {hash}"));
+            if chance.coin() {
+                mouth.say(&format!("DELETING {hash}"));
+                match archive.delete_quarantined(&scope(), id).await {
+                    Ok(()) => mouth.say(&format!("DELETED {hash}")),
+                    Err(error) => mouth.say(&format!("REFUSED {error}")),
+                }
+            }
+        }
+        Ok(_) => {}
+        Err(error) => mouth.say(&format!("REFUSED {error}")),
+    }
+}
