@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hilum_contracts::ids::TenantId;
@@ -75,6 +76,8 @@ impl Engine {
         let index = dir.join("archive.sqlite");
         let mut db = sqlite::open_writer(&index)?;
         sqlite::migrate(&mut db, MIGRATIONS)?;
+        // An earlier run may have ended in doubt of its log (see `writer`).
+        sqlite::fold(&db)?;
         let opening = objects::begin_opening(&db, clock.now_millis())?;
         disk.sync_dir(&dir)?;
         sync_above(disk.as_ref(), &dir)?;
@@ -94,6 +97,7 @@ impl Engine {
             bell: Arc::clone(&bell),
             packs: Arc::clone(&packs),
             opening,
+            doubted: AtomicBool::new(false),
         };
         let engine = Self {
             readers: Readers::new(index, limits.readers),

@@ -51,6 +51,14 @@ pub enum ArchiveError {
 /// Result of the archive's operations.
 pub type Result<T> = std::result::Result<T, ArchiveError>;
 
+impl ArchiveError {
+    /// A call of SQLite to the disk failed: what it wrote without syncing may
+    /// be lost although it can still be read.
+    pub(crate) fn doubts_index(&self) -> bool {
+        matches!(self, Self::Index(code) if *code == format!("{:?}", rusqlite::ErrorCode::SystemIoFailure))
+    }
+}
+
 impl From<ArchiveError> for ServiceError {
     fn from(error: ArchiveError) -> Self {
         let code = match error {

@@ -3,7 +3,7 @@
 //! A step is passed with [`at`] wherever a crash in between could tell what was
 //! promised from what is there. In a release build `at` is empty and nothing
 //! reads the environment. In a build with debug assertions, which is what the
-//! harness runs, the variable `HILUM_STEP` arms one step for the process:
+//! harness runs, the variable `ARCHIVE_STEP` arms one step for the process:
 //!
 //! | value | at the step |
 //! |---|---|
@@ -83,7 +83,7 @@ mod armed {
 
     use rustix::process::{Signal, getpid, kill_process};
 
-    const VARIABLE: &str = "HILUM_STEP";
+    const VARIABLE: &str = "ARCHIVE_STEP";
 
     #[derive(Debug, PartialEq, Eq)]
     pub(super) enum Action {

@@ -12,7 +12,11 @@ mod chance;
 mod check;
 mod content;
 mod disk;
+mod faults;
+mod files;
+mod kills;
 mod powercut;
+mod senders;
 mod worker;
 
 use std::process::ExitCode;
@@ -34,6 +38,24 @@ enum Command {
         #[arg(long, default_value_t = 100)]
         cuts: usize,
     },
+    /// Calls to the disk fail.
+    Faults {
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        #[arg(long, default_value_t = 40)]
+        cuts: usize,
+    },
+    /// Kills the server.
+    Kill {
+        #[arg(long)]
+        hilum: std::path::PathBuf,
+        #[arg(long, default_value_t = 10)]
+        kills: u64,
+        #[arg(long, default_value_t = 0)]
+        per_step: u64,
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
     /// The process that is killed, or whose disk is.
     Worker(worker::Worker),
 }
@@ -51,6 +73,34 @@ fn main() -> ExitCode {
 fn run(command: Command) -> std::io::Result<()> {
     match command {
         Command::Worker(worker) => worker.run(),
+        Command::Faults { seed, cuts } => {
+            let runtime = tokio::runtime::Runtime::new()?;
+            for named in faults::all() {
+                println!(
+                    "{}: {:?}",
+                    named.name,
+                    runtime.block_on(faults::run(&named, seed, cuts))?
+                );
+            }
+            Ok(())
+        }
+        Command::Kill {
+            hilum,
+            kills,
+            per_step,
+            seed,
+        } => {
+            let runtime = tokio::runtime::Runtime::new()?;
+            runtime.block_on(async {
+                let mut killer = kills::Killer::new(&hilum, seed)?;
+                killer.at_steps(&kills::served_steps(), per_step).await?;
+                if killer.done.wrong.is_none() {
+                    killer.random(kills).await?;
+                }
+                println!("{:?}", killer.done);
+                Ok(())
+            })
+        }
         Command::Powercut { seed, cuts } => {
             let runtime = tokio::runtime::Runtime::new()?;
             let record = powercut::record(seed, false, &[])?;

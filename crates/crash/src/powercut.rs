@@ -99,7 +99,12 @@ impl Record {
     /// Cuts at `count` points: every second one right after something was
     /// promised, the others anywhere. Stops at the first thing that is wrong.
     /// `ignored`: the kind of sync that does nothing.
-    pub(crate) async fn cut(&self, count: usize, seed: u64, ignored: Option<&str>) -> io::Result<Cuts> {
+    pub(crate) async fn cut(
+        &self,
+        count: usize,
+        seed: u64,
+        ignored: Option<&str>,
+    ) -> io::Result<Cuts> {
         let mut chance = Chance::new(seed);
         let promises: Vec<usize> = (0..self.ops.len())
             .filter(|index| matches!(self.ops.get(*index), Some(Op::Said(_))))
@@ -132,7 +137,7 @@ impl Record {
                     "{wrong} (power cut after operation {point} of {}, state {state_seed:#x})",
                     self.ops.len()
                 ));
-                if std::env::var_os("HILUM_CRASH_KEEP").is_some() {
+                if std::env::var_os("CRASH_KEEP").is_some() {
                     let _kept = state.keep();
                 }
                 break;

@@ -12,6 +12,8 @@ use hilum_archive::{
     StoreOutcome,
 };
 
+use hilum_platform::events::OutboxSource as _;
+
 use crate::chance::Chance;
 use crate::content::{hex, instance, noise, refused, scope};
 
@@ -118,8 +120,16 @@ impl Worker {
     }
 }
 
-async fn one(archive: &Archive, mouth: &Mouth, (study, task, number): (u64, u64, u32), hasty: bool) {
+async fn one(
+    archive: &Archive,
+    mouth: &Mouth,
+    (study, task, number): (u64, u64, u32),
+    hasty: bool,
+) {
     let mut chance = Chance::new(study << 20 ^ task << 16 ^ u64::from(number));
+    if number % 3 == 2 {
+        carry(archive, mouth).await;
+    }
     if number % 5 == 4 {
         return refuse(archive, mouth, &mut chance).await;
     }
@@ -150,6 +160,17 @@ async fn one(archive: &Archive, mouth: &Mouth, (study, task, number): (u64, u64,
         Ok(()) if hasty => {}
         Ok(()) => mouth.say(&promise),
         Err(error) => mouth.say(&format!("REFUSED {error}")),
+    }
+}
+
+/// What the relay does: events are marked without a barrier of their own.
+async fn carry(archive: &Archive, mouth: &Mouth) {
+    let Ok(unsent) = archive.unsent(100).await else {
+        return;
+    };
+    let positions: Vec<i64> = unsent.into_iter().map(|(position, _)| position).collect();
+    if let Err(error) = archive.mark_sent(&positions).await {
+        mouth.say(&format!("REFUSED {error}"));
     }
 }
 

@@ -65,9 +65,19 @@ pub(crate) fn migrate(db: &mut Connection, steps: &[&str]) -> Result<()> {
 
 /// Folds the write-ahead log back and empties its file; `false` while a reader
 /// still needs it.
-pub(crate) fn truncate_log(db: &mut Connection) -> Result<bool> {
+pub(crate) fn truncate_log(db: &Connection) -> Result<bool> {
     let busy: i64 = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
     Ok(busy == 0)
+}
+
+/// The same, where nothing may go on before it is done.
+pub(crate) fn fold(db: &Connection) -> Result<()> {
+    if truncate_log(db)? {
+        return Ok(());
+    }
+    Err(ArchiveError::Index(
+        "its log can't be folded back".to_owned(),
+    ))
 }
 
 /// Copies a database while others go on writing to it.

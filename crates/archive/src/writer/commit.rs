@@ -60,6 +60,7 @@ pub(super) fn commit_bundle(db: &mut Connection, context: &Context, mut bundle: 
             },
         ),
     };
+    context.saw(&outcome);
     metrics::histogram!("archive_bundle_write_seconds").record(wrote.as_secs_f64());
     metrics::histogram!("archive_bundle_commit_seconds").record(started.elapsed().as_secs_f64());
     metrics::histogram!("archive_bundle_instances")

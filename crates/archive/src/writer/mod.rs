@@ -4,6 +4,7 @@
 mod bundles;
 mod commit;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use hilum_platform::clock::SharedClock;
@@ -13,6 +14,7 @@ use tokio::sync::{Notify, oneshot};
 use crate::disk::Disk;
 use crate::error::{ArchiveError, Result};
 use crate::index::objects::{self, Name};
+use crate::index::sqlite;
 use crate::pack::Packs;
 use crate::steps;
 use crate::tenant::Tenant;
@@ -32,6 +34,43 @@ pub(crate) struct Context {
     pub packs: Arc<Packs>,
     /// This run of the program.
     pub opening: i64,
+    /// A write or sync of the index failed, and its log was not folded since.
+    pub doubted: AtomicBool,
+}
+
+impl Context {
+    /// Looks at how work on the index ended.
+    pub(crate) fn saw<T>(&self, outcome: &Result<T>) {
+        if outcome.as_ref().is_err_and(ArchiveError::doubts_index) {
+            self.doubted.store(true, Ordering::SeqCst);
+        }
+    }
+
+    /// After a failed fsync the system calls pages clean that never reached the
+    /// disk. Of the log those may be frames that were committed without a sync
+    /// (`mark_sent`), and whatever is committed behind them would go with them.
+    /// So nothing is, until the log is folded into the database and empty.
+    fn settle_doubt(&self, db: &Connection) {
+        if !self.doubted.load(Ordering::SeqCst) {
+            return;
+        }
+        let folded = db
+            .pragma_update(None, "query_only", false)
+            .map_err(Into::into)
+            .and_then(|()| sqlite::fold(db));
+        match folded {
+            Ok(()) => {
+                self.doubted.store(false, Ordering::SeqCst);
+                tracing::info!("the index's log was folded back after a failure of the disk");
+            }
+            Err(error) => {
+                tracing::error!(%error, "the index takes nothing until its log can be folded back");
+                if let Err(error) = db.pragma_update(None, "query_only", true) {
+                    tracing::error!(code = ?error.sqlite_error_code(), "the index can't be closed to writing");
+                }
+            }
+        }
+    }
 }
 
 /// The handle on the writer thread.
@@ -66,7 +105,9 @@ impl Writer {
         let mut state = self.shared.state();
         if !state.closed {
             state.tasks.push_back(Box::new(move |db, context| {
-                let _ = reply.send(work(db, context));
+                let outcome = work(db, context);
+                context.saw(&outcome);
+                let _ = reply.send(outcome);
             }));
         }
         drop(state);
@@ -134,7 +175,9 @@ impl Writer {
 
 fn run(shared: &Shared, mut db: Connection, context: &Context) {
     loop {
-        match next(shared) {
+        let work = next(shared);
+        context.settle_doubt(&db);
+        match work {
             Work::Task(task) => task(&mut db, context),
             Work::Bundle(bundle) => commit_bundle(&mut db, context, *bundle),
             Work::Stop => break,

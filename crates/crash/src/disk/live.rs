@@ -118,12 +118,7 @@ impl World {
         Some((fault.errno, fault.torn))
     }
 
-    pub(crate) fn make(
-        &mut self,
-        folder: Node,
-        name: &str,
-        is_folder: bool,
-    ) -> Result<Node, i32> {
+    pub(crate) fn make(&mut self, folder: Node, name: &str, is_folder: bool) -> Result<Node, i32> {
         let path = format!("{}/{name}", self.path(folder));
         if let Some((errno, _)) = self.fault(Call::Make, &path) {
             return Err(errno);

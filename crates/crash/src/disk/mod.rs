@@ -44,10 +44,15 @@ pub(crate) enum Op {
     },
     /// fsync or fdatasync returned: of a file its bytes and length, of a folder
     /// its entries. `path` says which, below the mount.
-    Sync { node: Node, path: String },
+    Sync {
+        node: Node,
+        path: String,
+    },
     /// fsync failed: what was dirty counts as clean from now on, on the disk or
     /// not (as Linux does since 4.13).
-    SyncFailed { node: Node },
+    SyncFailed {
+        node: Node,
+    },
     /// A program said something to its user.
     Said(String),
 }
