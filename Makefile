@@ -1,6 +1,6 @@
 # Thin: everything behind a target runs by hand too (see scripts/).
 .DEFAULT_GOAL := help
-.PHONY: help demo build tools web runtime test test-all test-deps lint fmt deny bench fuzz
+.PHONY: help demo build tools web runtime test test-all test-deps lint fmt deny bench crash fuzz
 
 help: ## What there is to make
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -37,6 +37,9 @@ fmt: ## Format the code
 
 bench: build ## Side by side with Orthanc; writes docs/benchmarks.md (ARGS=--scale: with ten years of studies)
 	@scripts/bench $(ARGS)
+
+crash: test-deps web ## Kills, power cuts and faults of the disk; writes docs/reliability.md
+	@scripts/crash
 
 fuzz: ## Run every fuzz target for a while (FUZZ_SECONDS=60 each)
 	@scripts/fuzz

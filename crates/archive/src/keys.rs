@@ -253,9 +253,9 @@ impl KeyStore {
 
     /// Leaves nothing of destroyed keys in free pages or the write-ahead log.
     pub(crate) fn scrub(&self) -> Result<()> {
-        let mut db = self.db.lock().unwrap_or_else(PoisonError::into_inner);
+        let db = self.db.lock().unwrap_or_else(PoisonError::into_inner);
         db.execute_batch("VACUUM")?;
-        if sqlite::truncate_log(&mut db)? {
+        if sqlite::truncate_log(&db)? {
             return Ok(());
         }
         Err(ArchiveError::Index(

@@ -19,6 +19,8 @@ pub(crate) struct Promised {
     pub(crate) stored: BTreeMap<String, String>,
     held: BTreeSet<String>,
     deleted: BTreeSet<String>,
+    /// SOP Instance UIDs of studies that were deleted.
+    removed: BTreeSet<String>,
     /// What went wrong that must not, whatever fails.
     pub(crate) errors: Vec<String>,
     pub(crate) refused: u64,
@@ -42,6 +44,12 @@ impl Promised {
             }
             (Some("DELETED"), Some(hash), _) => {
                 self.deleted.insert(hash.to_owned());
+            }
+            (Some("REMOVING"), Some(uid), _) => {
+                self.stored.remove(uid);
+            }
+            (Some("REMOVED"), Some(uid), _) => {
+                self.removed.insert(uid.to_owned());
             }
             (Some("REFUSED"), ..) => self.refused += 1,
             (Some("ERROR"), ..) => self.errors.push(line.to_owned()),
@@ -85,6 +93,15 @@ async fn held(archive: &Archive, dir: &Path, promised: &Promised) -> Result<(), 
     }
     for (uid, hash) in &promised.stored {
         instance_is(archive, uid, hash).await?;
+    }
+    for uid in &promised.removed {
+        let row = archive.lookup(&scope(), uid).await;
+        if row
+            .map_err(|error| format!("looking up {uid}: {error}"))?
+            .is_some()
+        {
+            return Err(format!("{uid} was deleted and is back"));
+        }
     }
     quarantine(archive, promised).await?;
     // And it goes on.

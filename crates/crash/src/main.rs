@@ -15,7 +15,11 @@ mod disk;
 mod faults;
 mod files;
 mod kills;
+#[cfg(test)]
+mod model;
 mod powercut;
+mod report;
+mod run;
 mod senders;
 mod worker;
 
@@ -31,32 +35,10 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Cuts the power.
-    Powercut {
-        #[arg(long, default_value_t = 1)]
-        seed: u64,
-        #[arg(long, default_value_t = 100)]
-        cuts: usize,
-    },
-    /// Calls to the disk fail.
-    Faults {
-        #[arg(long, default_value_t = 1)]
-        seed: u64,
-        #[arg(long, default_value_t = 40)]
-        cuts: usize,
-    },
-    /// Kills the server.
-    Kill {
-        #[arg(long)]
-        hilum: std::path::PathBuf,
-        #[arg(long, default_value_t = 10)]
-        kills: u64,
-        #[arg(long, default_value_t = 0)]
-        per_step: u64,
-        #[arg(long, default_value_t = 1)]
-        seed: u64,
-    },
-    /// The process that is killed, or whose disk is.
+    /// Everything; fails when anything is lost, or a control finds nothing.
+    Run(run::Run),
+    /// The process whose disk loses power.
+    #[command(hide = true)]
     Worker(worker::Worker),
 }
 
@@ -72,52 +54,7 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> std::io::Result<()> {
     match command {
+        Command::Run(run) => run.run(),
         Command::Worker(worker) => worker.run(),
-        Command::Faults { seed, cuts } => {
-            let runtime = tokio::runtime::Runtime::new()?;
-            for named in faults::all() {
-                println!(
-                    "{}: {:?}",
-                    named.name,
-                    runtime.block_on(faults::run(&named, seed, cuts))?
-                );
-            }
-            Ok(())
-        }
-        Command::Kill {
-            hilum,
-            kills,
-            per_step,
-            seed,
-        } => {
-            let runtime = tokio::runtime::Runtime::new()?;
-            runtime.block_on(async {
-                let mut killer = kills::Killer::new(&hilum, seed)?;
-                killer.at_steps(&kills::served_steps(), per_step).await?;
-                if killer.done.wrong.is_none() {
-                    killer.random(kills).await?;
-                }
-                println!("{:?}", killer.done);
-                Ok(())
-            })
-        }
-        Command::Powercut { seed, cuts } => {
-            let runtime = tokio::runtime::Runtime::new()?;
-            let record = powercut::record(seed, false, &[])?;
-            println!(
-                "{} operations, {} promises, {:?}, errors {:?} refused {}",
-                record.ops.len(),
-                record.promised.stored.len(),
-                record.syncs(),
-                record.promised.errors,
-                record.promised.refused
-            );
-            println!("{:?}", runtime.block_on(record.cut(cuts, seed, None))?);
-            for kind in record.syncs().keys() {
-                let cuts = runtime.block_on(record.cut(cuts, seed, Some(kind)))?;
-                println!("without {kind}: {} {:?}", cuts.tried, cuts.wrong);
-            }
-            Ok(())
-        }
     }
 }

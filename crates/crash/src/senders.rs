@@ -122,6 +122,23 @@ pub(crate) fn rubbish(to: SocketAddr, seed: u64) -> Vec<String> {
     said
 }
 
+/// A study by STOW-RS, deleted again.
+pub(crate) fn remove(to: SocketAddr, file: &File, study: &str) -> Vec<String> {
+    let mut said = stow(to, std::slice::from_ref(file));
+    if said.is_empty() {
+        return said;
+    }
+    said.push(format!("REMOVING {}", file.uid));
+    let path = format!("/api/v1/studies/{study}");
+    let reason = json!({ "reason": "a test" }).to_string();
+    match request(to, "DELETE", &path, "application/json", reason.as_bytes()) {
+        Some((200, _)) => said.push(format!("REMOVED {}", file.uid)),
+        Some((status, _)) => said.push(format!("ERROR deleting a study: status {status}")),
+        None => {}
+    }
+    said
+}
+
 fn post(to: SocketAddr, bodies: &[Vec<u8>]) -> Option<(u16, Vec<u8>)> {
     let mut body = Vec::new();
     for part in bodies {

@@ -6,10 +6,11 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use hilum_archive::{
-    Archive, ArchiveConfig, ArchiveError, Limits, MasterKey, QuarantineOutcome, ResultKey,
-    StoreOutcome,
+    Archive, ArchiveConfig, ArchiveError, Cause, Limits, MasterKey, MetadataScope, NewDeletion,
+    QuarantineOutcome, ResultKey, StoreOutcome,
 };
 
 use hilum_platform::events::OutboxSource as _;
@@ -114,6 +115,7 @@ impl Worker {
         for task in tasks {
             let _ = task.await;
         }
+        archive.pack(Duration::ZERO).await?;
         archive.sweep().await?;
         archive.close().await;
         Ok(())
@@ -129,6 +131,9 @@ async fn one(
     let mut chance = Chance::new(study << 20 ^ task << 16 ^ u64::from(number));
     if number % 3 == 2 {
         carry(archive, mouth).await;
+    }
+    if number % 8 == 6 {
+        return remove(archive, mouth, (study + 5, task, number)).await;
     }
     if number % 5 == 4 {
         return refuse(archive, mouth, &mut chance).await;
@@ -159,6 +164,29 @@ async fn one(
     match stored {
         Ok(()) if hasty => {}
         Ok(()) => mouth.say(&promise),
+        Err(error) => mouth.say(&format!("REFUSED {error}")),
+    }
+}
+
+/// Stores an instance of a study of its own and deletes the study.
+async fn remove(archive: &Archive, mouth: &Mouth, (study, task, number): (u64, u64, u32)) {
+    let study = study * 1_000 + task * 100 + u64::from(number);
+    let new = instance(study, task, number, noise(study, 3_000));
+    let (uid, of) = (new.sop_instance.clone(), new.study.clone());
+    let promise = format!("STORED {uid} {}", hex(&new.sha256));
+    if let Err(error) = archive.store(&scope(), new).await {
+        return mouth.say(&format!("REFUSED {error}"));
+    }
+    mouth.say(&promise);
+    mouth.say(&format!("REMOVING {uid}"));
+    let deletion = NewDeletion {
+        of: MetadataScope::Study(of),
+        cause: Cause::Person,
+        reason: "a test".to_owned(),
+        by: "crash".to_owned(),
+    };
+    match archive.delete(&scope(), deletion).await {
+        Ok(_) => mouth.say(&format!("REMOVED {uid}")),
         Err(error) => mouth.say(&format!("REFUSED {error}")),
     }
 }

@@ -46,6 +46,7 @@ impl Bench {
             clock: hilum_platform::clock::system(),
             bell: Arc::new(Notify::new()),
             opening: 1,
+            doubted: std::sync::atomic::AtomicBool::new(false),
         };
         let lookup = lookup();
         let readers = Readers::new(index, 2);

@@ -4,12 +4,16 @@
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use hilum_archive::{ArchiveError, Body, Disk, LocalDisk, ObjectFile, StoreOutcome};
+use hilum_archive::{
+    Archive, ArchiveConfig, ArchiveError, Body, Disk, LocalDisk, ObjectFile, StoreOutcome,
+};
+use hilum_platform::clock::{Clock, from_millis};
 
-use crate::support::{TestArchive, instance, noise};
+use crate::support::{TestArchive, config, instance, noise, scope};
 
 #[derive(Default)]
 struct Failing {
@@ -162,4 +166,97 @@ async fn a_spool_file_that_is_shorter_than_it_says_fails_and_leaves_nothing() {
     );
     test.archive.sweep().await.unwrap();
     assert!(test.objects().is_empty());
+}
+
+/// Holds the writer between object and index, until told to go on.
+#[derive(Default)]
+struct Frozen {
+    freeze: AtomicBool,
+    frozen: AtomicBool,
+}
+
+impl Disk for Frozen {
+    fn create(&self, path: &Path) -> io::Result<Box<dyn ObjectFile>> {
+        LocalDisk.create(path)
+    }
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        LocalDisk.create_dir(path)
+    }
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        LocalDisk.sync_dir(path)?;
+        while self.freeze.load(SeqCst) {
+            self.frozen.store(true, SeqCst);
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Ok(())
+    }
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        LocalDisk.remove(path)
+    }
+}
+
+/// Jumps as it is told.
+#[derive(Debug)]
+struct Jumping(AtomicI64);
+
+impl Clock for Jumping {
+    fn now(&self) -> time::OffsetDateTime {
+        from_millis(self.0.load(SeqCst))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_writer_frozen_between_object_and_index_past_every_time_out_loses_nothing_to_the_sweep() {
+    const YEAR_MS: i64 = 365 * 24 * 3_600 * 1_000;
+    let (disk, clock) = (
+        Arc::new(Frozen::default()),
+        Arc::new(Jumping(AtomicI64::new(50 * YEAR_MS))),
+    );
+    let dir = tempfile::tempdir().unwrap();
+    let config = ArchiveConfig {
+        clock: Arc::clone(&clock) as _,
+        ..config(dir.path())
+    };
+    let archive = Archive::open_on(config, Arc::clone(&disk) as Arc<dyn Disk>)
+        .await
+        .unwrap();
+    let scope = scope("default");
+    archive
+        .store(&scope, instance(1, 1, 0, noise(0, 5_000)))
+        .await
+        .unwrap();
+    // Forward by ten years while it is frozen, then back before it began.
+    for (number, jump) in [(1, 10 * YEAR_MS), (2, -20 * YEAR_MS)] {
+        let large = number == 1;
+        let body = noise(number.into(), if large { 9 << 20 } else { 30_000 });
+        let new = instance(1, 1, number, body);
+        let uid = new.sop_instance.clone();
+        disk.frozen.store(false, SeqCst);
+        disk.freeze.store(true, SeqCst);
+        let storing = tokio::spawn({
+            let (archive, scope) = (archive.clone(), scope.clone());
+            async move { archive.store(&scope, new).await }
+        });
+        while !disk.frozen.load(SeqCst) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        clock.0.fetch_add(jump, SeqCst);
+        // A streamed object is frozen beside the writer, which sweeps on; a
+        // bundle is frozen in it, and the sweep waits behind.
+        let sweeping = tokio::spawn({
+            let archive = archive.clone();
+            async move { archive.sweep().await }
+        });
+        if large {
+            sweeping.await.unwrap().unwrap();
+            disk.freeze.store(false, SeqCst);
+        } else {
+            disk.freeze.store(false, SeqCst);
+            sweeping.await.unwrap().unwrap();
+        }
+        assert_eq!(storing.await.unwrap(), Ok(StoreOutcome::Stored));
+        assert!(archive.lookup(&scope, &uid).await.unwrap().is_some());
+    }
+    let report = archive.verify(None).await.unwrap();
+    assert_eq!((report.instances, report.faults.len()), (3, 0));
 }

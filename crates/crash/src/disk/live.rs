@@ -70,11 +70,6 @@ impl Disk {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes down what a user was told, after it was said.
-    pub(crate) fn said(&self, what: &str) {
-        self.world().ops.push(Op::Said(what.to_owned()));
-    }
-
     pub(crate) fn fail(&self, fault: Fault) {
         self.world().faults.push(fault);
     }
