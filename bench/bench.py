@@ -15,6 +15,7 @@ from pathlib import Path
 
 import images
 import inference
+import limit
 import servers
 import work
 
@@ -47,16 +48,20 @@ class Table:
         digits = 0 if middle >= 100 else 1 if middle >= 10 else 2
         return f"{middle:.{digits}f} ({low:.{digits}f}–{high:.{digits}f})"
 
+    def ratio(self, sides, other):
+        """Round by round, for both sides of a round met the same machine."""
+        if "Hilum" not in sides or other not in sides:
+            return ""
+        return self.spread([ours / theirs for ours, theirs in zip(sides["Hilum"], sides[other])])
+
     def markdown(self, columns):
-        lines = ["| work | unit | " + " | ".join(columns) + " | Hilum / Orthanc |", "|---|---" + "|---" * (len(columns) + 1) + "|"]
+        lines = ["| work | unit | " + " | ".join(columns) + " | Hilum / Orthanc | Hilum / limit |", "|---|---" + "|---" * (len(columns) + 2) + "|"]
         for name, (unit, better, sides) in self.rows.items():
             cells = [self.spread(sides[column]) if column in sides else "" for column in columns]
-            ratio = ""
-            if "Hilum" in sides and "Orthanc" in sides:
-                # Of each round, for both sides of a round met the same machine.
-                ratios = [ours / theirs for ours, theirs in zip(sides["Hilum"], sides["Orthanc"])]
-                ratio = f"**{self.spread(ratios)}** {'times as many' if better == 'more' else 'of the time'}"
-            lines.append(f"| {name} | {unit} | " + " | ".join(cells) + f" | {ratio} |")
+            ratio = self.ratio(sides, "Orthanc")
+            if ratio:
+                ratio = f"**{ratio}** {'times as many' if better == 'more' else 'of it'}"
+            lines.append(f"| {name} | {unit} | " + " | ".join(cells) + f" | {ratio} | {self.ratio(sides, 'limit')} |")
         return "\n".join(lines)
 
 
@@ -128,7 +133,11 @@ class Bench:
             if preload:
                 started.append(servers.orthanc(self.at, self.folder("orthanc-options"), preload=preload))
             self.versions = [started[0].version, started[1].version]
-            self.write_rounds(started)
+            for server in started[:2]:
+                self.table.add("Memory, idle", "MB", "less", server.name, limit.memory(server.pid, "VmRSS"))
+            self.sink = limit.NullSink(self.folder("null"), preload)
+            started.append(self.sink)
+            self.write_rounds(started[:-1])
             self.read_rounds(started[:2])
         finally:
             for server in started:
@@ -146,8 +155,18 @@ class Bench:
                     files = self.fresh(number, f"{name}-{associations}", count)
                     title = f"C-STORE, {associations} association{'s' * (associations > 1)}, {name}"
                     for server in self.order(number, started):
+                        limit.forget_peak(server.pid)
                         seconds = work.c_store(server, files, associations, sender)
                         self.rate(title, server, len(files), seconds)
+                        if associations > 1:
+                            peak = limit.memory(server.pid, "VmHWM")
+                            self.table.add("Memory, 8 associations sending", "MB", "less", server.name, peak)
+                    disk = self.folder("limit")
+                    if associations == 1:
+                        most = limit.of_one_association(self.sink, disk, files, sender)
+                    else:
+                        most = limit.of_many(disk, files)
+                    self.table.add(title, "instances/s", "more", "limit", most)
             for clients, per_request, count in ((1, 100, 100), (4, 10, 200)):
                 files = self.fresh(number, f"stow-{clients}", count)
                 title = f"STOW-RS, {clients} client{'s' * (clients > 1)} × {per_request} a request"
@@ -208,7 +227,7 @@ class Bench:
             self.note(f"inference was not measured: {problem}")
 
     def report(self):
-        columns = ["Hilum", "Orthanc", "Orthanc, socket options", "bare ONNX Runtime"]
+        columns = ["Hilum", "Orthanc", "Orthanc, socket options", "limit", "bare ONNX Runtime"]
         used = [column for column in columns if any(column in row[2] for row in self.table.rows.values())]
         table = self.table.markdown(used)
         sides = self.table.rows.get("Inference, networks only", ("", "", {}))[2]
@@ -236,7 +255,10 @@ maximum; ratios are taken round by round.
 {table}
 
 "Orthanc, socket options" is Orthanc with TCP_NODELAY and TCP_QUICKACK set by a preloaded library
-(`bench/nodelay.c`): what of the difference is the socket's, and what the server's.
+(`bench/nodelay.c`): what of the difference is the socket's, and what the server's. The limit of one
+association is 1 / (time an instance takes to a receiver that keeps nothing + one commit: a file of its
+size with fsync of file and folder, and a page of log with fdatasync); of eight, new files of eight
+instances with fsync of file and folder.
 """
         print(text)
         if not self.options.quick:
