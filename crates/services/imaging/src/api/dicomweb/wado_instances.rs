@@ -6,7 +6,8 @@ use axum::extract::{Path, RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::stream::{self, StreamExt as _};
-use hilum_archive::{InstanceRow, MetadataScope};
+use hilum_archive::limits::PAGE_ROWS;
+use hilum_archive::{InstanceFilter, InstanceRow, MetadataScope, Page, SeriesFilter, StudyFilter};
 use hilum_contracts::error::ServiceError;
 use hilum_dicomweb::accept::{Accept, DICOM, EXPLICIT_VR_LITTLE_ENDIAN, InstanceForm};
 use hilum_dicomweb::multipart::{Boundary, PartHead, body_length, write};
@@ -94,14 +95,12 @@ async fn retrieve(
     }
     let mut chosen: Vec<(InstanceRow, InstanceForm)> = Vec::new();
     let mut refused = None;
-    let mut found = service.archive.instance_metadata(&scope, of);
-    while let Some(instance) = found.next().await.transpose()? {
-        match choose(&accept, &instance.row) {
-            Ok(form) => chosen.push((instance.row, form)),
+    for row in rows(&service, &scope, of).await? {
+        match choose(&accept, &row) {
+            Ok(form) => chosen.push((row, form)),
             Err(failure) => refused = Some(failure),
         }
     }
-    drop(found);
     // PS3.18 table 10.4.3-1: 206 when some can't be given, 406 when none can.
     let status = match (chosen.is_empty(), refused) {
         (true, Some(failure)) => return Err(failure),
@@ -199,6 +198,49 @@ async fn alone(
     let body = Body::from_stream(pieces);
     let answer = respond(StatusCode::OK, &head.content_type, given, body);
     Ok(validator.mark(wanted.mark(answer, length)))
+}
+
+/// The instances asked for: their rows alone, some hundred bytes each, so that
+/// status and length are known before the first byte is sent.
+async fn rows(
+    service: &ImagingService,
+    scope: &TenantScope,
+    of: MetadataScope,
+) -> Result<Vec<InstanceRow>, Failure> {
+    let (study, series, uids) = match of {
+        MetadataScope::Study(study) => (study, Vec::new(), Vec::new()),
+        MetadataScope::Series { study, series } => (study, vec![series], Vec::new()),
+        MetadataScope::Instance {
+            study,
+            series,
+            instance,
+        } => (study, vec![series], vec![instance]),
+    };
+    let filter = InstanceFilter {
+        series: SeriesFilter {
+            uids: series,
+            study: StudyFilter {
+                uids: vec![study],
+                ..StudyFilter::default()
+            },
+            ..SeriesFilter::default()
+        },
+        uids,
+        ..InstanceFilter::default()
+    };
+    let mut all = Vec::new();
+    loop {
+        let page = Page {
+            limit: PAGE_ROWS,
+            offset: u64::try_from(all.len()).unwrap_or(u64::MAX),
+        };
+        let some = service.archive.instances(scope, &filter, page).await?;
+        let last = some.len() < PAGE_ROWS as usize;
+        all.extend(some);
+        if last {
+            return Ok(all);
+        }
+    }
 }
 
 fn choose(accept: &Accept, row: &InstanceRow) -> Result<InstanceForm, Failure> {
