@@ -9,7 +9,7 @@ from dicomweb_client.api import DICOMwebClient
 from pydicom.data import get_testdata_file
 from pydicom.uid import generate_uid
 
-root = sys.argv[1]
+root = sys.argv[1] + "/dicomweb"
 web = requests.Session()
 image = pydicom.dcmread(get_testdata_file("CT_small.dcm"))
 DICOMwebClient(root).store_instances([image])
