@@ -79,6 +79,10 @@ pub const NAMES_LOW: usize = 16;
 /// Bytes read, decrypted and handed on at a time by a range read.
 pub const READ_PIECE_BYTES: usize = 256 << 10;
 
+/// A range up to this is read in one go: a frame of routine size in one step on
+/// one thread, instead of several that wait for each other.
+pub const READ_WHOLE_BYTES: u64 = 1 << 20;
+
 /// Pieces that a range read is ahead of its reader.
 pub const READ_AHEAD_PIECES: usize = 4;
 

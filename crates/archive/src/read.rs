@@ -21,7 +21,7 @@ use crate::format::{
     CHUNK, HEADER_MAX, ObjectHeader, SEGMENT_HEADER, SegmentHeader, TAG, sealed_len,
 };
 use crate::keys::KeyStore;
-use crate::limits::READ_PIECE_BYTES;
+use crate::limits::{READ_PIECE_BYTES, READ_WHOLE_BYTES};
 use crate::seal::{Part, SegmentKeys};
 use crate::tenant::object_path;
 
@@ -292,10 +292,10 @@ pub(crate) fn start(
     range: &Range<u64>,
 ) -> Result<(Arc<OpenSegment>, Bytes)> {
     let segment = OpenSegment::open(root, keys, at)?;
-    let first = if range.start == range.end {
-        Bytes::new()
-    } else {
-        segment.read(range.start..piece_end(range.start, range.end))?
+    let first = match range.end - range.start {
+        0 => Bytes::new(),
+        1..=READ_WHOLE_BYTES => segment.read(range.clone())?,
+        _ => segment.read(range.start..piece_end(range.start, range.end))?,
     };
     Ok((Arc::new(segment), first))
 }

@@ -24,19 +24,19 @@ impl Archive {
         scope: &TenantScope,
         of: MetadataScope,
     ) -> BoxStream<'static, Result<InstanceMetadata>> {
+        if let MetadataScope::Instance { .. } = of {
+            return stream::once(self.clone().one_instance(scope.clone(), of))
+                .try_filter_map(|found| std::future::ready(Ok(found)))
+                .boxed();
+        }
         let archive = self.clone();
         let scope = scope.clone();
-        let only = match &of {
-            MetadataScope::Instance { instance, .. } => Some(instance.clone()),
-            MetadataScope::Study(_) | MetadataScope::Series { .. } => None,
-        };
         let start = (
             None::<std::collections::VecDeque<i64>>,
             (i64::MIN, i64::MIN),
         );
         stream::try_unfold(start, move |(series, mut after)| {
-            let (archive, scope, of, only) =
-                (archive.clone(), scope.clone(), of.clone(), only.clone());
+            let (archive, scope, of) = (archive.clone(), scope.clone(), of.clone());
             async move {
                 let mut series = match series {
                     Some(series) => series,
@@ -48,16 +48,14 @@ impl Archive {
                         .into(),
                 };
                 while let Some(current) = series.front().copied() {
-                    let only = only.clone();
                     let (rows, last) = archive
                         .ask_packs(&scope, move |db, packs, tenant| {
-                            let only = only.as_deref();
                             instances::metadata_after(
                                 db,
                                 packs,
                                 tenant,
                                 current,
-                                only,
+                                None,
                                 after,
                                 METADATA_AHEAD_ROWS,
                             )
@@ -79,6 +77,30 @@ impl Archive {
         })
         .try_flatten()
         .boxed()
+    }
+
+    /// One instance, in one question to the index.
+    async fn one_instance(
+        self,
+        scope: TenantScope,
+        of: MetadataScope,
+    ) -> Result<Option<InstanceMetadata>> {
+        self.ask_packs(&scope, move |db, packs, tenant| {
+            let MetadataScope::Instance { instance, .. } = &of else {
+                return Ok(None);
+            };
+            for series in instances::series_of(db, tenant, &of)? {
+                let start = (i64::MIN, i64::MIN);
+                let only = Some(instance.as_str());
+                let (rows, _) =
+                    instances::metadata_after(db, packs, tenant, series, only, start, 1)?;
+                if let Some(found) = rows.into_iter().next() {
+                    return Ok(Some(found));
+                }
+            }
+            Ok(None)
+        })
+        .await
     }
 
     /// Streams a range of an instance's data set as received; `0..length()`

@@ -31,7 +31,7 @@ fn every_range_of_every_length_is_what_was_stored() {
             let reader = test.archive.read_range(&test.scope, &row.location, from..to).await.unwrap();
             assert_eq!(reader.length(), to - from);
             let pieces: Vec<_> = reader.try_collect().await.unwrap();
-            assert!(pieces.iter().all(|piece| piece.len() <= limits::READ_PIECE_BYTES));
+            assert!(pieces.iter().all(|piece| piece.len() as u64 <= limits::READ_WHOLE_BYTES));
             assert_eq!(pieces.concat(), &body[from as usize..to as usize]);
             let beyond = test.archive.read_range(&test.scope, &row.location, 0..length + 1).await;
             assert!(matches!(beyond, Err(ArchiveError::Invalid(_))));

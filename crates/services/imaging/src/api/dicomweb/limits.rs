@@ -17,6 +17,9 @@ pub(super) const RESULTS: u32 = hilum_archive::limits::PAGE_ROWS - 1;
 pub(super) const HEAD_BYTES: u64 = 64 << 20;
 /// Bytes of one compressed frame held in memory to decode it.
 pub(super) const FRAME_BYTES: u64 = 1 << 30;
+/// An image whose frames are decoded is read at once up to this: slices of CT
+/// and MR. As much as the archive reads in one go.
+pub(super) const HELD_BYTES: u64 = hilum_archive::limits::READ_WHOLE_BYTES;
 /// Deflated data sets are inflated in memory up to this.
 pub(super) const INFLATED_BYTES: u64 = 256 << 20;
 /// Frames decoded at once in the whole process: each holds a frame in memory

@@ -110,6 +110,7 @@ impl Image {
         if stored.layout.pixels.is_none() {
             return Err(Failure::not_acceptable("this instance has no pixel data"));
         }
+        let stored = stored.holding_if_small().await?;
         let bytes = head(&stored).await?;
         let syntax = plain_syntax(stored.layout.encoding);
         let (description, display) = decoding(move || {

@@ -26,8 +26,8 @@ pub(crate) struct Stored {
     scope: TenantScope,
     pub(super) row: InstanceRow,
     pub(super) layout: Layout,
-    /// All of it, where offsets count in inflated bytes.
-    inflated: Option<Bytes>,
+    /// All of it, where offsets count in inflated bytes or it was asked to be held.
+    held: Option<Bytes>,
 }
 
 impl Stored {
@@ -75,12 +75,21 @@ impl Stored {
             scope: scope.clone(),
             row,
             layout,
-            inflated: None,
+            held: None,
         };
         if stored.layout.inflated {
-            stored.inflated = Some(stored.inflate().await?);
+            stored.held = Some(stored.inflate().await?);
         }
         Ok(stored)
+    }
+
+    /// Reads a small data set at once, so that its parts are no reads of their own.
+    pub(super) async fn holding_if_small(mut self) -> Result<Self, Failure> {
+        let length = self.length();
+        if self.held.is_none() && length <= limits::HELD_BYTES {
+            self.held = Some(self.read(0, length).await?);
+        }
+        Ok(self)
     }
 
     async fn inflate(&self) -> Result<Bytes, Failure> {
@@ -122,7 +131,7 @@ impl Stored {
 
     /// Length of the data set, inflated where it is deflated.
     pub(super) fn length(&self) -> u64 {
-        match &self.inflated {
+        match &self.held {
             Some(bytes) => u64::try_from(bytes.len()).unwrap_or(u64::MAX),
             None => self.row.location.length(),
         }
@@ -130,7 +139,7 @@ impl Stored {
 
     /// The transfer syntax that [`Stored::stream`] and [`Stored::read`] give.
     pub(super) fn transfer_syntax(&self) -> &str {
-        if self.inflated.is_some() {
+        if self.layout.inflated {
             hilum_dicomweb::accept::EXPLICIT_VR_LITTLE_ENDIAN
         } else {
             self.row.transfer_syntax.trim_end_matches(['\0', ' '])
@@ -139,7 +148,7 @@ impl Stored {
 
     /// A range of the data set as it streams.
     pub(super) async fn stream(&self, offset: u64, length: u64) -> Result<Pieces, Failure> {
-        if self.inflated.is_some() {
+        if self.held.is_some() {
             let bytes = self.read(offset, length).await?;
             return Ok(stream::iter([Ok(bytes)]).boxed());
         }
@@ -157,7 +166,7 @@ impl Stored {
     /// A range of the data set in memory, for the caller to bound.
     pub(super) async fn read(&self, offset: u64, length: u64) -> Result<Bytes, Failure> {
         let end = offset.saturating_add(length);
-        if let Some(bytes) = &self.inflated {
+        if let Some(bytes) = &self.held {
             let at = |place: u64| {
                 usize::try_from(place)
                     .unwrap_or(usize::MAX)
