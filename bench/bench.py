@@ -17,6 +17,7 @@ import images
 import inference
 import limit
 import servers
+import settled
 import work
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -100,6 +101,8 @@ class Bench:
             self.disk = disk(self.place)
             self.trace()
             self.compare()
+            self.settle()
+            self.pack_while_sending()
         if not self.options.no_inference:
             self.infer()
         self.report()
@@ -191,6 +194,58 @@ class Bench:
                     seconds = work.read(webs[server.name], times, *rest)
                     self.table.add(name, "ms", "less", server.name, 1000 * seconds)
             progress(f"{name}: done")
+
+    def settle(self):
+        """One long series: its metadata, and what it takes on disk beside its images."""
+        files = settled.long_series(self, self.folder("long"))
+        size = sum(file.path.stat().st_size for file in files)
+        one = files[0]
+        for name in ("Hilum", "Orthanc"):
+            folder = self.folder(f"settled-{name.lower()}")
+            if name == "Hilum":
+                server = settled.start(self.binary, folder, ROOT / "models", 1)
+            else:
+                server = servers.orthanc(self.at, folder)
+            try:
+                work.stow(server, files, 1, 100)
+                if name == "Hilum":
+                    settled.wait_until_packed(server, 1)
+                else:
+                    time.sleep(5)
+                rows = [("warm", 3, 40 if name == "Hilum" else 5)]
+                if settled.drop_caches():
+                    rows.insert(0, ("cold caches", 0, 1))
+                for state, before, times in rows:
+                    settled.metadata(server, one.study, one.series, before)
+                    for milliseconds in settled.metadata(server, one.study, one.series, times):
+                        title = f"WADO metadata of a settled series of {settled.SERIES}, {state}"
+                        self.table.add(title, "ms", "less", name, milliseconds)
+                server.end()
+                beside = (settled.used(server.folders) - size) / len(files)
+                self.table.add("On disk beside the image, per settled instance", "bytes", "less", name, beside)
+                progress(f"settled series: {name} done")
+            finally:
+                server.stop()
+
+    def pack_while_sending(self):
+        """Intake for a minute, without and with series settling behind it."""
+        seconds = 10 if self.options.quick else 60
+        per_study = 200
+        studies = max(2, seconds * 300 // per_study)
+        _, files = self.slices.study(self.folder("minute"), per_study, studies=studies)
+        os.sync()
+        title = f"C-STORE, 8 associations, for {seconds} s, packing"
+        for packing, after in (("off", 86_400), ("on", 1)):
+            server = settled.start(self.binary, self.folder(f"minute-{packing}"), ROOT / "models", after)
+            try:
+                rate = settled.intake(server, files, 8, seconds)
+                self.table.add(f"{title} {packing}", "instances/s", "more", "Hilum", rate)
+                progress(f"{title} {packing}: {rate:.1f} instances/s")
+                if packing == "on":
+                    behind = settled.backlog(server)
+                    self.note(f"After {seconds} s with packing on, {behind:.0f} settled series waited to be packed.")
+            finally:
+                server.stop()
 
     def order(self, number, started):
         return started if number % 2 == 0 else list(reversed(started))

@@ -34,7 +34,8 @@ class Server:
     log: Path | None = None
     counts: dict = field(default_factory=dict)
 
-    def stop(self):
+    def end(self):
+        """Asks it to finish and waits; its folders stay."""
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGTERM)
         try:
@@ -44,6 +45,9 @@ class Server:
                 os.kill(self.pid, signal.SIGKILL)
             self.process.kill()
             self.process.wait()
+
+    def stop(self):
+        self.end()
         if self.traced and self.traced.exists():
             for line in self.traced.read_text().splitlines():
                 found = re.match(r"\s*[\d.]+\s+[\d.]+\s+\d+\s+(\d+)\s+(?:\d+\s+)?(f\w*sync)$", line)
@@ -106,7 +110,7 @@ def answers(port, path):
     return connection.getresponse().status == 200
 
 
-def hilum(binary, folder, models, trace=False):
+def hilum(binary, folder, models, trace=False, arguments=()):
     folder.mkdir(parents=True)
     return hilum_at(binary, folder / "data", folder, models, trace)
 
@@ -114,7 +118,7 @@ def hilum(binary, folder, models, trace=False):
 def hilum_at(binary, data, folder, models, trace=False):
     """A Hilum over `data`; its log is in `folder`, which goes when it stops."""
     version = subprocess.run([binary, "--version"], capture_output=True, text=True, check=True).stdout.strip()
-    command = [binary, "serve", "--data", str(data), "--http", "127.0.0.1:0", "--dicom", "127.0.0.1:0", "--models", str(models)]
+    command = [binary, "serve", "--data", str(data), "--http", "127.0.0.1:0", "--dicom", "127.0.0.1:0", "--models", str(models), *arguments]
     run_file = data / "run.json"
     run_file.unlink(missing_ok=True)
     process, pid, counts, log = launch(command, folder, trace)

@@ -105,7 +105,9 @@ fn describe(fault: &ObjectFault) -> String {
             "DISAGREES {tenant} object {object}: segment {segment} is not what the index says"
         ),
         ObjectFault::Lookup { tenant } => {
-            format!("LOOKUP    {tenant}: delete lookup/{tenant} and start: it is made anew from the packs")
+            format!(
+                "LOOKUP    {tenant}: delete lookup/{tenant} and start: it is made anew from the packs"
+            )
         }
         ObjectFault::Unknown { path } => {
             format!("UNKNOWN   {path}: no row names it; it was left alone")

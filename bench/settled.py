@@ -1,0 +1,108 @@
+"""What settling costs and gives: intake while series are packed, the metadata of a long series from its
+pack, and what everything but the images takes on disk."""
+
+import contextlib
+import http.client
+import os
+import re
+import sqlite3
+import time
+from pathlib import Path
+
+import images
+import servers
+import work
+
+SERIES = 1000
+# Small images: what is measured here does not depend on their size.
+SMALL = 64
+PACKED_WITHIN = 300
+
+
+def start(binary, folder, models, settle_seconds):
+    """A Hilum whose series settle so many seconds after their last image."""
+    folder.mkdir(parents=True)
+    config = folder / "hilum.toml"
+    config.write_text(f"archive.settle_seconds = {settle_seconds}\n")
+    return servers.hilum(binary, folder / "run", models, arguments=["--config", str(config)])
+
+
+def metric(server, name):
+    connection = http.client.HTTPConnection("127.0.0.1", server.http_port, timeout=30)
+    connection.request("GET", "/metrics")
+    text = connection.getresponse().read().decode()
+    values = re.findall(rf"^{name}(?:{{[^}}]*}})? ([\d.e+-]+)$", text, re.MULTILINE)
+    return sum(map(float, values)) if values else None
+
+
+def backlog(server):
+    return metric(server, "archive_pack_backlog_series")
+
+
+def wait_until_packed(server, settle_seconds):
+    """Two looks of the packer after everything has settled."""
+    time.sleep(settle_seconds + 12)
+    end = time.monotonic() + PACKED_WITHIN
+    while time.monotonic() < end:
+        if backlog(server) == 0:
+            return
+        time.sleep(1)
+    raise work.Wrong("the series were not packed in time")
+
+
+def used(folders):
+    """Bytes of every file below, without the pages that a database holds free for what comes next."""
+    total = 0
+    for path in (path for folder in folders for path in Path(folder).rglob("*") if path.is_file()):
+        total += path.stat().st_size
+        with path.open("rb") as file:
+            if file.read(16) != b"SQLite format 3\0":
+                continue
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True)) as database:
+            free, size = (database.execute(f"PRAGMA {name}").fetchone()[0] for name in ("freelist_count", "page_size"))
+            total -= free * size
+    return total
+
+
+def drop_caches():
+    """As root; says whether it could."""
+    os.sync()
+    try:
+        Path("/proc/sys/vm/drop_caches").write_text("3")
+    except OSError:
+        return False
+    return True
+
+
+def metadata(server, study, series, times):
+    """Milliseconds of each request for the metadata of one series, one after the other."""
+    web = work.Web(server)
+    path = f"/studies/{study}/series/{series}/metadata"
+    taken = []
+    for _ in range(times):
+        seconds, _, data = web.get(path, "application/dicom+json")
+        if work.count(data) != SERIES:
+            raise work.Wrong("not all of the series came")
+        taken.append(1000 * seconds)
+    return taken
+
+
+def long_series(bench, folder):
+    """Files of one series; the slices module writes a study of one series."""
+    small = images.Slices(bench.options.seed + 1, SMALL)
+    _, files = small.study(folder, SERIES)
+    return files
+
+
+def intake(server, files, associations, seconds):
+    """Instances a second for so long, each association sending study after study."""
+    studies = {}
+    for file in files:
+        studies.setdefault(file.study, []).append(file)
+    batches = list(studies.values())
+    start, sent = time.perf_counter(), 0
+    while time.perf_counter() - start < seconds and batches:
+        batch = batches.pop()
+        work.c_store(server, batch, associations)
+        sent += len(batch)
+    return sent / (time.perf_counter() - start)
