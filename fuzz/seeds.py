@@ -124,7 +124,7 @@ def messages():
 def files():
     folder = os.path.join(os.path.dirname(pydicom.__file__), "data")
     paths = glob.glob(folder + "/**/*", recursive=True)
-    for path in sorted(path for path in paths if os.path.isfile(path) and not path.endswith((".py", ".json"))):
+    for path in sorted(path for path in paths if os.path.isfile(path) and not path.endswith((".py", ".pyc", ".json"))):
         name = os.path.basename(path)
         data = Path(path).read_bytes()
         if len(data) > LARGEST:
