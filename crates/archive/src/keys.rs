@@ -2,17 +2,19 @@
 //! `keys.sqlite`. A study key is durable before anything is sealed with it.
 //! Nothing here sees instances, and no key leaves in the clear.
 
+mod master;
+mod rotate;
+
 use std::collections::HashMap;
-use std::io::{Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::{hmac, rand};
 use rusqlite::{Connection, OptionalExtension, params};
 use zeroize::Zeroizing;
 
+use self::master::MasterFile;
 use crate::error::{ArchiveError, Result};
 use crate::index::sqlite;
 use crate::steps;
@@ -44,7 +46,10 @@ pub(crate) struct StudyKey {
 
 pub(crate) struct KeyStore {
     db: Mutex<Connection>,
-    master: LessSafeKey,
+    /// Held for reading while a tenant key is wrapped or unwrapped, for writing
+    /// by a rotation. Locked before `db`.
+    master: RwLock<LessSafeKey>,
+    file: MasterFile,
     cache: Mutex<Cache>,
     capacity: usize,
 }
@@ -73,34 +78,37 @@ const MIGRATIONS: &[&str] = &[
         PRIMARY KEY (tenant, id), UNIQUE (tenant, label)) WITHOUT ROWID;",
 ];
 
+/// What the master key's proof is bound to.
+const PROOF: &[u8] = b"hilum master proof";
+
 impl KeyStore {
     pub(crate) fn open(dir: &Path, master: &MasterKey, capacity: usize) -> Result<Self> {
-        let secret = match master {
-            MasterKey::Given(secret) => secret.clone(),
-            MasterKey::File => master_from_file(&dir.join("keys"))?,
-        };
         let mut db = sqlite::open_writer(&dir.join("keys.sqlite"))?;
         sqlite::migrate(&mut db, MIGRATIONS)?;
+        let file = MasterFile::of(dir);
+        let opens = |secret: &Zeroizing<[u8; 32]>| {
+            wrapping_key(secret).and_then(|key| prove(&db, &key)) == Ok(Some(true))
+        };
+        let is_new = proof(&db)?.is_none();
+        let secret = match master {
+            MasterKey::Given(secret) => secret.clone(),
+            MasterKey::File if is_new => file.first()?,
+            MasterKey::File => file.find(opens)?,
+        };
         let master = wrapping_key(&secret)?;
-        let proof: Option<Vec<u8>> = db
-            .query_row("SELECT proof FROM master WHERE id = 1", [], |row| {
-                row.get(0)
-            })
-            .optional()?;
-        match proof {
-            Some(proof) => {
-                unwrap(&master, &proof, b"hilum master proof")
-                    .map_err(|_| ArchiveError::WrongKey)?;
-            }
+        match prove(&db, &master)? {
+            Some(true) => {}
+            Some(false) => return Err(ArchiveError::WrongKey),
             None => {
-                let proof = wrap(&master, &[0; 32], b"hilum master proof")?;
+                let proof = wrap(&master, &[0; 32], PROOF)?;
                 db.execute("INSERT INTO master (id, proof) VALUES (1, ?1)", [proof])?;
                 steps::at("keys.proven");
             }
         }
         Ok(Self {
             db: Mutex::new(db),
-            master,
+            master: RwLock::new(master),
+            file,
             cache: Mutex::default(),
             capacity,
         })
@@ -277,6 +285,7 @@ impl KeyStore {
         if let Some(key) = self.cache().tenants.get(tenant) {
             return Ok(Some(Arc::clone(key)));
         }
+        let master = self.master.read().unwrap_or_else(PoisonError::into_inner);
         let wrapped: Option<Vec<u8>> = {
             let db = self.db.lock().unwrap_or_else(PoisonError::into_inner);
             db.query_row(
@@ -289,7 +298,7 @@ impl KeyStore {
         let Some(wrapped) = wrapped else {
             return Ok(None);
         };
-        let secret = unwrap(&self.master, &wrapped, &tenant_context(tenant))?;
+        let secret = unwrap(&master, &wrapped, &tenant_context(tenant))?;
         let key = Arc::new(TenantKey::new(&secret)?);
         self.cache()
             .tenants
@@ -301,7 +310,8 @@ impl KeyStore {
         if let Some(key) = self.existing_tenant_key(tenant)? {
             return Ok(key);
         }
-        let wrapped = wrap(&self.master, &random()?, &tenant_context(tenant))?;
+        let master = self.master.read().unwrap_or_else(PoisonError::into_inner);
+        let wrapped = wrap(&master, &random()?, &tenant_context(tenant))?;
         self.db
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -310,6 +320,7 @@ impl KeyStore {
                  ON CONFLICT DO NOTHING",
                 params![tenant, wrapped, now],
             )?;
+        drop(master);
         steps::at("keys.tenant-kept");
         self.existing_tenant_key(tenant)?
             .ok_or(ArchiveError::NotFound)
@@ -337,6 +348,20 @@ pub(crate) fn random<const N: usize>() -> Result<[u8; N]> {
     let mut bytes = [0; N];
     rand::fill(&mut bytes).map_err(|_| ArchiveError::Disk(std::io::ErrorKind::Other))?;
     Ok(bytes)
+}
+
+fn proof(db: &Connection) -> Result<Option<Vec<u8>>> {
+    Ok(db
+        .query_row("SELECT proof FROM master WHERE id = 1", [], |row| {
+            row.get(0)
+        })
+        .optional()?)
+}
+
+/// Whether the keys are wrapped by this one; `None`: by none yet.
+fn prove(db: &Connection, master: &LessSafeKey) -> Result<Option<bool>> {
+    let proof = proof(db)?;
+    Ok(proof.map(|proof| unwrap(master, &proof, PROOF).is_ok()))
 }
 
 fn tenant_context(tenant: &str) -> Vec<u8> {
@@ -381,37 +406,6 @@ fn unwrap(by: &LessSafeKey, wrapped: &[u8], context: &[u8]) -> Result<Zeroizing<
     let plain: &[u8] = plain;
     let secret = <[u8; 32]>::try_from(plain).map_err(|_| ArchiveError::Corrupt)?;
     Ok(Zeroizing::new(secret))
-}
-
-fn master_from_file(dir: &Path) -> Result<Zeroizing<[u8; 32]>> {
-    let path = dir.join("master.key");
-    std::fs::create_dir_all(dir)?;
-    match std::fs::File::open(&path) {
-        Ok(mut file) => {
-            let mut secret = Zeroizing::new([0; 32]);
-            file.read_exact(secret.as_mut_slice())
-                .map_err(|_| ArchiveError::WrongKey)?;
-            return Ok(secret);
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-        Err(error) => return Err(error.into()),
-    }
-    let secret = Zeroizing::new(random()?);
-    // Under its name only when complete: a crash leaves no half key.
-    let draft = dir.join("master.key.new");
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&draft)?;
-    file.write_all(secret.as_slice())?;
-    file.sync_all()?;
-    steps::at("keys.master-written");
-    std::fs::rename(&draft, &path)?;
-    std::fs::File::open(dir)?.sync_all()?;
-    steps::at("keys.master-named");
-    Ok(secret)
 }
 
 #[cfg(test)]

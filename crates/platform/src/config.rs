@@ -194,7 +194,12 @@ impl Config {
         }
         // The master key is a secret and is never part of the configuration.
         figment
-            .merge(Env::prefixed("HILUM_").ignore(&["master_key", "log", "test_python"]))
+            .merge(Env::prefixed("HILUM_").ignore(&[
+                "master_key",
+                "new_master_key",
+                "log",
+                "test_python",
+            ]))
             .extract()
             .map_err(|error| ConfigError::Read(Box::new(error)))
     }

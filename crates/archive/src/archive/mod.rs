@@ -216,6 +216,17 @@ impl Archive {
         blocking(move || crate::backup::restore(&source, &dir, progress.as_ref())).await
     }
 
+    /// Makes `to` the master key, while serving; [`MasterKey::File`] makes a new
+    /// file. Objects are not touched. How many tenant keys were wrapped anew.
+    ///
+    /// # Errors
+    /// Of the disk or the key database; whichever key opened it before or the
+    /// new one opens the archive then.
+    pub async fn rotate_master_key(&self, to: MasterKey) -> Result<u64> {
+        let engine = Arc::clone(&self.engine);
+        blocking(move || engine.keys.rotate(&to)).await
+    }
+
     /// What a tenant, or with `None` the whole archive, holds.
     ///
     /// # Errors

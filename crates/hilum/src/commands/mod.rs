@@ -4,6 +4,7 @@ pub(crate) mod backup;
 mod demo;
 mod doctor;
 mod import;
+mod keys;
 mod models;
 mod own;
 mod restore;
@@ -18,6 +19,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
+use hilum_archive::MasterKey;
 use hilum_contracts::ids::TenantId;
 use hilum_platform::config::Config;
 
@@ -43,6 +45,8 @@ enum Command {
     Verify(verify::Verify),
     /// Take in every DICOM file of a folder, also while serving.
     Import(import::Import),
+    /// Keys: make a new master key.
+    Keys(keys::Keys),
     /// Copy everything to a folder, also while serving.
     Backup(backup::Backup),
     /// Make a data folder from a backup.
@@ -108,6 +112,7 @@ impl Cli {
             Command::Doctor(command) => block_on(command.run()),
             Command::Verify(command) => block_on(command.run()),
             Command::Import(command) => block_on(command.run()),
+            Command::Keys(command) => block_on(command.run()),
             Command::Backup(command) => block_on(command.run()),
             Command::Restore(command) => block_on(command.run()),
             Command::Models(command) => block_on(command.run()),
@@ -149,18 +154,23 @@ pub(crate) fn tenant(config: &Config, named: Option<&TenantId>) -> anyhow::Resul
 /// Where the master key comes from: `HILUM_MASTER_KEY` (64 hexadecimal
 /// digits), or a file in the data folder. It is no configuration value, so
 /// that it never ends up in a file of settings.
-pub(crate) fn master_key() -> anyhow::Result<hilum_archive::MasterKey> {
-    let Some(text) = std::env::var_os("HILUM_MASTER_KEY") else {
-        return Ok(hilum_archive::MasterKey::File);
+pub(crate) fn master_key() -> anyhow::Result<MasterKey> {
+    Ok(key_from("HILUM_MASTER_KEY")?.unwrap_or(MasterKey::File))
+}
+
+/// A key that an environment variable holds; `None` when it is not set.
+pub(crate) fn key_from(variable: &str) -> anyhow::Result<Option<MasterKey>> {
+    let Some(text) = std::env::var_os(variable) else {
+        return Ok(None);
     };
     let text = text.into_string().unwrap_or_default();
     let wrong =
-        "HILUM_MASTER_KEY is not 64 hexadecimal digits: make one with `openssl rand -hex 32`";
-    anyhow::ensure!(text.len() == 64 && text.is_ascii(), wrong);
+        format!("{variable} is not 64 hexadecimal digits: make one with `openssl rand -hex 32`");
+    anyhow::ensure!(text.len() == 64 && text.is_ascii(), "{wrong}");
     let mut key = [0_u8; 32];
     for (byte, digits) in key.iter_mut().zip(text.as_bytes().chunks(2)) {
-        let digits = std::str::from_utf8(digits).context(wrong)?;
-        *byte = u8::from_str_radix(digits, 16).context(wrong)?;
+        let digits = std::str::from_utf8(digits).context(wrong.clone())?;
+        *byte = u8::from_str_radix(digits, 16).context(wrong.clone())?;
     }
-    Ok(hilum_archive::MasterKey::Given(key.into()))
+    Ok(Some(MasterKey::Given(key.into())))
 }

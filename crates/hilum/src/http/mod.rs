@@ -5,12 +5,14 @@ mod backup;
 mod dead_letters;
 mod erasures;
 mod health;
+mod keys;
 mod live;
 mod local;
 mod replay_dead_letter;
 mod status;
 mod web;
 
+pub(crate) use keys::Rotated;
 pub(crate) use local::TENANT_HEADER;
 
 use std::sync::Arc;
@@ -95,6 +97,7 @@ pub(crate) fn router(parts: Parts) -> Router {
         .routes(routes!(erasures::list_erasures))
         .routes(routes!(dead_letters::list_dead_letters))
         .routes(routes!(replay_dead_letter::replay_dead_letter))
+        .routes(routes!(keys::rotate_master_key))
         .with_state(shared.clone());
     let rest = parts
         .rest

@@ -14,6 +14,7 @@ mod crashes;
 mod erasure;
 mod hostile;
 mod intake;
+mod keys;
 mod moving;
 mod operation;
 mod results;

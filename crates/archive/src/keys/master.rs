@@ -1,0 +1,139 @@
+//! The master key's file: `keys/master.key`, and beside it `master.key.next`
+//! while a rotation is on its way. Whichever of the two opens the keys is the
+//! master key, so that a rotation can end at any moment.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use aws_lc_rs::digest;
+use zeroize::Zeroizing;
+
+use super::random;
+use crate::descriptor::hex;
+use crate::error::{ArchiveError, Result};
+use crate::steps;
+
+pub(super) type Secret = Zeroizing<[u8; 32]>;
+
+pub(super) struct MasterFile {
+    dir: PathBuf,
+}
+
+impl MasterFile {
+    pub(super) fn of(archive: &Path) -> Self {
+        Self {
+            dir: archive.join("keys"),
+        }
+    }
+
+    /// The key that `opens` says is the one; what a rotation left is tidied up.
+    pub(super) fn find(&self, opens: impl Fn(&Secret) -> bool) -> Result<Secret> {
+        let (current, next) = (self.read("master.key")?, self.read("master.key.next")?);
+        if let Some(secret) = current.filter(&opens) {
+            if next.is_some() {
+                // Nothing was wrapped with it yet.
+                fs::remove_file(self.dir.join("master.key.next"))?;
+                self.sync()?;
+            }
+            return Ok(secret);
+        }
+        let secret = next.filter(opens).ok_or(ArchiveError::WrongKey)?;
+        self.take_next()?;
+        Ok(secret)
+    }
+
+    /// The key of an archive that has none yet, made when there is no file.
+    pub(super) fn first(&self) -> Result<Secret> {
+        fs::create_dir_all(&self.dir)?;
+        if let Some(secret) = self.read("master.key")? {
+            return Ok(secret);
+        }
+        let secret = Zeroizing::new(random()?);
+        self.write("master.key.new", &secret)?;
+        steps::at("keys.master-written");
+        fs::rename(self.dir.join("master.key.new"), self.dir.join("master.key"))?;
+        self.sync()?;
+        steps::at("keys.master-named");
+        Ok(secret)
+    }
+
+    /// A new key as `master.key.next`, durable before anything is wrapped with it.
+    pub(super) fn draft(&self) -> Result<Secret> {
+        fs::create_dir_all(&self.dir)?;
+        let secret = Zeroizing::new(random()?);
+        // Under its name only when complete: a crash leaves no half key.
+        self.write("master.key.new", &secret)?;
+        fs::rename(
+            self.dir.join("master.key.new"),
+            self.dir.join("master.key.next"),
+        )?;
+        self.sync()?;
+        steps::at("keys.next-written");
+        Ok(secret)
+    }
+
+    /// `master.key.next` becomes `master.key`.
+    pub(super) fn take_next(&self) -> Result<()> {
+        self.keep_old()?;
+        fs::rename(
+            self.dir.join("master.key.next"),
+            self.dir.join("master.key"),
+        )?;
+        self.sync()?;
+        steps::at("keys.next-named");
+        Ok(())
+    }
+
+    /// The file is no longer the master key: it stays for older backups, under
+    /// a name that says so.
+    pub(super) fn retire(&self) -> Result<()> {
+        self.keep_old()?;
+        match fs::remove_file(self.dir.join("master.key")) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error.into()),
+            Ok(()) => self.sync(),
+        }
+    }
+
+    /// `master.key.old-…`, named by its digest: doing it again does nothing.
+    fn keep_old(&self) -> Result<()> {
+        let Some(secret) = self.read("master.key")? else {
+            return Ok(());
+        };
+        let digest = digest::digest(&digest::SHA256, secret.as_slice());
+        let short = hex::encode(digest.as_ref().get(..4).unwrap_or_default());
+        let old = self.dir.join(format!("master.key.old-{short}"));
+        match fs::hard_link(self.dir.join("master.key"), old) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error.into()),
+            _ => self.sync(),
+        }
+    }
+
+    fn read(&self, name: &str) -> Result<Option<Secret>> {
+        let mut file = match File::open(self.dir.join(name)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            other => other?,
+        };
+        let mut secret = Zeroizing::new([0; 32]);
+        file.read_exact(secret.as_mut_slice())
+            .map_err(|_| ArchiveError::WrongKey)?;
+        Ok(Some(secret))
+    }
+
+    fn write(&self, name: &str, secret: &Secret) -> Result<()> {
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(self.dir.join(name))?;
+        file.write_all(secret.as_slice())?;
+        Ok(file.sync_all()?)
+    }
+
+    fn sync(&self) -> Result<()> {
+        Ok(File::open(&self.dir)?.sync_all()?)
+    }
+}

@@ -1,0 +1,39 @@
+//! `POST /api/v1/keys/rotate-master`: what `hilum keys rotate-master` asks of
+//! the Hilum that serves. A key itself never travels.
+
+use axum::Json;
+use axum::extract::State;
+use hilum_archive::MasterKey;
+use hilum_contracts::error::{ErrorCode, ServiceError};
+use hilum_platform::http::{Problem, ProblemBody, Scope};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::Shared;
+use crate::commands::master_key;
+
+#[derive(Serialize, Deserialize, ToSchema)]
+pub(crate) struct Rotated {
+    /// Tenant keys that were wrapped anew.
+    pub(crate) tenants: u64,
+}
+
+/// Makes a new master key in its file and wraps every tenant key anew, while
+/// serving. Refused where the master key comes from the environment.
+#[utoipa::path(post, path = "/keys/rotate-master", tag = "platform",
+    responses((status = 200, body = Rotated), (status = 409, body = ProblemBody)))]
+pub(crate) async fn rotate_master_key(
+    Scope(scope): Scope,
+    State(shared): State<Shared>,
+) -> Result<Json<Rotated>, Problem> {
+    if !matches!(master_key(), Ok(MasterKey::File)) {
+        return Err(Problem(ServiceError::new(
+            ErrorCode::Conflict,
+            "The master key comes from the environment of the running Hilum: stop it, rotate, and \
+             start it with the new key.",
+        )));
+    }
+    let tenants = shared.archive.rotate_master_key(MasterKey::File).await?;
+    tracing::info!(by = ?scope.principal(), tenants, "the master key was rotated");
+    Ok(Json(Rotated { tenants }))
+}
