@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::engine::Engine;
 use crate::error::{ArchiveError, Result};
 use crate::index::delete::{self, Unit};
+use crate::index::hold;
 use crate::index::tombstone::{self, Level, Marks, mark};
 use crate::limits;
 use crate::model::{Deleted, MetadataScope, NewDeletion};
@@ -28,8 +29,12 @@ impl Engine {
             MetadataScope::Instance { instance, .. } => (Level::Instance, instance, ""),
         };
         // Nothing is written about what is not there.
-        self.readers
-            .read_here(|db| tombstone::study_row(db, tenant.row, deletion.of.study()))?;
+        self.readers.read_here(|db| {
+            let study = tombstone::study_row(db, tenant.row, deletion.of.study())?;
+            // Asked again in the transaction; here so that no note tells of a
+            // deletion that is refused.
+            hold::may_delete(db, tenant.row, study, now)
+        })?;
         steps::at("delete.begin");
         let mark = mark(&self.keys, name, level, uid, within, now)?;
         let note = Note::Deleted {
@@ -63,6 +68,7 @@ impl Engine {
             deleted
         })?;
         steps::at("delete.committed");
+        self.quotas.recount();
         self.destroy_dead_keys()?;
         Ok(deleted)
     }

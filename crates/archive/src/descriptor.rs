@@ -37,6 +37,9 @@ pub(crate) struct Descriptor {
     pub correlation: CorrelationId,
     /// Unix milliseconds.
     pub received_at: i64,
+    /// The result set that it was published in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub publication: Option<String>,
 }
 
 /// A refused stream as its descriptor knows it.
@@ -118,6 +121,7 @@ impl Descriptor {
             origin: instance.origin.clone(),
             correlation: instance.correlation,
             received_at: to_millis(instance.received_at),
+            publication: None,
         })
     }
 

@@ -23,6 +23,7 @@ use crate::limits::Limits;
 use crate::lookup::Lookup;
 use crate::model::Resend;
 use crate::pack::Packs;
+use crate::quota::Quotas;
 use crate::steps;
 use crate::tenant::Tenant;
 use crate::writer::{Context, Writer};
@@ -48,6 +49,7 @@ pub(crate) struct Engine {
     pub streams: Arc<Semaphore>,
     tenants: Mutex<HashMap<String, Arc<Tenant>>>,
     pub bell: Arc<Notify>,
+    pub quotas: Quotas,
     /// Tenants that take again what they deleted.
     resends: Mutex<HashSet<String>>,
     _lock: File,
@@ -65,12 +67,7 @@ impl Engine {
             limits,
         } = config;
         disk.create_dir(&dir.join("objects"))?;
-        let lock = File::create(dir.join("archive.lock"))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(std::fs::TryLockError::WouldBlock) => return Err(ArchiveError::InUse),
-            Err(std::fs::TryLockError::Error(error)) => return Err(error.into()),
-        }
+        let lock = lock(&dir)?;
         steps::at("open.locked");
         let keys = Arc::new(KeyStore::open(&dir, &master_key, limits.cached_keys)?);
         let index = dir.join("archive.sqlite");
@@ -115,6 +112,7 @@ impl Engine {
             streams: Arc::new(Semaphore::new(limits.streams.max(1))),
             tenants: Mutex::default(),
             bell,
+            quotas: Quotas::default(),
             resends: Mutex::default(),
             dir,
             limits,
@@ -201,6 +199,16 @@ fn sync_above(disk: &dyn Disk, dir: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Takes the archive of `dir` for this process, until the file is dropped.
+pub(crate) fn lock(dir: &Path) -> Result<File> {
+    let lock = File::create(dir.join("archive.lock"))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(std::fs::TryLockError::WouldBlock) => Err(ArchiveError::InUse),
+        Err(std::fs::TryLockError::Error(error)) => Err(error.into()),
+    }
 }
 
 impl Drop for Engine {

@@ -10,6 +10,9 @@ pub enum ArchiveError {
     /// was acknowledged; the next call may succeed once there is room.
     #[error("no space left for the archive: free some, then send again")]
     OutOfSpace,
+    /// What the tenant may hold is used up. Nothing was written.
+    #[error("this tenant's quota is used up: raise it, or delete something")]
+    OverQuota,
     /// Bytes on disk are not what was written; nothing of them was served.
     #[error("stored bytes were changed on disk: run `hilum verify`")]
     Corrupt,
@@ -62,7 +65,7 @@ impl ArchiveError {
 impl From<ArchiveError> for ServiceError {
     fn from(error: ArchiveError) -> Self {
         let code = match error {
-            ArchiveError::OutOfSpace => ErrorCode::Exhausted,
+            ArchiveError::OutOfSpace | ArchiveError::OverQuota => ErrorCode::Exhausted,
             ArchiveError::Corrupt | ArchiveError::Missing => ErrorCode::Corrupt,
             ArchiveError::NotFound => ErrorCode::NotFound,
             ArchiveError::Invalid(_) => ErrorCode::Invalid,

@@ -165,7 +165,10 @@ impl Engine {
         publication: Option<Publication>,
     ) -> Result<Committed> {
         let name = self.writer.take_name(tenant)?;
-        let written = self.write_segments(tenant, name, instances);
+        let key = publication
+            .as_ref()
+            .map(|publication| publication.key.as_str());
+        let written = self.write_segments(tenant, name, instances, key);
         let (bytes, records) = match written {
             Ok(written) => written,
             Err(error) => {
@@ -195,11 +198,13 @@ impl Engine {
         tenant: &Tenant,
         name: Name,
         instances: &[NewInstance],
+        publication: Option<&str>,
     ) -> Result<(u64, Vec<Record>)> {
         let mut object = ObjectWriter::create(self, tenant, name, Kind::Streamed)?;
         let mut records = Vec::with_capacity(instances.len());
         for (ordinal, instance) in instances.iter().enumerate() {
-            let descriptor = Descriptor::of(instance)?;
+            let mut descriptor = Descriptor::of(instance)?;
+            descriptor.publication = publication.map(ToOwned::to_owned);
             let marks = self.marks(tenant, &descriptor)?;
             let blocks = Blocks {
                 metadata: compress(&instance.metadata)?,

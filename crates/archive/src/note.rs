@@ -11,7 +11,7 @@ use crate::engine::Engine;
 use crate::error::{ArchiveError, Result};
 use crate::format::Kind;
 use crate::index::objects::Name;
-use crate::model::{Body, Cause, PatientIdentity, SeriesAttributes, StudyAttributes};
+use crate::model::{Body, Cause, HoldOn, PatientIdentity, SeriesAttributes, StudyAttributes};
 use crate::steps;
 use crate::stream::ObjectWriter;
 use crate::tenant::Tenant;
@@ -51,6 +51,42 @@ pub(crate) enum Note {
         /// Unix milliseconds.
         at: i64,
     },
+    /// A legal hold was placed.
+    Held {
+        /// Names it.
+        #[serde(with = "hex16")]
+        mark: [u8; 16],
+        on: HoldOn,
+        reason: String,
+        by: String,
+        /// Unix milliseconds.
+        at: i64,
+    },
+    /// A legal hold was lifted.
+    Lifted {
+        /// Names it.
+        #[serde(with = "hex16")]
+        mark: [u8; 16],
+        by: String,
+        /// Unix milliseconds.
+        at: i64,
+    },
+}
+
+mod hex16 {
+    //! Marks in JSON.
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    use crate::descriptor::hex;
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8; 16], to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&hex::encode(bytes))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<[u8; 16], D::Error> {
+        let text = String::deserialize(from)?;
+        hex::decode(&text).ok_or_else(|| D::Error::custom("not 16 bytes in hexadecimal"))
+    }
 }
 
 /// A note whose object is durable and not live yet.

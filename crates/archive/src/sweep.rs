@@ -29,6 +29,7 @@ impl Engine {
             })
             .await?;
         steps::at("sweep.buried");
+        self.quotas.recount();
         let mut report = SweepReport {
             died,
             ..SweepReport::default()

@@ -34,7 +34,8 @@ const CHUNKS_PER_READ: u64 = 16;
 type OwnPack = (PackRow, Result<Block>);
 
 /// What is wrong with an object, and where.
-struct Damage(Option<u32>);
+#[derive(Clone, Copy)]
+pub(crate) struct Damage(pub(crate) Option<u32>);
 
 impl Engine {
     pub(crate) async fn verify(
@@ -232,28 +233,12 @@ fn walk(
     if header.tenant != live.tenant || header.object != live.name || length != live.bytes {
         return Err(Damage(None));
     }
-    let mut headers = digest::Context::new(&digest::SHA256);
-    headers.update(&encoded);
-    let end = length.saturating_sub(TRAILER as u64);
-    let mut at = encoded.len() as u64;
-    let mut count = 0_u32;
     let mut damage = None;
-    while at < end {
-        let mut head = [0; SEGMENT_HEADER];
-        read_exact(file, &mut head, at).map_err(whole)?;
-        let segment = SegmentHeader::decode(&head).map_err(whole)?;
-        headers.update(&head);
-        count += 1;
-        let next = segment
-            .stored_len()
-            .ok()
-            .and_then(|stored| at.checked_add(stored))
-            .filter(|next| *next <= end)
-            .ok_or(Damage(Some(segment.ordinal)))?;
+    segments(file, &encoded, |segment, head, at| {
         let opened = keys
             .by_id(&live.tenant, &segment.key)
-            .and_then(|key| SegmentKeys::derive(&key.secret, &header.salt, &encoded, &head))
-            .and_then(|keys| open(file, &keys, header.kind, &segment, at));
+            .and_then(|key| SegmentKeys::derive(&key.secret, &header.salt, &encoded, head))
+            .and_then(|keys| open(file, &keys, header.kind, segment, at));
         match opened {
             Ok(sha256) => {
                 let member = Member {
@@ -268,6 +253,37 @@ fn walk(
             Err(ArchiveError::NotFound) => {}
             Err(_) => damage = damage.or(Some(Damage(Some(segment.ordinal)))),
         }
+    })?;
+    damage.map_or(Ok(()), Err)
+}
+
+/// Follows an object's segment headers from the first to the trailer, which
+/// must be that of a whole object; `each` gets a header, its bytes and place.
+pub(crate) fn segments(
+    file: &File,
+    encoded: &[u8],
+    mut each: impl FnMut(&SegmentHeader, &[u8; SEGMENT_HEADER], u64),
+) -> std::result::Result<(), Damage> {
+    let whole = |_| Damage(None);
+    let length = file.metadata().map_err(|_| Damage(None))?.len();
+    let mut headers = digest::Context::new(&digest::SHA256);
+    headers.update(encoded);
+    let end = length.saturating_sub(TRAILER as u64);
+    let mut at = encoded.len() as u64;
+    let mut count = 0_u32;
+    while at < end {
+        let mut head = [0; SEGMENT_HEADER];
+        read_exact(file, &mut head, at).map_err(whole)?;
+        let segment = SegmentHeader::decode(&head).map_err(whole)?;
+        headers.update(&head);
+        count += 1;
+        let next = segment
+            .stored_len()
+            .ok()
+            .and_then(|stored| at.checked_add(stored))
+            .filter(|next| *next <= end)
+            .ok_or(Damage(Some(segment.ordinal)))?;
+        each(&segment, &head, at);
         at = next;
     }
     let mut trailer = [0; TRAILER];
@@ -276,10 +292,11 @@ fn walk(
     let whole_there = trailer.segments == count
         && trailer.length == length
         && trailer.digest == headers.finish().as_ref();
-    if !whole_there {
-        return Err(Damage(None));
+    if whole_there {
+        Ok(())
+    } else {
+        Err(Damage(None))
     }
-    damage.map_or(Ok(()), Err)
 }
 
 /// Decrypts a segment and hashes its body, which must be what the descriptor says.

@@ -76,11 +76,43 @@ pub struct Tenant {
 }
 
 /// A tenant's rules for its archive.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TenantArchive {
+    /// Most bytes of objects; none: as many as there is room for.
+    pub quota_bytes: Option<u64>,
+    /// Most instances.
+    pub quota_instances: Option<u64>,
+    /// How long studies are kept. Of several rules that match, the longest
+    /// times count.
+    pub retention: Vec<Retention>,
     /// What happens to images that come again after they were deleted.
     pub resend: ResendPolicy,
+}
+
+/// How long studies are kept.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Retention {
+    /// Studies with one of these modalities; empty: all.
+    pub modalities: Vec<String>,
+    /// From when it counts.
+    pub since: RetentionSince,
+    /// Days before which nothing may be deleted.
+    pub keep_days: Option<u32>,
+    /// Days after which a study is deleted.
+    pub expire_days: Option<u32>,
+}
+
+/// From when a retention rule counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RetentionSince {
+    /// Study Date; the last reception where there is none.
+    #[default]
+    StudyDate,
+    /// When the latest image was received.
+    Reception,
 }
 
 /// What happens to images that come again after they were deleted.
@@ -231,6 +263,14 @@ impl Config {
                     "two tenants share the name {} or the AE title {}",
                     tenant.name, tenant.ae_title
                 ));
+            }
+        }
+        for rule in self.tenants.iter().flat_map(|one| &one.archive.retention) {
+            if rule.keep_days.is_none() && rule.expire_days.is_none() {
+                return invalid("a retention rule has keep_days, expire_days or both".to_owned());
+            }
+            if rule.expire_days < rule.keep_days && rule.expire_days.is_some() {
+                return invalid("a retention rule expires before it may delete".to_owned());
             }
         }
         for device in &self.devices {

@@ -106,6 +106,14 @@ impl Api {
             .unwrap_or_else(|| panic!("nothing answers POST {path}"))
     }
 
+    /// Deletes, saying why.
+    #[must_use]
+    pub fn delete_with(self, path: &str, body: &Value) -> Answer {
+        let request = CLIENT.delete(self.url(path)).json(body);
+        self.request(request)
+            .unwrap_or_else(|| panic!("nothing answers DELETE {path}"))
+    }
+
     /// Deletes.
     #[must_use]
     pub fn delete(self, path: &str) -> Answer {

@@ -96,6 +96,14 @@ impl Setup {
         self.config = lines.join("\n") + "\n";
     }
 
+    /// With these rules for tenant `a`'s archive, as TOML keys; they replace
+    /// earlier ones.
+    #[must_use]
+    pub fn with_rules_for_a(mut self, rules: &str) -> Self {
+        self.config = with_rules_for_a(self.config, rules);
+        self
+    }
+
     /// With its data in a folder that is there already.
     #[must_use]
     pub fn on_data(mut self, data: &Path) -> Self {
@@ -378,6 +386,14 @@ impl Hilum {
         })
     }
 
+    /// With these rules from the next start on: see [`Setup::with_rules_for_a`].
+    #[must_use]
+    pub fn with_rules_for_a(mut self, rules: &str) -> Self {
+        let config = std::mem::take(&mut self.setup.config);
+        self.setup.config = with_rules_for_a(config, rules);
+        self
+    }
+
     /// Started again on the same data, after it has ended.
     #[must_use]
     pub fn restart(mut self) -> Self {
@@ -480,6 +496,16 @@ impl Drop for Hilum {
 #[expect(clippy::print_stdout, reason = "the log of a server whose test failed")]
 fn println_line(line: &str) {
     println!("{line}");
+}
+
+/// The configuration with other rules for tenant `a`.
+fn with_rules_for_a(mut config: String, rules: &str) -> String {
+    let head = "{ name = \"a\", ae_title = \"HILUM_A\"";
+    let start = config.find(head).unwrap() + head.len();
+    let end = start + config[start..].find(", { name = \"b\"").unwrap();
+    let rules = format!(", archive = {{ {rules} }} }}");
+    config.replace_range(start..end, &rules);
+    config
 }
 
 fn kill(pid: u32, signal: Signal) {

@@ -30,6 +30,11 @@ export interface Study {
 
 export interface StudyDetail extends Study {
   series: Series[];
+  holds: Hold[];
+  /** A retention rule keeps it until then. */
+  keep_until: string | null;
+  /** A retention rule deletes it then. */
+  expires_at: string | null;
 }
 
 export interface Series {
@@ -223,6 +228,27 @@ export interface Storage {
   bytes: number;
   conflicts: number;
   quarantine_items: number;
+  quarantine_bytes: number;
+  packs: number;
+  bundles: number;
+  /** Absent: as much as there is room for. */
+  quota_bytes: number | null;
+  quota_instances: number | null;
+  lookup_bytes: number;
+  /** Of all tenants. */
+  index_bytes: number;
+  key_bytes: number;
+}
+
+/** Nothing that a legal hold is on is deleted. */
+export interface Hold {
+  id: number;
+  study_uid: string | null;
+  patient_id: string | null;
+  issuer: string | null;
+  reason: string;
+  by: string;
+  placed_at: string;
 }
 
 export interface Status {

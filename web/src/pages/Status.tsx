@@ -62,8 +62,10 @@ export function Status() {
             <dl className="facts">
               <Fact name="Studies">{count(storage.data.studies)}</Fact>
               <Fact name="Series">{count(storage.data.series)}</Fact>
-              <Fact name="Images">{count(storage.data.instances)}</Fact>
-              <Fact name="On disk">{bytes(storage.data.bytes)}</Fact>
+              <Fact name="Images">{count(storage.data.instances)}{storage.data.quota_instances !== null && <> of {count(storage.data.quota_instances)}</>}</Fact>
+              <Fact name="On disk">{bytes(storage.data.bytes)}{storage.data.quota_bytes !== null && <> of {bytes(storage.data.quota_bytes)}</>}</Fact>
+              <Fact name="Packs and bundles">{count(storage.data.packs)} and {count(storage.data.bundles)}</Fact>
+              <Fact name="Index, look-up, keys">{bytes(storage.data.index_bytes)}, {bytes(storage.data.lookup_bytes)}, {bytes(storage.data.key_bytes)}</Fact>
               <Fact name="Images in conflict">{count(storage.data.conflicts)}</Fact>
               <Fact name="In quarantine">{count(storage.data.quarantine_items)}</Fact>
             </dl>

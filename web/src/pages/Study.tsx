@@ -4,7 +4,7 @@
 import { api } from '../api/client';
 import type { Run, StudyDetail } from '../api/types';
 import { useResource } from '../api/useResource';
-import { age, count, dicomDate, dicomTime, plural, sex } from '../lib/format';
+import { age, count, dicomDate, dicomTime, moment, plural, sex } from '../lib/format';
 import { ApiError } from '../api/client';
 import { seriesIn, timeline } from '../lib/timeline';
 import { viewerAddress } from '../lib/viewer';
@@ -83,6 +83,13 @@ export function StudyPage({ uid }: { uid: string }) {
 
       <section aria-labelledby="manage">
         <h2 id="manage">Manage</h2>
+        {study.data.holds.map(hold => (
+          <Notice key={hold.id} tone="warn" title={hold.study_uid ? 'A legal hold is on this study' : 'A legal hold is on this patient'}>
+            <p>{hold.reason} (placed {moment(hold.placed_at)} by {hold.by}). Nothing of it is deleted until the hold is lifted.</p>
+          </Notice>
+        ))}
+        {study.data.keep_until && <p className="second">A retention rule keeps this study until {moment(study.data.keep_until)}.</p>}
+        {study.data.expires_at && study.data.holds.length === 0 && <p className="second">A retention rule deletes this study on {moment(study.data.expires_at)}.</p>}
         <Dialogue kind="danger" open="Delete study…" title="Delete this study"
           act={reason => api.deleteStudy(uid, reason)} done={() => navigate('/')}>
           <p>All {plural(study.data.instance_count, 'image')} and every result made from them are removed for good, and can't be brought back. Images of it that are sent again are refused.</p>

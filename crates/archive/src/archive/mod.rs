@@ -4,6 +4,7 @@
 mod answers;
 mod correcting;
 mod deleting;
+mod keeping;
 mod quarantine;
 mod reading;
 mod series;
@@ -21,17 +22,18 @@ use tokio::sync::Notify;
 
 use crate::disk::{Disk, LocalDisk};
 use crate::error::{ArchiveError, Result};
-use crate::index::{objects, outbox, query};
+use crate::index::{instances, objects, outbox, query};
 use crate::intake::Joined;
 use crate::keys::MasterKey;
 use crate::limits::Limits;
 use crate::model::{
-    BackupReport, Body, NewInstance, PackReport, Progress, PublishOutcome, ResultKey,
-    StorageReport, StoreOutcome, SweepReport, VerifyReport,
+    BackupReport, Body, FilesReport, NewInstance, PackReport, Progress, PublishOutcome,
+    RebuildReport, ResultKey, StorageReport, StoreOutcome, SweepReport, VerifyReport,
 };
 use crate::pack::Packs;
 
 use crate::engine::{Engine, PERMIT_BYTES};
+use crate::tenant::Tenant;
 
 /// How an archive is opened.
 #[derive(Debug, Clone)]
@@ -103,6 +105,30 @@ impl Archive {
     /// the disk; nothing was acknowledged then.
     pub async fn store(&self, scope: &TenantScope, instance: NewInstance) -> Result<StoreOutcome> {
         let tenant = self.engine.tenant(scope).await?;
+        let charge = match self.engine.charge(&tenant, instance.body.len()).await {
+            // What is there already takes no room.
+            Err(ArchiveError::OverQuota) if self.is_known(&tenant, &instance).await? => None,
+            charge => charge?,
+        };
+        let outcome = self.admit(tenant, instance).await?;
+        if let Some(charge) = charge.filter(|_| outcome != StoreOutcome::Duplicate) {
+            charge.keep();
+        }
+        Ok(outcome)
+    }
+
+    /// Whether these very bytes are durable already.
+    async fn is_known(&self, tenant: &Arc<Tenant>, instance: &NewInstance) -> Result<bool> {
+        let (row, uid, sha256) = (tenant.row, instance.sop_instance.clone(), instance.sha256);
+        let packs = Arc::clone(&self.engine.packs);
+        self.engine
+            .readers
+            .read_packs(move |db| Ok(instances::exact(db, &packs, row, &uid, &sha256)?.is_some()))
+            .await
+    }
+
+    /// Waits until there is room in flight, and stores.
+    async fn admit(&self, tenant: Arc<Tenant>, instance: NewInstance) -> Result<StoreOutcome> {
         let engine = Arc::clone(&self.engine);
         let streamed = matches!(instance.body, Body::Spool { .. })
             || instance.body.len() > engine.limits.bundled_instance_bytes;
@@ -131,6 +157,15 @@ impl Archive {
             Joined::Known(outcome) => Ok(outcome),
             Joined::Waiting(answer) => answer.await.map_err(|_| ArchiveError::Closed)?,
         }
+    }
+
+    /// Bytes between arrival and acknowledgement now: never more than
+    /// [`Limits::in_flight_bytes`] and one instance.
+    #[must_use]
+    pub fn in_flight_bytes(&self) -> usize {
+        let all = (self.engine.limits.in_flight_bytes / PERMIT_BYTES).max(1);
+        all.saturating_sub(self.engine.admission.available_permits())
+            .saturating_mul(PERMIT_BYTES)
     }
 
     /// Publishes all of `instances` or none, once for ever under `key`: the
@@ -201,6 +236,19 @@ impl Archive {
         self.engine.backup(destination, progress).await
     }
 
+    /// Makes the index of an archive that nobody has open again, from its
+    /// objects and keys alone. An index that is there is kept beside it.
+    ///
+    /// # Errors
+    /// [`ArchiveError::InUse`], [`ArchiveError::WrongKey`], or of the disk; the
+    /// old index, if any, is in its place then.
+    pub async fn rebuild_index(
+        config: ArchiveConfig,
+        progress: Option<Progress>,
+    ) -> Result<RebuildReport> {
+        crate::rebuild::rebuild(config, progress).await
+    }
+
     /// Makes an archive in `dir` from a backup. It opens with the master key
     /// that the backup was made under.
     ///
@@ -265,6 +313,35 @@ impl Archive {
             .await
     }
 
+    /// Bytes of what is beside the objects.
+    ///
+    /// # Errors
+    /// When the folder can't be read.
+    pub async fn files(&self, scope: &TenantScope) -> Result<FilesReport> {
+        let dir = self.engine.dir.clone();
+        let tenant = scope.tenant().clone();
+        blocking(move || {
+            let database = |name: &str| {
+                ["", "-wal"]
+                    .iter()
+                    .map(|end| length(&dir.join(format!("{name}{end}"))))
+                    .sum()
+            };
+            let mut lookup = 0;
+            if let Ok(runs) = std::fs::read_dir(dir.join("lookup").join(tenant.as_str())) {
+                for run in runs {
+                    lookup += length(&run?.path());
+                }
+            }
+            Ok(FilesReport {
+                lookup,
+                index: database("archive.sqlite"),
+                keys: database("keys.sqlite"),
+            })
+        })
+        .await
+    }
+
     /// Asks the index in the scope's tenant; `unknown` when that has no data.
     pub(crate) async fn ask<T, F>(&self, scope: &TenantScope, unknown: T, question: F) -> Result<T>
     where
@@ -287,6 +364,11 @@ impl Archive {
             })
             .await
     }
+}
+
+/// A file that is not there takes no room.
+fn length(path: &Path) -> u64 {
+    path.metadata().map_or(0, |metadata| metadata.len())
 }
 
 pub(crate) async fn blocking<T: Send + 'static>(

@@ -24,6 +24,26 @@ pub(crate) struct Unit {
     pub note: Written,
 }
 
+/// The revision of the row that a correction is about; `None`: there is none.
+pub(crate) fn revision(db: &Connection, tenant: i64, of: &NewCorrection) -> Result<Option<u64>> {
+    let study = db
+        .prepare_cached("SELECT id, revision FROM study WHERE tenant = ?1 AND uid = ?2")?
+        .query_row(params![tenant, of.study], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get(1)?))
+        })
+        .optional()?;
+    let Some((study, revision)) = study else {
+        return Ok(None);
+    };
+    let Corrected::Series { series, .. } = &of.corrected else {
+        return Ok(Some(revision));
+    };
+    Ok(db
+        .prepare_cached("SELECT revision FROM series WHERE study = ?1 AND uid = ?2")?
+        .query_row(params![study, series], |row| row.get(0))
+        .optional()?)
+}
+
 /// Runs the transaction; the version that the row has now.
 pub(crate) fn correct(db: &mut Connection, unit: &Unit, now: i64) -> Result<u64> {
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;

@@ -12,12 +12,12 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use super::conflict::recount;
 use super::levels::refresh_modalities;
-use super::tombstone::{Level, study_row};
+use super::tombstone::{self, Level, study_row};
 use super::{hold, note, objects, outbox, packs};
 use crate::error::{ArchiveError, Result};
 use crate::index::schema::state;
 use crate::model::{Cause, Deleted, DeletionRow, MetadataScope, NewDeletion, Origin};
-use crate::note::Written;
+use crate::note::{Note, Written};
 use crate::pack::Packs;
 
 /// A deletion whose note is durable.
@@ -73,16 +73,9 @@ pub(crate) fn delete(db: &mut Connection, packs: &Packs, unit: &Unit, now: i64) 
     }
     remove_empty(&tx, study)?;
     let buried = objects::bury_unused(&tx, objects, now)?;
-    tx.prepare_cached(
-        "INSERT INTO tombstone (tenant, mark, deleted_at) VALUES (?1, ?2, ?3)
-         ON CONFLICT (tenant, mark) DO UPDATE SET deleted_at = excluded.deleted_at",
-    )?
-    .execute(params![unit.tenant_row, unit.mark, now])?;
+    tombstone::raise(&tx, unit.tenant_row, &unit.mark, now)?;
     if let Some(key) = unit.key {
-        tx.prepare_cached(
-            "INSERT INTO dead_key (tenant, id) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
-        )?
-        .execute(params![unit.tenant_row, key])?;
+        tombstone::doom(&tx, unit.tenant_row, &key)?;
     }
     let note = note::keep(&tx, unit.tenant_row, &unit.note, now)?;
     let instances = gone.len() as u64;
@@ -270,6 +263,47 @@ fn remove_empty(tx: &Connection, study: i64) -> Result<()> {
 /// Buries a note's object after its transaction failed.
 pub(crate) fn give_up(db: &Connection, note: &Written, now: i64) -> Result<()> {
     objects::transition(db, note.name.row, state::RESERVED, state::DEAD, now)?;
+    Ok(())
+}
+
+/// Puts what a note tells into an index that is made again; `instances` of it
+/// were found and left out.
+pub(crate) fn replay(
+    db: &mut Connection,
+    tenant: i64,
+    told: &Note,
+    written: &Written,
+    instances: u64,
+) -> Result<()> {
+    let Note::Deleted {
+        level,
+        mark,
+        cause,
+        reason,
+        by,
+        at,
+    } = told
+    else {
+        return Ok(());
+    };
+    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    tombstone::raise(&tx, tenant, mark, *at)?;
+    let note = note::keep(&tx, tenant, written, *at)?;
+    tx.prepare_cached(
+        "INSERT INTO deletion (tenant, level, cause, reason, by, at, instances, note)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    )?
+    .execute(params![
+        tenant,
+        level,
+        cause.as_str(),
+        reason,
+        by,
+        at,
+        instances,
+        note
+    ])?;
+    tx.commit()?;
     Ok(())
 }
 

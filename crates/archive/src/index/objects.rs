@@ -81,6 +81,20 @@ pub(crate) fn reserve(
         .collect()
 }
 
+/// The row of a name that an object file bears already.
+pub(crate) fn reserve_as(
+    tx: &Transaction<'_>,
+    tenant: i64,
+    name: &[u8; 16],
+    now: i64,
+) -> Result<i64> {
+    Ok(tx
+        .prepare_cached(
+            "INSERT INTO object (tenant, name, opening, changed_at) VALUES (?1, ?2, 0, ?3)",
+        )?
+        .insert(params![tenant, name, now])?)
+}
+
 /// Moves one object between states; how many rows changed (0 or 1).
 pub(crate) fn transition(db: &Connection, row: i64, from: i64, to: i64, now: i64) -> Result<usize> {
     Ok(db

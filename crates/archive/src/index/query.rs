@@ -148,6 +148,15 @@ pub(crate) fn storage(db: &Connection, tenant: Option<i64>) -> Result<StorageRep
             "SELECT count(*) FROM instance WHERE standing = 2 AND (?1 IS NULL OR tenant = ?1)",
         )?,
         quarantined: one("SELECT count(*) FROM quarantine WHERE ?1 IS NULL OR tenant = ?1")?,
+        packs: one(
+            "SELECT count(*) FROM object WHERE state = 1 AND kind = 4 AND (?1 IS NULL OR tenant = ?1)",
+        )?,
+        bundles: one(
+            "SELECT count(*) FROM object WHERE state = 1 AND kind = 1 AND (?1 IS NULL OR tenant = ?1)",
+        )?,
+        quarantined_bytes: one(
+            "SELECT coalesce(sum(length), 0) FROM quarantine WHERE ?1 IS NULL OR tenant = ?1",
+        )?,
         outbox: one("SELECT count(*) FROM outbox WHERE sent_at IS NULL AND (?1 IS NULL OR 1)")?,
     })
 }

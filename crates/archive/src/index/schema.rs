@@ -270,4 +270,26 @@ CREATE TABLE erasure (
     certificate TEXT NOT NULL);
 CREATE INDEX erasure_of_tenant ON erasure (tenant, id);
 ",
+    "
+-- Legal holds. `mark` is their name in notes. One that was lifted stays as a
+-- record of it.
+CREATE TABLE hold (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    tenant INTEGER NOT NULL,
+    mark BLOB NOT NULL UNIQUE CHECK (length(mark) = 16),
+    study TEXT,
+    issuer TEXT, patient_id TEXT,
+    reason TEXT NOT NULL,
+    by TEXT NOT NULL,
+    placed_at INTEGER NOT NULL,
+    lifted_at INTEGER, lifted_by TEXT,
+    note INTEGER NOT NULL REFERENCES note,
+    CHECK ((study IS NULL) <> (patient_id IS NULL)));
+CREATE INDEX hold_on_study ON hold (tenant, study) WHERE lifted_at IS NULL;
+CREATE INDEX hold_on_patient ON hold (tenant, patient_id) WHERE lifted_at IS NULL;
+
+-- Retention rules as JSON, told anew at every start: the deleting transaction
+-- asks them here.
+CREATE TABLE retention (tenant INTEGER PRIMARY KEY, rules TEXT NOT NULL);
+",
 ];

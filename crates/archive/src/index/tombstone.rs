@@ -81,6 +81,23 @@ pub(crate) fn lift(db: &Connection, tenant: i64, marks: &Marks) -> Result<()> {
     Ok(())
 }
 
+/// Remembers that something was deleted.
+pub(crate) fn raise(db: &Connection, tenant: i64, mark: &[u8; 32], now: i64) -> Result<()> {
+    db.prepare_cached(
+        "INSERT INTO tombstone (tenant, mark, deleted_at) VALUES (?1, ?2, ?3)
+         ON CONFLICT (tenant, mark) DO UPDATE SET deleted_at = excluded.deleted_at",
+    )?
+    .execute(params![tenant, mark, now])?;
+    Ok(())
+}
+
+/// Has a key destroyed at the next opening.
+pub(crate) fn doom(db: &Connection, tenant: i64, key: &[u8; 16]) -> Result<()> {
+    db.prepare_cached("INSERT INTO dead_key (tenant, id) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
+        .execute(params![tenant, key])?;
+    Ok(())
+}
+
 /// A key that is destroyed, or is about to be: what was sealed with it while
 /// its study was being deleted can't become live.
 pub(crate) fn is_dead_key(db: &Connection, tenant: i64, key: &[u8; 16]) -> Result<bool> {

@@ -7,6 +7,7 @@ mod deletion;
 mod erasure;
 mod filter;
 mod instance;
+mod keeping;
 mod quarantine;
 mod report;
 
@@ -26,7 +27,9 @@ pub use instance::{
     Body, Folded, InstanceAttributes, NewInstance, Origin, PatientIdentity, PersonName, ResultKey,
     SeriesAttributes, StudyAttributes,
 };
+pub use keeping::{HoldOn, HoldRow, Keeping, Quota, RetentionRule, Since};
 pub use quarantine::{NewQuarantined, QuarantineItem, QuarantineOutcome};
 pub use report::{
-    BackupReport, ObjectFault, PackReport, Progress, StorageReport, SweepReport, VerifyReport,
+    BackupReport, FilesReport, ObjectFault, PackReport, Progress, RebuildReport, StorageReport,
+    SweepReport, VerifyReport,
 };

@@ -111,6 +111,36 @@ pub struct BackupReport {
     pub bytes: u64,
 }
 
+/// What a new index was made from.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct RebuildReport {
+    /// Objects read.
+    pub objects: u64,
+    /// Instances found, repeats included.
+    pub instances: u64,
+    /// Quarantined items found.
+    pub quarantined: u64,
+    /// Segments whose key was destroyed: they were deleted.
+    pub erased: u64,
+    /// Whether an index was there; it is `archive.sqlite.before` now.
+    pub kept_old: bool,
+    /// What could not be read, at most [`crate::limits::FAULTS_REPORTED`].
+    pub faults: Vec<ObjectFault>,
+    /// How many faults there are in all.
+    pub fault_count: u64,
+}
+
+/// Bytes of what is beside the objects.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct FilesReport {
+    /// A tenant's look-up by UID.
+    pub lookup: u64,
+    /// The index of all tenants.
+    pub index: u64,
+    /// The wrapped keys of all tenants.
+    pub keys: u64,
+}
+
 /// What the archive holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct StorageReport {
@@ -130,4 +160,10 @@ pub struct StorageReport {
     pub quarantined: u64,
     /// Events not yet sent.
     pub outbox: u64,
+    /// Live objects that hold settled series.
+    pub packs: u64,
+    /// Live objects that hold instances that arrived together.
+    pub bundles: u64,
+    /// Bytes of quarantined items.
+    pub quarantined_bytes: u64,
 }

@@ -220,7 +220,7 @@ async fn on_a_disk_that_takes_no_more_senders_are_told_and_nothing_acknowledged_
     // write; the nine-megabyte objects hit it first, then the index's log.
     let dir = tempfile::tempdir().unwrap();
     let mut child = Command::new("sh")
-        .args(["-c", "ulimit -f 1024; trap '' XFSZ; exec \"$0\" \"$@\""])
+        .args(["-c", "ulimit -f 2048; trap '' XFSZ; exec \"$0\" \"$@\""])
         .arg(std::env::current_exe().unwrap())
         .args(arguments())
         .env(DIR, dir.path())

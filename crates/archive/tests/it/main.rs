@@ -17,6 +17,7 @@ mod fixture;
 mod maintenance;
 mod pack_model;
 mod packs;
+mod pressure;
 mod publish;
 mod quarantine;
 mod queries;

@@ -3,6 +3,7 @@
 pub(crate) mod backup;
 mod demo;
 mod doctor;
+mod hold;
 mod import;
 mod keys;
 mod models;
@@ -10,6 +11,7 @@ mod own;
 mod restore;
 mod running;
 mod serve;
+mod storage;
 mod verify;
 
 use std::future::Future;
@@ -45,6 +47,10 @@ enum Command {
     Verify(verify::Verify),
     /// Take in every DICOM file of a folder, also while serving.
     Import(import::Import),
+    /// Legal holds: what must not be deleted.
+    Hold(hold::Hold),
+    /// What each tenant holds, and what it takes.
+    Storage(storage::Storage),
     /// Keys: make a new master key.
     Keys(keys::Keys),
     /// Copy everything to a folder, also while serving.
@@ -112,6 +118,8 @@ impl Cli {
             Command::Doctor(command) => block_on(command.run()),
             Command::Verify(command) => block_on(command.run()),
             Command::Import(command) => block_on(command.run()),
+            Command::Hold(command) => block_on(command.run()),
+            Command::Storage(command) => block_on(command.run()),
             Command::Keys(command) => block_on(command.run()),
             Command::Backup(command) => block_on(command.run()),
             Command::Restore(command) => block_on(command.run()),

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
-use hilum_archive::{Archive, ArchiveConfig, Limits, ObjectFault, Progress};
+use hilum_archive::{Archive, ArchiveConfig, Limits, ObjectFault, Progress, RebuildReport};
 use hilum_platform::clock;
 
 use super::{Doors, Installation, master_key};
@@ -14,6 +14,10 @@ use crate::terminal;
 pub(crate) struct Verify {
     #[command(flatten)]
     installation: Installation,
+    /// First make a new index from objects and keys alone; the one that is
+    /// there, if any, is kept as archive.sqlite.before.
+    #[arg(long)]
+    rebuild_index: bool,
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
@@ -22,6 +26,11 @@ pub(crate) struct Verify {
 impl Verify {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
         let config = self.installation.load(&Doors::default())?;
+        let rebuilt = if self.rebuild_index {
+            Some(rebuild(&config).await?)
+        } else {
+            None
+        };
         anyhow::ensure!(
             config.data.join("archive.sqlite").is_file(),
             "there is no archive in {}: name its folder with --data",
@@ -32,8 +41,21 @@ impl Verify {
         let report = archive.verify(Some(progress)).await?;
         bar.finish_and_clear();
         if self.json {
-            terminal::line(serde_json::to_string(&report)?);
+            let mut answer = serde_json::to_value(&report)?;
+            if let (Some(fields), Some(rebuilt)) = (answer.as_object_mut(), &rebuilt) {
+                fields.insert("rebuilt".to_owned(), serde_json::to_value(rebuilt)?);
+            }
+            terminal::line(answer);
         } else {
+            if let Some(rebuilt) = &rebuilt {
+                terminal::line(format_args!(
+                    "A new index of {} instances was made from {} objects.",
+                    rebuilt.instances, rebuilt.objects
+                ));
+                for fault in &rebuilt.faults {
+                    terminal::line(describe(fault));
+                }
+            }
             terminal::line(format_args!(
                 "{} instances in {} objects ({} bytes) read, decrypted and hashed.",
                 report.instances, report.objects, report.bytes
@@ -43,7 +65,7 @@ impl Verify {
             }
         }
         archive.close().await;
-        if report.is_sound() {
+        if report.is_sound() && rebuilt.is_none_or(|rebuilt| rebuilt.fault_count == 0) {
             if !self.json {
                 terminal::line("Every acknowledged instance is there and hashes.");
             }
@@ -60,15 +82,31 @@ impl Verify {
     }
 }
 
-/// Opens the archive of an installation that is not serving.
-pub(crate) async fn open(config: &hilum_platform::config::Config) -> anyhow::Result<Archive> {
-    Ok(Archive::open(ArchiveConfig {
+/// Makes a new index for an installation that nobody serves.
+async fn rebuild(config: &hilum_platform::config::Config) -> anyhow::Result<RebuildReport> {
+    anyhow::ensure!(
+        config.data.join("objects").is_dir(),
+        "there are no objects in {}: name the data folder with --data",
+        config.data.display()
+    );
+    let (bar, progress) = object_bar("rebuilding");
+    let report = Archive::rebuild_index(archive_config(config)?, Some(progress)).await?;
+    bar.finish_and_clear();
+    Ok(report)
+}
+
+fn archive_config(config: &hilum_platform::config::Config) -> anyhow::Result<ArchiveConfig> {
+    Ok(ArchiveConfig {
         dir: config.data.clone(),
         master_key: master_key()?,
         clock: clock::system(),
         limits: Limits::default(),
     })
-    .await?)
+}
+
+/// Opens the archive of an installation that is not serving.
+pub(crate) async fn open(config: &hilum_platform::config::Config) -> anyhow::Result<Archive> {
+    Ok(Archive::open(archive_config(config)?).await?)
 }
 
 /// A bar that counts objects, and what the archive tells it.

@@ -14,7 +14,7 @@ const NEW: &str = "22";
 fn command(hilum: &Hilum, arguments: &[&str], variables: &[(&str, String)]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hilum"));
     command.args(arguments).args(hilum.installation());
-    for name in ["HILUM_MASTER_KEY", "HILUM_NEW_MASTER_KEY", "HILUM_STEP"] {
+    for name in ["HILUM_MASTER_KEY", "HILUM_NEW_MASTER_KEY", "ARCHIVE_STEP"] {
         command.env_remove(name);
     }
     command.envs(variables.iter().map(|(name, value)| (name, value)));
@@ -43,7 +43,7 @@ fn a_rotation_killed_at_any_step_leaves_one_key_that_opens() {
     hilum.takes(&Series::sample());
     assert!(hilum.terminated().success());
     let file = hilum.data().join("keys/master.key");
-    let kill = |step: &str| ("HILUM_STEP", format!("{step}=kill@1"));
+    let kill = |step: &str| ("ARCHIVE_STEP", format!("{step}=kill@1"));
 
     // The key file: before the commit the old key, then the new one.
     for (step, changes) in [

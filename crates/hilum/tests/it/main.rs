@@ -14,9 +14,11 @@ mod crashes;
 mod erasure;
 mod hostile;
 mod intake;
+mod keeping;
 mod keys;
 mod moving;
 mod operation;
+mod rebuilding;
 mod results;
 
 /// A Hilum under test: tenants `a` and `b`.

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use hilum_testkit::{Series, run};
+use hilum_testkit::{Series, run, wait_until};
 use serde_json::json;
 
 use crate::hilum;
@@ -71,9 +71,12 @@ fn a_folder_is_imported_into_a_serving_hilum_and_starts_no_model() {
 
     let study = series.study_uid();
     assert_eq!(hilum.instances(study, "MR").len(), 20);
-    let set = hilum.input_set_becomes(study, "incomplete");
+    let set = wait_until("the input set knows of all", 30, || {
+        let set = hilum.input_sets(study).pop()?;
+        (set["instance_count"] == 20).then_some(set)
+    });
+    assert_eq!(set["state"], "incomplete");
     assert_eq!(set["reason_code"], "imported");
-    assert_eq!(set["instance_count"], 20);
     assert!(hilum.runs(study).is_empty());
     let path = format!("/api/v1/input-sets/{}/accept", set["id"].as_str().unwrap());
     assert_eq!(hilum.api().post(&path, &json!({})).status, 204);

@@ -15,6 +15,7 @@ mod digest;
 mod domain;
 mod erasure;
 mod intake;
+mod keeping;
 mod layout;
 pub mod limits;
 mod overlay;
@@ -76,6 +77,9 @@ pub enum OpenError {
     /// Its database.
     #[error("imaging's database: {0}")]
     Db(#[from] DbError),
+    /// The archive did not take its rules.
+    #[error("the archive: {0}")]
+    Archive(#[from] hilum_archive::ArchiveError),
     /// Its spool folder.
     #[error("the spool folder: {0}")]
     Spool(#[from] std::io::Error),
@@ -101,7 +105,7 @@ impl ImagingService {
             archive.set_resend(&tenant.name, resend);
         }
         let store = Store::new(db.clone());
-        Ok(Self {
+        let service = Self {
             archive,
             store,
             outbox: DbOutbox::new(db),
@@ -112,7 +116,9 @@ impl ImagingService {
             readiness_bell: readiness::Bell::default(),
             comparison_bell: Arc::default(),
             live: intake::Live::default(),
-        })
+        };
+        service.tell_rules().await?;
+        Ok(service)
     }
 
     /// The service's REST endpoints, below `/api/v1`.
@@ -160,6 +166,7 @@ impl ImagingService {
         tasks.spawn(self.clone().watch_readiness(stop.clone()));
         tasks.spawn(self.clone().compare_conflicts(stop.clone()));
         tasks.spawn(self.clone().sweep_regularly(stop.clone()));
+        tasks.spawn(self.clone().delete_expired_regularly(stop.clone()));
         tasks.spawn(self.clone().pack_regularly(stop.clone()));
     }
 

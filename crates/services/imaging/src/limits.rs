@@ -32,6 +32,11 @@ pub const SWEEP_EVERY: Duration = Duration::from_secs(600);
 pub const COMPARED_BYTES: u64 = 2 << 30;
 /// After this, conflicts whose comparison failed are tried once more.
 pub const COMPARE_EVERY: Duration = Duration::from_secs(60);
+/// How often studies are judged by retention rules: these count in days.
+pub const RETENTION_EVERY: Duration = Duration::from_secs(3_600);
+/// Most studies that retention rules delete at once: a rule that was set by
+/// mistake can be taken back before everything is gone.
+pub const EXPIRED_AT_ONCE: usize = 1_000;
 /// Most rows that a list answers.
 pub const LIST_MAX: u32 = 200;
 /// At the end, associations get this long to finish what they are sending.

@@ -2,7 +2,9 @@
 
 use axum::Json;
 use axum::extract::State;
+use hilum_contracts::error::ServiceError;
 use hilum_platform::http::{Problem, ProblemBody, Scope};
+use hilum_platform::scope::TenantScope;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -20,6 +22,21 @@ pub(crate) struct Storage {
     /// Instances with two contents, waiting for a person.
     conflicts: u64,
     quarantine_items: u64,
+    quarantine_bytes: u64,
+    /// Objects that hold settled series.
+    packs: u64,
+    /// Objects that hold instances that arrived together.
+    bundles: u64,
+    /// Bytes that may be held; absent: as many as there is room for.
+    quota_bytes: Option<u64>,
+    /// Instances that may be held.
+    quota_instances: Option<u64>,
+    /// Bytes of this tenant's look-up by UID.
+    lookup_bytes: u64,
+    /// Bytes of the index of all tenants.
+    index_bytes: u64,
+    /// Bytes of the wrapped keys of all tenants.
+    key_bytes: u64,
 }
 
 /// What the archive holds.
@@ -29,8 +46,28 @@ pub(crate) async fn storage_report(
     Scope(scope): Scope,
     State(service): State<ImagingService>,
 ) -> Result<Json<Storage>, Problem> {
-    let report = service.archive.storage(Some(&scope)).await?;
-    Ok(Json(Storage {
+    Ok(Json(report(&service, &scope).await?))
+}
+
+impl ImagingService {
+    /// The same as JSON, for who opened the service without its doors.
+    ///
+    /// # Errors
+    /// When the archive does not answer.
+    pub async fn storage_report(
+        &self,
+        scope: &TenantScope,
+    ) -> Result<serde_json::Value, ServiceError> {
+        let report = report(self, scope).await?;
+        serde_json::to_value(report).map_err(|error| ServiceError::internal(error.to_string()))
+    }
+}
+
+async fn report(service: &ImagingService, scope: &TenantScope) -> hilum_archive::Result<Storage> {
+    let report = service.archive.storage(Some(scope)).await?;
+    let quota = service.archive.quota(scope.tenant());
+    let files = service.archive.files(scope).await?;
+    Ok(Storage {
         studies: report.studies,
         series: report.series,
         instances: report.instances,
@@ -38,5 +75,13 @@ pub(crate) async fn storage_report(
         bytes: report.object_bytes,
         conflicts: report.conflicts,
         quarantine_items: report.quarantined,
-    }))
+        quarantine_bytes: report.quarantined_bytes,
+        packs: report.packs,
+        bundles: report.bundles,
+        quota_bytes: quota.bytes,
+        quota_instances: quota.instances,
+        lookup_bytes: files.lookup,
+        index_bytes: files.index,
+        key_bytes: files.keys,
+    })
 }

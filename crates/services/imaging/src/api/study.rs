@@ -12,6 +12,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
+use super::holds::Hold;
 use super::studies::Study;
 use crate::ImagingService;
 use crate::store::input_sets::InputSetRow;
@@ -22,6 +23,16 @@ pub(crate) struct StudyDetail {
     #[serde(flatten)]
     study: Study,
     series: Vec<Series>,
+    /// Legal holds on it or its patient: it is not deleted while one stands.
+    holds: Vec<Hold>,
+    /// A retention rule keeps it until then.
+    #[serde(with = "time::serde::rfc3339::option")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    keep_until: Option<OffsetDateTime>,
+    /// A retention rule deletes it then.
+    #[serde(with = "time::serde::rfc3339::option")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    expires_at: Option<OffsetDateTime>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -128,9 +139,13 @@ pub(crate) async fn get_study(
         .into_iter()
         .map(|(row, _)| describe(row, &input_sets, &instances))
         .collect();
+    let keeping = service.archive.keeping(&scope, &study_uid).await?;
     Ok(Json(StudyDetail {
         study: study.into(),
         series,
+        holds: keeping.holds.into_iter().map(Hold::from).collect(),
+        keep_until: keeping.keep_until,
+        expires_at: keeping.expires_at,
     }))
 }
 

@@ -139,6 +139,10 @@ fn status_of(refused: &Refused) -> StoreStatus {
             Status::OUT_OF_RESOURCES,
             "The data set is longer than this server takes",
         ),
+        Refused::OverQuota => StoreStatus::with_comment(
+            Status::OUT_OF_RESOURCES,
+            "The quota of this archive is used up",
+        ),
         Refused::NoSpace => {
             StoreStatus::with_comment(Status::OUT_OF_RESOURCES, "No space left for the archive")
         }

@@ -81,6 +81,9 @@ impl ImagingService {
 fn failed(refused: &Refused) -> Imported {
     Imported::Failed {
         reason: refused.to_string(),
-        lasting: matches!(refused, Refused::NoSpace | Refused::Unavailable),
+        lasting: matches!(
+            refused,
+            Refused::NoSpace | Refused::OverQuota | Refused::Unavailable
+        ),
     }
 }

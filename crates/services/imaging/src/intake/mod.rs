@@ -89,6 +89,9 @@ pub(crate) enum Refused {
     /// It is longer than this server takes.
     #[error("longer than this server takes")]
     TooLong,
+    /// What the tenant may hold is used up.
+    #[error("this tenant's quota is used up")]
+    OverQuota,
     /// The disk is full.
     #[error("no space left")]
     NoSpace,
@@ -119,6 +122,7 @@ impl From<ArchiveError> for Refused {
     fn from(error: ArchiveError) -> Self {
         match error {
             ArchiveError::OutOfSpace => Self::NoSpace,
+            ArchiveError::OverQuota => Self::OverQuota,
             ArchiveError::Deleted => Self::Deleted,
             _ => Self::Unavailable,
         }

@@ -213,7 +213,9 @@ async fn receive(intake: Intake, file: FileSpool, study: Option<Arc<str>>) -> Ou
             Refused::NotAnInstance(_) => FailureReason::CannotUnderstand,
             Refused::DoesNotMatch => FailureReason::DataSetMismatch,
             Refused::Deleted => FailureReason::NotAuthorized,
-            Refused::TooLong | Refused::NoSpace => FailureReason::OutOfResources,
+            Refused::TooLong | Refused::NoSpace | Refused::OverQuota => {
+                FailureReason::OutOfResources
+            }
             Refused::Unavailable => FailureReason::ProcessingFailure,
         },
     })

@@ -1,0 +1,64 @@
+//! What the configuration says about how much and how long a tenant keeps, told
+//! to the archive, and the deletion of studies whose time is over.
+
+use hilum_archive::{Quota, RetentionRule, Since};
+use hilum_platform::auth;
+use hilum_platform::config::{RetentionSince, Tenant};
+use hilum_platform::notices::Topic;
+use tokio_util::sync::CancellationToken;
+
+use crate::ImagingService;
+use crate::limits::{EXPIRED_AT_ONCE, RETENTION_EVERY};
+
+impl ImagingService {
+    /// Tells the archive the quotas and retention rules of every tenant.
+    pub(crate) async fn tell_rules(&self) -> hilum_archive::Result<()> {
+        for tenant in &self.config.tenants {
+            self.archive.set_quota(&tenant.name, quota(tenant));
+            let scope = auth::service(&tenant.name, "imaging");
+            self.archive.set_retention(&scope, rules(tenant)).await?;
+        }
+        Ok(())
+    }
+
+    /// Deletes studies whose time is over, until told to stop.
+    pub(crate) async fn delete_expired_regularly(self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            for tenant in &self.config.tenants {
+                let scope = auth::service(&tenant.name, "imaging");
+                match self.archive.delete_expired(&scope, EXPIRED_AT_ONCE).await {
+                    Ok(0) => {}
+                    Ok(studies) => {
+                        tracing::info!(tenant = %tenant.name, studies, "deleted by retention rules");
+                        self.notices.tell(&tenant.name, Topic::Studies, None);
+                    }
+                    Err(error) => tracing::error!(%error, "retention rules"),
+                }
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(RETENTION_EVERY) => {}
+            }
+        }
+    }
+}
+
+pub(crate) fn quota(tenant: &Tenant) -> Quota {
+    Quota {
+        bytes: tenant.archive.quota_bytes,
+        instances: tenant.archive.quota_instances,
+    }
+}
+
+fn rules(tenant: &Tenant) -> Vec<RetentionRule> {
+    let rule = |rule: &hilum_platform::config::Retention| RetentionRule {
+        modalities: rule.modalities.clone(),
+        since: match rule.since {
+            RetentionSince::StudyDate => Since::StudyDate,
+            RetentionSince::Reception => Since::Reception,
+        },
+        keep_days: rule.keep_days,
+        expire_days: rule.expire_days,
+    };
+    tenant.archive.retention.iter().map(rule).collect()
+}
