@@ -192,7 +192,7 @@ async fn what_was_acknowledged_survives_a_kill_at_every_step_of_packing() {
                 .env(DIR, dir.path())
                 .env(ROUND, round.to_string())
                 .env(PACKED, "40")
-                .env("HILUM_STEP", format!("{step}=kill@{passing}"))
+                .env("ARCHIVE_STEP", format!("{step}=kill@{passing}"))
                 .stdout(Stdio::piped())
                 .stderr(Stdio::null())
                 .spawn()
