@@ -105,7 +105,8 @@ async fn held(archive: &Archive, dir: &Path, promised: &Promised) -> Result<(), 
     }
     quarantine(archive, promised).await?;
     // And it goes on.
-    let more = instance(999_999_999, 1, 1, noise(1, 5_000));
+    let number = u32::try_from(report.instances).unwrap_or(u32::MAX);
+    let more = instance(999_999_999, 1, number, noise(number.into(), 5_000));
     match archive.store(&scope(), more).await {
         Ok(StoreOutcome::Stored | StoreOutcome::Duplicate) => Ok(()),
         other => Err(format!("it does not go on: {other:?}")),

@@ -384,6 +384,9 @@ pub(crate) fn served_steps() -> Vec<&'static str> {
 
 /// Steps that no server passes within a round, and why.
 pub(crate) const NOT_SERVED: &[(&str, &str)] = &[
+    ("erase.keys", "no sender erases a patient"),
+    ("erase.rows", "the same"),
+    ("erase.done", "the same"),
     (
         "pack.",
         "a series settles after an hour; the power is cut there",
