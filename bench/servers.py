@@ -112,10 +112,10 @@ def answers(port, path):
 
 def hilum(binary, folder, models, trace=False, arguments=()):
     folder.mkdir(parents=True)
-    return hilum_at(binary, folder / "data", folder, models, trace)
+    return hilum_at(binary, folder / "data", folder, models, trace, arguments)
 
 
-def hilum_at(binary, data, folder, models, trace=False):
+def hilum_at(binary, data, folder, models, trace=False, arguments=()):
     """A Hilum over `data`; its log is in `folder`, which goes when it stops."""
     version = subprocess.run([binary, "--version"], capture_output=True, text=True, check=True).stdout.strip()
     command = [binary, "serve", "--data", str(data), "--http", "127.0.0.1:0", "--dicom", "127.0.0.1:0", "--models", str(models), *arguments]
