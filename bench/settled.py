@@ -27,6 +27,13 @@ def start(binary, folder, models, settle_seconds):
     return servers.hilum(binary, folder / "run", models, arguments=["--config", str(config)])
 
 
+def start_again(binary, folder, models, ended):
+    """The same data, served once more."""
+    again = servers.hilum_at(binary, folder / "run/data", folder / "run", models)
+    again.folders = ended.folders
+    return again
+
+
 def metric(server, name):
     connection = http.client.HTTPConnection("127.0.0.1", server.http_port, timeout=30)
     connection.request("GET", "/metrics")
