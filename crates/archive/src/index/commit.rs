@@ -90,23 +90,8 @@ pub(crate) fn commit(
         .iter()
         .any(|outcome| !matches!(outcome, Err(_) | Ok(StoreOutcome::Duplicate)));
     let to = if kept { state::LIVE } else { state::DEAD };
-    let changed = tx
-        .prepare_cached(
-            "UPDATE object SET state = ?2, kind = ?3, bytes = ?4, changed_at = ?5
-             WHERE id = ?1 AND state = ?6",
-        )?
-        .execute(params![
-            unit.name.row,
-            to,
-            unit.kind.code(),
-            unit.bytes,
-            now,
-            state::RESERVED
-        ])?;
-    if changed != 1 {
-        // Somebody buried the name meanwhile: then nothing of it may live.
-        return Err(ArchiveError::Index("the reserved name was lost".to_owned()));
-    }
+    let holds = (unit.kind, unit.bytes);
+    objects::settle(&tx, unit.name.row, to, holds, now)?;
     levels.finish(&tx, unit, now)?;
     if let Some(publication) = &unit.publication {
         let uids: Vec<&str> = unit

@@ -65,17 +65,7 @@ impl Readers {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T> + Send + 'static,
     {
-        let permit = Arc::clone(&self.permits)
-            .acquire_owned()
-            .await
-            .map_err(|_| ArchiveError::Closed)?;
-        let readers = self.clone();
-        tokio::task::spawn_blocking(move || {
-            let _permit = permit;
-            readers.read_here(work)
-        })
-        .await
-        .map_err(|_| ArchiveError::Closed)?
+        self.aside(|readers| readers.read_here(work)).await
     }
 
     /// The same as [`Readers::read_again`], on a thread that may block.
@@ -84,6 +74,15 @@ impl Readers {
         T: Send + 'static,
         F: Fn(&Connection) -> Result<T> + Send + 'static,
     {
+        self.aside(|readers| readers.read_again(work)).await
+    }
+
+    /// Waits for a reader's turn and leaves this thread for it.
+    async fn aside<T, F>(&self, ask: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Self) -> Result<T> + Send + 'static,
+    {
         let permit = Arc::clone(&self.permits)
             .acquire_owned()
             .await
@@ -91,7 +90,7 @@ impl Readers {
         let readers = self.clone();
         tokio::task::spawn_blocking(move || {
             let _permit = permit;
-            readers.read_again(work)
+            ask(&readers)
         })
         .await
         .map_err(|_| ArchiveError::Closed)?

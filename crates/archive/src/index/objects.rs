@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::schema::state;
-use crate::error::Result;
+use crate::error::{ArchiveError, Result};
+use crate::format::Kind;
 use crate::keys::random;
 
 /// A reserved name.
@@ -102,6 +103,28 @@ pub(crate) fn transition(db: &Connection, row: i64, from: i64, to: i64, now: i64
             "UPDATE object SET state = ?3, changed_at = ?4 WHERE id = ?1 AND state = ?2",
         )?
         .execute(params![row, from, to, now])?)
+}
+
+/// The one step by which a durable object begins to exist: `reserved → to`,
+/// which is `live`, or `dead` for one that holds nothing new. When somebody
+/// buried the name meanwhile, the transaction must not go on.
+pub(crate) fn settle(
+    tx: &Connection,
+    row: i64,
+    to: i64,
+    (kind, bytes): (Kind, u64),
+    now: i64,
+) -> Result<()> {
+    let changed = tx
+        .prepare_cached(
+            "UPDATE object SET state = ?2, kind = ?3, bytes = ?4, changed_at = ?5
+             WHERE id = ?1 AND state = ?6",
+        )?
+        .execute(params![row, to, kind.code(), bytes, now, state::RESERVED])?;
+    if changed != 1 {
+        return Err(ArchiveError::Index("the reserved name was lost".to_owned()));
+    }
+    Ok(())
 }
 
 pub(crate) fn state_of(db: &Connection, row: i64) -> Result<Option<i64>> {

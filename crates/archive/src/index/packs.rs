@@ -330,22 +330,8 @@ pub(crate) fn commit(db: &mut Connection, new: &NewPack, now: i64) -> Result<boo
         tx.commit()?;
         return Ok(false);
     }
-    let changed = tx
-        .prepare_cached(
-            "UPDATE object SET state = ?2, kind = ?3, bytes = ?4, changed_at = ?5
-             WHERE id = ?1 AND state = ?6",
-        )?
-        .execute(params![
-            new.name.row,
-            state::LIVE,
-            Kind::Pack.code(),
-            new.bytes,
-            now,
-            state::RESERVED
-        ])?;
-    if changed != 1 {
-        return Err(ArchiveError::Index("the reserved name was lost".to_owned()));
-    }
+    let holds = (Kind::Pack, new.bytes);
+    objects::settle(&tx, new.name.row, state::LIVE, holds, now)?;
     let left = objects_left(&tx, new)?;
     delete_replaced(&tx, new)?;
     let pack = insert(&tx, new)?;

@@ -64,21 +64,7 @@ pub(crate) fn keep(
             outcome
         }
         None => {
-            let changed = tx.execute(
-                "UPDATE object SET state = ?2, kind = ?3, bytes = ?4, changed_at = ?5
-                 WHERE id = ?1 AND state = ?6",
-                params![
-                    name.row,
-                    state::LIVE,
-                    Kind::Quarantine.code(),
-                    bytes,
-                    now,
-                    state::RESERVED
-                ],
-            )?;
-            if changed != 1 {
-                return Err(ArchiveError::Index("the reserved name was lost".to_owned()));
-            }
+            objects::settle(&tx, name.row, state::LIVE, (Kind::Quarantine, bytes), now)?;
             let origin = serde_json::to_string(&of.origin)
                 .map_err(|_| ArchiveError::Invalid("the origin cannot be written"))?;
             tx.execute(
