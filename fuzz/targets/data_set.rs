@@ -2,7 +2,9 @@
 
 use hilum_dataset::patch::{self, Change, Correction, patch};
 use hilum_dataset::text::CharacterSet;
-use hilum_dataset::{Encoding, Inflated, PixelLayout, Scan, ScanOptions, scan, with_bulk_prefix};
+use hilum_dataset::{
+    Encoding, Inflated, PixelLayout, Scan, ScanOptions, scan, with_bulk_addresses,
+};
 
 /// Deflated input may grow a thousandfold; a fuzzer needs thousands of runs a second.
 const INFLATED: u64 = 1 << 16;
@@ -79,7 +81,8 @@ pub(crate) fn check(data: &[u8], scan: &Scan) {
     let json: serde_json::Value =
         serde_json::from_slice(&scan.json).unwrap_or_else(|error| panic!("JSON: {error}"));
     assert!(json.is_object());
-    let prefixed = with_bulk_prefix(&scan.json, "/\"x");
+    let mut prefixed = Vec::new();
+    with_bulk_addresses(&scan.json, "/\"x", "?v=1", &mut prefixed);
     assert!(serde_json::from_slice::<serde_json::Value>(&prefixed).is_ok());
     for bulk in &scan.bulk {
         assert!(within(bulk.offset, bulk.length), "{bulk:?} of {length}");

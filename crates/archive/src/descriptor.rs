@@ -2,7 +2,10 @@
 //! instance, so that an index can be made again from objects and keys alone.
 //! Fields are only ever added.
 
+use std::cell::RefCell;
+
 use serde::{Deserialize, Serialize};
+use zstd::bulk::Decompressor;
 
 use crate::error::{ArchiveError, Result};
 use crate::format::Cursor;
@@ -219,9 +222,22 @@ pub(crate) fn compress(plain: &[u8]) -> Result<Vec<u8>> {
     Ok(zstd::bulk::compress(plain, LEVEL)?)
 }
 
+thread_local! {
+    /// Its tables take longer to set up than a text takes to open.
+    static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
+}
+
 pub(crate) fn decompress(bytes: &[u8], limit: usize) -> Result<Vec<u8>> {
-    let size = zstd::bulk::Decompressor::upper_bound(bytes).map_or(limit, |bound| bound.min(limit));
-    zstd::bulk::decompress(bytes, size).map_err(|_| ArchiveError::Corrupt)
+    let size = Decompressor::upper_bound(bytes).map_or(limit, |bound| bound.min(limit));
+    DECOMPRESSOR.with_borrow_mut(|kept| {
+        let decompressor = match kept {
+            Some(decompressor) => decompressor,
+            None => kept.insert(Decompressor::new()?),
+        };
+        decompressor
+            .decompress(bytes, size)
+            .map_err(|_| ArchiveError::Corrupt)
+    })
 }
 
 fn shorten(text: &str, bytes: usize) -> String {

@@ -89,6 +89,10 @@ pub const READ_AHEAD_PIECES: usize = 4;
 /// Metadata rows that a stream is ahead of its reader.
 pub const METADATA_AHEAD_ROWS: usize = 64;
 
+/// Bytes of metadata given out at a time: a series of a thousand slices in one
+/// go, whatever a study has bounded.
+pub const METADATA_BATCH_BYTES: usize = 4 << 20;
+
 /// Pages of SQLite's write-ahead log after which it is folded back; 16 MiB.
 pub const WAL_PAGES: u32 = 4_000;
 

@@ -5,9 +5,9 @@ mod answers;
 mod correcting;
 mod deleting;
 mod keeping;
+mod metadata;
 mod quarantine;
 mod reading;
-mod series;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -11,9 +11,9 @@ use crate::error::{ArchiveError, Result};
 use crate::limits;
 use crate::model::{
     InstanceAttributes, InstanceFilter, InstanceLayout, InstanceMetadata, InstanceRow,
-    MetadataScope, Overlay, Page, Standing, StoreOutcome,
+    MetadataScope, Page, Standing, StoreOutcome,
 };
-use crate::pack::{OpenTexts, OrderKey, Packs};
+use crate::pack::{OrderKey, Packs};
 
 /// Column of `i.series` in [`INSTANCE`].
 const INSTANCE_SERIES: usize = INSTANCE_ID + 1;
@@ -368,51 +368,6 @@ pub(crate) fn series_of(db: &Connection, tenant: i64, of: &MetadataScope) -> Res
     )?;
     let rows = query.query_map(params![tenant, study, series], |row| row.get(0))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
-}
-
-/// What is told of a series before its metadata.
-pub(crate) struct SeriesHead {
-    pub revision: u64,
-    pub instances: u64,
-    pub overlay: Option<Overlay>,
-    /// Its pack, when everything that is served is in there.
-    pub whole: Option<OpenTexts>,
-}
-
-pub(crate) fn series_head(
-    db: &Connection,
-    packs: &Packs,
-    tenant: i64,
-    study: &str,
-    series: &str,
-) -> Result<Option<SeriesHead>> {
-    let mut query = db.prepare_cached(
-        "SELECT s.id, s.revision, s.instances, t.overlay, s.overlay
-         FROM series s JOIN study t ON t.id = s.study
-         WHERE t.tenant = ?1 AND t.uid = ?2 AND s.uid = ?3 AND s.instances > 0",
-    )?;
-    let mut rows = query.query(params![tenant, study, series])?;
-    let Some(row) = rows.next()? else {
-        return Ok(None);
-    };
-    let id: i64 = row.get(0)?;
-    let loose = db
-        .prepare_cached("SELECT 1 FROM instance WHERE series = ?1 AND standing = 0")?
-        .exists([id])?;
-    let packed = if loose {
-        None
-    } else {
-        packs.of_series(db, id)?
-    };
-    Ok(Some(SeriesHead {
-        revision: row.get(1)?,
-        instances: row.get(2)?,
-        overlay: answer::overlay(row.get(3)?, row.get(4)?),
-        whole: packed
-            .filter(|packed| packed.overrides.is_empty())
-            .map(|packed| packs.open_texts(packed))
-            .transpose()?,
-    }))
 }
 
 /// Instances of a series with their metadata, and where they ended.

@@ -22,6 +22,7 @@ pub(crate) mod retention;
 pub(crate) mod route;
 pub(crate) mod schema;
 pub(crate) mod sqlite;
+pub(crate) mod texts;
 pub(crate) mod tombstone;
 
 use std::path::PathBuf;

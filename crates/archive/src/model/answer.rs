@@ -177,36 +177,6 @@ pub struct InstanceMetadata {
     pub layout: Bytes,
 }
 
-/// The metadata of a series as it streams out.
-pub struct SeriesMetadata {
-    /// Grows with every change of the series: a validator for caches.
-    pub revision: u64,
-    /// How many instances there are.
-    pub instances: u64,
-    /// What is laid over them.
-    pub overlay: Option<Overlay>,
-    /// The pieces, in order.
-    pub pieces: futures::stream::BoxStream<'static, crate::Result<MetadataPiece>>,
-}
-
-impl std::fmt::Debug for SeriesMetadata {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SeriesMetadata")
-            .field("revision", &self.revision)
-            .field("instances", &self.instances)
-            .finish_non_exhaustive()
-    }
-}
-
-/// Metadata of one or more instances, one after the other.
-#[derive(Debug, Clone)]
-pub struct MetadataPiece {
-    /// DICOM JSON objects as given to `store`, joined by commas.
-    pub text: Bytes,
-    /// Each object's SOP Instance UID and its bytes in `text`.
-    pub instances: Vec<(String, std::ops::Range<usize>)>,
-}
-
 /// Contents that contradict the served instance of their UID.
 #[derive(Debug, Clone)]
 pub struct ConflictRow {

@@ -8,13 +8,14 @@ mod erasure;
 mod filter;
 mod instance;
 mod keeping;
+mod metadata;
 mod quarantine;
 mod report;
 
 pub use answer::{
-    ConflictRow, Decision, InstanceLayout, InstanceLocation, InstanceMetadata, InstanceRow,
-    MetadataPiece, Page, PublishOutcome, SeriesMetadata, SeriesRow, Standing, StoreOutcome,
-    StudyRow, Uncompared, WorklistCursor, WorklistPage,
+    ConflictRow, Decision, InstanceLayout, InstanceLocation, InstanceMetadata, InstanceRow, Page,
+    PublishOutcome, SeriesRow, Standing, StoreOutcome, StudyRow, Uncompared, WorklistCursor,
+    WorklistPage,
 };
 pub use correction::{Corrected, CorrectionRow, NewCorrection, Overlay};
 pub use deletion::{Cause, Deleted, DeletionRow, NewDeletion, Resend};
@@ -28,6 +29,7 @@ pub use instance::{
     SeriesAttributes, StudyAttributes,
 };
 pub use keeping::{HoldOn, HoldRow, Keeping, Quota, RetentionRule, Since};
+pub use metadata::{MetadataBatch, MetadataForm, MetadataPiece, PieceInstance};
 pub use quarantine::{NewQuarantined, QuarantineItem, QuarantineOutcome};
 pub use report::{
     BackupReport, FilesReport, ObjectFault, PackReport, Progress, RebuildReport, StorageReport,

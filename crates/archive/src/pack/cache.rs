@@ -8,11 +8,14 @@ use bytes::Bytes;
 
 use super::block::{Block, Section};
 
-/// What is kept: a pack's block, or one group of its texts.
+/// What is kept: a pack's block, one group of its texts, or what a form made
+/// of that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Key {
     Block(i64),
     Texts(i64, Section, usize),
+    /// A group of metadata in the form of this name.
+    Made(i64, usize, [u8; 16]),
     /// By the object's name: the block of a pack whose instances are rows again.
     Remains([u8; 16]),
 }
@@ -20,7 +23,7 @@ pub(super) enum Key {
 impl Key {
     fn pack(self) -> Option<i64> {
         match self {
-            Self::Block(pack) | Self::Texts(pack, ..) => Some(pack),
+            Self::Block(pack) | Self::Texts(pack, ..) | Self::Made(pack, ..) => Some(pack),
             Self::Remains(_) => None,
         }
     }

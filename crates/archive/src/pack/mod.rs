@@ -8,10 +8,12 @@ mod block;
 mod block_tests;
 mod cache;
 mod column;
+mod open;
 mod order;
 mod packs;
 mod texts;
 mod worker;
 
-pub(crate) use block::{Block, Section};
-pub(crate) use packs::{BLOCK_SEGMENT, OpenTexts, OrderKey, Packed, Packs};
+pub(crate) use block::Block;
+pub(crate) use open::OpenTexts;
+pub(crate) use packs::{BLOCK_SEGMENT, OrderKey, Packed, Packs};

@@ -14,7 +14,7 @@ use crate::index::packs::{self, Overrides, PackRow};
 use crate::index::schema::NO_NUMBER;
 use crate::keys::KeyStore;
 use crate::lookup::Lookup;
-use crate::model::{InstanceLocation, InstanceMetadata, InstanceRow, MetadataPiece, Standing};
+use crate::model::{InstanceLocation, InstanceMetadata, InstanceRow, Standing};
 use crate::read::{OpenSegment, Whereabouts};
 
 use super::block::{BLOCK_HEADER, Block, Entry, Header, Section};
@@ -29,7 +29,7 @@ const HEAD_BYTES: u64 = 64 << 10;
 pub(crate) struct Packs {
     dir: PathBuf,
     keys: Arc<KeyStore>,
-    cache: Cache,
+    pub(super) cache: Cache,
     pub lookup: Lookup,
 }
 
@@ -169,12 +169,9 @@ impl Packs {
         })
     }
 
-    /// Opens a pack to read its texts one group after the other.
-    pub(crate) fn open_texts(&self, of: Packed) -> Result<OpenTexts> {
-        Ok(OpenTexts {
-            segment: self.segment(&of.row)?,
-            of,
-        })
+    /// A packed instance's metadata.
+    pub(crate) fn metadata_text(&self, of: &Packed, ordinal: u32) -> Result<Bytes> {
+        self.text(of, Section::Metadata, ordinal)
     }
 
     /// Reads a pack's block and every text in it from disk, none of it kept.
@@ -226,7 +223,7 @@ fn read_block(segment: &OpenSegment, length: u64, instances: u64) -> Result<Bloc
 }
 
 /// Reads a group of texts through an open segment.
-fn read_texts(
+pub(super) fn read_texts(
     segment: &OpenSegment,
     block: &Block,
     section: Section,
@@ -241,52 +238,6 @@ pub(crate) struct Packed {
     pub row: PackRow,
     pub block: Arc<Block>,
     pub overrides: Overrides,
-}
-
-/// A pack whose file is open: its texts stay readable even when the pack is
-/// replaced and swept meanwhile.
-pub(crate) struct OpenTexts {
-    of: Packed,
-    segment: OpenSegment,
-}
-
-impl OpenTexts {
-    pub(crate) fn groups(&self, section: Section) -> usize {
-        self.of.block.groups(section).len()
-    }
-
-    /// The served metadata of one group. Blocks.
-    pub(crate) fn piece(&self, packs: &Packs, group: usize) -> Result<MetadataPiece> {
-        let key = Key::Texts(self.of.row.id, Section::Metadata, group);
-        let text = match packs.cache.get(key) {
-            Some(Kept::Texts(text)) => text,
-            _ => {
-                let block = &self.of.block;
-                let text = read_texts(&self.segment, block, Section::Metadata, group)?;
-                packs.cache.put(key, Kept::Texts(text.clone()));
-                text
-            }
-        };
-        let before = self.of.block.groups(Section::Metadata).iter().take(group);
-        let first: usize = before.map(|group| group.texts).sum();
-        let mut instances = Vec::new();
-        let mut end = 0;
-        for (ordinal, entry) in self.of.served().skip(first) {
-            let span = self.of.block.span(Section::Metadata, ordinal as usize)?;
-            if span.group != group {
-                break;
-            }
-            end = span.end;
-            instances.push((entry.sop_instance.to_string(), span.start..span.end));
-        }
-        if end > text.len() {
-            return Err(ArchiveError::Corrupt);
-        }
-        Ok(MetadataPiece {
-            text: text.slice(0..end),
-            instances,
-        })
-    }
 }
 
 /// What answers are sorted by within a series: instance number, then arrival.

@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::TryStreamExt;
 use hilum_archive::{
-    Archive, ArchiveError, Cause, Decision, InstanceFilter, InstanceRow, Limits, MetadataScope,
-    NewDeletion, ObjectFault, Page, SeriesFilter, SeriesRow, Standing, StoreOutcome, StudyFilter,
+    Archive, ArchiveError, Cause, Decision, InstanceFilter, InstanceRow, Limits, MetadataForm,
+    MetadataPiece, MetadataScope, NewDeletion, ObjectFault, Page, SeriesFilter, SeriesRow,
+    Standing, StoreOutcome, StudyFilter,
 };
 use hilum_platform::scope::TenantScope;
 
@@ -47,37 +49,51 @@ async fn read(archive: &Archive, scope: &TenantScope, row: &InstanceRow) -> Vec<
     reader.collect().await.unwrap().to_vec()
 }
 
+/// Gives metadata out as it is stored.
+struct AsStored;
+
+impl MetadataForm for AsStored {
+    fn name(&self, _: &str, _: &str) -> [u8; 16] {
+        [0; 16]
+    }
+
+    fn make(&self, piece: &MetadataPiece) -> hilum_archive::Result<Bytes> {
+        let objects: Vec<&[u8]> = piece
+            .instances
+            .iter()
+            .map(|instance| &piece.text[instance.within.clone()])
+            .collect();
+        assert_eq!(objects.join(&b","[..]), piece.text);
+        Ok(piece.text.clone())
+    }
+}
+
 /// A series' metadata in pieces is what it is instance by instance.
 async fn pieces(archive: &Archive, scope: &TenantScope, of: &SeriesRow) -> String {
-    let found = archive.series_metadata(scope, &of.study, &of.uid).await;
-    let found = found.unwrap().expect("the series is there");
-    let told = format!("{} {}", found.revision, found.instances);
-    let pieces: Vec<_> = found.pieces.try_collect().await.unwrap();
-    let scope_of = MetadataScope::Series {
+    let of = MetadataScope::Series {
         study: of.study.clone(),
         series: of.uid.clone(),
     };
+    let revision = archive.revision(scope, &of).await.unwrap();
     let all: Vec<_> = archive
-        .instance_metadata(scope, scope_of)
+        .instance_metadata(scope, of.clone())
+        .map_ok(|one| one.metadata)
         .try_collect()
         .await
         .unwrap();
-    let mut rows = all.iter();
-    for piece in &pieces {
-        let joined: Vec<&[u8]> = piece
-            .instances
-            .iter()
-            .map(|(_, at)| &piece.text[at.clone()])
-            .collect();
-        assert_eq!(joined.join(&b","[..]), piece.text);
-        for ((uid, _), text) in piece.instances.iter().zip(joined) {
-            let row = rows.next().expect("as many instances");
-            assert_eq!(*uid, row.row.sop_instance);
-            assert_eq!(text, row.metadata);
-        }
+    // Twice: made, and as it was kept.
+    for _ in 0..2 {
+        let batches: Vec<_> = archive
+            .metadata(scope, of.clone(), Arc::new(AsStored))
+            .try_collect()
+            .await
+            .unwrap();
+        assert!(batches.last().is_some_and(|batch| batch.last));
+        let pieces = batches.into_iter().flat_map(|batch| batch.pieces);
+        let pieces: Vec<_> = pieces.collect();
+        assert_eq!(pieces.join(&b","[..]), all.join(&b","[..]));
     }
-    assert!(rows.next().is_none());
-    told
+    format!("{revision:?}")
 }
 
 /// Every answer of every level, and every byte.

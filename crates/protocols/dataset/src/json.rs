@@ -1,5 +1,5 @@
 //! The DICOM JSON model (PS3.18 Annex F), written straight into bytes while the
-//! data set is walked. Bulk data URIs are written relative; [`with_bulk_prefix`]
+//! data set is walked. Bulk data URIs are written relative; [`with_bulk_addresses`]
 //! makes them absolute.
 
 use std::io::Write;
@@ -109,24 +109,31 @@ fn non_finite(number: f64) -> &'static str {
     }
 }
 
-/// Puts `prefix` before every bulk data URI of a document written by this
-/// crate. Unambiguous: a quote inside a string is always escaped.
-#[must_use]
-pub fn with_bulk_prefix(json: &[u8], prefix: &str) -> Vec<u8> {
+/// Appends to `out` a document written by this crate, with `prefix` before
+/// every bulk data URI and `suffix` after it. Unambiguous: a quote inside a
+/// string is always escaped, and the URIs that are written have none.
+pub fn with_bulk_addresses(json: &[u8], prefix: &str, suffix: &str, out: &mut Vec<u8>) {
     const KEY: &[u8] = b"\"BulkDataURI\":\"";
-    let mut out = Vec::with_capacity(json.len() + 8 * prefix.len());
-    let mut from = 0;
-    for at in memchr::memmem::find_iter(json, KEY) {
-        let to = at + KEY.len();
-        out.extend_from_slice(json.get(from..to).unwrap_or_default());
-        let mut escaped = Json::default();
-        escaped.string(prefix);
-        let bytes = escaped.into_bytes();
-        out.extend_from_slice(bytes.get(1..bytes.len() - 1).unwrap_or_default());
-        from = to;
+    let escaped = |text: &str| {
+        let mut quoted = Json::default();
+        quoted.string(text);
+        let bytes = quoted.into_bytes();
+        bytes.get(1..bytes.len() - 1).unwrap_or_default().to_vec()
+    };
+    let mut rest = json;
+    let mut around = None;
+    while let Some(at) = memchr::memmem::find(rest, KEY) {
+        let (before, uri) = rest.split_at(at + KEY.len());
+        let end = memchr::memchr(b'"', uri).unwrap_or(uri.len());
+        let (uri, after) = uri.split_at(end);
+        let (prefix, suffix) = around.get_or_insert_with(|| (escaped(prefix), escaped(suffix)));
+        out.extend_from_slice(before);
+        out.extend_from_slice(prefix);
+        out.extend_from_slice(uri);
+        out.extend_from_slice(suffix);
+        rest = after;
     }
-    out.extend_from_slice(json.get(from..).unwrap_or_default());
-    out
+    out.extend_from_slice(rest);
 }
 
 #[cfg(test)]
@@ -143,12 +150,13 @@ mod tests {
         json.raw("]}");
         json.attribute(0x7FE0_0010, "OW");
         json.raw(",\"BulkDataURI\":\"7FE00010\"}}");
-        let out = with_bulk_prefix(&json.into_bytes(), "/b/");
+        let mut out = Vec::new();
+        with_bulk_addresses(&json.into_bytes(), "/b/", "?v=1", &mut out);
         let value: serde_json::Value = serde_json::from_slice(&out).unwrap();
         assert_eq!(
             value["00100010"]["Value"][0],
             "a\"BulkDataURI\":\"b\\\n\u{1}"
         );
-        assert_eq!(value["7FE00010"]["BulkDataURI"], "/b/7FE00010");
+        assert_eq!(value["7FE00010"]["BulkDataURI"], "/b/7FE00010?v=1");
     }
 }

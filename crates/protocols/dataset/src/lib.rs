@@ -38,7 +38,7 @@ pub use encoding::{Encoding, is_deflated, trim_uid};
 pub use error::{Flag, Limit, Place, Refusal, ScanError};
 pub use identity::Identity;
 pub use inflate::{Inflated, deflate};
-pub use json::with_bulk_prefix;
+pub use json::with_bulk_addresses;
 pub use part10::Part10;
 pub use pixels::{PixelLayout, Range};
 pub use scan::{BulkRange, Scan, ScanOptions, scan, scan_file};

@@ -54,6 +54,10 @@ const MIGRATIONS: &[Migration] = &[
         version: 2,
         sql: include_str!("../migrations/0002_imported.sql"),
     },
+    Migration {
+        version: 3,
+        sql: include_str!("../migrations/0003_instance_lists.sql"),
+    },
 ];
 
 /// The service.
@@ -105,6 +109,7 @@ impl ImagingService {
             archive.set_resend(&tenant.name, resend);
         }
         let store = Store::new(db.clone());
+        store.compact_lists().await?;
         let service = Self {
             archive,
             store,

@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt as _};
-use hilum_archive::{InstanceMetadata, InstanceRow, InstanceSource, Origin};
+use hilum_archive::{InstanceMetadata, InstanceRow, InstanceSource, Origin, Overlay};
 use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_dataset::patch::{self, Correction, Patched, Piece};
 use hilum_dataset::text::CharacterSet;
@@ -19,9 +19,13 @@ pub(crate) type Pieces = BoxStream<'static, Result<Bytes, ServiceError>>;
 
 /// What is laid over an instance, the oldest correction first. Empty: nothing.
 pub(crate) fn corrections(row: &InstanceRow) -> Result<Vec<Correction>, ServiceError> {
-    let Some(overlay) = &row.overlay else {
-        return Ok(Vec::new());
-    };
+    row.overlay
+        .as_ref()
+        .map_or(Ok(Vec::new()), |overlay| steps(overlay, &row.origin))
+}
+
+/// An overlay's corrections of what came in so, the oldest first.
+pub(crate) fn steps(overlay: &Overlay, origin: &Origin) -> Result<Vec<Correction>, ServiceError> {
     let mut all = Vec::new();
     for text in [&overlay.study, &overlay.series].into_iter().flatten() {
         let steps: Vec<Correction> = serde_json::from_str(text)
@@ -32,7 +36,7 @@ pub(crate) fn corrections(row: &InstanceRow) -> Result<Vec<Correction>, ServiceE
     // The values before the first correction are the sender's; those before a
     // later one are ours.
     for (index, step) in all.iter_mut().enumerate() {
-        step.source = match &row.origin {
+        step.source = match origin {
             Origin::Dimse { calling_ae } if index == 0 => calling_ae.clone(),
             _ if index == 0 => String::new(),
             _ => step.system.clone(),

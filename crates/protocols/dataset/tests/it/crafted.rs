@@ -5,7 +5,7 @@ use std::io;
 use hilum_dataset::text::CharacterSet;
 use hilum_dataset::{
     ByteSource, Flag, Inflated, Limit, PixelLayout, Place, Refusal, Scan, ScanOptions, limits,
-    scan, with_bulk_prefix,
+    scan, with_bulk_addresses,
 };
 use serde_json::{Value, json};
 
@@ -296,7 +296,8 @@ fn bulk_data_inside_items_has_a_path_that_can_be_prefixed() {
     let scan = read(&bytes);
     assert_eq!(scan.bulk[0].path, "00880200/0/7FE00010");
     assert_eq!(scan.pixels, None);
-    let json = with_bulk_prefix(&scan.json, "/studies/1/bulk/");
+    let mut json = Vec::new();
+    with_bulk_addresses(&scan.json, "/studies/1/bulk/", "", &mut json);
     let value: Value = serde_json::from_slice(&json).unwrap();
     let uri = &value["00880200"]["Value"][0]["7FE00010"]["BulkDataURI"];
     assert_eq!(uri, "/studies/1/bulk/00880200/0/7FE00010");

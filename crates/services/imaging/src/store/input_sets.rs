@@ -5,7 +5,7 @@ use hilum_platform::db::DbError;
 use hilum_platform::scope::TenantScope;
 use sqlx::Row;
 
-use super::Store;
+use super::{Store, instance_list};
 
 /// A revision of an input set as a list shows it.
 #[derive(Clone, Debug)]
@@ -65,19 +65,110 @@ impl Store {
         scope: &TenantScope,
         id: InputSetId,
     ) -> Result<Option<(String, Vec<String>)>, DbError> {
-        let state: Option<String> =
-            sqlx::query_scalar("SELECT state FROM input_sets WHERE id = $1 AND tenant = $2")
+        let row: Option<(String, Option<Vec<u8>>)> =
+            sqlx::query_as("SELECT state, instances FROM input_sets WHERE id = $1 AND tenant = $2")
                 .bind(id.to_string())
                 .bind(scope.tenant().as_str())
                 .fetch_optional(self.db().read())
                 .await?;
-        let Some(state) = state else { return Ok(None) };
-        let uids = sqlx::query_scalar(
-            "SELECT sop_instance_uid FROM input_set_instances WHERE input_set = $1",
-        )
-        .bind(id.to_string())
-        .fetch_all(self.db().read())
-        .await?;
+        let Some((state, list)) = row else {
+            return Ok(None);
+        };
+        let uids = match list {
+            Some(list) => instance_list::decode(&list).ok_or_else(damaged)?,
+            None => self.rows_of(&id.to_string()).await?,
+        };
         Ok(Some((state, uids)))
+    }
+
+    /// The instances of a revision that has a row for each, as all had once.
+    async fn rows_of(&self, id: &str) -> Result<Vec<String>, DbError> {
+        sqlx::query_scalar("SELECT sop_instance_uid FROM input_set_instances WHERE input_set = $1")
+            .bind(id)
+            .fetch_all(self.db().read())
+            .await
+    }
+
+    /// Makes lists of such rows, a revision at a time; how many there were.
+    pub(crate) async fn compact_lists(&self) -> Result<u64, DbError> {
+        let mut compacted = 0;
+        loop {
+            let next: Option<String> =
+                sqlx::query_scalar("SELECT input_set FROM input_set_instances LIMIT 1")
+                    .fetch_optional(self.db().read())
+                    .await?;
+            let Some(id) = next else {
+                return Ok(compacted);
+            };
+            let list = instance_list::encode(&self.rows_of(&id).await?)
+                .map_err(|error| DbError::Encode(Box::new(error)))?;
+            let mut tx = self.db().begin().await?;
+            sqlx::query("UPDATE input_sets SET instances = $1 WHERE id = $2")
+                .bind(list)
+                .bind(&id)
+                .execute(&mut *tx)
+                .await?;
+            sqlx::query("DELETE FROM input_set_instances WHERE input_set = $1")
+                .bind(&id)
+                .execute(&mut *tx)
+                .await?;
+            tx.commit().await?;
+            compacted += 1;
+        }
+    }
+}
+
+fn damaged() -> DbError {
+    DbError::Decode("the instances of an input set can't be read".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use hilum_contracts::ids::TenantId;
+    use hilum_platform::auth;
+    use hilum_platform::db::Db;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn revisions_with_a_row_for_each_instance_become_lists() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = Db::open(&dir.path().join("imaging.sqlite"), crate::MIGRATIONS)
+            .await
+            .unwrap();
+        let store = Store::new(db);
+        let scope = auth::local_operator(&TenantId::new("north").unwrap());
+        let ids = [InputSetId::new(), InputSetId::new()];
+        let mut tx = store.db().begin().await.unwrap();
+        for id in ids.map(|id| id.to_string()) {
+            sqlx::query(
+                "INSERT INTO input_sets (id, tenant, study_uid, series_uid, revision, state,
+                     modality, instance_count, correlation_id, opened_at, last_instance_at)
+                 VALUES ($1, 'north', '1.2', $1, 1, 'ready', 'CT', 2, '', 0, 0)",
+            )
+            .bind(&id)
+            .execute(&mut *tx)
+            .await
+            .unwrap();
+            for uid in ["1.2.3", "1.2.4"] {
+                sqlx::query("INSERT INTO input_set_instances VALUES ($1, $2)")
+                    .bind(&id)
+                    .bind(uid)
+                    .execute(&mut *tx)
+                    .await
+                    .unwrap();
+            }
+        }
+        tx.commit().await.unwrap();
+        let all = Some((
+            "ready".to_owned(),
+            vec!["1.2.3".to_owned(), "1.2.4".to_owned()],
+        ));
+        assert_eq!(store.input_set(&scope, ids[0]).await.unwrap(), all);
+        assert_eq!(store.compact_lists().await.unwrap(), 2);
+        for id in ids {
+            assert_eq!(store.input_set(&scope, id).await.unwrap(), all);
+        }
+        assert_eq!(store.compact_lists().await.unwrap(), 0);
     }
 }

@@ -3,6 +3,7 @@
 
 pub(crate) mod erasure;
 pub(crate) mod input_sets;
+mod instance_list;
 pub(crate) mod readiness;
 
 use hilum_platform::db::Db;

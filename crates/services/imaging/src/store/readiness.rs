@@ -10,7 +10,7 @@ use hilum_platform::scope::TenantScope;
 use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
-use super::Store;
+use super::{Store, instance_list};
 use crate::domain::readiness::{Ending, IMPORTED, INCOMPLETE, Sender, sentence};
 use crate::intake::Live;
 
@@ -312,10 +312,12 @@ impl Store {
     ) -> Result<bool, DbError> {
         let count = u64::try_from(completion.instances.len()).unwrap_or(u64::MAX);
         let text = sentence(completion.reason, count, completion.quiet_ms);
+        let list = instance_list::encode(&completion.instances)
+            .map_err(|error| DbError::Encode(Box::new(error)))?;
         let mut tx = self.db().begin().await?;
         let changed = sqlx::query(
             "UPDATE input_sets SET state = 'ready', reason_code = $1, reason = $2, quiet_ms = $3,
-                 instance_count = $4, digest = $5, ready_at = $6
+                 instance_count = $4, digest = $5, ready_at = $6, instances = $10
              WHERE id = $7 AND tenant = $8 AND state IN ('receiving', 'incomplete') AND last_instance_at = $9",
         )
         .bind(reason_code(completion.reason))
@@ -327,20 +329,12 @@ impl Store {
         .bind(set.id.to_string())
         .bind(scope.tenant().as_str())
         .bind(set.last_instance_at)
+        .bind(&list)
         .execute(&mut *tx)
         .await?
         .rows_affected();
         if changed == 0 {
             return Ok(false);
-        }
-        for uid in &completion.instances {
-            sqlx::query(
-                "INSERT INTO input_set_instances (input_set, sop_instance_uid) VALUES ($1, $2)",
-            )
-            .bind(set.id.to_string())
-            .bind(uid)
-            .execute(&mut *tx)
-            .await?;
         }
         let supersedes = supersede_earlier(&mut tx, scope, set).await?;
         sqlx::query("DELETE FROM senders WHERE tenant = $1 AND study_uid = $2 AND series_uid = $3")

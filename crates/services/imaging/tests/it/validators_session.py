@@ -55,6 +55,43 @@ for address, headers in [
 assert get(f"{instance}/rendered", JPEG, 200, If_None_Match=known[f"{instance}/thumbnail"])
 assert get(f"{instance}/rendered?window=10,20,linear", JPEG, 200, If_None_Match=known[f"{instance}/rendered"])
 
+# The same metadata in every coding, each with a validator of its own.
+tags = set()
+plain = get(f"{series}/metadata", JSON, 200, Accept_Encoding="identity")
+for coding in (None, "gzip", "zstd"):
+    wish = {"Accept_Encoding": coding or "identity"}
+    for address in (f"{study}/metadata", f"{series}/metadata", f"{instance}/metadata"):
+        coded = get(address, JSON, 200, **wish)
+        assert coded.headers.get("Content-Encoding") == coding
+        assert "accept-encoding" in coded.headers["Vary"]
+        assert len(coded.content) == int(coded.headers["Content-Length"]) or coding == "gzip"
+        if coding != "zstd":
+            assert coded.json() == plain.json(), "requests undoes gzip"
+        tags.add(coded.headers["ETag"])
+        assert get(address, JSON, 304, If_None_Match=coded.headers["ETag"], **wish).content == b""
+        head = web.head(address, headers=JSON | {"Accept-Encoding": coding or "identity"})
+        assert head.status_code == 200 and head.content == b""
+        assert head.headers["ETag"] == coded.headers["ETag"]
+assert len(tags) == 9
+
+# An address that says its version is kept; one of other bytes leads nowhere, and one of another correction here.
+bulk = plain.json()[0]["7FE00010"]["BulkDataURI"]
+path, version = bulk.split("?v=")
+assert path == f"{instance}/bulkdata/7FE00010"
+for address, headers in [(path, RAW), (path, MULTIPART), (f"{instance}/frames/1", RAW), (f"{instance}/frames/1", MULTIPART)]:
+    for known in (get(f"{address}?v={version}", headers, 200), get(f"{address}?accept=*/*&v={version}", headers, 200)):
+        assert known.headers["Cache-Control"] == "private, max-age=31536000, immutable"
+    again = get(f"{address}?v={version}", headers, 304, If_None_Match=get(address, headers, 200).headers["ETag"])
+    assert again.headers["Cache-Control"] == "private, max-age=31536000, immutable"
+    assert get(address, headers, 200).headers["Cache-Control"] == "private, no-cache"
+    gone = get(f"{address}?v={'0' * 16}", headers, 410)
+    assert gone.headers["Content-Type"] == "application/problem+json" and "ETag" not in gone.headers
+    moved = web.get(f"{address}?v={version}-0123456789abcdef", headers=headers, allow_redirects=False)
+    assert (moved.status_code, moved.headers["Location"]) == (307, f"?v={version}")
+    followed = get(f"{address}?v={version}-0123456789abcdef", headers, 200)
+    assert followed.content == get(address, headers, 200).content
+assert DICOMwebClient(root).retrieve_bulkdata(bulk)[0] == image.PixelData
+
 # A range is a part of the same bytes; what changed meanwhile is sent whole.
 for address, headers in [
     (f"{instance}/frames/1", RAW),

@@ -3,6 +3,7 @@
 //! answer that streams has its status decided before its first byte.
 
 mod base;
+mod coding;
 mod error;
 mod explicit;
 mod limits;
@@ -14,6 +15,7 @@ mod stored;
 mod stow;
 mod transcode;
 mod validator;
+mod version;
 mod wado_bulkdata;
 mod wado_frames;
 mod wado_instances;

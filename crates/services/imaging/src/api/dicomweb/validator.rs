@@ -6,7 +6,7 @@ use std::ops::{Bound, Range};
 
 use axum::response::{IntoResponse, Response};
 use headers::{ContentRange, ETag, HeaderMapExt as _, IfNoneMatch, IfRange};
-use hilum_archive::{InstanceRow, MetadataScope, Page, SeriesFilter, StudyFilter};
+use hilum_archive::{InstanceRow, MetadataScope};
 use hilum_dicomweb::multipart::Boundary;
 use hilum_platform::scope::TenantScope;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -47,51 +47,25 @@ impl Validator {
         scope: &TenantScope,
         base: &Base,
         of: &MetadataScope,
-        form: &str,
+        form: &[&str],
     ) -> Result<Self, Failure> {
-        let archive = &service.archive;
-        let (study, series) = match of {
-            MetadataScope::Study(study) => {
-                let row = archive.study(scope, study).await?;
-                let revision = row.ok_or_else(Failure::not_found)?.revision;
-                return Ok(Self::of_revision(&base.study(study), revision, &[form]));
-            }
-            MetadataScope::Series { study, series }
-            | MetadataScope::Instance { study, series, .. } => (study, series),
-        };
-        let filter = SeriesFilter {
-            uids: vec![series.clone()],
-            study: StudyFilter {
-                uids: vec![study.clone()],
-                ..StudyFilter::default()
-            },
-            ..SeriesFilter::default()
-        };
-        let found = archive.series(scope, &filter, Page::first(1)).await?;
-        let (row, _) = found.into_iter().next().ok_or_else(Failure::not_found)?;
+        let revision = service.archive.revision(scope, of).await?;
+        let revision = revision.ok_or_else(Failure::not_found)?;
         let resource = match of {
-            MetadataScope::Instance { instance, .. } => base.instance(study, series, instance),
-            MetadataScope::Study(_) | MetadataScope::Series { .. } => base.series(study, series),
+            MetadataScope::Study(study) => base.study(study),
+            MetadataScope::Series { study, series } => base.series(study, series),
+            MetadataScope::Instance {
+                study,
+                series,
+                instance,
+            } => base.instance(study, series, instance),
         };
-        Ok(Self::of_revision(&resource, row.revision, &[form]))
+        Ok(Self::of_revision(&resource, revision, form))
     }
 
     fn new(weakness: &str, of: &[u8], form: &[&str]) -> Self {
-        let mut digest = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
-        // Another version of the program may write the same answer otherwise.
-        for part in [env!("CARGO_PKG_VERSION").as_bytes(), of]
-            .into_iter()
-            .chain(form.iter().map(|part| part.as_bytes()))
-        {
-            digest.update(&(part.len() as u64).to_be_bytes());
-            digest.update(part);
-        }
-        let digest = digest.finish();
-        let digest = digest
-            .as_ref()
-            .iter()
-            .take(16)
-            .fold(0, |all: u128, byte| all << 8 | u128::from(*byte));
+        let form = form.iter().map(|part| part.as_bytes());
+        let digest = digest(std::iter::once(of).chain(form));
         let tag = format!("{weakness}\"{digest:032x}\"").parse();
         Self {
             tag: tag.unwrap_or_else(|_| unreachable!("hexadecimal digits make an entity tag")),
@@ -143,6 +117,22 @@ impl Validator {
             (None, _) => Wanted::Nothing,
         }
     }
+}
+
+/// The first half of the SHA-256 of these parts and the program's version:
+/// another one may write the same answer otherwise.
+pub(super) fn digest<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> u128 {
+    let mut digest = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
+    for part in std::iter::once(env!("CARGO_PKG_VERSION").as_bytes()).chain(parts) {
+        digest.update(&(part.len() as u64).to_be_bytes());
+        digest.update(part);
+    }
+    digest
+        .finish()
+        .as_ref()
+        .iter()
+        .take(16)
+        .fold(0, |all: u128, byte| all << 8 | u128::from(*byte))
 }
 
 /// How much of an answer is asked for.

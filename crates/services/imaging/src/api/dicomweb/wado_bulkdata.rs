@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures::stream::{self, StreamExt as _};
 use hilum_contracts::error::ServiceError;
 use hilum_dataset::{BulkRange, Encoding, PixelLayout};
-use hilum_dicomweb::accept::{EXPLICIT_VR_LITTLE_ENDIAN, OCTET_STREAM};
+use hilum_dicomweb::accept::{Accept, EXPLICIT_VR_LITTLE_ENDIAN, OCTET_STREAM};
 use hilum_dicomweb::multipart::{PartHead, body_length, write};
 use hilum_platform::http::Scope;
 use http::{HeaderMap, StatusCode};
@@ -20,6 +20,7 @@ use super::error::Failure;
 use super::explicit::word;
 use super::stored::{Pieces, Stored};
 use super::validator::Validator;
+use super::version;
 use super::wado_instances::{accepted, respond};
 use super::{limits, wado_frames};
 use crate::ImagingService;
@@ -35,6 +36,21 @@ pub(super) async fn bulk_data(
 ) -> Result<Response, Failure> {
     let accept = accepted(&headers, query.as_deref())?;
     let stored = Stored::find(&service, &scope, (study, series, instance)).await?;
+    let version = version::Asked::of(query.as_deref(), &stored.row);
+    if let Some(answer) = version.instead() {
+        return Ok(answer);
+    }
+    let answer = value(stored, path, &accept, &base, &headers).await?;
+    Ok(version.mark(answer))
+}
+
+async fn value(
+    stored: Stored,
+    path: String,
+    accept: &Accept,
+    base: &Base,
+    headers: &HeaderMap,
+) -> Result<Response, Failure> {
     let bulk = stored
         .layout
         .bulk
@@ -50,7 +66,7 @@ pub(super) async fn bulk_data(
     };
     if let Some(frames) = frames {
         let forms = accept.frames(stored.transfer_syntax())?;
-        return wado_frames::give(stored, (1..=frames).collect(), forms, &base, &headers).await;
+        return wado_frames::give(stored, (1..=frames).collect(), forms, base, headers).await;
     }
     let multipart = accept.bulk_data()?;
     let row = &stored.row;
@@ -62,11 +78,11 @@ pub(super) async fn bulk_data(
     };
     let form = if multipart { &location } else { "" };
     let validator = Validator::of_bytes(row, &["bulkdata", &path, form]);
-    if let Some(answer) = validator.not_modified(&headers) {
+    if let Some(answer) = validator.not_modified(headers) {
         return Ok(answer);
     }
     if !multipart {
-        let wanted = validator.wanted(&headers, bulk.length);
+        let wanted = validator.wanted(headers, bulk.length);
         let range = match wanted.range(bulk.length) {
             Ok(range) => range,
             Err(answer) => return Ok(*answer),

@@ -21,6 +21,7 @@ use super::error::Failure;
 use super::pixels::{Image, frame_ranges};
 use super::stored::{Pieces, Stored};
 use super::validator::{Validator, cut};
+use super::version;
 use super::wado_instances::{accepted, respond};
 use crate::ImagingService;
 
@@ -37,8 +38,13 @@ pub(super) async fn frames(
     let numbers = frames::parse(&list)?;
     let address = (study, series, instance);
     let stored = Stored::find(&service, &scope, address).await?;
+    let version = version::Asked::of(query.as_deref(), &stored.row);
+    if let Some(answer) = version.instead() {
+        return Ok(answer);
+    }
     let forms = accept.frames(stored.transfer_syntax())?;
-    give(stored, numbers, forms, &base, &headers).await
+    let answer = give(stored, numbers, forms, &base, &headers).await?;
+    Ok(version.mark(answer))
 }
 
 /// Gives frames, counted from 1, in the first form that is possible.

@@ -89,7 +89,7 @@ async fn retrieve(
         String::from_utf8_lossy(wish.unwrap_or_default()),
         query.unwrap_or_default()
     );
-    let validator = Validator::of_index(&service, &scope, &base, &of, &form).await?;
+    let validator = Validator::of_index(&service, &scope, &base, &of, &[&form]).await?;
     if let Some(answer) = validator.not_modified(headers) {
         return Ok(answer);
     }
@@ -170,7 +170,7 @@ async fn alone(
                 series: row.series.clone(),
                 instance: row.sop_instance.clone(),
             };
-            Validator::of_index(service, scope, base, &of, &head.content_type).await?
+            Validator::of_index(service, scope, base, &of, &[&head.content_type]).await?
         }
     };
     if let Some(answer) = validator.not_modified(headers) {
