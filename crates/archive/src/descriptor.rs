@@ -228,7 +228,11 @@ thread_local! {
 }
 
 pub(crate) fn decompress(bytes: &[u8], limit: usize) -> Result<Vec<u8>> {
-    let size = Decompressor::upper_bound(bytes).map_or(limit, |bound| bound.min(limit));
+    // Ours always tell it; without, room for the most would be taken each time.
+    let size = match zstd::zstd_safe::get_frame_content_size(bytes) {
+        Ok(Some(told)) => usize::try_from(told).map_or(limit, |told| told.min(limit)),
+        _ => limit,
+    };
     DECOMPRESSOR.with_borrow_mut(|kept| {
         let decompressor = match kept {
             Some(decompressor) => decompressor,

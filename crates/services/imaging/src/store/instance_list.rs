@@ -33,8 +33,9 @@ pub(super) fn encode(uids: &[String]) -> std::io::Result<Vec<u8>> {
 
 /// The UIDs in order; `None` when these are not a list's bytes.
 pub(super) fn decode(stored: &[u8]) -> Option<Vec<String>> {
-    let size = zstd::bulk::Decompressor::upper_bound(stored)?;
-    let plain = zstd::bulk::decompress(stored, size.min(PLAIN_BYTES)).ok()?;
+    let size = zstd::zstd_safe::get_frame_content_size(stored).ok()??;
+    let size = usize::try_from(size).ok()?.min(PLAIN_BYTES);
+    let plain = zstd::bulk::decompress(stored, size).ok()?;
     let mut rest = plain.as_slice();
     let mut uids = Vec::new();
     let mut uid: Vec<u8> = Vec::new();

@@ -79,8 +79,8 @@ bulk = plain.json()[0]["7FE00010"]["BulkDataURI"]
 path, version = bulk.split("?v=")
 assert path == f"{instance}/bulkdata/7FE00010"
 for address, headers in [(path, RAW), (path, MULTIPART), (f"{instance}/frames/1", RAW), (f"{instance}/frames/1", MULTIPART)]:
-    for known in (get(f"{address}?v={version}", headers, 200), get(f"{address}?accept=*/*&v={version}", headers, 200)):
-        assert known.headers["Cache-Control"] == "private, max-age=31536000, immutable"
+    for kept in (get(f"{address}?v={version}", headers, 200), get(f"{address}?accept=*/*&v={version}", headers, 200)):
+        assert kept.headers["Cache-Control"] == "private, max-age=31536000, immutable"
     again = get(f"{address}?v={version}", headers, 304, If_None_Match=get(address, headers, 200).headers["ETag"])
     assert again.headers["Cache-Control"] == "private, max-age=31536000, immutable"
     assert get(address, headers, 200).headers["Cache-Control"] == "private, no-cache"
