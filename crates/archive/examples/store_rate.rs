@@ -48,6 +48,7 @@ fn instance(number: u64, body: &[u8], now: time::OffsetDateTime) -> NewInstance 
         origin: Origin::Import,
         correlation: CorrelationId::new(),
         received_at: now,
+        rejects: None,
     }
 }
 

@@ -11,8 +11,8 @@ use crate::error::{ArchiveError, Result};
 use crate::format::Cursor;
 use crate::limits;
 use crate::model::{
-    InstanceAttributes, NewInstance, NewQuarantined, Origin, PatientIdentity, SeriesAttributes,
-    StudyAttributes,
+    InstanceAttributes, NewInstance, NewQuarantined, Origin, PatientIdentity, Rejection,
+    SeriesAttributes, StudyAttributes,
 };
 use hilum_contracts::ids::CorrelationId;
 use hilum_platform::clock::to_millis;
@@ -43,6 +43,9 @@ pub(crate) struct Descriptor {
     /// The result set that it was published in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub publication: Option<String>,
+    /// What it rejects.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejects: Option<Rejection>,
 }
 
 /// A refused stream as its descriptor knows it.
@@ -107,6 +110,15 @@ impl Descriptor {
         {
             return Err(ArchiveError::Invalid("too many flags, or one too long"));
         }
+        if let Some(rejection) = &instance.rejects
+            && (rejection.instances.len() > limits::REJECTED_INSTANCES
+                || rejection
+                    .instances
+                    .iter()
+                    .any(|uid| uid.len() > limits::UID_BYTES))
+        {
+            return Err(ArchiveError::Invalid("a rejection note names too much"));
+        }
         Ok(Self {
             sop_class: instance.sop_class.clone(),
             sop_instance: instance.sop_instance.clone(),
@@ -125,6 +137,7 @@ impl Descriptor {
             correlation: instance.correlation,
             received_at: to_millis(instance.received_at),
             publication: None,
+            rejects: instance.rejects.clone(),
         })
     }
 

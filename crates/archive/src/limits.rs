@@ -69,6 +69,10 @@ pub const UID_BYTES: usize = 128;
 /// Instances in one published result set.
 pub const RESULT_INSTANCES: usize = 256;
 
+/// Instances that one rejection note may name: those of a large study, and one
+/// index transaction.
+pub const REJECTED_INSTANCES: usize = 65_536;
+
 /// Names reserved per tenant in one go; fewer leave less to sweep after a
 /// crash, more save transactions.
 pub const NAMES_RESERVED: usize = 64;

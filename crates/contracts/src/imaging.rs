@@ -76,6 +76,28 @@ impl Payload for InstancesDeleted {
     const SOURCE: &'static str = "/imaging";
 }
 
+/// `imaging.instances.rejected.v1`: a rejection note took instances of a series
+/// out of what is answered, or its deletion brought them back. Subject: the
+/// Series Instance UID.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct InstancesRejected {
+    /// Study Instance UID.
+    pub study_uid: String,
+    /// Series Instance UID.
+    pub series_uid: String,
+    /// SOP Instance UIDs.
+    pub sop_instance_uids: Vec<String>,
+    /// `false`: they are answered again.
+    pub rejected: bool,
+    /// How many instances of the series are answered now.
+    pub left: u64,
+}
+
+impl Payload for InstancesRejected {
+    const KIND: &'static str = "imaging.instances.rejected.v1";
+    const SOURCE: &'static str = "/imaging";
+}
+
 /// `imaging.study.corrected.v1`: a person corrected attributes of a study or of
 /// a series. Subject: the Study Instance UID; sequence: the version.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -105,6 +127,9 @@ pub enum ReadyReason {
     StowEnded,
     /// A person said that it is complete as it is.
     AcceptedByPerson,
+    /// A rejection note or a person changed which of its images count; nobody
+    /// sends any more.
+    ContentChanged,
 }
 
 /// `imaging.input-set.ready.v1`: an input set is complete, and why.

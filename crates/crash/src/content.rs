@@ -71,6 +71,7 @@ pub(crate) fn instance(study: u64, series: u64, number: u32, body: Vec<u8>) -> N
         origin: Origin::Stow,
         correlation: CorrelationId::new(),
         received_at: from_millis(1_790_000_000_000 + i64::from(number)),
+        rejects: None,
     }
 }
 

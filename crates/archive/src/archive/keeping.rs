@@ -7,7 +7,7 @@ use hilum_platform::scope::TenantScope;
 
 use crate::archive::{Archive, blocking};
 use crate::error::{ArchiveError, Result};
-use crate::index::{delete, hold, tombstone};
+use crate::index::{delete, hold, reject, tombstone};
 use crate::keys::random;
 use crate::limits;
 use crate::model::{
@@ -81,6 +81,42 @@ impl Archive {
                 };
                 match self.delete(scope, deletion).await {
                     // Held or received anew in between.
+                    Err(ArchiveError::Held | ArchiveError::NotFound) => {}
+                    other => {
+                        other?;
+                        done += 1;
+                    }
+                }
+            }
+            match next {
+                Some(next) => after = next,
+                None => return Ok(done),
+            }
+        }
+    }
+
+    /// Deletes instances whose rejection note says that their time is over; how
+    /// many. What a rule or a hold keeps stays, hidden, until the next call.
+    ///
+    /// # Errors
+    /// When the disk or the index fails; the next call goes on.
+    pub async fn retire_rejected(&self, scope: &TenantScope) -> Result<usize> {
+        let (mut after, mut done) = (String::new(), 0);
+        loop {
+            let from = after.clone();
+            let (found, next) = self
+                .ask_packs(scope, move |db, packs, tenant| {
+                    reject::to_retire(db, packs, tenant, &from, EXPIRY_PAGE)
+                })
+                .await?;
+            for of in found {
+                let deletion = NewDeletion {
+                    of,
+                    cause: Cause::Rejected,
+                    reason: "a rejection note says that its retention time is over".to_owned(),
+                    by: "rejection note".to_owned(),
+                };
+                match self.delete(scope, deletion).await {
                     Err(ArchiveError::Held | ArchiveError::NotFound) => {}
                     other => {
                         other?;

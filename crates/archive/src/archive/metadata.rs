@@ -12,9 +12,11 @@ use rusqlite::Connection;
 
 use crate::archive::Archive;
 use crate::error::Result;
-use crate::index::{instances, texts};
+use crate::index::{instances, reject, texts};
 use crate::limits::{METADATA_AHEAD_ROWS, METADATA_BATCH_BYTES};
-use crate::model::{MetadataBatch, MetadataForm, MetadataScope};
+use crate::model::{
+    InstanceMetadata, MetadataBatch, MetadataForm, MetadataPiece, MetadataScope, PieceInstance,
+};
 use crate::pack::{OpenTexts, OrderKey, Packs};
 
 /// How far an answer has come.
@@ -165,5 +167,27 @@ fn step(
             }
         }
     }
+    if pieces.is_empty()
+        && let Some(found) = reject::retrievable(db, packs, tenant, of)?
+    {
+        pieces.push(form.make(&alone(found))?);
+    }
     Ok(Step { pieces, next: None })
+}
+
+/// One instance as a piece.
+fn alone(of: InstanceMetadata) -> MetadataPiece {
+    let row = of.row;
+    MetadataPiece {
+        study: row.study.into(),
+        series: row.series.into(),
+        instances: vec![PieceInstance {
+            sop_instance: row.sop_instance,
+            sha256: row.sha256,
+            within: 0..of.metadata.len(),
+            origin: row.overlay.as_ref().map(|_| row.origin),
+        }],
+        overlay: row.overlay,
+        text: of.metadata,
+    }
 }

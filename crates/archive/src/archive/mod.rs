@@ -297,7 +297,7 @@ impl Archive {
     }
 
     /// Asks what rows and packs answer together, on one snapshot.
-    async fn ask_packs<T, F>(&self, scope: &TenantScope, question: F) -> Result<T>
+    pub(crate) async fn ask_packs<T, F>(&self, scope: &TenantScope, question: F) -> Result<T>
     where
         T: Default + Send + 'static,
         F: Fn(&Connection, &Packs, i64) -> Result<T> + Send + 'static,

@@ -8,7 +8,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use hilum_platform::scope::TenantScope;
 
 use crate::error::{ArchiveError, Result};
-use crate::index::instances;
+use crate::index::{instances, reject};
 use crate::limits::METADATA_AHEAD_ROWS;
 use crate::model::{InstanceLocation, InstanceMetadata, MetadataScope};
 use crate::read::{self, InstanceSource, OpenSegment, RangeReader, Whereabouts};
@@ -98,7 +98,7 @@ impl Archive {
                     return Ok(Some(found));
                 }
             }
-            Ok(None)
+            reject::retrievable(db, packs, tenant, &of)
         })
         .await
     }

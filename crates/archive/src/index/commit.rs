@@ -3,11 +3,12 @@
 //! series and instances are written, and the events are appended.
 
 use hilum_contracts::Event;
-use hilum_contracts::ids::TenantId;
+use hilum_contracts::ids::{CorrelationId, TenantId};
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use super::levels::Levels;
 use super::objects::{self, Name};
+use super::reject::{self, Touched};
 use super::schema::{NO_NUMBER, state};
 use super::tombstone::{self, Marks};
 use super::{conflict, instances, outbox, query};
@@ -73,6 +74,10 @@ pub(crate) fn commit(
         return Ok((Committed::AlreadyPublished(instances), Vec::new()));
     }
     let mut levels = Levels::default();
+    let mut rejecting = Rejecting {
+        any: reject::any(&tx, unit.tenant_row)?,
+        touched: None,
+    };
     let mut outcomes = Vec::with_capacity(unit.records.len());
     let deleted_any = tombstone::any(&tx, unit.tenant_row)?;
     for record in &unit.records {
@@ -84,7 +89,13 @@ pub(crate) fn commit(
             outcomes.push(Err(refused));
             continue;
         }
-        outcomes.push(Ok(insert(&tx, packs, unit, record, &mut levels)?));
+        outcomes.push(Ok(insert(
+            &tx,
+            packs,
+            unit,
+            record,
+            (&mut levels, &mut rejecting),
+        )?));
     }
     let kept = outcomes
         .iter()
@@ -93,6 +104,9 @@ pub(crate) fn commit(
     let holds = (unit.kind, unit.bytes);
     objects::settle(&tx, unit.name.row, to, holds, now)?;
     levels.finish(&tx, unit, now)?;
+    if let Some((correlation, touched)) = rejecting.touched {
+        reject::finish(&tx, &unit.tenant, correlation, touched, now)?;
+    }
     if let Some(publication) = &unit.publication {
         let uids: Vec<&str> = unit
             .records
@@ -114,6 +128,14 @@ pub(crate) fn commit(
     steps::at("commit.indexed");
     tx.commit()?;
     Ok((Committed::Stored(outcomes), names))
+}
+
+/// What rejection notes do in one commit.
+struct Rejecting {
+    /// The tenant has some.
+    any: bool,
+    /// By those of this commit, and who brought the first of them.
+    touched: Option<(CorrelationId, Touched)>,
 }
 
 /// Whether a record may become an instance beside what was deleted.
@@ -138,7 +160,7 @@ fn insert(
     packs: &Packs,
     unit: &Unit,
     record: &Record,
-    levels: &mut Levels,
+    (levels, rejecting): (&mut Levels, &mut Rejecting),
 ) -> Result<StoreOutcome> {
     let of = &record.descriptor;
     let outcome = instances::judge(
@@ -151,12 +173,19 @@ fn insert(
     )?;
     let standing = match outcome {
         StoreOutcome::Duplicate => return Ok(outcome),
+        StoreOutcome::Stored
+            if rejecting.any
+                && of.rejects.is_none()
+                && reject::meets(tx, unit.tenant_row, &of.sop_instance)? =>
+        {
+            Standing::Rejected
+        }
         StoreOutcome::Stored => Standing::Served,
         StoreOutcome::Variant => Standing::Variant,
         StoreOutcome::Conflict => Standing::Conflict,
     };
     let level = levels.of(tx, unit.tenant_row, of)?;
-    level.take(of, outcome);
+    level.take(of, standing);
     let attributes = &of.instance_attributes;
     let origin = serde_json::to_string(&of.origin)
         .map_err(|_| ArchiveError::Invalid("the origin cannot be written"))?;
@@ -197,6 +226,22 @@ fn insert(
     .execute(params![id, record.blocks.metadata, record.blocks.layout])?;
     if outcome == StoreOutcome::Conflict {
         conflict::await_comparison(tx, id)?;
+    }
+    if let Some(rejection) = &of.rejects
+        && standing == Standing::Served
+    {
+        rejecting.any = true;
+        let (_, touched) = rejecting
+            .touched
+            .get_or_insert_with(|| (of.correlation, Touched::default()));
+        reject::apply(
+            tx,
+            packs,
+            unit.tenant_row,
+            &of.sop_instance,
+            rejection,
+            touched,
+        )?;
     }
     Ok(outcome)
 }

@@ -184,7 +184,7 @@ fn supersede_served(tx: &Connection, packs: &Packs, tenant: i64, uid: &str) -> R
     }
     for (packed, ordinal) in packs.find(tx, tenant, uid)? {
         if packed.standing(ordinal)? == Standing::Served {
-            packs::supersede(tx, &packed.row, ordinal)?;
+            packs::supersede(tx, &packed.row, ordinal, Standing::Superseded)?;
             return Ok(packed.row.series);
         }
     }

@@ -12,6 +12,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use super::conflict::recount;
 use super::levels::refresh_modalities;
+use super::reject::{self, Touched};
 use super::tombstone::{self, Level, study_row};
 use super::{hold, note, objects, outbox, packs};
 use crate::error::{ArchiveError, Result};
@@ -52,6 +53,7 @@ pub(crate) fn delete(db: &mut Connection, packs: &Packs, unit: &Unit, now: i64) 
     }
     let mut objects = BTreeSet::new();
     let mut touched = BTreeSet::new();
+    let mut lifted = Touched::default();
     for row in &gone {
         objects.insert(row.object);
         touched.insert(row.series);
@@ -66,11 +68,20 @@ pub(crate) fn delete(db: &mut Connection, packs: &Packs, unit: &Unit, now: i64) 
         if let Some(series) = promote(&tx, unit.tenant_row, &row.uid)? {
             touched.insert(series);
         }
+        if unit.deletion.cause == Cause::Rejected {
+            reject::retired(&tx, unit.tenant_row, &row.uid)?;
+        }
+    }
+    if reject::any(&tx, unit.tenant_row)? {
+        for row in &gone {
+            reject::lift(&tx, packs, unit.tenant_row, &row.uid, &mut lifted)?;
+        }
     }
     objects.extend(forget_corrections(&tx, unit)?);
     for series in touched {
         recount(&tx, series)?;
     }
+    reject::finish(&tx, &unit.tenant, CorrelationId::new(), lifted, now)?;
     remove_empty(&tx, study)?;
     let buried = objects::bury_unused(&tx, objects, now)?;
     tombstone::raise(&tx, unit.tenant_row, &unit.mark, now)?;
@@ -193,17 +204,20 @@ fn rows_of(tx: &Connection, unit: &Unit, study: i64) -> Result<Vec<Gone>> {
 /// of those is served; its series.
 fn promote(tx: &Connection, tenant: i64, uid: &str) -> Result<Option<i64>> {
     let served = tx
-        .prepare_cached("SELECT 1 FROM instance WHERE tenant = ?1 AND uid = ?2 AND standing = 0")?
+        .prepare_cached(
+            "SELECT 1 FROM instance WHERE tenant = ?1 AND uid = ?2 AND standing IN (0, 4)",
+        )?
         .exists(params![tenant, uid])?;
     if served {
         return Ok(None);
     }
+    let next = reject::standing_of_next(tx, tenant, uid)?;
     Ok(tx
         .prepare_cached(
-            "UPDATE instance SET standing = 0 WHERE id =
+            "UPDATE instance SET standing = ?3 WHERE id =
                 (SELECT min(id) FROM instance WHERE tenant = ?1 AND uid = ?2) RETURNING series",
         )?
-        .query_row(params![tenant, uid], |row| row.get(0))
+        .query_row(params![tenant, uid, next.code()], |row| row.get(0))
         .optional()?)
 }
 

@@ -51,7 +51,7 @@ pub(crate) fn judge(
         if known == *sha256 {
             outcome = StoreOutcome::Duplicate;
         } else if outcome == StoreOutcome::Duplicate {
-        } else if standing == Standing::Served && same {
+        } else if matches!(standing, Standing::Served | Standing::Rejected) && same {
             outcome = StoreOutcome::Variant;
         } else if outcome == StoreOutcome::Stored {
             outcome = StoreOutcome::Conflict;

@@ -12,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use super::{outbox, packs};
 use crate::descriptor::Descriptor;
 use crate::error::{ArchiveError, Result};
-use crate::model::{Origin, PatientIdentity, StoreOutcome};
+use crate::model::{Origin, PatientIdentity, Standing};
 
 use super::commit::Unit;
 
@@ -33,9 +33,9 @@ pub(crate) struct Level {
 
 impl Level {
     /// Counts an instance that is being inserted.
-    pub(crate) fn take(&mut self, of: &Descriptor, outcome: StoreOutcome) {
+    pub(crate) fn take(&mut self, of: &Descriptor, standing: Standing) {
         self.latest = self.latest.max(of.received_at);
-        if outcome != StoreOutcome::Stored {
+        if standing != Standing::Served {
             return;
         }
         self.added += 1;

@@ -18,6 +18,7 @@ pub(crate) mod outbox;
 pub(crate) mod packs;
 pub(crate) mod quarantine;
 pub(crate) mod query;
+pub(crate) mod reject;
 pub(crate) mod retention;
 pub(crate) mod route;
 pub(crate) mod schema;

@@ -106,10 +106,10 @@ pub(crate) fn overrides(db: &Connection, pack: i64) -> Result<Overrides> {
     Ok(found)
 }
 
-/// Sets the standing of a packed instance that is served.
-pub(crate) fn supersede(tx: &Connection, pack: &PackRow, ordinal: u32) -> Result<()> {
+/// Gives a packed instance that is served another standing.
+pub(crate) fn supersede(tx: &Connection, pack: &PackRow, ordinal: u32, by: Standing) -> Result<()> {
     tx.prepare_cached("INSERT INTO pack_override (pack, ordinal, standing) VALUES (?1, ?2, ?3)")?
-        .execute(params![pack.id, ordinal, Standing::Superseded.code()])?;
+        .execute(params![pack.id, ordinal, by.code()])?;
     tx.prepare_cached("UPDATE pack SET served = served - 1 WHERE id = ?1")?
         .execute([pack.id])?;
     Ok(())

@@ -292,4 +292,24 @@ CREATE INDEX hold_on_patient ON hold (tenant, patient_id) WHERE lifted_at IS NUL
 -- asks them here.
 CREATE TABLE retention (tenant INTEGER PRIMARY KEY, rules TEXT NOT NULL);
 ",
+    "
+-- What rejection notes refer to, arrived or not; `note` is the note's SOP
+-- Instance UID, `reason` its title's code.
+CREATE TABLE rejection (
+    tenant INTEGER NOT NULL,
+    uid TEXT NOT NULL,
+    note TEXT NOT NULL,
+    reason INTEGER NOT NULL,
+    retired INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (tenant, uid, note)) WITHOUT ROWID;
+CREATE INDEX rejection_of_note ON rejection (tenant, note);
+CREATE INDEX rejection_to_retire ON rejection (tenant, uid) WHERE reason = 113039 AND retired = 0;
+
+-- A standing more, 4: rejected. The rows stay as they are, so the check is
+-- changed where it is written (sqlite.org/lang_altertable.html, section 7).
+PRAGMA writable_schema = ON;
+UPDATE sqlite_schema SET sql = replace(sql, 'standing BETWEEN 0 AND 3', 'standing BETWEEN 0 AND 4')
+    WHERE type = 'table' AND name IN ('instance', 'pack_override');
+PRAGMA writable_schema = RESET;
+",
 ];

@@ -20,13 +20,19 @@ pub(crate) fn revision(db: &Connection, tenant: i64, of: &MetadataScope) -> Resu
                 "SELECT revision FROM study WHERE tenant = ?1 AND uid = ?2 AND instances > 0",
             )?
             .query_row(params![tenant, study], |row| row.get(0)),
-        MetadataScope::Series { study, series } | MetadataScope::Instance { study, series, .. } => {
-            db.prepare_cached(
+        MetadataScope::Series { study, series } => db
+            .prepare_cached(
                 "SELECT s.revision FROM series s JOIN study t ON t.id = s.study
                  WHERE t.tenant = ?1 AND t.uid = ?2 AND s.uid = ?3 AND s.instances > 0",
             )?
-            .query_row(params![tenant, study, series], |row| row.get(0))
-        }
+            .query_row(params![tenant, study, series], |row| row.get(0)),
+        // A rejected one may be given at its address where nothing else is.
+        MetadataScope::Instance { study, series, .. } => db
+            .prepare_cached(
+                "SELECT s.revision FROM series s JOIN study t ON t.id = s.study
+                 WHERE t.tenant = ?1 AND t.uid = ?2 AND s.uid = ?3",
+            )?
+            .query_row(params![tenant, study, series], |row| row.get(0)),
     };
     Ok(found.optional()?)
 }

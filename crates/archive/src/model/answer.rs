@@ -37,6 +37,8 @@ pub enum Standing {
     Conflict,
     /// A person decided for another one.
     Superseded,
+    /// It would be served, but a rejection note refers to it.
+    Rejected,
 }
 
 impl Standing {
@@ -47,6 +49,7 @@ impl Standing {
             Self::Variant => 1,
             Self::Conflict => 2,
             Self::Superseded => 3,
+            Self::Rejected => 4,
         }
     }
 
@@ -56,6 +59,7 @@ impl Standing {
             1 => Ok(Self::Variant),
             2 => Ok(Self::Conflict),
             3 => Ok(Self::Superseded),
+            4 => Ok(Self::Rejected),
             _ => Err(crate::ArchiveError::Corrupt),
         }
     }

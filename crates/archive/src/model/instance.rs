@@ -7,6 +7,8 @@ use hilum_contracts::ids::CorrelationId;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
+use super::rejection::Rejection;
+
 /// The data-set bytes of one instance, exactly as received.
 #[derive(Debug, Clone)]
 pub enum Body {
@@ -244,6 +246,8 @@ pub struct NewInstance {
     pub correlation: CorrelationId,
     /// When its last byte arrived.
     pub received_at: OffsetDateTime,
+    /// What it rejects, when it is a rejection note.
+    pub rejects: Option<Rejection>,
 }
 
 /// Names one result set for ever: the first publication under it wins.

@@ -10,6 +10,7 @@ mod instance;
 mod keeping;
 mod metadata;
 mod quarantine;
+mod rejection;
 mod report;
 
 pub use answer::{
@@ -31,6 +32,7 @@ pub use instance::{
 pub use keeping::{HoldOn, HoldRow, Keeping, Quota, RetentionRule, Since};
 pub use metadata::{MetadataBatch, MetadataForm, MetadataPiece, PieceInstance};
 pub use quarantine::{NewQuarantined, QuarantineItem, QuarantineOutcome};
+pub use rejection::{Rejection, RejectionReason};
 pub use report::{
     BackupReport, FilesReport, ObjectFault, PackReport, Progress, RebuildReport, StorageReport,
     SweepReport, VerifyReport,

@@ -16,6 +16,7 @@ use crate::error::{ArchiveError, Result};
 use crate::format::Kind;
 use crate::index::objects::{self, Name};
 use crate::index::packs::{self, Candidate, LooseRow, NewPack, PackRow};
+use crate::index::reject;
 use crate::index::schema::state;
 use crate::limits::{self, LAYOUT_BYTES, METADATA_BYTES, PACK_INSTANCES, READ_PIECE_BYTES};
 use crate::lookup::{self, Extent};
@@ -193,6 +194,14 @@ impl Engine {
         let packed = replaced.as_ref().map_or(0, |old| old.block.entries.len());
         if rows.len() + packed > PACK_INSTANCES {
             return Err(ArchiveError::Invalid("the series is too long for a pack"));
+        }
+        if self
+            .readers
+            .read_here(|db| reject::has_note(db, tenant.row, series))?
+        {
+            // Rejection notes stay rows: from their descriptors an index that
+            // is made again knows what they reject.
+            return Err(ArchiveError::Invalid("the series has a rejection note"));
         }
         let undecided = rows.iter().any(|row| row.standing == Standing::Conflict);
         if undecided || (rows.is_empty() && replaced.is_none()) {

@@ -176,7 +176,9 @@ fn read_back(db: &Connection, context: &Context, unit: &Unit) -> Result<Vec<Resu
             };
             Ok(Ok(match row.standing {
                 _ if row.location.object != unit.name.name => StoreOutcome::Duplicate,
-                Standing::Served | Standing::Superseded => StoreOutcome::Stored,
+                Standing::Served | Standing::Superseded | Standing::Rejected => {
+                    StoreOutcome::Stored
+                }
                 Standing::Variant => StoreOutcome::Variant,
                 Standing::Conflict => StoreOutcome::Conflict,
             }))

@@ -22,5 +22,6 @@ mod publish;
 mod quarantine;
 mod queries;
 mod ranges;
+mod rejecting;
 mod storing;
 mod support;

@@ -174,5 +174,6 @@ pub(crate) fn instance(study: u32, series: u32, number: u32, body: Vec<u8>) -> N
         },
         correlation: CorrelationId::new(),
         received_at: from_millis(1_790_000_000_000 + i64::from(study) * 1_000 + i64::from(number)),
+        rejects: None,
     }
 }

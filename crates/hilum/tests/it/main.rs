@@ -19,6 +19,7 @@ mod keys;
 mod moving;
 mod operation;
 mod rebuilding;
+mod rejecting;
 mod results;
 
 /// A Hilum under test: tenants `a` and `b`.

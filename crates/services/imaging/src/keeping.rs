@@ -21,7 +21,8 @@ impl ImagingService {
         Ok(())
     }
 
-    /// Deletes studies whose time is over, until told to stop.
+    /// Deletes studies whose time is over, and instances whose rejection note
+    /// says so, until told to stop.
     pub(crate) async fn delete_expired_regularly(self, stop: CancellationToken) {
         while !stop.is_cancelled() {
             for tenant in &self.config.tenants {
@@ -34,9 +35,18 @@ impl ImagingService {
                     }
                     Err(error) => tracing::error!(%error, "retention rules"),
                 }
+                match self.archive.retire_rejected(&scope).await {
+                    Ok(0) => {}
+                    Ok(instances) => {
+                        tracing::info!(tenant = %tenant.name, instances, "deleted by rejection notes");
+                        self.notices.tell(&tenant.name, Topic::Studies, None);
+                    }
+                    Err(error) => tracing::error!(%error, "rejection notes"),
+                }
             }
             tokio::select! {
                 () = stop.cancelled() => {}
+                () = self.retention_bell.notified() => {}
                 () = tokio::time::sleep(RETENTION_EVERY) => {}
             }
         }

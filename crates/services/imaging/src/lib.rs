@@ -58,6 +58,10 @@ const MIGRATIONS: &[Migration] = &[
         version: 3,
         sql: include_str!("../migrations/0003_instance_lists.sql"),
     },
+    Migration {
+        version: 4,
+        sql: include_str!("../migrations/0004_changed.sql"),
+    },
 ];
 
 /// The service.
@@ -72,6 +76,7 @@ pub struct ImagingService {
     config: Arc<Config>,
     readiness_bell: readiness::Bell,
     comparison_bell: Arc<Notify>,
+    retention_bell: Arc<Notify>,
     live: intake::Live,
 }
 
@@ -120,6 +125,7 @@ impl ImagingService {
             config,
             readiness_bell: readiness::Bell::default(),
             comparison_bell: Arc::default(),
+            retention_bell: Arc::default(),
             live: intake::Live::default(),
         };
         service.tell_rules().await?;

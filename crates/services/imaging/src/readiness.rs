@@ -10,8 +10,9 @@ use hilum_contracts::Event;
 use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_contracts::event::Payload as _;
 use hilum_contracts::ids::{CorrelationId, InputSetId};
-use hilum_contracts::imaging::{InstancesDeleted, InstancesStored, ReadyReason};
+use hilum_contracts::imaging::{InstancesDeleted, InstancesRejected, InstancesStored, ReadyReason};
 use hilum_platform::auth;
+use hilum_platform::clock::to_millis;
 use hilum_platform::events::{ConsumeError, Consumer};
 use hilum_platform::http::database_error;
 use hilum_platform::notices::Topic;
@@ -23,6 +24,7 @@ use crate::ImagingService;
 use crate::digest::{Sha256, hex};
 use crate::domain::readiness::{Ending, Verdict, judge};
 use crate::limits::{INPUT_SET_INSTANCES, READINESS_POLL};
+use crate::store::changed::Changed;
 use crate::store::readiness::{Completion, SenderEnded, Unready, deleted, stored};
 
 /// Follows what became durable.
@@ -37,7 +39,11 @@ impl Consumer for InputSetsFromInstances {
     }
 
     fn kinds(&self) -> &'static [&'static str] {
-        &[InstancesStored::KIND, InstancesDeleted::KIND]
+        &[
+            InstancesStored::KIND,
+            InstancesDeleted::KIND,
+            InstancesRejected::KIND,
+        ]
     }
 
     async fn consume(&self, event: &Event, tx: &mut SqliteConnection) -> Result<(), ConsumeError> {
@@ -45,6 +51,19 @@ impl Consumer for InputSetsFromInstances {
         if event.kind == InstancesDeleted::KIND {
             let gone: InstancesDeleted = event.payload()?;
             deleted(tx, &scope, &gone).await?;
+            return Ok(());
+        }
+        if event.kind == InstancesRejected::KIND {
+            let told: InstancesRejected = event.payload()?;
+            let changed = Changed {
+                study_uid: &told.study_uid,
+                series_uid: &told.series_uid,
+                instances: &told.sop_instance_uids,
+                gone: told.rejected,
+                left: told.left,
+                at: to_millis(event.time),
+            };
+            changed.follow(tx, &scope, event.correlation_id).await?;
             return Ok(());
         }
         let instances: InstancesStored = event.payload()?;
@@ -58,6 +77,9 @@ impl Consumer for InputSetsFromInstances {
         self.service
             .notices
             .tell(&event.tenant, Topic::Studies, study);
+        if event.kind == InstancesRejected::KIND {
+            self.service.retention_bell.notify_one();
+        }
         self.service.readiness_bell.notify_one();
     }
 }

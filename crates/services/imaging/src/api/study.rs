@@ -63,8 +63,8 @@ struct InputSet {
     revision: i64,
     /// `receiving`, `incomplete`, `ready` or `superseded`.
     state: String,
-    /// `association-released`, `stow-ended`, `association-aborted`, `imported`
-    /// or `accepted-by-person`.
+    /// `association-released`, `stow-ended`, `association-aborted`, `imported`,
+    /// `accepted-by-person` or `content-changed`.
     reason_code: Option<String>,
     /// The same as a sentence.
     reason: Option<String>,

@@ -16,6 +16,9 @@ pub(crate) enum Ending {
     /// The association was aborted, its connection was lost, or this server
     /// stopped in the middle of it.
     Aborted,
+    /// Nobody sent: a rejection note, or a person, changed which instances
+    /// belong to the series.
+    Changed,
 }
 
 impl Ending {
@@ -24,13 +27,19 @@ impl Ending {
             Self::Released => "released",
             Self::StowEnded => "stow-ended",
             Self::Aborted => "aborted",
+            Self::Changed => "changed",
         }
     }
 
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        [Self::Released, Self::StowEnded, Self::Aborted]
-            .into_iter()
-            .find(|ending| ending.as_str() == text)
+        [
+            Self::Released,
+            Self::StowEnded,
+            Self::Aborted,
+            Self::Changed,
+        ]
+        .into_iter()
+        .find(|ending| ending.as_str() == text)
     }
 }
 
@@ -74,6 +83,7 @@ pub(crate) fn judge(senders: &[Sender], last_instance_at: i64, now: i64) -> Verd
         Ending::Aborted => return Verdict::Incomplete,
         Ending::Released => ReadyReason::AssociationReleased,
         Ending::StowEnded => ReadyReason::StowEnded,
+        Ending::Changed => ReadyReason::ContentChanged,
     };
     let quiet_until = ended_at.max(last_instance_at).saturating_add(quiet_ms);
     if now < quiet_until {
@@ -99,6 +109,10 @@ pub(crate) fn sentence(reason: ReadyReason, instances: u64, quiet_ms: i64) -> St
         ReadyReason::StowEnded => format!(
             "Believed complete: the STOW-RS request ended, and nothing more came for {quiet} \
              ({images})."
+        ),
+        ReadyReason::ContentChanged => format!(
+            "What belongs to the series was changed by a rejection note or a person; what is left \
+             counts as complete as before ({images})."
         ),
         ReadyReason::AcceptedByPerson => format!("Accepted as it is by a person ({images})."),
     }

@@ -75,6 +75,7 @@ fn instance(
         origin: intake.origin(),
         correlation: intake.id(),
         received_at: intake.service.clock.now(),
+        rejects: super::rejection::rejection(&identity.sop_class_uid, &scan.json),
         metadata: Bytes::from(scan.json),
     }
 }

@@ -8,6 +8,7 @@ pub(crate) mod dimse;
 mod import;
 mod live;
 mod part10;
+mod rejection;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -118,7 +118,7 @@ impl Store {
     }
 }
 
-fn damaged() -> DbError {
+pub(super) fn damaged() -> DbError {
     DbError::Decode("the instances of an input set can't be read".into())
 }
 

@@ -397,6 +397,7 @@ const fn reason_code(reason: ReadyReason) -> &'static str {
         ReadyReason::AssociationReleased => "association-released",
         ReadyReason::StowEnded => "stow-ended",
         ReadyReason::AcceptedByPerson => "accepted-by-person",
+        ReadyReason::ContentChanged => "content-changed",
     }
 }
 

@@ -207,7 +207,7 @@ async fn rows(
     scope: &TenantScope,
     of: MetadataScope,
 ) -> Result<Vec<InstanceRow>, Failure> {
-    let (study, series, uids) = match of {
+    let (study, series, uids) = match of.clone() {
         MetadataScope::Study(study) => (study, Vec::new(), Vec::new()),
         MetadataScope::Series { study, series } => (study, vec![series], Vec::new()),
         MetadataScope::Instance {
@@ -238,9 +238,15 @@ async fn rows(
         let last = some.len() < PAGE_ROWS as usize;
         all.extend(some);
         if last {
-            return Ok(all);
+            break;
         }
     }
+    if all.is_empty() && matches!(of, MetadataScope::Instance { .. }) {
+        // One that was rejected for its quality is given at its own address.
+        let mut found = service.archive.instance_metadata(scope, of);
+        all.extend(found.next().await.transpose()?.map(|found| found.row));
+    }
+    Ok(all)
 }
 
 fn choose(accept: &Accept, row: &InstanceRow) -> Result<InstanceForm, Failure> {
