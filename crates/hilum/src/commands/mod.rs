@@ -3,6 +3,7 @@
 pub(crate) mod backup;
 mod demo;
 mod doctor;
+mod export;
 mod hold;
 mod import;
 mod keys;
@@ -47,6 +48,8 @@ enum Command {
     Verify(verify::Verify),
     /// Take in every DICOM file of a folder, also while serving.
     Import(import::Import),
+    /// Write a study, a patient or everything to a folder, also while serving.
+    Export(export::Export),
     /// Legal holds: what must not be deleted.
     Hold(hold::Hold),
     /// What each tenant holds, and what it takes.
@@ -118,6 +121,7 @@ impl Cli {
             Command::Doctor(command) => block_on(command.run()),
             Command::Verify(command) => block_on(command.run()),
             Command::Import(command) => block_on(command.run()),
+            Command::Export(command) => block_on(command.run()),
             Command::Hold(command) => block_on(command.run()),
             Command::Storage(command) => block_on(command.run()),
             Command::Keys(command) => block_on(command.run()),
@@ -181,4 +185,8 @@ pub(crate) fn key_from(variable: &str) -> anyhow::Result<Option<MasterKey>> {
         *byte = u8::from_str_radix(digits, 16).context(wrong.clone())?;
     }
     Ok(Some(MasterKey::Given(key.into())))
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

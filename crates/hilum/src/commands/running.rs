@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context as _;
 use axum::body::Body;
@@ -75,21 +76,14 @@ impl Connection {
         kind: &str,
         body: Body,
     ) -> anyhow::Result<T> {
-        let mut request = http::Request::builder()
+        let request = http::Request::builder()
             .method(method)
             .uri(path)
-            .header(HOST, self.http.to_string())
-            .header(CONTENT_TYPE, kind);
-        if let Some(tenant) = &self.tenant {
-            request = request.header(TENANT_HEADER, tenant);
-        }
-        self.sender
-            .ready()
-            .await
-            .context("the running Hilum closed the connection")?;
-        let response = self.sender.send_request(request.body(body)?).await?;
+            .header(CONTENT_TYPE, kind)
+            .body(body)?;
+        let response = self.exchange(request).await?;
         let status = response.status();
-        let body = axum::body::to_bytes(Body::new(response.into_body()), ANSWER_MAX).await?;
+        let body = axum::body::to_bytes(response.into_body(), ANSWER_MAX).await?;
         if status.is_success() {
             let body: &[u8] = if body.is_empty() { b"null" } else { &body };
             return Ok(serde_json::from_slice(body)?);
@@ -100,5 +94,58 @@ impl Connection {
             Some(detail) => anyhow::bail!("{detail}"),
             None => anyhow::bail!("the running Hilum answered {status}"),
         }
+    }
+
+    /// Sends a request whole; the answer's body streams, and the connection is
+    /// free again when it has ended.
+    pub(crate) async fn exchange(
+        &mut self,
+        mut request: http::Request<Body>,
+    ) -> anyhow::Result<http::Response<Body>> {
+        let headers = request.headers_mut();
+        headers.insert(HOST, self.http.to_string().parse()?);
+        if let Some(tenant) = &self.tenant {
+            headers.insert(TENANT_HEADER, tenant.parse()?);
+        }
+        self.sender
+            .ready()
+            .await
+            .context("the running Hilum closed the connection")?;
+        let response = self.sender.send_request(request).await?;
+        Ok(response.map(Body::new))
+    }
+}
+
+/// Connections that are idle; one that failed does not come back.
+pub(crate) struct Connections {
+    model: tokio::sync::Mutex<Connection>,
+    idle: Mutex<Vec<Connection>>,
+}
+
+impl Connections {
+    pub(crate) fn new(model: Connection) -> Self {
+        Self {
+            model: tokio::sync::Mutex::new(model),
+            idle: Mutex::default(),
+        }
+    }
+
+    pub(crate) async fn take(&self) -> anyhow::Result<Connection> {
+        let idle = self
+            .idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop();
+        match idle {
+            Some(connection) => Ok(connection),
+            None => self.model.lock().await.another().await,
+        }
+    }
+
+    pub(crate) fn give_back(&self, connection: Connection) {
+        self.idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(connection);
     }
 }

@@ -63,6 +63,7 @@ fn dependencies_point_one_way() {
         "hilum-dataset",
         "hilum-dicomweb",
         "hilum-dimse",
+        "hilum-media",
         "hilum-pixels",
     ];
     let mut allowed: BTreeMap<&str, Vec<&str>> = BTreeMap::new();

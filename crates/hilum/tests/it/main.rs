@@ -12,6 +12,7 @@ mod architecture;
 mod browser;
 mod crashes;
 mod erasure;
+mod exporting;
 mod hostile;
 mod intake;
 mod keeping;

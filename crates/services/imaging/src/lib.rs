@@ -62,6 +62,10 @@ const MIGRATIONS: &[Migration] = &[
         version: 4,
         sql: include_str!("../migrations/0004_changed.sql"),
     },
+    Migration {
+        version: 5,
+        sql: include_str!("../migrations/0005_exports.sql"),
+    },
 ];
 
 /// The service.

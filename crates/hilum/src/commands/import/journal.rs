@@ -13,6 +13,8 @@ use std::path::Path;
 use anyhow::Context as _;
 use hilum_contracts::ids::TenantId;
 
+use crate::commands::hex;
+
 const MAGIC: &[u8; 8] = b"HILUMIM1";
 const HEADER: usize = 8 + 16;
 const ENTRY: usize = 16;
@@ -143,10 +145,6 @@ fn digest(parts: &[&[u8]]) -> [u8; ENTRY] {
     let mut half = [0; ENTRY];
     half.copy_from_slice(whole.as_ref().get(..ENTRY).unwrap_or(&[0; ENTRY]));
     half
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ use tokio_util::io::ReaderStream;
 
 use self::journal::Journal;
 use super::own::Own;
-use super::running::Connection;
+use super::running::{Connection, Connections};
 use super::{Doors, Installation};
 use crate::terminal;
 
@@ -159,40 +159,6 @@ impl Own {
     ) -> std::io::Result<Imported> {
         let (imaging, scope): (&ImagingService, &TenantScope) = (&self.imaging, &self.scope);
         imaging.import(scope, id, pieces).await
-    }
-}
-
-/// Connections that are idle; one that failed does not come back.
-struct Connections {
-    model: tokio::sync::Mutex<Connection>,
-    idle: Mutex<Vec<Connection>>,
-}
-
-impl Connections {
-    fn new(model: Connection) -> Self {
-        Self {
-            model: tokio::sync::Mutex::new(model),
-            idle: Mutex::default(),
-        }
-    }
-
-    async fn take(&self) -> anyhow::Result<Connection> {
-        let idle = self
-            .idle
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop();
-        match idle {
-            Some(connection) => Ok(connection),
-            None => self.model.lock().await.another().await,
-        }
-    }
-
-    fn give_back(&self, connection: Connection) {
-        self.idle
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(connection);
     }
 }
 

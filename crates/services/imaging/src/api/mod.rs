@@ -4,6 +4,7 @@ mod accept_input_set;
 mod corrections;
 mod delete;
 pub(crate) mod dicomweb;
+mod exports;
 mod holds;
 mod imports;
 mod instance_conflicts;
@@ -50,6 +51,9 @@ pub(crate) fn router() -> OpenApiRouter<ImagingService> {
         .routes(routes!(instance_conflicts::list_instance_conflicts))
         .routes(routes!(instance_conflicts::decide_instance_conflict))
         .routes(routes!(imports::import_instance))
+        .routes(routes!(exports::list_exports))
+        .routes(routes!(exports::begin_export))
+        .routes(routes!(exports::end_export))
         .routes(routes!(holds::list_holds, holds::place_hold))
         .routes(routes!(holds::lift_hold))
         .routes(routes!(storage::storage_report))

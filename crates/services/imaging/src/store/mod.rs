@@ -3,6 +3,7 @@
 
 pub(crate) mod changed;
 pub(crate) mod erasure;
+pub(crate) mod exports;
 pub(crate) mod input_sets;
 mod instance_list;
 pub(crate) mod readiness;

@@ -1,0 +1,191 @@
+//! Images that leave in folders: `hilum export`, judged by others' readers.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use hilum_testkit::{Series, run};
+use serde_json::{Value, json};
+
+use crate::hilum;
+
+const STUDY: &str = "1.2.3.71";
+/// Reads the File-set with pydicom: every record, and that every file that it
+/// names is the one it says. Prints the patients' names.
+const FILE_SET: &str = "
+import sys, warnings
+warnings.simplefilter('error')
+from pydicom import dcmread
+from pydicom.fileset import FileSet
+files = list(FileSet(sys.argv[1]))
+for one in files:
+    file = dcmread(one.path, stop_before_pixels=True)
+    assert file.SOPInstanceUID == one.SOPInstanceUID
+    assert file.StudyInstanceUID == one.StudyInstanceUID
+print(len(files), *sorted({str(one.PatientName) for one in files}))
+";
+
+/// What pydicom says of a DICOMDIR, after dcmtk, dicom3tools and sha256sum
+/// found nothing wrong.
+fn judged(folder: &Path) -> String {
+    let directory = folder.join("DICOMDIR");
+    let dump = run(Command::new("dcmdump").arg(&directory));
+    let said = String::from_utf8_lossy(&dump.stderr);
+    assert!(dump.status.success() && said.is_empty(), "dcmdump: {said}");
+    let verified = run(Command::new("dciodvfy").arg(&directory));
+    let said = String::from_utf8_lossy(&verified.stderr);
+    assert!(!said.contains("Error"), "dciodvfy: {said}");
+    let sums = run(Command::new("sha256sum").current_dir(folder).args([
+        "--check",
+        "--strict",
+        "--quiet",
+        "SHA256.TXT",
+    ]));
+    assert!(
+        sums.status.success(),
+        "{}",
+        String::from_utf8_lossy(&sums.stdout)
+    );
+    let read = run(hilum_testkit::python()
+        .args(["-c", FILE_SET])
+        .arg(&directory));
+    assert!(
+        read.status.success(),
+        "{}",
+        String::from_utf8_lossy(&read.stderr)
+    );
+    String::from_utf8_lossy(&read.stdout).trim().to_owned()
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+#[test]
+fn an_export_is_a_file_set_with_corrections_or_as_received() {
+    let folder = tempfile::tempdir().unwrap();
+    let hilum = hilum().start();
+    let changes = ["PatientID=P71", "PatientName=Wrong^Name"];
+    let series = Series::another_study(STUDY, &changes);
+    hilum.takes(&series);
+    hilum.takes(&Series::another_study("1.2.3.72", &["PatientID=P72"]));
+    let path = format!("/api/v1/studies/{STUDY}/corrections");
+    let correction = json!({ "set": { "PatientName": "Müller^Right" }, "reason": "a test" });
+    assert_eq!(hilum.api().post(&path, &correction).status, 200);
+
+    let served = folder.path().join("served");
+    let (report, well) = hilum.command_json(&["export", text(&served), "--patient", "P71"]);
+    assert!(well, "{report}");
+    assert_eq!(
+        (&report["files"], &report["studies"]),
+        (&json!(20), &json!(1))
+    );
+    assert_eq!(judged(&served), "20 Müller^Right");
+
+    let received = folder.path().join("received");
+    let study = ["--study", STUDY, "--as-received"];
+    let (report, well) = hilum.command_json(&[&["export", text(&received)], &study[..]].concat());
+    assert!(well, "{report}");
+    assert_eq!(judged(&received), "20 Wrong^Name");
+    assert!(!received.join("EXPORT.NEW").exists());
+
+    // What was received is byte for byte what it was; what is served with a
+    // correction contradicts it.
+    let (report, well) = hilum.command_json(&["import", text(&received)]);
+    assert!(well, "{report}");
+    assert_eq!(report["duplicates"], 20, "{report}");
+    let (report, well) = hilum.command_json(&["import", text(&served), "--tenant", "b"]);
+    assert!(well && report["stored"] == 20, "{report}");
+    let metadata = hilum
+        .api()
+        .get_for("b", &format!("/dicomweb/studies/{STUDY}/metadata"));
+    let name = &metadata.json()[0]["00100010"]["Value"][0]["Alphabetic"];
+    assert_eq!(name, "Müller^Right");
+
+    // Nothing is written over, and who exported is remembered.
+    let again = hilum.command(&[
+        "export",
+        text(&received),
+        "--all",
+        "--data",
+        text(hilum.data()),
+    ]);
+    assert!(!again.status.success());
+    let said = String::from_utf8_lossy(&again.stderr);
+    assert!(said.contains("holds a finished export"), "{said}");
+    let exports = hilum.api().items("/api/v1/exports");
+    let extents: Vec<&Value> = exports.iter().map(|one| &one["extent"]).collect();
+    assert_eq!(extents, [&json!("studies"), &json!("patient")]);
+    assert_eq!(exports[0]["files"], 20);
+    let log = hilum.log();
+    assert!(
+        log.contains("an export began") && !log.contains("P71"),
+        "{log}"
+    );
+    hilum.ends_sound();
+}
+
+#[test]
+fn an_export_that_was_killed_goes_on_also_when_nobody_serves() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut hilum = hilum().start();
+    for number in 0..4 {
+        let patient = format!("PatientID=P{}", number / 2);
+        hilum.takes(&Series::another_study(
+            &format!("1.2.3.8{number}"),
+            &[&patient],
+        ));
+    }
+    assert!(hilum.terminated().success());
+    let to = folder.path().join("to");
+    let command = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hilum"));
+        command
+            .args(["export", text(&to), "--all", "--json", "--parallel", "1"])
+            .args(hilum.installation())
+            .stdin(Stdio::null());
+        command
+    };
+    let mut first = command().stdout(Stdio::null()).spawn().unwrap();
+    let early = to.join("DICOM/PA000001/ST000002/SE000001/IM000002");
+    while !early.exists() && first.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    first.kill().unwrap();
+    first.wait().unwrap();
+    assert!(
+        !to.join("EXPORT.JSON").exists(),
+        "it was killed before its end"
+    );
+    // Half of a file that nobody noted.
+    std::fs::write(early.with_file_name("IM000099"), "half").unwrap();
+
+    let other = ["export", text(&to), "--study", "1.2.3.80"];
+    let refused = run(Command::new(env!("CARGO_BIN_EXE_hilum"))
+        .args(other)
+        .args(hilum.installation()));
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(
+        said.contains("unfinished export of something else"),
+        "{said}"
+    );
+
+    let output = run(&mut command());
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success() && said.contains("Going on"),
+        "{said}"
+    );
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        (&report["files"], &report["patients"]),
+        (&json!(80), &json!(2))
+    );
+    assert!(judged(&to).starts_with("80"));
+    let listed = std::fs::read_to_string(to.join("SHA256.TXT")).unwrap();
+    assert_eq!(listed.lines().count(), 81);
+    let found = run(Command::new("find")
+        .arg(to.join("DICOM"))
+        .args(["-type", "f"]));
+    assert_eq!(String::from_utf8_lossy(&found.stdout).lines().count(), 80);
+}
