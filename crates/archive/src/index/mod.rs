@@ -9,6 +9,7 @@ pub(crate) mod conflict;
 pub(crate) mod correct;
 pub(crate) mod delete;
 pub(crate) mod erase;
+pub(crate) mod head;
 pub(crate) mod hold;
 pub(crate) mod instances;
 pub(crate) mod levels;

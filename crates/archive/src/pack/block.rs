@@ -17,10 +17,13 @@ use crate::model::{
 use crate::seal::too_long;
 
 use super::column::{Columns, Reader};
+use super::entries::{self, json, json_of};
+use super::head::{Head, Publication};
 use super::texts::{Group, Span, Texts, TextsWriter, open_group};
 
 const MAGIC: &[u8; 4] = b"HBLK";
-const VERSION: u16 = 1;
+/// Since version 2 with a head, and with what was published.
+const VERSION: u16 = 2;
 /// Bytes before the sections.
 pub(crate) const BLOCK_HEADER: usize = 48;
 /// As intake's.
@@ -65,6 +68,8 @@ pub(crate) struct Entry {
     pub comparison: Option<Digest>,
     pub length: u64,
     pub place: Place,
+    /// The result set that it was published in.
+    pub publication: Option<Arc<Publication>>,
 }
 
 impl Entry {
@@ -91,6 +96,12 @@ impl Entry {
             comparison: of.comparison,
             length: of.length,
             place,
+            publication: of.publication.map(|key| {
+                Arc::new(Publication {
+                    key,
+                    ..Publication::default()
+                })
+            }),
         }
     }
 }
@@ -98,6 +109,9 @@ impl Entry {
 /// A decoded block without its texts.
 #[derive(Debug)]
 pub(crate) struct Block {
+    /// `None` in a block of version 1.
+    #[cfg_attr(not(test), expect(dead_code, reason = "what a new index asks for"))]
+    pub head: Option<Head>,
     pub entries: Vec<Entry>,
     metadata: Texts,
     layouts: Texts,
@@ -115,6 +129,7 @@ pub(crate) enum Section {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Header {
+    version: u16,
     instances: u32,
     entries: u64,
     entries_plain: u64,
@@ -136,13 +151,14 @@ impl Header {
         let magic: [u8; 4] = cursor.take()?;
         let version = u16::from_le_bytes(cursor.take()?);
         let _reserved: [u8; 2] = cursor.take()?;
-        if magic != *MAGIC || version != VERSION {
+        if magic != *MAGIC || !(1..=VERSION).contains(&version) {
             return Err(ArchiveError::Corrupt);
         }
         let instances = u32::from_le_bytes(cursor.take()?);
         let _reserved: [u8; 4] = cursor.take()?;
         let mut length = || Ok::<_, ArchiveError>(u64::from_le_bytes(cursor.take()?));
         Ok(Self {
+            version,
             instances,
             entries: length()?,
             entries_plain: length()?,
@@ -154,7 +170,7 @@ impl Header {
     fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(BLOCK_HEADER);
         out.extend_from_slice(MAGIC);
-        out.extend_from_slice(&VERSION.to_le_bytes());
+        out.extend_from_slice(&self.version.to_le_bytes());
         out.extend_from_slice(&[0; 2]);
         out.extend_from_slice(&self.instances.to_le_bytes());
         out.extend_from_slice(&[0; 4]);
@@ -194,11 +210,19 @@ impl Block {
         let plain = usize::try_from(header.entries_plain).map_err(|_| ArchiveError::Corrupt)?;
         let columns = decompress(stored, plain)?;
         let mut reader = Reader::new(&columns, header.instances as usize);
+        let head = match header.version {
+            1 => None,
+            _ => Some(json(reader.bytes()?)?),
+        };
         let metadata = Texts::read(&mut reader, 1, header.metadata)?;
         let layouts = Texts::read(&mut reader, 0, header.layouts)?;
-        let entries = read_entries(&mut reader)?;
+        let mut entries = entries::read(&mut reader)?;
+        if header.version > 1 {
+            entries::read_publications(&mut reader, &mut entries)?;
+        }
         reader.finish()?;
         Ok(Self {
+            head,
             entries,
             metadata,
             layouts,
@@ -288,19 +312,22 @@ impl BlockWriter {
     }
 
     /// The block, once the places of its entries are known.
-    pub(crate) fn finish(self, entries: &[Entry]) -> Result<Vec<u8>> {
+    pub(crate) fn finish(self, head: &Head, entries: &[Entry]) -> Result<Vec<u8>> {
         if entries.len() != self.texts {
             return Err(ArchiveError::Invalid("an entry without its texts"));
         }
         let mut columns = Columns::default();
+        columns.bytes(&json_of(head)?);
         let metadata = self.metadata.finish(&mut columns)?;
         let layouts = self.layouts.finish(&mut columns)?;
-        write_entries(&mut columns, entries)?;
+        entries::write(&mut columns, entries)?;
+        entries::write_publications(&mut columns, entries)?;
         if columns.0.len() > PACK_BLOCK_BYTES {
             return Err(ArchiveError::Invalid("the series is too large for a pack"));
         }
         let stored = zstd::bulk::compress(&columns.0, LEVEL)?;
         let header = Header {
+            version: VERSION,
             instances: u32::try_from(entries.len()).map_err(|_| too_long())?,
             entries: stored.len() as u64,
             entries_plain: columns.0.len() as u64,
@@ -313,161 +340,4 @@ impl BlockWriter {
         }
         Ok(out)
     }
-}
-
-fn write_entries(columns: &mut Columns, entries: &[Entry]) -> Result<()> {
-    let json = |written: serde_json::Result<Vec<u8>>| {
-        written.map_err(|_| ArchiveError::Invalid("an entry cannot be written"))
-    };
-    let mut objects: Vec<[u8; 16]> = Vec::new();
-    let mut of_object = Vec::with_capacity(entries.len());
-    for entry in entries {
-        of_object.push(match entry.place.elsewhere {
-            None => 0,
-            Some(object) => match objects.iter().position(|known| *known == object) {
-                Some(index) => index as u64 + 1,
-                None => {
-                    objects.push(object);
-                    objects.len() as u64
-                }
-            },
-        });
-    }
-    columns.size(objects.len());
-    columns.0.extend(objects.iter().flatten());
-    columns.numbers(of_object.into_iter());
-    columns.deltas(entries.iter().map(|of| i64::from(of.place.segment)));
-    columns.deltas(entries.iter().map(|of| of.place.offset.cast_signed()));
-    columns.deltas(entries.iter().map(|of| of.length.cast_signed()));
-    columns.deltas(entries.iter().map(|of| of.id));
-    columns.deltas(entries.iter().map(|of| of.received_at));
-    columns.numbers(entries.iter().map(|of| of.standing.code().cast_unsigned()));
-    let number = |of: &Entry| of.attributes.number;
-    columns.numbers(entries.iter().map(|of| u64::from(number(of).is_some())));
-    columns.deltas(entries.iter().map(|of| number(of).unwrap_or(0)));
-    let optional = |value: Option<u32>| value.map_or(0, |value| u64::from(value) + 1);
-    columns.numbers(entries.iter().map(|of| optional(of.attributes.rows)));
-    columns.numbers(entries.iter().map(|of| optional(of.attributes.columns)));
-    columns.numbers(
-        entries
-            .iter()
-            .map(|of| optional(of.attributes.bits_allocated)),
-    );
-    columns.numbers(entries.iter().map(|of| optional(of.attributes.frames)));
-    let texts = |text: fn(&Entry) -> &str| entries.iter().map(text).collect::<Vec<_>>();
-    columns.dictionary(&texts(|of| &of.sop_class));
-    columns.dictionary(&texts(|of| &of.transfer_syntax));
-    let mut column = |value: &dyn Fn(&Entry) -> serde_json::Result<Vec<u8>>| -> Result<()> {
-        let values = entries
-            .iter()
-            .map(|of| json(value(of)))
-            .collect::<Result<Vec<_>>>()?;
-        columns.dictionary(&values);
-        Ok(())
-    };
-    column(&|of| serde_json::to_vec(&of.flags[..]))?;
-    column(&|of| serde_json::to_vec(&*of.origin))?;
-    column(&|of| serde_json::to_vec(&*of.correlation))?;
-    column(&|of| serde_json::to_vec(&*of.above))?;
-    columns.front_coded(entries.iter().map(|of| &*of.sop_instance));
-    columns.numbers(entries.iter().map(|of| u64::from(of.comparison.is_some())));
-    columns.0.extend(entries.iter().flat_map(|of| of.sha256));
-    let compared = entries.iter().filter_map(|of| of.comparison);
-    columns.0.extend(compared.flat_map(|digest| digest.0));
-    Ok(())
-}
-
-fn read_entries(reader: &mut Reader<'_>) -> Result<Vec<Entry>> {
-    let count = reader.count()?;
-    let objects = (0..count)
-        .map(|_| reader.array::<16>())
-        .collect::<Result<Vec<_>>>()?;
-    let of_object = reader.numbers()?;
-    let segments = reader.deltas()?;
-    let offsets = reader.deltas()?;
-    let lengths = reader.deltas()?;
-    let ids = reader.deltas()?;
-    let received = reader.deltas()?;
-    let standings = reader.numbers()?;
-    let numbered = reader.numbers()?;
-    let numbers = reader.deltas()?;
-    let rows = reader.numbers()?;
-    let columns = reader.numbers()?;
-    let bits = reader.numbers()?;
-    let frames = reader.numbers()?;
-    let sop_classes = reader.dictionary(text)?;
-    let transfer_syntaxes = reader.dictionary(text)?;
-    let flags = reader.dictionary(|bytes| json::<Vec<String>>(bytes).map(Arc::from))?;
-    let origins = reader.dictionary(|bytes| json(bytes).map(Arc::new))?;
-    let correlations = reader.dictionary(|bytes| json(bytes).map(Arc::new))?;
-    let above = reader.dictionary(|bytes| json(bytes).map(Arc::new))?;
-    let uids = reader.front_coded()?;
-    let compared = reader.numbers()?;
-    let digests = (0..reader.rows)
-        .map(|_| reader.array::<32>())
-        .collect::<Result<Vec<_>>>()?;
-    let mut uids = uids.into_iter();
-    let mut flags = flags.into_iter();
-    let mut entries = Vec::with_capacity(reader.rows);
-    for row in 0..reader.rows {
-        let number_of = at(&numbers, row)?;
-        let elsewhere = match at(&of_object, row)? {
-            0 => None,
-            index => {
-                let index = usize::try_from(index - 1).map_err(|_| ArchiveError::Corrupt)?;
-                Some(at(&objects, index)?)
-            }
-        };
-        entries.push(Entry {
-            id: at(&ids, row)?,
-            sop_class: at(&sop_classes, row)?,
-            sop_instance: uids.next().ok_or(ArchiveError::Corrupt)?,
-            transfer_syntax: at(&transfer_syntaxes, row)?,
-            above: at(&above, row)?,
-            attributes: InstanceAttributes {
-                number: (at(&numbered, row)? != 0).then_some(number_of),
-                rows: optional(at(&rows, row)?)?,
-                columns: optional(at(&columns, row)?)?,
-                bits_allocated: optional(at(&bits, row)?)?,
-                frames: optional(at(&frames, row)?)?,
-            },
-            flags: flags.next().ok_or(ArchiveError::Corrupt)?,
-            origin: at(&origins, row)?,
-            correlation: at(&correlations, row)?,
-            received_at: at(&received, row)?,
-            standing: Standing::of_code(at(&standings, row)?.cast_signed())?,
-            sha256: at(&digests, row)?,
-            comparison: match at(&compared, row)? {
-                0 => None,
-                _ => Some(Digest(reader.array()?)),
-            },
-            length: at(&lengths, row)?.cast_unsigned(),
-            place: Place {
-                elsewhere,
-                segment: u32::try_from(at(&segments, row)?).map_err(|_| ArchiveError::Corrupt)?,
-                offset: at(&offsets, row)?.cast_unsigned(),
-            },
-        });
-    }
-    Ok(entries)
-}
-
-fn at<T: Clone>(column: &[T], row: usize) -> Result<T> {
-    column.get(row).cloned().ok_or(ArchiveError::Corrupt)
-}
-
-fn optional(value: u64) -> Result<Option<u32>> {
-    value
-        .checked_sub(1)
-        .map(|value| u32::try_from(value).map_err(|_| ArchiveError::Corrupt))
-        .transpose()
-}
-
-fn text(bytes: &[u8]) -> Result<Arc<str>> {
-    let text = std::str::from_utf8(bytes).map_err(|_| ArchiveError::Corrupt)?;
-    Ok(text.into())
-}
-
-fn json<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T> {
-    serde_json::from_slice(bytes).map_err(|_| ArchiveError::Corrupt)
 }

@@ -8,6 +8,8 @@ mod block;
 mod block_tests;
 mod cache;
 mod column;
+mod entries;
+mod head;
 mod open;
 mod order;
 mod packs;
@@ -15,5 +17,6 @@ mod texts;
 mod worker;
 
 pub(crate) use block::Block;
+pub(crate) use head::{Head, Publication, RowHead, SeriesHead, StudyHead};
 pub(crate) use open::OpenTexts;
 pub(crate) use packs::{BLOCK_SEGMENT, OrderKey, Packed, Packs};

@@ -3,7 +3,7 @@
 //! and only then put in the place of its rows. Until that transaction nothing
 //! of it counts; a crash before leaves a reserved object for the sweep.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::io::Read;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,6 +14,7 @@ use crate::descriptor::{Descriptor, decompress};
 use crate::engine::Engine;
 use crate::error::{ArchiveError, Result};
 use crate::format::Kind;
+use crate::index::head;
 use crate::index::objects::{self, Name};
 use crate::index::packs::{self, Candidate, LooseRow, NewPack, PackRow};
 use crate::index::reject;
@@ -29,6 +30,7 @@ use crate::tenant::Tenant;
 use crate::writer;
 
 use super::block::{BlockWriter, Entry, Place};
+use super::head::{Head, Publication};
 use super::order::{Plane, along_normal};
 use super::packs::{BLOCK_SEGMENT, Packed};
 
@@ -187,9 +189,10 @@ impl Engine {
 
     fn pack_series(&self, tenant: &Arc<Tenant>, series: i64) -> Result<Outcome> {
         steps::at("pack.begin");
-        let (rows, replaced) = self.readers.read_again(|db| {
+        let (rows, replaced, head) = self.readers.read_again(|db| {
             let rows = packs::loose(db, series, PACK_INSTANCES + 1)?;
-            Ok((rows, self.packs.of_series(db, series)?))
+            let head = head::of_series(db, series)?;
+            Ok((rows, self.packs.of_series(db, series)?, head))
         })?;
         let packed = replaced.as_ref().map_or(0, |old| old.block.entries.len());
         if rows.len() + packed > PACK_INSTANCES {
@@ -209,13 +212,14 @@ impl Engine {
         }
         let mut pace = Pace::new(self);
         let mut drafts = self.drafts(tenant, &rows, replaced.as_ref(), &mut pace)?;
+        self.publications(tenant.row, &mut drafts)?;
         drafts.sort_by_key(|draft| {
             let aside = draft.entry.standing != Standing::Served;
             (aside, draft.entry.key())
         });
         let block = self.texts(&drafts, replaced.as_ref(), &mut pace)?;
         let name = self.writer.take_name(tenant)?;
-        let written = self.write_pack(tenant, name, &mut drafts, block, &mut pace);
+        let written = self.write_pack(tenant, name, &mut drafts, (&head, block), &mut pace);
         let (bytes, block_at, block_length) = match written {
             Ok(written) => written,
             Err(error) => {
@@ -315,6 +319,28 @@ impl Engine {
             pace.rest();
         }
         Ok(drafts)
+    }
+
+    /// What was published and is whole still, as its rows tell of it.
+    fn publications(&self, tenant: i64, drafts: &mut [Draft]) -> Result<()> {
+        self.readers.read_here(|db| {
+            let mut known: HashMap<String, Option<Arc<Publication>>> = HashMap::new();
+            for draft in drafts {
+                let Some(of) = &draft.entry.publication else {
+                    continue;
+                };
+                let found = match known.get(&of.key) {
+                    Some(found) => found.clone(),
+                    None => {
+                        let found = head::publication(db, tenant, &of.key)?.map(Arc::new);
+                        known.insert(of.key.clone(), found.clone());
+                        found
+                    }
+                };
+                draft.entry.publication = found;
+            }
+            Ok(())
+        })
     }
 
     fn draft_of_row(&self, tenant: &Tenant, row: &LooseRow) -> Result<Draft> {
@@ -420,7 +446,7 @@ impl Engine {
         tenant: &Tenant,
         name: Name,
         drafts: &mut [Draft],
-        block: BlockWriter,
+        (head, block): (&Head, BlockWriter),
         pace: &mut Pace<'_>,
     ) -> Result<(u64, u64, u64)> {
         let study = drafts.first().map(|draft| draft.entry.above.study.clone());
@@ -484,7 +510,7 @@ impl Engine {
             pace.rest();
         }
         let entries: Vec<Entry> = drafts.iter().map(|draft| draft.entry.clone()).collect();
-        let block = block.finish(&entries)?;
+        let block = block.finish(head, &entries)?;
         let mut sha256 = [0; 32];
         sha256.copy_from_slice(digest::digest(&digest::SHA256, &block).as_ref());
         let length = block.len() as u64;

@@ -1,0 +1,129 @@
+//! A new index from objects and keys alone: every object's own headers and
+//! descriptors are read, and what they tell is committed again in the order in
+//! which it was written, by the same transaction as at intake. Bodies are not
+//! read: `verify` does that afterwards. Objects are never changed.
+
+mod found;
+mod notes;
+mod replay;
+mod told;
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use futures::{StreamExt, stream};
+use rusqlite::Connection;
+
+use self::found::{deletions, headers};
+use self::replay::replay;
+use self::told::tell;
+use crate::archive::ArchiveConfig;
+use crate::disk::{Disk, LocalDisk};
+use crate::engine;
+use crate::error::{ArchiveError, Result};
+use crate::format::Kind;
+use crate::index::schema::MIGRATIONS;
+use crate::index::sqlite;
+use crate::keys::KeyStore;
+use crate::limits;
+use crate::lookup::Lookup;
+use crate::model::{ObjectFault, Progress, RebuildReport};
+use crate::pack::Packs;
+
+/// The index while it is being made; a rebuild that broke off begins again.
+const DRAFT: &str = "archive.sqlite.rebuilding";
+
+/// Makes `archive.sqlite` again. An index that is there is kept beside it.
+pub(crate) async fn rebuild(
+    config: ArchiveConfig,
+    progress: Option<Progress>,
+) -> Result<RebuildReport> {
+    let dir = config.dir.clone();
+    let _lock = engine::lock(&dir)?;
+    if !dir.join("keys.sqlite").is_file() {
+        return Err(ArchiveError::Invalid(
+            "without keys.sqlite no object opens: restore it from a backup of the keys first",
+        ));
+    }
+    let keys = KeyStore::open(&dir, &config.master_key, config.limits.cached_keys)?;
+    let keys = Arc::new(keys);
+    let mut report = RebuildReport::default();
+    let mut db = draft(&dir)?;
+    // The transaction asks packs, too; there are none in a new index.
+    let disk: Arc<dyn Disk> = Arc::new(LocalDisk);
+    let lookup = Lookup::new(&dir, disk, Arc::clone(&keys));
+    let packs = Packs::new(&dir, Arc::clone(&keys), lookup, 0);
+    let found = headers(&dir, &mut report)?;
+    let total = found.len() as u64;
+    let parallel = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    if found.iter().any(|one| one.kind == Kind::Pack) {
+        return Err(ArchiveError::Invalid(
+            "this archive holds packs, whose index can't be made again yet: restore it from a backup",
+        ));
+    }
+    let mut buried = deletions(&found, &keys);
+    let mut told = stream::iter(found)
+        .map(|found| {
+            let keys = Arc::clone(&keys);
+            tokio::task::spawn_blocking(move || tell(found, &keys))
+        })
+        .buffered(parallel);
+    while let Some(told) = told.next().await {
+        let told = told.map_err(|_| ArchiveError::Closed)?;
+        replay(&mut db, &packs, told, &mut buried, &mut report)?;
+        report.objects += 1;
+        if let Some(progress) = &progress {
+            progress(report.objects, total);
+        }
+    }
+    // The services know of all this: to tell them again would start work anew.
+    db.execute("DELETE FROM outbox", [])?;
+    finish(db, &dir, &mut report)?;
+    Ok(report)
+}
+
+fn draft(dir: &Path) -> Result<Connection> {
+    for end in ["", "-wal", "-shm"] {
+        remove(&dir.join(format!("{DRAFT}{end}")))?;
+    }
+    let mut db = sqlite::open_writer(&dir.join(DRAFT))?;
+    // Worth nothing before it is whole, and synced then.
+    db.pragma_update(None, "synchronous", "OFF")?;
+    sqlite::migrate(&mut db, MIGRATIONS)?;
+    Ok(db)
+}
+
+/// Puts the draft in the index's place, durably.
+fn finish(db: Connection, dir: &Path, report: &mut RebuildReport) -> Result<()> {
+    db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+    db.close().map_err(|(_, error)| error)?;
+    let draft = dir.join(DRAFT);
+    File::open(&draft)?.sync_all()?;
+    let index = dir.join("archive.sqlite");
+    if index.exists() {
+        for end in ["-wal", "-shm", ""] {
+            let from = dir.join(format!("archive.sqlite{end}"));
+            if from.exists() {
+                std::fs::rename(from, dir.join(format!("archive.sqlite.before{end}")))?;
+            }
+        }
+        report.kept_old = true;
+    }
+    std::fs::rename(draft, index)?;
+    Ok(File::open(dir)?.sync_all()?)
+}
+
+fn remove(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+fn note(report: &mut RebuildReport, fault: ObjectFault) {
+    report.fault_count += 1;
+    if report.faults.len() < limits::FAULTS_REPORTED {
+        report.faults.push(fault);
+    }
+}

@@ -1,0 +1,115 @@
+//! What an object tells is committed again, by the transaction that did so at
+//! intake.
+
+use hilum_contracts::ids::TenantId;
+use rusqlite::Connection;
+
+use crate::error::{ArchiveError, Result};
+use crate::index::commit::{self, Publication, Unit};
+use crate::index::objects::{self, Name};
+use crate::index::quarantine::{self, Bounds};
+use crate::index::schema::state;
+use crate::index::tombstone;
+use crate::model::RebuildReport;
+use crate::note::Written;
+use crate::pack::Packs;
+
+use super::found::{Buried, Found};
+use super::note;
+use super::notes;
+use super::told::Told;
+
+/// Commits what an object tells.
+pub(super) fn replay(
+    db: &mut Connection,
+    packs: &Packs,
+    mut told: Told,
+    buried: &mut Buried,
+    report: &mut RebuildReport,
+) -> Result<()> {
+    report.erased += told.erased;
+    for fault in std::mem::take(&mut told.faults) {
+        note(report, fault);
+    }
+    if told.instances.is_empty() && told.quarantined.is_none() && told.note.is_none() {
+        return Ok(());
+    }
+    let (created, kind, bytes) = (told.found.created, told.kind, told.bytes);
+    let tenant = TenantId::new(told.found.tenant.clone()).map_err(|_| ArchiveError::Corrupt)?;
+    let (row, name) = reserved(db, &told.found)?;
+    if let Some((descriptor, offset)) = told.quarantined {
+        report.quarantined += 1;
+        let bounds = Bounds {
+            items: u64::MAX,
+            bytes: u64::MAX,
+        };
+        quarantine::keep(db, row, name, &descriptor, (bytes, offset), bounds, created)?;
+        return Ok(());
+    }
+    if let Some((note, written)) = told.note {
+        let written = Written { name, ..written };
+        return notes::replay(db, (&tenant, row), note, written, buried, created);
+    }
+    let owner = told.found.tenant;
+    let mut dead_keys = Vec::new();
+    told.instances.retain(|record| {
+        let marks = record.marks.0;
+        for (level, mark) in marks.into_iter().enumerate() {
+            let Some((at, instances)) = buried.get_mut(&(owner.clone(), mark)) else {
+                continue;
+            };
+            if *at >= created {
+                *instances += 1;
+                if level == 0 {
+                    dead_keys.push(record.key);
+                }
+                return false;
+            }
+        }
+        true
+    });
+    for key in dead_keys {
+        // The deletion was committed and the key not yet destroyed: the next
+        // opening does it.
+        tombstone::doom(db, row, &key)?;
+    }
+    if told.instances.is_empty() && told.erased > 0 {
+        // Nothing is buried because a key is missing: it may come back.
+        objects::transition(db, name.row, state::RESERVED, state::GONE, created)?;
+        return Ok(());
+    }
+    report.instances += told.instances.len() as u64;
+    let key = told
+        .instances
+        .first()
+        .and_then(|record| record.descriptor.publication.clone());
+    let unit = Unit {
+        tenant,
+        tenant_row: row,
+        name,
+        kind,
+        bytes,
+        records: told.instances,
+        // It was taken then.
+        takes_resends: true,
+        publication: key.map(|key| Publication {
+            key,
+            events: Vec::new(),
+        }),
+    };
+    commit::commit(db, packs, &unit, created, None)?;
+    Ok(())
+}
+
+/// The rows of an object and its tenant, as if its name had just been reserved.
+pub(super) fn reserved(db: &mut Connection, found: &Found) -> Result<(i64, Name)> {
+    let tx = db.transaction()?;
+    let tenant = objects::tenant_row(&tx, &found.tenant)?;
+    let row = objects::reserve_as(&tx, tenant, &found.name, found.created)?;
+    tx.commit()?;
+    let name = Name {
+        row,
+        name: found.name,
+    };
+    Ok((tenant, name))
+}
