@@ -16,6 +16,7 @@ use futures::stream::BoxStream;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use tokio::task::JoinHandle;
 
+use crate::disk;
 use crate::error::{ArchiveError, Result};
 use crate::format::{
     CHUNK, HEADER_MAX, ObjectHeader, SEGMENT_HEADER, SegmentHeader, TAG, sealed_len,
@@ -144,6 +145,8 @@ pub(crate) struct OpenSegment {
     descriptor_length: u32,
     body_at: u64,
     length: u64,
+    /// Its body is read past the page cache.
+    once: bool,
 }
 
 impl OpenSegment {
@@ -174,7 +177,15 @@ impl OpenSegment {
             descriptor_length: segment.descriptor,
             body_at: at.offset + segment.body_offset(),
             length: segment.body,
+            once: false,
         })
+    }
+
+    /// The same segment for one walk through its body, after which nobody is
+    /// expected to ask for it again.
+    pub(crate) fn once(mut self) -> Self {
+        self.once = true;
+        self
     }
 
     /// The descriptor's plain bytes. Blocks.
@@ -197,7 +208,12 @@ impl OpenSegment {
         let sealed = (plain_end - first * chunk) + (after - first) * TAG as u64;
         let size = usize::try_from(sealed).map_err(|_| ArchiveError::Corrupt)?;
         let mut buffer = BytesMut::zeroed(size);
-        read_exact(&self.file, &mut buffer, self.body_at + first * sealed_chunk)?;
+        let at = self.body_at + first * sealed_chunk;
+        if self.once {
+            whole(disk::read_once(&self.file, &mut buffer, at))?;
+        } else {
+            read_exact(&self.file, &mut buffer, at)?;
+        }
         let index = u32::try_from(first).map_err(|_| ArchiveError::Corrupt)?;
         let ends = plain_end == self.length;
         let plain = self.keys.open_run(Part::Body, index, ends, &mut buffer)?;
@@ -277,11 +293,14 @@ pub(crate) fn read_header(file: &File) -> Result<(ObjectHeader, Vec<u8>)> {
 
 /// Fewer bytes than the headers promise is damage, not the end.
 pub(crate) fn read_exact(file: &File, buffer: &mut [u8], at: u64) -> Result<()> {
-    file.read_exact_at(buffer, at)
-        .map_err(|error| match error.kind() {
-            io::ErrorKind::UnexpectedEof => ArchiveError::Corrupt,
-            _ => error.into(),
-        })
+    whole(file.read_exact_at(buffer, at))
+}
+
+fn whole(read: io::Result<()>) -> Result<()> {
+    read.map_err(|error| match error.kind() {
+        io::ErrorKind::UnexpectedEof => ArchiveError::Corrupt,
+        _ => error.into(),
+    })
 }
 
 /// Opens and starts a range read. Blocks for the first piece.

@@ -54,7 +54,7 @@ impl ObjectWriter {
         let mut headers = digest::Context::new(&digest::SHA256);
         headers.update(&encoded);
         let mut writer = Self {
-            file: engine.disk.create(&path)?,
+            file: engine.disk.create_direct(&path)?,
             folder,
             header,
             headers,

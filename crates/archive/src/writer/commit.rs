@@ -103,7 +103,7 @@ fn write_bundle(context: &Context, bundle: &Bundle) -> Result<u64> {
     .encode();
     parts.push(&trailer);
     let (folder, path) = bundle.tenant.path(&bundle.name.name);
-    let mut file = context.disk.create(&path)?;
+    let mut file = context.disk.create_direct(&path)?;
     steps::at("commit.object-created");
     let done = file
         .append(&parts)

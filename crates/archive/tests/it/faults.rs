@@ -34,7 +34,7 @@ struct FailingFile {
 impl Disk for Failing {
     fn create(&self, path: &Path) -> io::Result<Box<dyn ObjectFile>> {
         Ok(Box::new(FailingFile {
-            inner: LocalDisk.create(path)?,
+            inner: LocalDisk.create_direct(path)?,
             path: path.to_owned(),
             fail_append: self.append.swap(false, SeqCst),
             fail_sync: self.sync.swap(false, SeqCst),
@@ -177,7 +177,7 @@ struct Frozen {
 
 impl Disk for Frozen {
     fn create(&self, path: &Path) -> io::Result<Box<dyn ObjectFile>> {
-        LocalDisk.create(path)
+        LocalDisk.create_direct(path)
     }
     fn create_dir(&self, path: &Path) -> io::Result<()> {
         LocalDisk.create_dir(path)

@@ -17,7 +17,7 @@ struct SlowFile(Box<dyn ObjectFile>);
 
 impl Disk for Slow {
     fn create(&self, path: &Path) -> io::Result<Box<dyn ObjectFile>> {
-        Ok(Box::new(SlowFile(LocalDisk.create(path)?)))
+        Ok(Box::new(SlowFile(LocalDisk.create_direct(path)?)))
     }
     fn create_dir(&self, path: &Path) -> io::Result<()> {
         LocalDisk.create_dir(path)

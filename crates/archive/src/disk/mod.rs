@@ -2,13 +2,15 @@
 //! that tests can make exactly one of them fail. It knows no formats; reading
 //! needs no seam and goes straight to `std::fs`.
 
+mod direct;
+
 use std::fs::{File, OpenOptions};
 use std::io::{self, IoSlice, Write};
 use std::path::Path;
 
 /// A file being written, append only.
 pub trait ObjectFile: Send {
-    /// Appends all of `parts`.
+    /// Appends all of `parts`; some of it may wait in memory for `sync`.
     ///
     /// # Errors
     /// As the system says; how much was written is unknown then.
@@ -32,6 +34,15 @@ pub trait Disk: Send + Sync + 'static {
     /// # Errors
     /// As the system says.
     fn create(&self, path: &Path) -> io::Result<Box<dyn ObjectFile>>;
+
+    /// The same for what is long and synced at once: where the system can, it
+    /// is written past the page cache.
+    ///
+    /// # Errors
+    /// As the system says.
+    fn create_direct(&self, path: &Path) -> io::Result<Box<dyn ObjectFile>> {
+        self.create(path)
+    }
 
     /// Creates a folder and those above it; existing ones are fine.
     ///
@@ -60,6 +71,10 @@ struct LocalFile(File);
 
 /// `writev` takes at most 1,024 parts (`IOV_MAX`).
 const PARTS_PER_WRITE: usize = 1_024;
+
+fn create_new(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).open(path)
+}
 
 impl ObjectFile for LocalFile {
     fn append(&mut self, parts: &[&[u8]]) -> io::Result<()> {
@@ -91,8 +106,11 @@ impl ObjectFile for LocalFile {
 
 impl Disk for LocalDisk {
     fn create(&self, path: &Path) -> io::Result<Box<dyn ObjectFile>> {
-        let file = OpenOptions::new().write(true).create_new(true).open(path)?;
-        Ok(Box::new(LocalFile(file)))
+        Ok(Box::new(LocalFile(create_new(path)?)))
+    }
+
+    fn create_direct(&self, path: &Path) -> io::Result<Box<dyn ObjectFile>> {
+        Ok(Box::new(direct::DirectFile::create(path)?))
     }
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {
@@ -109,4 +127,13 @@ impl Disk for LocalDisk {
             other => other,
         }
     }
+}
+
+/// Fills `into` with what is read once only, past the page cache where the
+/// system can. The file's other readers must be aligned or come through here.
+///
+/// # Errors
+/// As the system says; `UnexpectedEof` where the file is shorter.
+pub(crate) fn read_once(file: &File, into: &mut [u8], at: u64) -> io::Result<()> {
+    direct::read_exact(file, into, at)
 }
