@@ -7,8 +7,8 @@ use std::fs;
 use crate::descriptor::hex;
 use crate::engine::Engine;
 use crate::error::Result;
+use crate::index::objects;
 use crate::index::schema::state;
-use crate::index::{objects, outbox};
 use crate::model::SweepReport;
 use crate::steps;
 use crate::tenant::object_path;
@@ -24,7 +24,6 @@ impl Engine {
             .writer
             .run(|db, context| {
                 let now = context.clock.now_millis();
-                outbox::prune(db, now)?;
                 objects::bury_reserved(db, context.opening, now)
             })
             .await?;

@@ -393,11 +393,11 @@ impl OutboxSource for Archive {
         let positions = positions.to_vec();
         self.engine
             .writer
-            .run(move |db, context| {
-                // Losing a mark only repeats an event, which consumers
+            .run(move |db, _| {
+                // Losing this only repeats an event, which consumers
                 // recognise: not worth a barrier in the way of intake.
                 db.pragma_update(None, "synchronous", "NORMAL")?;
-                let marked = outbox::mark_sent(db, &positions, context.clock.now_millis());
+                let marked = outbox::delete_sent(db, &positions);
                 db.pragma_update(None, "synchronous", "FULL")?;
                 marked
             })

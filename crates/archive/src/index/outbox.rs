@@ -1,7 +1,7 @@
 //! Events that wait to be carried, in the transaction of what they tell of.
 
 use hilum_contracts::Event;
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 
 use crate::error::{ArchiveError, Result};
 use crate::limits;
@@ -15,9 +15,8 @@ pub(crate) fn append(db: &Connection, event: &Event) -> Result<()> {
 }
 
 pub(crate) fn unsent(db: &Connection, limit: u32) -> Result<Vec<(i64, Event)>> {
-    let mut query = db.prepare_cached(
-        "SELECT position, event FROM outbox WHERE sent_at IS NULL ORDER BY position LIMIT ?1",
-    )?;
+    let mut query =
+        db.prepare_cached("SELECT position, event FROM outbox ORDER BY position LIMIT ?1")?;
     let mut rows = query.query([limit.min(limits::OUTBOX_BATCH)])?;
     let mut events = Vec::new();
     while let Some(row) = rows.next()? {
@@ -28,20 +27,11 @@ pub(crate) fn unsent(db: &Connection, limit: u32) -> Result<Vec<(i64, Event)>> {
     Ok(events)
 }
 
-pub(crate) fn mark_sent(db: &Connection, positions: &[i64], now: i64) -> Result<()> {
+/// What every inbox holds is not needed here any more.
+pub(crate) fn delete_sent(db: &Connection, positions: &[i64]) -> Result<()> {
     let batch = serde_json::to_string(positions)
         .map_err(|_| ArchiveError::Invalid("the positions cannot be written"))?;
-    db.prepare_cached(
-        "UPDATE outbox SET sent_at = ?2 WHERE position IN (SELECT value FROM json_each(?1))",
-    )?
-    .execute(params![batch, now])?;
-    Ok(())
-}
-
-pub(crate) fn prune(db: &Connection, now: i64) -> Result<()> {
-    db.execute(
-        "DELETE FROM outbox WHERE sent_at IS NOT NULL AND sent_at < ?1",
-        [now.saturating_sub(limits::SENT_EVENTS_KEPT_MS)],
-    )?;
+    db.prepare_cached("DELETE FROM outbox WHERE position IN (SELECT value FROM json_each(?1))")?
+        .execute([batch])?;
     Ok(())
 }

@@ -157,6 +157,6 @@ pub(crate) fn storage(db: &Connection, tenant: Option<i64>) -> Result<StorageRep
         quarantined_bytes: one(
             "SELECT coalesce(sum(length), 0) FROM quarantine WHERE ?1 IS NULL OR tenant = ?1",
         )?,
-        outbox: one("SELECT count(*) FROM outbox WHERE sent_at IS NULL AND (?1 IS NULL OR 1)")?,
+        outbox: one("SELECT count(*) FROM outbox WHERE ?1 IS NULL OR 1")?,
     })
 }

@@ -312,4 +312,11 @@ UPDATE sqlite_schema SET sql = replace(sql, 'standing BETWEEN 0 AND 3', 'standin
     WHERE type = 'table' AND name IN ('instance', 'pack_override');
 PRAGMA writable_schema = RESET;
 ",
+    "
+-- Events that every inbox has are deleted: what is here waits.
+DROP INDEX outbox_unsent;
+DROP INDEX outbox_sent;
+DELETE FROM outbox WHERE sent_at IS NOT NULL;
+ALTER TABLE outbox DROP COLUMN sent_at;
+",
 ];

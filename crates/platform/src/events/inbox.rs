@@ -1,11 +1,13 @@
 //! What a consumer has been told and has not done yet.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use hilum_contracts::Event;
 use hilum_contracts::ids::TenantId;
+use serde::Serialize;
 use sqlx::Row;
 use sqlx::sqlite::SqliteConnection;
 use tokio::sync::Notify;
@@ -14,7 +16,9 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::SharedClock;
 use crate::db::{Db, DbError};
 use crate::jobs::{backoff, shorten};
-use crate::limits::{CONSUME_BATCH, EVENT_ATTEMPTS, EVENT_BACKOFF_MAX, FORGET_EVERY, RELAY_POLL};
+use crate::limits::{
+    CONSUME_BATCH, EVENT_ATTEMPTS, EVENT_BACKOFF_MAX, FORGET_EVERY, INBOX_SEEN_STEP_MS, RELAY_POLL,
+};
 use crate::notices::{Notices, Topic};
 
 /// Why an event could not be consumed.
@@ -56,6 +60,16 @@ pub struct Inbox {
     pub(super) bell: Arc<Notify>,
 }
 
+/// An event as the statement takes it that keeps a batch.
+#[derive(Serialize)]
+struct Arrived<'a> {
+    id: String,
+    tenant: &'a str,
+    kind: &'a str,
+    position: i64,
+    event: String,
+}
+
 /// An event that is due.
 struct Due {
     event_id: String,
@@ -77,7 +91,7 @@ impl Inbox {
         }
     }
 
-    /// Keeps those events that the consumer follows; repeats are ignored.
+    /// Keeps those events that the consumer follows; of repeats, only when.
     /// When this returns, they are durable.
     ///
     /// # Errors
@@ -91,24 +105,35 @@ impl Inbox {
         if wanted.is_empty() {
             return Ok(());
         }
-        let now = self.clock.now_millis();
+        let rows = wanted
+            .into_iter()
+            .map(|(position, event)| {
+                Ok(Arrived {
+                    id: event.id.to_string(),
+                    tenant: event.tenant.as_str(),
+                    kind: &event.kind,
+                    position: *position,
+                    event: serde_json::to_string(event)?,
+                })
+            })
+            .collect::<Result<Vec<_>, serde_json::Error>>()
+            .and_then(|rows| serde_json::to_string(&rows))
+            .map_err(|e| DbError::Encode(Box::new(e)))?;
         let mut tx = self.db.begin().await?;
-        for (position, event) in wanted {
-            let text = serde_json::to_string(event).map_err(|e| DbError::Encode(Box::new(e)))?;
-            sqlx::query(
-                "INSERT INTO inbox (event_id, consumer, tenant, kind, position, event, state, next_at, received_at)
-                 VALUES ($1, $2, $3, $4, $5, $6, 'pending', $7, $7) ON CONFLICT DO NOTHING",
-            )
-            .bind(event.id.to_string())
-            .bind(self.consumer.name())
-            .bind(event.tenant.as_str())
-            .bind(&event.kind)
-            .bind(position)
-            .bind(text)
-            .bind(now)
-            .execute(&mut *tx)
-            .await?;
-        }
+        // One statement, because each is handed to another thread and back.
+        sqlx::query(
+            "INSERT INTO inbox (event_id, consumer, tenant, kind, position, event, state, next_at, received_at)
+             SELECT value ->> 'id', $2, value ->> 'tenant', value ->> 'kind', value ->> 'position',
+                value ->> 'event', 'pending', $3, $3 FROM json_each($1) WHERE true
+             ON CONFLICT (event_id, consumer) DO UPDATE SET received_at = excluded.received_at
+                WHERE state = 'done' AND received_at < excluded.received_at - $4",
+        )
+        .bind(rows)
+        .bind(self.consumer.name())
+        .bind(self.clock.now_millis())
+        .bind(INBOX_SEEN_STEP_MS)
+        .execute(&mut *tx)
+        .await?;
         tx.commit().await?;
         self.bell.notify_one();
         Ok(())
@@ -195,25 +220,25 @@ impl Inbox {
 
     /// Consumes events in one transaction: all of them or none.
     async fn consume(&self, due: &[Due]) -> Result<(), ConsumeError> {
+        let ids: Vec<&str> = due.iter().map(|row| row.event_id.as_str()).collect();
         let mut consumed = Vec::with_capacity(due.len());
         let mut tx = self.db.begin().await?;
-        for row in due {
+        // Only the transition from pending may do the work: a second worker finds none.
+        let first: HashSet<String> = sqlx::query_scalar(
+            "UPDATE inbox SET state = 'done', event = '', attempts = attempts + 1
+             WHERE event_id IN (SELECT value FROM json_each($1)) AND consumer = $2
+                AND state = 'pending' RETURNING event_id",
+        )
+        .bind(serde_json::to_string(&ids)?)
+        .bind(self.consumer.name())
+        .fetch_all(&mut *tx)
+        .await?
+        .into_iter()
+        .collect();
+        for row in due.iter().filter(|row| first.contains(&row.event_id)) {
             let event: Event = serde_json::from_str(&row.text)?;
-            // Only the transition from pending may do the work: a second worker finds none.
-            let first = sqlx::query(
-                "UPDATE inbox SET state = 'done', event = '', attempts = attempts + 1
-                 WHERE event_id = $1 AND consumer = $2 AND state = 'pending'",
-            )
-            .bind(&row.event_id)
-            .bind(self.consumer.name())
-            .execute(&mut *tx)
-            .await?
-            .rows_affected()
-                == 1;
-            if first {
-                self.consumer.consume(&event, &mut tx).await?;
-                consumed.push(event);
-            }
+            self.consumer.consume(&event, &mut tx).await?;
+            consumed.push(event);
         }
         tx.commit().await?;
         for event in &consumed {

@@ -245,14 +245,36 @@ async fn a_consumed_event_is_forgotten_when_no_repeat_can_come_and_a_dead_letter
     consumer.fails.store(true, Ordering::SeqCst);
     give_up(&inbox, &clock, &event("b")).await;
 
-    clock.0.store(14 * DAY, Ordering::SeqCst);
+    clock.0.store(2 * DAY, Ordering::SeqCst);
     assert_eq!(inbox.forget_old().await.unwrap(), 0);
-    clock.0.store(14 * DAY + 1, Ordering::SeqCst);
+    clock.0.store(2 * DAY + 1, Ordering::SeqCst);
     assert_eq!(inbox.forget_old().await.unwrap(), 1);
     clock.0.store(100 * DAY, Ordering::SeqCst);
     assert_eq!(inbox.forget_old().await.unwrap(), 0);
     let scope = auth::local_operator(&tenant());
     assert_eq!(inbox.dead_letters(&scope).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_consumed_event_that_keeps_coming_is_remembered() {
+    let (_dir, db) = database().await;
+    let clock = Arc::new(SetClock::default());
+    let inbox = Inbox::new(
+        db.clone(),
+        clock.clone(),
+        Notices::default(),
+        recorder(false),
+    );
+    let event = event("a");
+    for day in 0..5 {
+        clock.0.store(day * DAY, Ordering::SeqCst);
+        inbox.receive(&[(1, event.clone())]).await.unwrap();
+        while inbox.step().await.unwrap() {}
+        assert_eq!(inbox.forget_old().await.unwrap(), 0);
+    }
+    assert_eq!(seen(&db).await, ["a"]);
+    clock.0.store(7 * DAY, Ordering::SeqCst);
+    assert_eq!(inbox.forget_old().await.unwrap(), 1);
 }
 
 #[tokio::test]
