@@ -102,14 +102,17 @@ def long_series(bench, folder):
 
 
 def intake(server, files, associations, seconds):
-    """Instances a second for so long, each association sending study after study."""
+    """Instances a second for so long, each association sending study after study; and how many settled
+    series waited to be packed after half of the time and at its end."""
     studies = {}
     for file in files:
         studies.setdefault(file.study, []).append(file)
     batches = list(studies.values())
-    start, sent = time.perf_counter(), 0
+    start, sent, halfway = time.perf_counter(), 0, None
     while time.perf_counter() - start < seconds and batches:
         batch = batches.pop()
         work.c_store(server, batch, associations)
         sent += len(batch)
-    return sent / (time.perf_counter() - start)
+        if halfway is None and time.perf_counter() - start >= seconds / 2:
+            halfway = backlog(server)
+    return sent / (time.perf_counter() - start), (halfway or 0, backlog(server) or 0)

@@ -100,8 +100,9 @@ pub const METADATA_BATCH_BYTES: usize = 4 << 20;
 /// Pages of SQLite's write-ahead log after which it is folded back; 16 MiB.
 pub const WAL_PAGES: u32 = 4_000;
 
-/// Sent events are kept this long for those who look after the fact.
-pub const SENT_EVENTS_KEPT_MS: i64 = 7 * 24 * 3_600 * 1_000;
+/// How exactly it is known since when a series has been quiet: finer costs
+/// every commit of a burst two pages of the index.
+pub const UNSETTLED_STEP_MS: i64 = 250;
 
 /// Unsent events handed out at a time.
 pub const OUTBOX_BATCH: u32 = 1_000;
@@ -122,8 +123,12 @@ pub const PACK_TEXT_GROUP_BYTES: usize = 256 << 10;
 pub const PACK_SYNC_BYTES: u64 = 16 << 20;
 
 /// While intake has work, the packing worker rests this many times as long as
-/// it worked: it takes a third of one core and of the disk's time.
-pub const PACK_REST_SHARE: u32 = 2;
+/// it worked: it takes a third of one core and of the disk's time,
+pub const PACK_REST_SHARE: f32 = 2.0;
+
+/// and less and less, until a series has been waiting for this long: then it
+/// does not rest, or a day of steady intake would end with a night's work.
+pub const PACK_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What counts as work at most, for one rest: a slow disk is not made slower.
 pub const PACK_REST: Duration = Duration::from_millis(250);

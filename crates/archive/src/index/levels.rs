@@ -7,7 +7,7 @@ use hilum_contracts::Event;
 use hilum_contracts::ids::CorrelationId;
 use hilum_contracts::imaging::{InstancesStored, PatientIdentity as WirePatient};
 use hilum_platform::clock::from_millis;
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, ToSql, Transaction, params, params_from_iter};
 
 use super::{outbox, packs};
 use crate::descriptor::Descriptor;
@@ -159,16 +159,6 @@ pub(crate) fn refresh_modalities(tx: &Connection, study: i64) -> Result<()> {
     Ok(())
 }
 
-/// The row of a study that was corrected: what comes late changes nothing of it.
-fn corrected_study(tx: &Connection, tenant: i64, uid: &str) -> Result<Option<i64>> {
-    Ok(tx
-        .prepare_cached(
-            "SELECT id FROM study WHERE tenant = ?1 AND uid = ?2 AND overlay IS NOT NULL",
-        )?
-        .query_row(params![tenant, uid], |row| row.get(0))
-        .optional()?)
-}
-
 /// The patient that a study's images are of: as corrected, or as this one says.
 fn patient_of(tx: &Connection, study: i64, received: &PatientIdentity) -> Result<WirePatient> {
     let mut query = tx.prepare_cached(
@@ -190,15 +180,68 @@ fn patient_of(tx: &Connection, study: i64, received: &PatientIdentity) -> Result
     Ok(corrected.unwrap_or_else(|| wire_patient(received)))
 }
 
+/// What an instance says of its study, in the order of [`STUDY_KNOWS`] and of
+/// the insert, behind tenant and UID.
+const STUDY_COLUMNS: usize = 21;
+
+/// The row of a study that this instance adds nothing to: it is corrected, or
+/// open in nothing that this one fills in. Asked first, because an upsert
+/// writes every index of its columns anew, also where nothing changes.
+const STUDY_KNOWS: &str = "SELECT id FROM study WHERE tenant = ?1 AND uid = ?2
+    AND (overlay IS NOT NULL OR (
+        coalesce(issuer, ?3) IS issuer AND coalesce(patient_id, ?4) IS patient_id
+        AND coalesce(patient_name, ?5) IS patient_name
+        AND coalesce(patient_name_a, ?6) IS patient_name_a
+        AND coalesce(patient_name_i, ?7) IS patient_name_i
+        AND coalesce(patient_name_p, ?8) IS patient_name_p
+        AND coalesce(birth_date, ?9) IS birth_date AND coalesce(sex, ?10) IS sex
+        AND coalesce(date, ?11) IS date AND coalesce(time, ?12) IS time
+        AND coalesce(timezone, ?13) IS timezone AND coalesce(accession, ?14) IS accession
+        AND coalesce(study_id, ?15) IS study_id
+        AND coalesce(description, ?16) IS description
+        AND coalesce(description_key, ?17) IS description_key
+        AND coalesce(referring, ?18) IS referring
+        AND coalesce(referring_a, ?19) IS referring_a
+        AND coalesce(referring_i, ?20) IS referring_i
+        AND coalesce(referring_p, ?21) IS referring_p))";
+
 fn upsert_study(tx: &Transaction<'_>, tenant: i64, of: &Descriptor) -> Result<i64> {
     let patient = &of.patient;
     let study = &of.study_attributes;
     let name = patient.name.as_ref();
     let referring = study.referring_physician.as_ref();
     let description = study.description.as_ref();
-    if let Some(row) = corrected_study(tx, tenant, &of.study)? {
+    let says: [&dyn ToSql; STUDY_COLUMNS] = [
+        &tenant,
+        &of.study,
+        &patient.issuer,
+        &patient.id,
+        &name.map(|name| &name.value),
+        &name.and_then(|name| name.alphabetic.as_ref()),
+        &name.and_then(|name| name.ideographic.as_ref()),
+        &name.and_then(|name| name.phonetic.as_ref()),
+        &patient.birth_date,
+        &patient.sex,
+        &study.date,
+        &study.time,
+        &study.timezone,
+        &study.accession,
+        &study.id,
+        &description.map(|text| &text.value),
+        &description.map(|text| &text.key),
+        &referring.map(|name| &name.value),
+        &referring.and_then(|name| name.alphabetic.as_ref()),
+        &referring.and_then(|name| name.ideographic.as_ref()),
+        &referring.and_then(|name| name.phonetic.as_ref()),
+    ];
+    let known = tx
+        .prepare_cached(STUDY_KNOWS)?
+        .query_row(&says[..], |row| row.get(0))
+        .optional()?;
+    if let Some(row) = known {
         return Ok(row);
     }
+    let received: &dyn ToSql = &of.received_at;
     // What came first stays; what it left open is filled in.
     Ok(tx
         .prepare_cached(
@@ -230,30 +273,7 @@ fn upsert_study(tx: &Transaction<'_>, tenant: i64, of: &Descriptor) -> Result<i6
              RETURNING id",
         )?
         .query_row(
-            params![
-                tenant,
-                of.study,
-                patient.issuer,
-                patient.id,
-                name.map(|name| &name.value),
-                name.and_then(|name| name.alphabetic.as_ref()),
-                name.and_then(|name| name.ideographic.as_ref()),
-                name.and_then(|name| name.phonetic.as_ref()),
-                patient.birth_date,
-                patient.sex,
-                study.date,
-                study.time,
-                study.timezone,
-                study.accession,
-                study.id,
-                description.map(|text| &text.value),
-                description.map(|text| &text.key),
-                referring.map(|name| &name.value),
-                referring.and_then(|name| name.alphabetic.as_ref()),
-                referring.and_then(|name| name.ideographic.as_ref()),
-                referring.and_then(|name| name.phonetic.as_ref()),
-                of.received_at,
-            ],
+            params_from_iter(says.into_iter().chain([received])),
             |row| row.get(0),
         )?)
 }

@@ -11,6 +11,7 @@ use super::schema::{NO_NUMBER, state};
 use crate::descriptor::compress;
 use crate::error::{ArchiveError, Result};
 use crate::format::Kind;
+use crate::limits;
 use crate::lookup::{self, Lookup};
 use crate::model::{Overlay, Standing};
 use crate::pack::{Packed, Packs};
@@ -119,9 +120,9 @@ pub(crate) fn supersede(tx: &Connection, pack: &PackRow, ordinal: u32, by: Stand
 pub(crate) fn unsettle(tx: &Connection, series: i64, now: i64) -> Result<()> {
     tx.prepare_cached(
         "INSERT INTO unsettled (series, since) VALUES (?1, ?2)
-         ON CONFLICT DO UPDATE SET since = max(since, excluded.since)",
+         ON CONFLICT DO UPDATE SET since = excluded.since WHERE excluded.since >= since + ?3",
     )?
-    .execute([series, now])?;
+    .execute([series, now, limits::UNSETTLED_STEP_MS])?;
     Ok(())
 }
 

@@ -3,26 +3,23 @@
 //! and only then put in the place of its rows. Until that transaction nothing
 //! of it counts; a crash before leaves a reserved object for the sweep.
 
-use std::collections::{BTreeSet, HashMap};
-use std::io::Read;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::digest;
 
-use crate::descriptor::{Descriptor, decompress};
 use crate::engine::Engine;
 use crate::error::{ArchiveError, Result};
 use crate::format::Kind;
 use crate::index::head;
 use crate::index::objects::{self, Name};
-use crate::index::packs::{self, Candidate, LooseRow, NewPack, PackRow};
+use crate::index::packs::{self, Candidate, NewPack};
 use crate::index::reject;
 use crate::index::schema::state;
-use crate::limits::{self, LAYOUT_BYTES, METADATA_BYTES, PACK_INSTANCES, READ_PIECE_BYTES};
-use crate::lookup::{self, Extent};
+use crate::limits::{self, PACK_INSTANCES};
+use crate::lookup::Extent;
 use crate::model::{Body, PackReport, Standing};
-use crate::read::{OpenSegment, Whereabouts};
 use crate::seal::too_long;
 use crate::steps;
 use crate::stream::{ObjectWriter, SegmentSource};
@@ -30,17 +27,18 @@ use crate::tenant::Tenant;
 use crate::writer;
 
 use super::block::{BlockWriter, Entry, Place};
-use super::head::{Head, Publication};
+use super::copied::Copied;
+use super::drafts::Draft;
+use super::head::Head;
 use super::order::{Plane, along_normal};
-use super::packs::{BLOCK_SEGMENT, Packed};
+use super::pace::Pace;
+use super::packs::BLOCK_SEGMENT;
 
 /// A pack's segments are described in its block; their own descriptor is this
 /// version.
 const DESCRIPTOR: &[u8] = &[1];
 /// Series listed at a time.
 const BATCH: u32 = 64;
-/// Texts taken from the index on one snapshot.
-const TEXTS_PER_READ: usize = 256;
 
 /// What became of a series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,46 +49,6 @@ enum Outcome {
     },
     /// It changed meanwhile.
     Changed,
-}
-
-/// Where an entry's texts come from.
-#[derive(Debug, Clone, Copy)]
-enum Source {
-    Row(i64),
-    Packed(u32),
-}
-
-struct Draft {
-    entry: Entry,
-    source: Source,
-    /// Where its body is now.
-    object: [u8; 16],
-    segment: u32,
-    offset: u64,
-    plane: Option<Plane>,
-}
-
-/// Yields to intake: while that has work, the worker takes a third of the time.
-struct Pace<'a> {
-    engine: &'a Engine,
-    since: Instant,
-}
-
-impl<'a> Pace<'a> {
-    fn new(engine: &'a Engine) -> Self {
-        Self {
-            engine,
-            since: Instant::now(),
-        }
-    }
-
-    fn rest(&mut self) {
-        if self.engine.writer.is_busy() {
-            let worked = self.since.elapsed().min(limits::PACK_REST);
-            std::thread::sleep(worked.saturating_mul(limits::PACK_REST_SHARE));
-        }
-        self.since = Instant::now();
-    }
 }
 
 impl Engine {
@@ -115,7 +73,7 @@ impl Engine {
                 // Verification must not find instances on the move.
                 let _moving = self.moving.lock().await;
                 let engine = Arc::clone(self);
-                let outcome = crate::archive::blocking(move || engine.pack(&candidate)).await;
+                let outcome = crate::archive::blocking(move || engine.pack(&candidate, wait)).await;
                 match outcome {
                     Ok((tenant, Some(Outcome::Packed { instances, bytes }))) => {
                         tenants.insert(tenant);
@@ -164,11 +122,14 @@ impl Engine {
     }
 
     /// Packs one series; `None`: not now. Also its tenant's row. Blocks.
-    fn pack(&self, candidate: &Candidate) -> Result<(i64, Option<Outcome>)> {
+    fn pack(&self, candidate: &Candidate, settled_for: i64) -> Result<(i64, Option<Outcome>)> {
         let tenant = self.tenant_here(&candidate.tenant)?;
         let series = candidate.series;
         let started = Instant::now();
-        let outcome = self.pack_series(&tenant, series);
+        let settled = candidate.since.saturating_add(settled_for);
+        let waited = self.clock.now_millis().saturating_sub(settled);
+        let waited = Duration::from_millis(u64::try_from(waited).unwrap_or(0));
+        let outcome = self.pack_series(&tenant, series, waited);
         let now = self.clock.now_millis();
         let again = match &outcome {
             Ok(_) | Err(ArchiveError::OutOfSpace | ArchiveError::Closed) => {
@@ -187,7 +148,7 @@ impl Engine {
         }
     }
 
-    fn pack_series(&self, tenant: &Arc<Tenant>, series: i64) -> Result<Outcome> {
+    fn pack_series(&self, tenant: &Arc<Tenant>, series: i64, waited: Duration) -> Result<Outcome> {
         steps::at("pack.begin");
         let (rows, replaced, head) = self.readers.read_again(|db| {
             let rows = packs::loose(db, series, PACK_INSTANCES + 1)?;
@@ -210,7 +171,7 @@ impl Engine {
         if undecided || (rows.is_empty() && replaced.is_none()) {
             return Ok(Outcome::Changed);
         }
-        let mut pace = Pace::new(self);
+        let mut pace = Pace::new(self, waited);
         let mut drafts = self.drafts(tenant, &rows, replaced.as_ref(), &mut pace)?;
         self.publications(tenant.row, &mut drafts)?;
         drafts.sort_by_key(|draft| {
@@ -273,7 +234,11 @@ impl Engine {
     fn commit_pack(&self, new: NewPack) -> Result<bool> {
         self.writer.run_here(move |db, context| {
             let now = context.clock.now_millis();
-            let error = match packs::commit(db, &new, now) {
+            let started = Instant::now();
+            let committed = packs::commit(db, &new, now);
+            metrics::histogram!("archive_pack_commit_seconds")
+                .record(started.elapsed().as_secs_f64());
+            let error = match committed {
                 Ok(done) => return Ok(done),
                 Err(error) => error,
             };
@@ -286,158 +251,6 @@ impl Engine {
             writer::abandon(db, context, new.name);
             Err(error)
         })
-    }
-
-    /// What the series has, with what is known of it.
-    fn drafts(
-        &self,
-        tenant: &Tenant,
-        rows: &[LooseRow],
-        replaced: Option<&Packed>,
-        pace: &mut Pace<'_>,
-    ) -> Result<Vec<Draft>> {
-        let mut drafts = Vec::with_capacity(rows.len());
-        for row in rows {
-            drafts.push(self.draft_of_row(tenant, row)?);
-            pace.rest();
-        }
-        let Some(old) = replaced else {
-            return Ok(drafts);
-        };
-        for (entry, ordinal) in old.block.entries.iter().zip(0_u32..) {
-            let metadata = self.packs.metadata(old, ordinal)?;
-            let mut entry = entry.clone();
-            entry.standing = old.standing(ordinal)?;
-            drafts.push(Draft {
-                source: Source::Packed(ordinal),
-                object: entry.place.elsewhere.unwrap_or(old.row.object),
-                segment: entry.place.segment,
-                offset: entry.place.offset,
-                plane: Plane::of(&metadata.metadata),
-                entry,
-            });
-            pace.rest();
-        }
-        Ok(drafts)
-    }
-
-    /// What was published and is whole still, as its rows tell of it.
-    fn publications(&self, tenant: i64, drafts: &mut [Draft]) -> Result<()> {
-        self.readers.read_here(|db| {
-            let mut known: HashMap<String, Option<Arc<Publication>>> = HashMap::new();
-            for draft in drafts {
-                let Some(of) = &draft.entry.publication else {
-                    continue;
-                };
-                let found = match known.get(&of.key) {
-                    Some(found) => found.clone(),
-                    None => {
-                        let found = head::publication(db, tenant, &of.key)?.map(Arc::new);
-                        known.insert(of.key.clone(), found.clone());
-                        found
-                    }
-                };
-                draft.entry.publication = found;
-            }
-            Ok(())
-        })
-    }
-
-    fn draft_of_row(&self, tenant: &Tenant, row: &LooseRow) -> Result<Draft> {
-        let place = Place {
-            elsewhere: Some(row.object),
-            segment: row.segment,
-            offset: row.offset,
-        };
-        let entry = match self.remaining_entry(tenant, row)? {
-            Some(entry) => Entry {
-                standing: row.standing,
-                place,
-                ..entry
-            },
-            None => {
-                let segment =
-                    self.open_body(tenant, &row.object, row.segment, row.offset, row.length)?;
-                let (descriptor, _) = Descriptor::decode(&segment.descriptor()?)?;
-                Entry::new(descriptor, row.id, row.standing, place)
-            }
-        };
-        if *entry.sop_instance != *row.uid || entry.sha256 != row.sha256 {
-            return Err(ArchiveError::Corrupt);
-        }
-        let (metadata, _) = self.readers.read_here(|db| packs::texts(db, row.id))?;
-        let metadata = decompress(&metadata, METADATA_BYTES)?;
-        Ok(Draft {
-            entry,
-            source: Source::Row(row.id),
-            object: row.object,
-            segment: row.segment,
-            offset: row.offset,
-            plane: Plane::of(&metadata),
-        })
-    }
-
-    /// What a pack knew of a row that was in it before.
-    fn remaining_entry(&self, tenant: &Tenant, row: &LooseRow) -> Result<Option<Entry>> {
-        let remains = self
-            .readers
-            .read_here(|db| packs::remains(db, &row.object))?;
-        let Some(at) = remains else { return Ok(None) };
-        let block = self.packs.remains(tenant.id.as_str(), &row.object, at)?;
-        let entry = block.entries.iter().find(|entry| entry.id == row.id);
-        Ok(Some(entry.cloned().ok_or(ArchiveError::Corrupt)?))
-    }
-
-    fn open_body(
-        &self,
-        tenant: &Tenant,
-        object: &[u8; 16],
-        segment: u32,
-        offset: u64,
-        length: u64,
-    ) -> Result<OpenSegment> {
-        let at = Whereabouts {
-            tenant: tenant.id.as_str(),
-            object,
-            offset,
-            segment,
-            length,
-        };
-        OpenSegment::open(&self.dir, &self.keys, at)
-    }
-
-    fn texts(
-        &self,
-        drafts: &[Draft],
-        replaced: Option<&Packed>,
-        pace: &mut Pace<'_>,
-    ) -> Result<BlockWriter> {
-        let mut block = BlockWriter::new();
-        for some in drafts.chunks(TEXTS_PER_READ) {
-            let mut loose = self.readers.read_here(|db| {
-                some.iter()
-                    .filter_map(|draft| match draft.source {
-                        Source::Row(id) => Some(packs::texts(db, id)),
-                        Source::Packed(_) => None,
-                    })
-                    .collect::<Result<std::collections::VecDeque<_>>>()
-            })?;
-            for draft in some {
-                match (draft.source, replaced) {
-                    (Source::Packed(ordinal), Some(old)) => {
-                        let texts = self.packs.metadata(old, ordinal)?;
-                        block.push(&texts.metadata, &texts.layout)?;
-                    }
-                    _ => {
-                        let (metadata, layout) = loose.pop_front().ok_or(ArchiveError::Missing)?;
-                        let metadata = decompress(&metadata, METADATA_BYTES)?;
-                        block.push(&metadata, &decompress(&layout, LAYOUT_BYTES)?)?;
-                    }
-                }
-                pace.rest();
-            }
-        }
-        Ok(block)
     }
 
     /// Writes the object; its length, and where its block is.
@@ -469,15 +282,11 @@ impl Engine {
                 draft.entry.place.elsewhere = Some(draft.object);
                 continue;
             }
-            let segment =
-                self.open_body(tenant, &draft.object, draft.segment, draft.offset, length)?;
+            let segment = self
+                .open_body(tenant, &draft.object, draft.segment, draft.offset, length)?
+                .once();
             let sha256 = draft.entry.sha256;
-            let mut source = Copied {
-                segment,
-                at: 0,
-                length,
-                piece: bytes::Bytes::new(),
-            };
+            let mut source = Copied::new(segment, length);
             let offset = object
                 .segment_of(
                     ordinal,
@@ -534,100 +343,4 @@ fn slice_order(drafts: &[Draft]) -> Vec<usize> {
         });
     }
     order
-}
-
-/// A stored body, piece by piece.
-struct Copied {
-    segment: OpenSegment,
-    at: u64,
-    length: u64,
-    piece: bytes::Bytes,
-}
-
-impl Read for Copied {
-    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
-        if self.piece.is_empty() && self.at < self.length {
-            let end = self.length.min(self.at + READ_PIECE_BYTES as u64);
-            self.piece = self
-                .segment
-                .read(self.at..end)
-                .map_err(|error| match error {
-                    ArchiveError::Disk(kind) => kind.into(),
-                    _ => std::io::Error::from(std::io::ErrorKind::InvalidData),
-                })?;
-            self.at = end;
-        }
-        let take = into.len().min(self.piece.len());
-        let now = self.piece.split_to(take);
-        if let Some(into) = into.get_mut(..take) {
-            into.copy_from_slice(&now);
-        }
-        Ok(take)
-    }
-}
-
-impl Engine {
-    /// Makes a tenant's look-up anew from its packs. Blocks.
-    pub(crate) fn rebuild_lookup(&self, tenant: i64) -> Result<()> {
-        let all = PackCursor {
-            engine: self,
-            tenant,
-            after: 0,
-            batch: Vec::new().into_iter(),
-        };
-        let owner = self
-            .readers
-            .read_here(|db| self.packs.lookup.owner(db, tenant))?
-            .ok_or(ArchiveError::NotFound)?;
-        let of_pack = |row: PackRow| -> Result<Vec<lookup::Entry>> {
-            let pack = u64::try_from(row.id).map_err(|_| ArchiveError::Corrupt)?;
-            let block = self.packs.read_block(&row)?;
-            let entries = block.entries.iter().zip(0_u32..);
-            let entry = |(of, ordinal): (&Entry, u32)| lookup::Entry {
-                hash: owner.hash(&of.sop_instance),
-                pack,
-                ordinal,
-            };
-            Ok(entries.map(entry).collect())
-        };
-        let entries = all.flat_map(|row| match row.and_then(of_pack) {
-            Ok(entries) => entries.into_iter().map(Ok).collect(),
-            Err(error) => vec![Err(error)],
-        });
-        let (readers, writer) = (&self.readers, &self.writer);
-        self.packs
-            .lookup
-            .rebuild(readers, writer, tenant, |_| Ok(entries))
-    }
-}
-
-/// Every pack of a tenant, a few rows at a time.
-struct PackCursor<'a> {
-    engine: &'a Engine,
-    tenant: i64,
-    after: i64,
-    batch: std::vec::IntoIter<PackRow>,
-}
-
-impl Iterator for PackCursor<'_> {
-    type Item = Result<PackRow>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if let Some(row) = self.batch.next() {
-            return Some(Ok(row));
-        }
-        let (tenant, after) = (self.tenant, self.after);
-        let batch = self
-            .engine
-            .readers
-            .read_here(|db| packs::after(db, tenant, after, BATCH));
-        match batch {
-            Ok(batch) => {
-                self.after = batch.last()?.id;
-                self.batch = batch.into_iter();
-                self.batch.next().map(Ok)
-            }
-            Err(error) => Some(Err(error)),
-        }
-    }
 }
