@@ -19,7 +19,7 @@ use hilum_integration::IntegrationService;
 use hilum_patients::PatientsService;
 use hilum_platform::clock::SharedClock;
 use hilum_platform::config::Config;
-use hilum_platform::events::Relay;
+use hilum_platform::events::{Inbox, Relay};
 use hilum_platform::notices::Notices;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
@@ -66,6 +66,99 @@ impl Hilum {
         let (http, dicom) = (config.http, config.dicom);
         let config = Arc::new(config);
 
+        let opened = Opened::new(Arc::clone(&config), master_key, clock, metrics).await?;
+        let Opened {
+            imaging,
+            patients,
+            inference,
+            integration,
+            ..
+        } = &opened;
+        let imaging_contract: Arc<dyn Imaging> = Arc::new(imaging.clone());
+        let patients_contract: Arc<dyn Patients> = Arc::new(patients.clone());
+        let (stop, tasks) = (opened.stop.clone(), TaskTracker::new());
+        let mut outboxes = imaging.outboxes();
+        outboxes.push(patients.outbox());
+        outboxes.push(inference.outbox());
+        for outbox in outboxes {
+            tasks.spawn(Relay::new(outbox, opened.inboxes.clone()).run(stop.clone()));
+        }
+        for inbox in &opened.inboxes {
+            tasks.spawn(inbox.clone().run(stop.clone()));
+        }
+        imaging.start_workers(&tasks, &stop, dicom_listener);
+        inference.start_workers(&tasks, &stop, &imaging_contract);
+        integration.start_workers(&tasks, &stop, &imaging_contract, &patients_contract);
+
+        // Nagle's algorithm holds the second small write of an answer back until the client's
+        // delayed acknowledgement, 40 ms: most of what metadata took.
+        let http_listener = http_listener.tap_io(|stream| {
+            if let Err(error) = stream.set_nodelay(true) {
+                tracing::debug!(%error, "TCP_NODELAY could not be set");
+            }
+        });
+        let serving = axum::serve(http_listener, opened.router.clone())
+            .with_graceful_shutdown(stop.clone().cancelled_owned());
+        tasks.spawn(async move {
+            if let Err(error) = serving.await {
+                tracing::error!(%error, "HTTP ended");
+            }
+        });
+        let run_file = RunFile {
+            pid: std::process::id(),
+            http,
+            dicom,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+        .write(&config.data)?;
+        tracing::info!(%http, %dicom, data = %config.data.display(), "serving");
+        Ok(Self {
+            http,
+            dicom,
+            router: opened.router,
+            archive: opened.archive,
+            stop,
+            tasks,
+            _run_file: run_file,
+        })
+    }
+
+    /// Stops taking work, finishes or hands back what is held, and closes.
+    pub(crate) async fn stop(self) {
+        self.stop.cancel();
+        self.tasks.close();
+        if tokio::time::timeout(SHUTDOWN, self.tasks.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!("some work did not end in time; it goes on at the next start");
+        }
+        self.archive.close().await;
+        tracing::info!("stopped");
+    }
+}
+
+/// Every service, open and idle: nobody listens and nothing works by itself.
+pub(crate) struct Opened {
+    /// The requests that HTTP takes, without a socket.
+    pub(crate) router: Router,
+    archive: Archive,
+    imaging: ImagingService,
+    patients: PatientsService,
+    inference: InferenceService,
+    integration: IntegrationService,
+    inboxes: Vec<Inbox>,
+    stop: CancellationToken,
+}
+
+impl Opened {
+    /// Opens every service on `config.data`.
+    pub(crate) async fn new(
+        config: Arc<Config>,
+        master_key: MasterKey,
+        clock: SharedClock,
+        metrics: PrometheusHandle,
+    ) -> anyhow::Result<Self> {
         let notices = Notices::default();
         let archive = Archive::open(ArchiveConfig {
             dir: config.data.clone(),
@@ -103,29 +196,13 @@ impl Hilum {
         )
         .await?;
 
-        let imaging_contract: Arc<dyn Imaging> = Arc::new(imaging.clone());
-        let patients_contract: Arc<dyn Patients> = Arc::new(patients.clone());
-        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-
+        let stop = CancellationToken::new();
         let inboxes = vec![
             imaging.inbox(),
             patients.inbox(),
             inference.inbox(),
             integration.inbox(),
         ];
-        let mut outboxes = imaging.outboxes();
-        outboxes.push(patients.outbox());
-        outboxes.push(inference.outbox());
-        for outbox in outboxes {
-            tasks.spawn(Relay::new(outbox, inboxes.clone()).run(stop.clone()));
-        }
-        for inbox in &inboxes {
-            tasks.spawn(inbox.clone().run(stop.clone()));
-        }
-        imaging.start_workers(&tasks, &stop, dicom_listener);
-        inference.start_workers(&tasks, &stop, &imaging_contract);
-        integration.start_workers(&tasks, &stop, &imaging_contract, &patients_contract);
-
         let forgetful: [Arc<dyn Forgets>; 4] = [
             Arc::new(imaging.clone()),
             Arc::new(patients.clone()),
@@ -139,7 +216,7 @@ impl Hilum {
             notices,
             metrics,
             archive: archive.clone(),
-            inboxes: inboxes.into(),
+            inboxes: inboxes.clone().into(),
             rest: [
                 imaging.router(),
                 patients.router(),
@@ -150,51 +227,22 @@ impl Hilum {
             stop: stop.clone(),
         };
         let router = http::router(parts);
-        // Nagle's algorithm holds the second small write of an answer back until the client's
-        // delayed acknowledgement, 40 ms: most of what metadata took.
-        let http_listener = http_listener.tap_io(|stream| {
-            if let Err(error) = stream.set_nodelay(true) {
-                tracing::debug!(%error, "TCP_NODELAY could not be set");
-            }
-        });
-        let serving = axum::serve(http_listener, router.clone())
-            .with_graceful_shutdown(stop.clone().cancelled_owned());
-        tasks.spawn(async move {
-            if let Err(error) = serving.await {
-                tracing::error!(%error, "HTTP ended");
-            }
-        });
-        let run_file = RunFile {
-            pid: std::process::id(),
-            http,
-            dicom,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-        }
-        .write(&config.data)?;
-        tracing::info!(%http, %dicom, data = %config.data.display(), "serving");
         Ok(Self {
-            http,
-            dicom,
             router,
             archive,
+            imaging,
+            patients,
+            inference,
+            integration,
+            inboxes,
             stop,
-            tasks,
-            _run_file: run_file,
         })
     }
 
-    /// Stops taking work, finishes or hands back what is held, and closes.
-    pub(crate) async fn stop(self) {
+    /// Closes what was opened.
+    pub(crate) async fn close(self) {
         self.stop.cancel();
-        self.tasks.close();
-        if tokio::time::timeout(SHUTDOWN, self.tasks.wait())
-            .await
-            .is_err()
-        {
-            tracing::warn!("some work did not end in time; it goes on at the next start");
-        }
         self.archive.close().await;
-        tracing::info!("stopped");
     }
 }
 

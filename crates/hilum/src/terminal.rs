@@ -21,6 +21,14 @@ pub(crate) fn note(text: impl std::fmt::Display) {
     eprintln!("{text}");
 }
 
+/// Asks the person at the terminal; the line that they typed.
+pub(crate) fn asked(question: &str) -> std::io::Result<String> {
+    eprint!("{question}");
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer)?;
+    Ok(answer)
+}
+
 /// Why a command failed: one line.
 pub(crate) fn error(error: &anyhow::Error) {
     eprintln!("hilum: {error:#}");

@@ -2,7 +2,7 @@
 // sentence for people, what happened and what to do.
 
 import type {
-  Correction, DeadLetter, Delivery, Destination, InstanceConflict, InstanceDecision, Model, Page, PatientConflict, PatientDecision,
+  Correction, DeadLetter, Deletion, Delivery, Destination, Export, InstanceConflict, InstanceDecision, Model, Page, PatientConflict, PatientDecision,
   Problem, QuarantineEntry, Run, Status, Storage, Study, StudyDetail, StudyPatientState,
 } from './types';
 
@@ -49,13 +49,13 @@ async function get<T>(path: string, signal: AbortSignal, query?: Query): Promise
   return (await (await ask(address(path, query), { signal })).json()) as T;
 }
 
-async function act(method: 'POST' | 'DELETE', path: string, body?: unknown): Promise<void> {
+async function act(method: 'POST' | 'DELETE', path: string, body?: unknown): Promise<Response> {
   const init: RequestInit = { method };
   if (body !== undefined) {
     init.body = JSON.stringify(body);
     init.headers = { 'content-type': 'application/json' };
   }
-  await ask(address(path), init);
+  return ask(address(path), init);
 }
 
 /** Asks for many studies at once, in as few requests as addresses permit. */
@@ -86,6 +86,8 @@ export const api = {
   destinations: (signal: AbortSignal) => get<Page<Destination>>('/destinations', signal),
   status: (signal: AbortSignal) => get<Status>('/status', signal),
   storage: (signal: AbortSignal) => get<Storage>('/storage', signal),
+  deletions: (signal: AbortSignal) => get<Page<Deletion>>('/deletions', signal),
+  exports: (signal: AbortSignal) => get<Page<Export>>('/exports', signal),
 
   acceptInputSet: (inputSet: string) => act('POST', `/input-sets/${id(inputSet)}/accept`),
   corrections: (uid: string, signal: AbortSignal) => get<Page<Correction>>(`/studies/${id(uid)}/corrections`, signal),
@@ -94,6 +96,8 @@ export const api = {
   deleteStudy: (uid: string, reason: string) => act('DELETE', `/studies/${id(uid)}`, { reason }),
   deleteSeries: (study: string, series: string, reason: string) =>
     act('DELETE', `/studies/${id(study)}/series/${id(series)}`, { reason }),
+  correctSeries: (study: string, series: string, set: Record<string, string>, reason: string) =>
+    act('POST', `/studies/${id(study)}/corrections`, { series_uid: series, set, reason }),
   retryRun: (run: string) => act('POST', `/runs/${id(run)}/retry`),
   retryDelivery: (delivery: string) => act('POST', `/deliveries/${id(delivery)}/retry`),
   resolvePatientConflict: (conflict: string, decision: PatientDecision) =>

@@ -238,6 +238,44 @@ export interface Storage {
   /** Of all tenants. */
   index_bytes: number;
   key_bytes: number;
+  /** Legal holds that stand. */
+  holds: number;
+  retention: RetentionRule[];
+}
+
+/** How long studies are kept; of several that match, the longest times count. */
+export interface RetentionRule {
+  /** Empty: all. */
+  modalities: string[];
+  since: 'study-date' | 'reception';
+  keep_days: number | null;
+  expire_days: number | null;
+}
+
+/** It names nothing of what was deleted. */
+export interface Deletion {
+  id: number;
+  level: 'study' | 'series' | 'instance';
+  cause: 'person' | 'rejected' | 'retention' | 'erased';
+  reason: string;
+  by: string;
+  at: string;
+  instances: number;
+}
+
+/** Images that were written to a folder, by `hilum export`. */
+export interface Export {
+  id: string;
+  extent: 'studies' | 'patient' | 'everything';
+  as_received: boolean;
+  by: string;
+  studies: number;
+  began_at: string;
+  /** Absent: it was not finished. */
+  ended_at: string | null;
+  files: number | null;
+  bytes: number | null;
+  failed: number | null;
 }
 
 /** Nothing that a legal hold is on is deleted. */

@@ -2,9 +2,11 @@
 
 import { api } from '../api/client';
 import { useResource } from '../api/useResource';
-import { bytes, count, moment } from '../lib/format';
+import { moment } from '../lib/format';
 import { receiver } from '../lib/receiver';
 import { Badge, Fact, Failure, Loading, useTitle } from '../parts';
+import { ArchiveCard } from '../parts/ArchiveCard';
+import { Departures } from '../parts/Departures';
 
 export function Status() {
   useTitle('Status');
@@ -57,21 +59,9 @@ export function Status() {
         <h2 id="storage">Archive</h2>
         {storage.error && <Failure error={storage.error} retry={storage.reload} />}
         {!storage.data && !storage.error && <Loading lines={2} />}
-        {storage.data && (
-          <div className="card">
-            <dl className="facts">
-              <Fact name="Studies">{count(storage.data.studies)}</Fact>
-              <Fact name="Series">{count(storage.data.series)}</Fact>
-              <Fact name="Images">{count(storage.data.instances)}{storage.data.quota_instances !== null && <> of {count(storage.data.quota_instances)}</>}</Fact>
-              <Fact name="On disk">{bytes(storage.data.bytes)}{storage.data.quota_bytes !== null && <> of {bytes(storage.data.quota_bytes)}</>}</Fact>
-              <Fact name="Packs and bundles">{count(storage.data.packs)} and {count(storage.data.bundles)}</Fact>
-              <Fact name="Index, look-up, keys">{bytes(storage.data.index_bytes)}, {bytes(storage.data.lookup_bytes)}, {bytes(storage.data.key_bytes)}</Fact>
-              <Fact name="Images in conflict">{count(storage.data.conflicts)}</Fact>
-              <Fact name="In quarantine">{count(storage.data.quarantine_items)}</Fact>
-            </dl>
-          </div>
-        )}
+        {storage.data && <ArchiveCard storage={storage.data} />}
       </section>
+      <Departures />
     </>
   );
 }

@@ -6,7 +6,7 @@ export function Dialogue({ open, title, act, done, disabled = false, kind = '', 
   /** What the button that opens it says. */
   open: string;
   title: string;
-  act: (reason: string) => Promise<void>;
+  act: (reason: string) => Promise<unknown>;
   done: () => void;
   /** Nothing to do yet, but for the reason. */
   disabled?: boolean;

@@ -8,6 +8,7 @@ import { duration, moment, plural } from '../lib/format';
 import { oddity } from '../lib/oddity';
 
 import { Action, Badge, type Tone, Uid } from '.';
+import { ManageSeries } from './ManageSeries';
 
 const STATES: Record<InputSet['state'], [Tone, string]> = {
   receiving: ['busy', 'Receiving'], ready: ['good', 'Complete'], incomplete: ['warn', 'Incomplete'], superseded: ['quiet', 'Superseded'],
@@ -43,6 +44,7 @@ export function SeriesCard({ study, series, ours, changed }: {
             </ul>
           </details>
         )}
+        <ManageSeries study={study} series={series} ours={made} changed={changed} />
         <p className="faint small"><Uid value={series.series_uid} /></p>
       </div>
     </article>

@@ -75,7 +75,7 @@ export function Uid({ value }: { value: string }) {
 
 /** A button that asks the server to do something, once at a time, and shows what went wrong. */
 export function Action({ act, done, confirm, kind = '', children }: {
-  act: () => Promise<void>;
+  act: () => Promise<unknown>;
   done: () => void;
   /** Asked before; the button's second press is the answer. */
   confirm?: string;

@@ -3,6 +3,8 @@
 pub(crate) mod backup;
 mod demo;
 mod doctor;
+pub(crate) mod door;
+mod erase;
 mod export;
 mod hold;
 mod import;
@@ -50,6 +52,8 @@ enum Command {
     Import(import::Import),
     /// Write a study, a patient or everything to a folder, also while serving.
     Export(export::Export),
+    /// Destroy everything of a patient, for good, with a certificate.
+    Erase(erase::Erase),
     /// Legal holds: what must not be deleted.
     Hold(hold::Hold),
     /// What each tenant holds, and what it takes.
@@ -122,6 +126,7 @@ impl Cli {
             Command::Verify(command) => block_on(command.run()),
             Command::Import(command) => block_on(command.run()),
             Command::Export(command) => block_on(command.run()),
+            Command::Erase(command) => block_on(command.run()),
             Command::Hold(command) => block_on(command.run()),
             Command::Storage(command) => block_on(command.run()),
             Command::Keys(command) => block_on(command.run()),

@@ -147,3 +147,62 @@ fn nothing_of_an_erased_patient_is_left_in_any_file() {
     }
     hilum.ends_sound();
 }
+
+#[test]
+fn a_patient_is_erased_from_the_command_line_serving_or_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut hilum = hilum().start();
+    for patient in ["81", "82", "83"] {
+        let id = format!("PatientID=P{patient}");
+        hilum.takes(&Series::another_study(&format!("1.2.3.{patient}"), &[&id]));
+    }
+    let file = folder.path().join("certificate.json");
+    let erase = |hilum: &Hilum, patient: &str, more: &[&str]| {
+        let certificate = ["--certificate", file.to_str().unwrap()];
+        let arguments = [&["erase", "--patient", patient], &certificate[..], more].concat();
+        let output = hilum_testkit::run(
+            std::process::Command::new(env!("CARGO_BIN_EXE_hilum"))
+                .args(arguments)
+                .args(hilum.installation()),
+        );
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8(said).unwrap())
+    };
+    let (erased, said) = erase(&hilum, "P81", &[]);
+    assert!(!erased && said.contains("--yes"), "{said}");
+    assert!(!file.exists());
+    let (erased, said) = erase(&hilum, "P81", &["--yes", "--issuer", "somebody"]);
+    assert!(!erased && said.contains("issued by \"\""), "{said}");
+
+    let (erased, said) = erase(&hilum, "P81", &["--yes", "--json"]);
+    assert!(erased, "{said}");
+    let kept = std::fs::read_to_string(&file).unwrap();
+    assert_eq!(kept, said, "what is printed is what is kept");
+    let certificate: serde_json::Value = serde_json::from_str(&kept).unwrap();
+    assert_eq!(certificate["instances"], 20);
+    // Its digest is that of the line with the digest left out.
+    let digest = certificate["sha256"].as_str().unwrap();
+    let unsigned = folder.path().join("unsigned");
+    std::fs::write(&unsigned, kept.trim_end().replace(digest, "")).unwrap();
+    let summed = hilum_testkit::run(std::process::Command::new("sha256sum").arg(&unsigned));
+    assert!(String::from_utf8_lossy(&summed.stdout).starts_with(digest));
+
+    let (erased, said) = erase(&hilum, "P82", &["--yes"]);
+    assert!(!erased && said.contains("can't make a new file"), "{said}");
+    std::fs::remove_file(&file).unwrap();
+    let (erased, said) = erase(&hilum, "P81", &["--yes"]);
+    assert!(
+        !erased && said.contains("nothing of this patient"),
+        "{said}"
+    );
+    assert!(!file.exists(), "nothing was certified");
+
+    assert!(hilum.terminated().success());
+    let (erased, said) = erase(&hilum, "P82", &["--yes"]);
+    assert!(erased && said.contains("1 study, 20 images"), "{said}");
+    let hilum = hilum.restart();
+    assert_eq!(hilum.api().items("/api/v1/erasures").len(), 2);
+    let studies = hilum.api().items("/api/v1/studies");
+    assert_eq!(studies.len(), 1, "{studies:?}");
+    hilum.ends_sound();
+}

@@ -26,11 +26,10 @@ fn a_full_quota_refuses_what_is_new_and_harms_nothing_that_is_there() {
     let again = hilum.receives_raw(&[], &items[..5]);
     assert_eq!(again, [Some(0); 5], "what is there takes no room");
     let stow = hilum.stow(&series.files()[5..6]);
-    assert!(
-        !(200..300).contains(&stow.status) && stow.text().contains("42752"),
-        "{}",
-        stow.text()
-    );
+    // 507, and A700 for the instance.
+    assert_eq!(stow.status, 507, "{}", stow.text());
+    let failed = &stow.json()["00081198"]["Value"][0];
+    assert_eq!(failed["00081197"]["Value"][0], 0xa700, "{}", stow.text());
     let (report, well) = hilum.command_json(&["storage"]);
     assert!(well, "{report}");
     let tenant = &report["tenants"]["a"];

@@ -96,11 +96,17 @@ pub struct StoreResponse {
 
 impl StoreResponse {
     /// PS3.18 table 10.5.3-1: 200 when all is well, 202 when something was
-    /// stored with warnings or not everything was, 409 when nothing was.
+    /// stored with warnings or not everything was, 409 when nothing was. That
+    /// table has no code for a server without room; where that alone is why
+    /// nothing was stored it is 507 (RFC 4918 §11.5; for quotas RFC 4331 §6), so
+    /// that a sender keeps what a 409 would let it give up.
     #[must_use]
     pub fn status(&self) -> http::StatusCode {
         let warned = self.stored.iter().any(|stored| stored.warning.is_some());
-        if self.stored.is_empty() {
+        let no_room = |failed: &Failed| failed.reason == FailureReason::OutOfResources;
+        if self.stored.is_empty() && !self.failed.is_empty() && self.failed.iter().all(no_room) {
+            http::StatusCode::INSUFFICIENT_STORAGE
+        } else if self.stored.is_empty() {
             http::StatusCode::CONFLICT
         } else if self.failed.is_empty() && !warned {
             http::StatusCode::OK
@@ -183,6 +189,21 @@ mod tests {
             instance: None,
             reason: FailureReason::CannotUnderstand,
         });
+        assert_eq!(answer.status(), 202);
+    }
+
+    #[test]
+    fn no_room_is_told_apart_from_a_conflict() {
+        let failed = |reason| Failed {
+            instance: None,
+            reason,
+        };
+        let mut answer = StoreResponse::default();
+        answer.failed.push(failed(FailureReason::OutOfResources));
+        assert_eq!(answer.status(), 507);
+        answer.failed.push(failed(FailureReason::DataSetMismatch));
+        assert_eq!(answer.status(), 409);
+        answer.stored.push(stored());
         assert_eq!(answer.status(), 202);
     }
 

@@ -1,8 +1,7 @@
 //! `hilum export TO`
 
-mod door;
 mod media;
-mod plan;
+pub(crate) mod plan;
 mod state;
 mod writing;
 
@@ -19,11 +18,11 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use self::door::Door;
 use self::media::Contents;
 use self::state::{Asked, Found, Progress, REPORT, State};
 use self::writing::Writing;
 use super::{Doors, Installation};
+use crate::commands::door::Door;
 use crate::terminal;
 
 #[derive(Args)]

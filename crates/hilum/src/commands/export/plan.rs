@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::Wanted;
-use super::door::{Door, component};
+use crate::commands::door::{Door, component};
 
 /// Studies that are asked for at once.
 const PAGE: u32 = 200;
@@ -28,18 +28,18 @@ pub(super) struct Planned {
 
 /// A study as the worklist tells of it.
 #[derive(Deserialize)]
-struct Listed {
+pub(crate) struct Listed {
     study_uid: String,
-    patient: Patient,
-    instance_count: u64,
+    pub(crate) patient: Patient,
+    pub(crate) instance_count: u64,
     #[serde(with = "time::serde::rfc3339")]
     last_received_at: OffsetDateTime,
 }
 
 #[derive(Deserialize, PartialEq, Eq, PartialOrd, Ord)]
-struct Patient {
+pub(crate) struct Patient {
     id: String,
-    issuer: String,
+    pub(crate) issuer: String,
 }
 
 #[derive(Deserialize)]
@@ -67,15 +67,10 @@ pub(super) async fn make(
             found
         }
         Wanted::Patient { id, issuer } => {
-            let condition = format!("&patient_id={}", component(id));
-            let mut found = Vec::new();
-            list(door, &condition, None, &mut found).await?;
-            // `*` and `?` in an ID are wild cards to a search, and none here.
+            let mut found = of_patient(door, id).await?;
             found.retain(|study| {
-                let same = issuer
-                    .as_ref()
-                    .is_none_or(|one| study.patient.issuer == *one);
-                study.patient.id == *id && same
+                let asked = issuer.as_ref();
+                asked.is_none_or(|issuer| study.patient.issuer == *issuer)
             });
             one_issuer(&found)?;
             anyhow::ensure!(
@@ -152,24 +147,39 @@ async fn list(
     }
 }
 
+/// The studies of a Patient ID, whoever issued it.
+pub(crate) async fn of_patient(door: &Door, id: &str) -> anyhow::Result<Vec<Listed>> {
+    let mut found = Vec::new();
+    list(
+        door,
+        &format!("&patient_id={}", component(id)),
+        None,
+        &mut found,
+    )
+    .await?;
+    // `*` and `?` in an ID are wild cards to a search, and none here.
+    found.retain(|study| study.patient.id == id);
+    Ok(found)
+}
+
 /// One ID of two issuers is two people: an export must not mix them unasked.
 fn one_issuer(found: &[Listed]) -> anyhow::Result<()> {
-    let mut issuers: Vec<&str> = found
-        .iter()
-        .map(|study| study.patient.issuer.as_str())
-        .collect();
-    issuers.sort_unstable();
-    issuers.dedup();
+    let issuers = issuers(found);
     anyhow::ensure!(
         issuers.len() < 2,
         "this Patient ID was issued by several: name one with --issuer ({})",
-        issuers
-            .iter()
-            .map(|issuer| json!(issuer).to_string())
-            .collect::<Vec<_>>()
-            .join(", ")
+        issuers.join(", ")
     );
     Ok(())
+}
+
+/// Who issued the patient's ID, in quotation marks: nobody may have.
+pub(crate) fn issuers(found: &[Listed]) -> Vec<String> {
+    let issuer = |study: &Listed| json!(study.patient.issuer).to_string();
+    let mut issuers: Vec<String> = found.iter().map(issuer).collect();
+    issuers.sort_unstable();
+    issuers.dedup();
+    issuers
 }
 
 /// An instance of a study as QIDO-RS tells of it.

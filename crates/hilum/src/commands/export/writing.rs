@@ -11,9 +11,9 @@ use futures::{StreamExt as _, stream};
 use hilum_media::FileId;
 use tokio::io::AsyncWriteExt as _;
 
-use super::door::{Door, component};
 use super::plan::{self, Instance, Planned};
 use super::state::{Done, Failure, Place, Progress, State, Written, sync_folder};
+use crate::commands::door::{Door, component};
 
 /// Instances that are listed at once.
 const LISTED: usize = 1_000;

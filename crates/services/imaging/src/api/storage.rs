@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use hilum_contracts::error::ServiceError;
+use hilum_platform::config::{Retention, RetentionSince};
 use hilum_platform::http::{Problem, ProblemBody, Scope};
 use hilum_platform::scope::TenantScope;
 use serde::Serialize;
@@ -37,6 +38,38 @@ pub(crate) struct Storage {
     index_bytes: u64,
     /// Bytes of the wrapped keys of all tenants.
     key_bytes: u64,
+    /// Legal holds that stand.
+    holds: u64,
+    /// Rules that say how long studies are kept.
+    retention: Vec<RetentionRule>,
+}
+
+/// How long studies are kept. Of several rules that match, the longest times
+/// count.
+#[derive(Serialize, ToSchema)]
+struct RetentionRule {
+    /// Modalities of the studies that it matches; empty: all.
+    modalities: Vec<String>,
+    /// What days are counted from: `study-date` or `reception`.
+    since: &'static str,
+    /// Before, nobody deletes the study.
+    keep_days: Option<u32>,
+    /// After, it is deleted.
+    expire_days: Option<u32>,
+}
+
+impl From<&Retention> for RetentionRule {
+    fn from(rule: &Retention) -> Self {
+        Self {
+            modalities: rule.modalities.clone(),
+            since: match rule.since {
+                RetentionSince::StudyDate => "study-date",
+                RetentionSince::Reception => "reception",
+            },
+            keep_days: rule.keep_days,
+            expire_days: rule.expire_days,
+        }
+    }
 }
 
 /// What the archive holds.
@@ -67,6 +100,11 @@ async fn report(service: &ImagingService, scope: &TenantScope) -> hilum_archive:
     let report = service.archive.storage(Some(scope)).await?;
     let quota = service.archive.quota(scope.tenant());
     let files = service.archive.files(scope).await?;
+    let holds = service.archive.holds(scope, u32::MAX).await?;
+    let tenants = service.config.tenants.iter();
+    let rules = tenants
+        .filter(|tenant| tenant.name == *scope.tenant())
+        .flat_map(|tenant| &tenant.archive.retention);
     Ok(Storage {
         studies: report.studies,
         series: report.series,
@@ -83,5 +121,7 @@ async fn report(service: &ImagingService, scope: &TenantScope) -> hilum_archive:
         lookup_bytes: files.lookup,
         index_bytes: files.index,
         key_bytes: files.keys,
+        holds: u64::try_from(holds.len()).unwrap_or(u64::MAX),
+        retention: rules.map(RetentionRule::from).collect(),
     })
 }

@@ -1,6 +1,8 @@
-//! Where an export reads: the Hilum that serves, or the same endpoints in this
-//! process when none does. One way of asking for both, so that an export never
-//! gives what the doors would not.
+//! Where a command asks: the Hilum that serves, or the same endpoints in this
+//! process when none does. One way of asking for both, so that a command never
+//! does what the doors would not.
+
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use axum::body::{Body, Bytes};
@@ -9,40 +11,47 @@ use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use hilum_contracts::ids::TenantId;
 use hilum_platform::config::Config;
+use hilum_platform::{clock, telemetry};
 use http::header::{ACCEPT, CONTENT_TYPE, HOST};
-use http::{Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tower::ServiceExt as _;
 
-use crate::commands::own::Own;
-use crate::commands::running::{Connection, Connections};
+use super::master_key;
+use super::own::Own;
+use super::running::{Connection, Connections};
+use crate::compose::Opened;
+use crate::http::TENANT_HEADER;
 
 /// Longest answer that is read as a whole.
 const ANSWER_MAX: usize = 64 << 20;
 /// What a component of an address is written with as it is.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b'-').remove(b'_');
 
-pub(super) enum Door {
+pub(crate) enum Door {
     Running(Connections),
+    /// The archive and Imaging, for what needs no more.
     Own(Box<Own>, Router),
+    /// Every service, for what all of them must do.
+    All(Box<Opened>, TenantId),
 }
 
 /// An answer whose body streams.
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
     body: BoxStream<'static, Result<Bytes, axum::Error>>,
     connection: Option<Connection>,
 }
 
 impl Answer {
-    pub(super) async fn piece(&mut self) -> Option<Result<Bytes, axum::Error>> {
+    pub(crate) async fn piece(&mut self) -> Option<Result<Bytes, axum::Error>> {
         self.body.next().await
     }
 
     /// What a refusal says.
-    pub(super) async fn detail(mut self) -> String {
+    pub(crate) async fn detail(mut self) -> String {
         let mut text = Vec::new();
         while let Some(Ok(piece)) = self.piece().await {
             if text.len() < ANSWER_MAX {
@@ -58,15 +67,11 @@ impl Answer {
 }
 
 impl Door {
-    pub(super) async fn open(config: &Config, tenant: &TenantId) -> anyhow::Result<Self> {
-        if let Some(first) = Connection::of(&config.data, Some(tenant.as_str())).await? {
-            return Ok(Self::Running(Connections::new(first)));
+    /// To what Imaging answers.
+    pub(crate) async fn open(config: &Config, tenant: &TenantId) -> anyhow::Result<Self> {
+        if let Some(running) = Self::running(config, tenant).await? {
+            return Ok(running);
         }
-        anyhow::ensure!(
-            config.data.join("archive.sqlite").is_file(),
-            "there is no archive in {}: name its folder with --data",
-            config.data.display()
-        );
         let own = Own::open(config, tenant).await?;
         let (rest, _) = own.imaging.router().split_for_parts();
         let router = Router::new()
@@ -76,14 +81,37 @@ impl Door {
         Ok(Self::Own(Box::new(own), router))
     }
 
-    pub(super) async fn close(self) {
-        if let Self::Own(own, _) = self {
-            own.close().await;
+    /// To everything that is answered.
+    pub(crate) async fn open_all(config: &Config, tenant: &TenantId) -> anyhow::Result<Self> {
+        if let Some(running) = Self::running(config, tenant).await? {
+            return Ok(running);
+        }
+        let metrics = telemetry::start_metrics().map_err(anyhow::Error::msg)?;
+        let config = Arc::new(config.clone());
+        let opened = Opened::new(config, master_key()?, clock::system(), metrics).await?;
+        Ok(Self::All(Box::new(opened), tenant.clone()))
+    }
+
+    async fn running(config: &Config, tenant: &TenantId) -> anyhow::Result<Option<Self>> {
+        let running = Connection::of(&config.data, Some(tenant.as_str())).await?;
+        anyhow::ensure!(
+            running.is_some() || config.data.join("archive.sqlite").is_file(),
+            "there is no archive in {}: name its folder with --data",
+            config.data.display()
+        );
+        Ok(running.map(|first| Self::Running(Connections::new(first))))
+    }
+
+    pub(crate) async fn close(self) {
+        match self {
+            Self::Running(_) => {}
+            Self::Own(own, _) => own.close().await,
+            Self::All(opened, _) => opened.close().await,
         }
     }
 
     /// Asks for bytes.
-    pub(super) async fn fetch(&self, path: &str, accept: &str) -> anyhow::Result<Answer> {
+    pub(crate) async fn fetch(&self, path: &str, accept: &str) -> anyhow::Result<Answer> {
         let request = http::Request::builder()
             .uri(path)
             .header(ACCEPT, accept)
@@ -93,14 +121,14 @@ impl Door {
     }
 
     /// Gives a connection back whose answer was read to its end.
-    pub(super) fn done(&self, answer: Answer) {
+    pub(crate) fn done(&self, answer: Answer) {
         if let (Self::Running(connections), Some(connection)) = (self, answer.connection) {
             connections.give_back(connection);
         }
     }
 
     /// Sends JSON and reads JSON; `None` for what is not there.
-    pub(super) async fn ask<T: DeserializeOwned>(
+    pub(crate) async fn ask<T: DeserializeOwned>(
         &self,
         method: Method,
         path: &str,
@@ -136,6 +164,12 @@ impl Door {
     async fn exchange(&self, request: http::Request<Body>) -> anyhow::Result<Answer> {
         let (response, connection) = match self {
             Self::Own(_, router) => (router.clone().oneshot(request).await?, None),
+            Self::All(opened, tenant) => {
+                let mut request = request;
+                let name = HeaderValue::from_str(tenant.as_str())?;
+                request.headers_mut().insert(TENANT_HEADER, name);
+                (opened.router.clone().oneshot(request).await?, None)
+            }
             Self::Running(connections) => {
                 let mut connection = connections.take().await?;
                 let response = connection
@@ -154,6 +188,6 @@ impl Door {
 }
 
 /// A component of an address.
-pub(super) fn component(text: &str) -> String {
+pub(crate) fn component(text: &str) -> String {
     utf8_percent_encode(text, PLAIN).to_string()
 }
