@@ -23,14 +23,17 @@ const SCRUB_ATTEMPTS: u32 = 50;
 const SCRUB_PAUSE: Duration = Duration::from_millis(100);
 
 impl Archive {
-    /// Destroys everything of a patient that the archive holds. What is asked
-    /// first is whether all of it may go: one held study keeps them all.
+    /// Destroys what the archive holds of a patient. What is asked first is
+    /// whether all of it may go: one held study keeps them all. The erasure is
+    /// over when it is certified ([`Archive::certify`]); until then, and after
+    /// any crash, it counts as [unfinished](Archive::unfinished_erasures), and
+    /// asked again it goes on, with the studies that are gone already.
     /// `elements`: how the Patient ID stands in bytes that could not be read,
     /// so that quarantined items of the patient are found.
     ///
     /// # Errors
     /// [`ArchiveError::NotFound`] when there is nothing under this Patient ID,
-    /// [`ArchiveError::Held`]; of the disk, and then asked again it goes on.
+    /// also not of an erasure before; [`ArchiveError::Held`]; of the disk.
     pub async fn erase(
         &self,
         scope: &TenantScope,
@@ -39,56 +42,77 @@ impl Archive {
         by: &str,
     ) -> Result<Erased> {
         let tenant = self.engine.tenant(scope).await?;
-        let (of, now) = (patient.clone(), self.engine.clock.now_millis());
-        let studies = self
-            .ask(scope, Vec::new(), move |db, tenant| {
-                erase::studies(db, tenant, &of)
+        let now = self.engine.clock.now_millis();
+        let (of, row) = (patient.clone(), tenant.row);
+        let (there, begun) = self
+            .engine
+            .readers
+            .read(move |db| {
+                let there = erase::studies(db, row, &of)?;
+                for uid in &there {
+                    let study = tombstone::study_row(db, row, uid)?;
+                    hold::may_delete(db, row, study, now)?;
+                }
+                Ok((there, erase::begun(db, row, &of)?))
             })
             .await?;
-        let held = studies.clone();
-        self.ask(scope, (), move |db, tenant| {
-            held.iter().try_for_each(|uid| {
-                let study = tombstone::study_row(db, tenant, uid)?;
-                hold::may_delete(db, tenant, study, now)
-            })
-        })
-        .await?;
+        let items = self.quarantined_with(scope, elements).await?;
+        if there.is_empty() && items.is_empty() && begun.is_none() {
+            self.scrub_certified().await?;
+            return Err(ArchiveError::NotFound);
+        }
+        let mut studies = begun.unwrap_or_default();
+        studies.extend(there.iter().cloned());
+        studies.sort_unstable();
+        studies.dedup();
+        let (all, asked) = (studies.clone(), by.to_owned());
+        self.engine
+            .writer
+            .run(move |db, _| erase::begin(db, row, &patient, &asked, &all))
+            .await?;
+        steps::at("erase.begun");
         let mut erased = Erased::default();
-        for study in &studies {
+        for study in there {
             let label = study.clone();
             let engine = Arc::clone(&self.engine);
             let owner = Arc::clone(&tenant);
             let key = blocking(move || engine.keys.id_of(owner.id.as_str(), &label)).await?;
             let deletion = NewDeletion {
-                of: MetadataScope::Study(study.clone()),
+                of: MetadataScope::Study(study),
                 cause: Cause::Erased,
                 reason: String::new(),
                 by: by.to_owned(),
             };
             let engine = Arc::clone(&self.engine);
             let owner = Arc::clone(&tenant);
-            let deleted = blocking(move || engine.delete(&owner, deletion)).await?;
+            let deleted = match blocking(move || engine.delete(&owner, deletion)).await {
+                // Somebody else deleted it in between.
+                Err(ArchiveError::NotFound) => continue,
+                deleted => deleted?,
+            };
             erased.instances += deleted.instances;
             erased.objects += deleted.objects;
             erased.keys.extend(key.map(|id| hex::encode(&id)));
             steps::at("erase.keys");
         }
-        erased.quarantined = self.erase_quarantined(scope, elements).await?;
-        if studies.is_empty() && erased.quarantined == 0 {
-            return Err(ArchiveError::NotFound);
+        for item in items {
+            self.delete_quarantined(scope, item).await?;
+            erased.quarantined += 1;
         }
         erased.studies = studies;
         self.forget_events(scope, &erased.studies).await?;
         steps::at("erase.rows");
-        self.scrub().await?;
-        steps::at("erase.done");
         Ok(erased)
     }
 
-    /// Deletes quarantined items in whose bytes one of `elements` stands.
-    /// Nothing else is known of what could not be read.
-    async fn erase_quarantined(&self, scope: &TenantScope, elements: &[Vec<u8>]) -> Result<u64> {
-        let mut erased = 0;
+    /// Quarantined items in whose bytes one of `elements` stands. Nothing else
+    /// is known of what could not be read.
+    async fn quarantined_with(
+        &self,
+        scope: &TenantScope,
+        elements: &[Vec<u8>],
+    ) -> Result<Vec<i64>> {
+        let mut found = Vec::new();
         let items = self
             .quarantined(scope, Page::first(limits::PAGE_ROWS))
             .await?;
@@ -97,11 +121,10 @@ impl Archive {
                 .read_quarantined(scope, item.id, 0..item.length)
                 .await?;
             if holds(reader, elements).await? {
-                self.delete_quarantined(scope, item.id).await?;
-                erased += 1;
+                found.push(item.id);
             }
         }
-        Ok(erased)
+        Ok(found)
     }
 
     /// Removes from the outbox what names these studies.
@@ -116,12 +139,65 @@ impl Archive {
             .await
     }
 
-    /// Removes dead objects, and what is left of deleted rows in free pages and
-    /// write-ahead logs.
+    /// Erasures that were begun and are not certified, and who asked for them.
+    ///
+    /// # Errors
+    /// When the index does not answer.
+    pub async fn unfinished_erasures(
+        &self,
+        scope: &TenantScope,
+    ) -> Result<Vec<(ErasedPatient, String)>> {
+        self.ask(scope, Vec::new(), erase::unfinished).await
+    }
+
+    /// Ends the erasure of a patient: keeps its certificate, forgets whom it was
+    /// about, and leaves nothing readable in dead objects, free pages and
+    /// write-ahead logs. The certificate's number.
+    ///
+    /// # Errors
+    /// When the disk or the index fails. The certificate may be kept then, and
+    /// what it is about still stand in a log: erase the patient again.
+    pub async fn certify(
+        &self,
+        scope: &TenantScope,
+        patient: ErasedPatient,
+        certificate: String,
+    ) -> Result<i64> {
+        let tenant = self.engine.tenant(scope).await?;
+        let id = self
+            .engine
+            .writer
+            .run(move |db, context| {
+                let now = context.clock.now_millis();
+                erase::certify(db, tenant.row, &patient, now, &certificate)
+            })
+            .await?;
+        steps::at("erase.certified");
+        self.scrub_certified().await?;
+        steps::at("erase.done");
+        Ok(id)
+    }
+
+    /// Scrubs when something was certified and not scrubbed since.
     ///
     /// # Errors
     /// When the disk or the index fails; ask again.
-    pub async fn scrub(&self) -> Result<()> {
+    pub async fn scrub_certified(&self) -> Result<()> {
+        let certified = self.engine.readers.read(erase::unscrubbed).await?;
+        if !certified.is_empty() {
+            self.scrub().await?;
+            // Not what was certified since.
+            self.engine
+                .writer
+                .run(move |db, _| erase::scrubbed(db, &certified))
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Removes dead objects, and what is left of deleted rows in free pages and
+    /// write-ahead logs.
+    async fn scrub(&self) -> Result<()> {
         self.engine.sweep().await?;
         self.engine
             .writer
@@ -146,20 +222,6 @@ impl Archive {
         }
         let engine = Arc::clone(&self.engine);
         blocking(move || engine.keys.scrub()).await
-    }
-
-    /// Keeps the certificate of an erasure.
-    ///
-    /// # Errors
-    /// When the index does not answer.
-    pub async fn keep_certificate(&self, scope: &TenantScope, certificate: String) -> Result<i64> {
-        let tenant = self.engine.tenant(scope).await?;
-        self.engine
-            .writer
-            .run(move |db, context| {
-                erase::keep_certificate(db, tenant.row, context.clock.now_millis(), &certificate)
-            })
-            .await
     }
 
     /// The certificates of a tenant, the newest first.

@@ -9,7 +9,10 @@
 //! |---|---|
 //! | `commit.object-synced=kill@3` | at the third passing: SIGKILL to itself |
 //! | `commit.object-synced=freeze@1` | SIGSTOP to itself, all threads |
-//! | `commit.object-synced=delay:500@1` | this thread sleeps 500 ms, at that passing and every later one |
+//! | `commit.object-synced=delay:500@1` | this thread sleeps 500 ms, all others go on |
+//!
+//! `ARCHIVE_LOOKUP_RECENT` makes one bound smaller ([`lookup_recent`]), so that
+//! a short run comes to what else takes thousands of instances.
 //!
 //! A step decides nothing and carries no data. [`ALL`] lists every step of this
 //! crate; a test holds it against the calls.
@@ -52,8 +55,10 @@ pub const ALL: &[&str] = &[
     "delete.indexed",
     "delete.committed",
     "erase.key-destroyed",
+    "erase.begun",
     "erase.keys",
     "erase.rows",
+    "erase.certified",
     "erase.done",
     "sweep.buried",
     "sweep.removed",
@@ -77,6 +82,14 @@ pub fn at(name: &'static str) {
     armed::pass(name);
     #[cfg(not(debug_assertions))]
     let _ = name;
+}
+
+/// Recent entries of the look-up beyond which they become a run.
+pub(crate) fn lookup_recent() -> usize {
+    #[cfg(debug_assertions)]
+    return armed::bound("ARCHIVE_LOOKUP_RECENT").unwrap_or(crate::limits::LOOKUP_RECENT);
+    #[cfg(not(debug_assertions))]
+    crate::limits::LOOKUP_RECENT
 }
 
 #[cfg(debug_assertions)]
@@ -136,9 +149,13 @@ mod armed {
         match armed.action {
             Action::Kill if passing == armed.passing => signal(Signal::KILL),
             Action::Freeze if passing == armed.passing => signal(Signal::STOP),
-            Action::Delay(pause) if passing >= armed.passing => std::thread::sleep(pause),
+            Action::Delay(pause) if passing == armed.passing => std::thread::sleep(pause),
             _ => {}
         }
+    }
+
+    pub(super) fn bound(variable: &str) -> Option<usize> {
+        std::env::var(variable).ok()?.parse().ok()
     }
 
     fn signal(signal: Signal) {

@@ -89,6 +89,8 @@ impl Hilum {
         imaging.start_workers(&tasks, &stop, dicom_listener);
         inference.start_workers(&tasks, &stop, &imaging_contract);
         integration.start_workers(&tasks, &stop, &imaging_contract, &patients_contract);
+        let tenants = config.tenants.iter().map(|tenant| tenant.name.clone());
+        tasks.spawn(opened.erasures.clone().resume(tenants.collect()));
 
         // Nagle's algorithm holds the second small write of an answer back until the client's
         // delayed acknowledgement, 40 ms: most of what metadata took.
@@ -148,6 +150,7 @@ pub(crate) struct Opened {
     inference: InferenceService,
     integration: IntegrationService,
     inboxes: Vec<Inbox>,
+    erasures: http::Erasures,
     stop: CancellationToken,
 }
 
@@ -209,8 +212,14 @@ impl Opened {
             Arc::new(inference.clone()),
             Arc::new(integration.clone()),
         ];
+        let erasures = http::Erasures::new(
+            archive.clone(),
+            forgetful.into(),
+            Arc::clone(&clock),
+            notices.clone(),
+        );
         let parts = http::Parts {
-            forgetful: forgetful.into(),
+            erasures: erasures.clone(),
             config: Arc::clone(&config),
             clock,
             notices,
@@ -235,6 +244,7 @@ impl Opened {
             inference,
             integration,
             inboxes,
+            erasures,
             stop,
         })
     }

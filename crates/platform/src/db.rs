@@ -2,7 +2,8 @@
 //! writer connection and many readers, `synchronous=FULL`, so that what was
 //! committed survives a power cut.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
@@ -17,6 +18,8 @@ use crate::limits::{DB_BUSY, DB_READERS, SCRUB_ATTEMPTS, SCRUB_PAUSE};
 pub struct Db {
     writer: SqlitePool,
     readers: SqlitePool,
+    /// The write-ahead log's file.
+    log: Arc<Path>,
 }
 
 /// One numbered, idempotent step of a schema.
@@ -57,7 +60,13 @@ impl Db {
             .max_connections(DB_READERS)
             .connect_with(options)
             .await?;
-        let db = Self { writer, readers };
+        let mut log = path.as_os_str().to_owned();
+        log.push("-wal");
+        let db = Self {
+            writer,
+            readers,
+            log: PathBuf::from(log).into(),
+        };
         db.migrate("platform", crate::events::MIGRATIONS).await?;
         db.migrate("jobs", crate::jobs::MIGRATIONS).await?;
         db.migrate("service", migrations).await?;
@@ -111,6 +120,7 @@ impl Db {
                 .fetch_one(&self.writer)
                 .await?;
             if busy == 0 {
+                self.sync_log().await?;
                 return Ok(rows);
             }
             tokio::time::sleep(SCRUB_PAUSE).await;
@@ -118,6 +128,22 @@ impl Db {
         Err(sqlx::Error::Protocol(
             "a reader keeps the write-ahead log: ask again".to_owned(),
         ))
+    }
+
+    /// Makes the log's length durable, which SQLite does not: a power cut would
+    /// bring everything back that stood in it.
+    async fn sync_log(&self) -> Result<(), DbError> {
+        let log = Arc::clone(&self.log);
+        let synced = tokio::task::spawn_blocking(move || match std::fs::File::open(&*log) {
+            // SQLite takes no locks on this file, so that closing it drops none.
+            Ok(file) => file.sync_all(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+        });
+        match synced.await {
+            Ok(synced) => Ok(synced?),
+            Err(_) => Err(sqlx::Error::WorkerCrashed),
+        }
     }
 
     /// Closes every connection.

@@ -2,9 +2,9 @@
 //! them beside the rows that a deletion removes.
 
 use hilum_platform::clock::from_millis;
-use rusqlite::{Connection, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
-use crate::error::Result;
+use crate::error::{ArchiveError, Result};
 use crate::model::{ErasedPatient, ErasureRow};
 
 /// Studies under a Patient ID, as received or as corrected.
@@ -22,6 +22,79 @@ pub(crate) fn studies(
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
+/// Studies of an erasure of this patient that was begun and is not certified;
+/// `None`: there is none.
+pub(crate) fn begun(
+    db: &Connection,
+    tenant: i64,
+    patient: &ErasedPatient,
+) -> Result<Option<Vec<String>>> {
+    let studies: Option<String> = db
+        .prepare_cached(
+            "SELECT studies FROM erasing WHERE tenant = ?1 AND patient_id = ?2 AND issuer IS ?3",
+        )?
+        .query_row(params![tenant, patient.id, patient.issuer], |row| {
+            row.get(0)
+        })
+        .optional()?;
+    studies
+        .map(|studies| serde_json::from_str(&studies).map_err(|_| ArchiveError::Corrupt))
+        .transpose()
+}
+
+/// Remembers that the erasure of a patient is begun, until it is certified.
+pub(crate) fn begin(
+    db: &mut Connection,
+    tenant: i64,
+    patient: &ErasedPatient,
+    by: &str,
+    studies: &[String],
+) -> Result<()> {
+    let studies = serde_json::to_string(studies).map_err(|_| ArchiveError::Corrupt)?;
+    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    tx.execute(
+        "DELETE FROM erasing WHERE tenant = ?1 AND patient_id = ?2 AND issuer IS ?3",
+        params![tenant, patient.id, patient.issuer],
+    )?;
+    tx.execute(
+        "INSERT INTO erasing (tenant, patient_id, issuer, by, studies) VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![tenant, patient.id, patient.issuer, by, studies],
+    )?;
+    tx.commit()?;
+    Ok(())
+}
+
+/// Erasures of a tenant that are begun and not certified: whom, and by whom.
+pub(crate) fn unfinished(db: &Connection, tenant: i64) -> Result<Vec<(ErasedPatient, String)>> {
+    let mut query = db.prepare_cached(
+        "SELECT patient_id, issuer, by FROM erasing
+         WHERE tenant = ?1 AND patient_id IS NOT NULL ORDER BY id",
+    )?;
+    let rows = query.query_map([tenant], |row| {
+        let (id, issuer) = (row.get(0)?, row.get(1)?);
+        Ok((ErasedPatient { id, issuer }, row.get(2)?))
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// What is certified and may still stand in free pages or logs.
+pub(crate) fn unscrubbed(db: &Connection) -> Result<Vec<i64>> {
+    let mut query = db.prepare_cached("SELECT id FROM erasing WHERE patient_id IS NULL")?;
+    let rows = query.query_map([], |row| row.get(0))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// These stand nowhere any more.
+pub(crate) fn scrubbed(db: &mut Connection, certified: &[i64]) -> Result<()> {
+    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for id in certified {
+        tx.prepare_cached("DELETE FROM erasing WHERE id = ?1")?
+            .execute([id])?;
+    }
+    tx.commit()?;
+    Ok(())
+}
+
 /// Deletes events of a tenant that name one of these studies, sent or not:
 /// whoever follows them is told to forget the studies.
 pub(crate) fn forget_events(db: &mut Connection, tenant: &str, studies: &[String]) -> Result<()> {
@@ -37,17 +110,27 @@ pub(crate) fn forget_events(db: &mut Connection, tenant: &str, studies: &[String
     Ok(())
 }
 
-pub(crate) fn keep_certificate(
-    db: &Connection,
+/// Keeps the certificate of an erasure in the place of what it was about.
+pub(crate) fn certify(
+    db: &mut Connection,
     tenant: i64,
+    patient: &ErasedPatient,
     now: i64,
     certificate: &str,
 ) -> Result<i64> {
-    db.execute(
+    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    tx.execute(
         "INSERT INTO erasure (tenant, at, certificate) VALUES (?1, ?2, ?3)",
         params![tenant, now, certificate],
     )?;
-    Ok(db.last_insert_rowid())
+    let id = tx.last_insert_rowid();
+    tx.execute(
+        "UPDATE erasing SET patient_id = NULL, issuer = NULL, studies = '[]'
+         WHERE tenant = ?1 AND patient_id = ?2 AND issuer IS ?3",
+        params![tenant, patient.id, patient.issuer],
+    )?;
+    tx.commit()?;
+    Ok(id)
 }
 
 pub(crate) fn certificates(db: &Connection, tenant: i64, limit: u32) -> Result<Vec<ErasureRow>> {

@@ -319,4 +319,17 @@ DROP INDEX outbox_sent;
 DELETE FROM outbox WHERE sent_at IS NOT NULL;
 ALTER TABLE outbox DROP COLUMN sent_at;
 ",
+    "
+-- Erasures that were begun. One without a Patient ID is certified; free pages
+-- and logs may still hold what it named.
+CREATE TABLE erasing (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    tenant INTEGER NOT NULL,
+    patient_id TEXT,
+    issuer TEXT,
+    by TEXT NOT NULL,
+    -- Study Instance UIDs as a JSON array: whoever keeps rows about them is to
+    -- be told also when the studies themselves are gone.
+    studies TEXT NOT NULL);
+",
 ];

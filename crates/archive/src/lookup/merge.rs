@@ -15,7 +15,7 @@ use super::{Entry, Extent, Lookup, Name, Owner, Retired, lock, path, registered}
 use crate::error::{ArchiveError, Result};
 use crate::index::Readers;
 use crate::keys::random;
-use crate::limits::{LOOKUP_DELETED, LOOKUP_GROWTH, LOOKUP_RECENT, LOOKUP_SORTED};
+use crate::limits::{LOOKUP_DELETED, LOOKUP_GROWTH, LOOKUP_SORTED};
 use crate::steps;
 use crate::writer::Writer;
 
@@ -54,7 +54,7 @@ impl Lookup {
         })?;
         let Some(owner) = owner else { return Ok(false) };
         let taken = match extent {
-            Extent::Due if recent.len() < LOOKUP_RECENT => return Ok(false),
+            Extent::Due if recent.len() < steps::lookup_recent() => return Ok(false),
             Extent::Due => due(recent.len() as u64, &runs),
             Extent::Everything => runs.as_slice(),
         };

@@ -94,6 +94,12 @@ async fn no_file_holds_what_named_an_erased_patient_or_the_key() {
         .erase(&test.scope, patient("ERASE-7731"), &elements, "operator")
         .await
         .unwrap();
+    let certificate = test.archive.certify(
+        &test.scope,
+        patient("ERASE-7731"),
+        "a certificate".to_owned(),
+    );
+    certificate.await.unwrap();
     assert_eq!((erased.studies.len(), erased.instances), (20, 40));
     assert_eq!((erased.keys.len(), erased.quarantined), (20, 1));
     for trace in [
@@ -129,4 +135,40 @@ async fn no_file_holds_what_named_an_erased_patient_or_the_key() {
         .erase(&test.scope, patient("ERASE-7731"), &elements, "operator")
         .await;
     assert_eq!(again.unwrap_err(), ArchiveError::NotFound);
+}
+
+#[tokio::test]
+async fn an_erasure_that_was_not_certified_is_known_and_goes_on_with_what_is_gone() {
+    let test = TestArchive::new().await;
+    let mut new = instance(30, 1, 0, noise(1, 600));
+    new.patient.id = Some("ERASE-7731".into());
+    test.archive.store(&test.scope, new).await.unwrap();
+    let erase = || {
+        let patient = patient("ERASE-7731");
+        test.archive.erase(&test.scope, patient, &[], "operator")
+    };
+    assert_eq!(erase().await.unwrap().studies, ["1.2.30"]);
+    // Whoever keeps rows about it was not told: a crash.
+    let unfinished = test.archive.unfinished_erasures(&test.scope).await.unwrap();
+    assert_eq!(unfinished, [(patient("ERASE-7731"), "operator".to_owned())]);
+    let again = erase().await.unwrap();
+    assert_eq!(
+        (again.studies.as_slice(), again.instances),
+        (&["1.2.30".to_owned()][..], 0)
+    );
+    let certificate = test.archive.certify(
+        &test.scope,
+        patient("ERASE-7731"),
+        "a certificate".to_owned(),
+    );
+    certificate.await.unwrap();
+    assert!(
+        test.archive
+            .unfinished_erasures(&test.scope)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    assert!(holders(&test, b"ERASE-7731").is_empty());
+    assert_eq!(erase().await.unwrap_err(), ArchiveError::NotFound);
 }

@@ -1,14 +1,21 @@
 //! `POST /api/v1/erasures`: destroys everything of a patient, everywhere, and
 //! certifies it; `GET /api/v1/erasures`. Owns the order in which the archive
-//! and the services are asked; each destroys its own.
+//! and the services are asked; each destroys its own. What a crash broke off is
+//! ended at the next start.
+
+use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use hilum_archive::ErasedPatient;
+use hilum_archive::{Archive, ErasedPatient};
+use hilum_contracts::erasure::Forgets;
 use hilum_contracts::error::ServiceError;
-use hilum_contracts::scope::Principal;
+use hilum_contracts::ids::TenantId;
+use hilum_contracts::scope::{Principal, TenantScope};
+use hilum_platform::auth;
+use hilum_platform::clock::SharedClock;
 use hilum_platform::http::{Problem, ProblemBody, Scope};
-use hilum_platform::notices::Topic;
+use hilum_platform::notices::{Notices, Topic};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
@@ -84,56 +91,125 @@ pub(crate) async fn erase_patient(
         id: request.patient_id,
         issuer: request.issuer.filter(|issuer| !issuer.is_empty()),
     };
-    let elements = hilum_imaging::patient_id_elements(&patient.id);
-    let erased = shared
-        .archive
-        .erase(&scope, patient, &elements, &by)
-        .await?;
-    let mut services = Vec::new();
-    for service in shared.forgetful.iter() {
-        let rows = service.forget(&scope, &erased.studies).await?;
-        services.push(ServiceRows {
-            name: service.name().to_owned(),
-            rows,
-        });
+    // To its end, also when whoever asked goes away.
+    let erasures = shared.erasures.clone();
+    let erasing = tokio::spawn(async move { erasures.erase(&scope, patient, by).await });
+    match erasing.await {
+        Ok(certified) => Ok(Json(certified?)),
+        Err(_) => Err(ServiceError::internal("The erasure broke off; ask again.").into()),
     }
-    // What was on its way from one to the other meanwhile.
-    shared
-        .archive
-        .forget_events(&scope, &erased.studies)
-        .await?;
-    for (service, told) in shared.forgetful.iter().zip(&mut services) {
-        told.rows += service.forget(&scope, &erased.studies).await?;
+}
+
+/// Erases patients: the archive first, then every service, then the certificate.
+#[derive(Clone)]
+pub(crate) struct Erasures {
+    archive: Archive,
+    forgetful: Arc<[Arc<dyn Forgets>]>,
+    clock: SharedClock,
+    notices: Notices,
+    /// One after the other: each empties the write-ahead logs.
+    turn: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl Erasures {
+    pub(crate) fn new(
+        archive: Archive,
+        forgetful: Arc<[Arc<dyn Forgets>]>,
+        clock: SharedClock,
+        notices: Notices,
+    ) -> Self {
+        Self {
+            archive,
+            forgetful,
+            clock,
+            notices,
+            turn: Arc::default(),
+        }
     }
-    shared.archive.scrub().await?;
-    let mut certificate = Certificate {
-        version: 1,
-        tenant: scope.tenant().as_str().to_owned(),
-        at: shared.clock.now(),
-        by,
-        studies: u64::try_from(erased.studies.len()).unwrap_or(u64::MAX),
-        instances: erased.instances,
-        objects: erased.objects,
-        quarantined: erased.quarantined,
-        keys: erased.keys,
-        services,
-        backups: "Backups made before this moment still hold the destroyed keys and objects \
-                  until they are deleted."
-            .to_owned(),
-        sha256: String::new(),
-    };
-    certificate.sha256 = digest(&certificate)?;
-    let text = json(&certificate)?;
-    shared.archive.keep_certificate(&scope, text).await?;
-    tracing::info!(
-        studies = certificate.studies,
-        instances = certificate.instances,
-        "a patient was erased"
-    );
-    for topic in [Topic::Studies, Topic::Patients, Topic::Quarantine] {
-        shared.notices.tell(scope.tenant(), topic, None);
+
+    /// Ends the erasures of these tenants that were begun before.
+    pub(crate) async fn resume(self, tenants: Vec<TenantId>) {
+        let turn = Arc::clone(&self.turn);
+        let _turn = turn.lock().await;
+        for tenant in tenants {
+            let scope = auth::service(&tenant, "erasures");
+            if let Err(error) = self.resume_in(&scope).await {
+                tracing::error!(%error, "an erasure that was begun is not ended: ask for it again");
+            }
+        }
     }
-    Ok(Json(certificate))
+
+    async fn resume_in(&self, scope: &TenantScope) -> Result<(), ServiceError> {
+        self.archive.scrub_certified().await?;
+        for (patient, by) in self.archive.unfinished_erasures(scope).await? {
+            self.in_turn(scope, patient, by).await?;
+        }
+        Ok(())
+    }
+
+    async fn erase(
+        &self,
+        scope: &TenantScope,
+        patient: ErasedPatient,
+        by: String,
+    ) -> Result<Certificate, ServiceError> {
+        let _turn = self.turn.lock().await;
+        self.in_turn(scope, patient, by).await
+    }
+
+    async fn in_turn(
+        &self,
+        scope: &TenantScope,
+        patient: ErasedPatient,
+        by: String,
+    ) -> Result<Certificate, ServiceError> {
+        let elements = hilum_imaging::patient_id_elements(&patient.id);
+        let erased = self
+            .archive
+            .erase(scope, patient.clone(), &elements, &by)
+            .await?;
+        let mut services = Vec::new();
+        for service in self.forgetful.iter() {
+            let rows = service.forget(scope, &erased.studies).await?;
+            services.push(ServiceRows {
+                name: service.name().to_owned(),
+                rows,
+            });
+        }
+        // What was on its way from one to the other meanwhile.
+        self.archive.forget_events(scope, &erased.studies).await?;
+        for (service, told) in self.forgetful.iter().zip(&mut services) {
+            told.rows += service.forget(scope, &erased.studies).await?;
+        }
+        let mut certificate = Certificate {
+            version: 1,
+            tenant: scope.tenant().as_str().to_owned(),
+            at: self.clock.now(),
+            by,
+            studies: u64::try_from(erased.studies.len()).unwrap_or(u64::MAX),
+            instances: erased.instances,
+            objects: erased.objects,
+            quarantined: erased.quarantined,
+            keys: erased.keys,
+            services,
+            backups: "Backups made before this moment still hold the destroyed keys and objects \
+                      until they are deleted."
+                .to_owned(),
+            sha256: String::new(),
+        };
+        certificate.sha256 = digest(&certificate)?;
+        let text = json(&certificate)?;
+        self.archive.certify(scope, patient, text).await?;
+        tracing::info!(
+            studies = certificate.studies,
+            instances = certificate.instances,
+            "a patient was erased"
+        );
+        for topic in [Topic::Studies, Topic::Patients, Topic::Quarantine] {
+            self.notices.tell(scope.tenant(), topic, None);
+        }
+        Ok(certificate)
+    }
 }
 
 /// The certificates of what was erased, the newest first.

@@ -12,6 +12,7 @@ mod replay_dead_letter;
 mod status;
 mod web;
 
+pub(crate) use erasures::Erasures;
 pub(crate) use keys::Rotated;
 pub(crate) use local::TENANT_HEADER;
 
@@ -20,7 +21,6 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::get;
 use hilum_archive::Archive;
-use hilum_contracts::erasure::Forgets;
 use hilum_platform::clock::SharedClock;
 use hilum_platform::config::Config;
 use hilum_platform::events::Inbox;
@@ -44,8 +44,7 @@ pub(crate) struct Parts {
     pub(crate) archive: Archive,
     /// What services have been told, each its own.
     pub(crate) inboxes: Arc<[Inbox]>,
-    /// Who keeps rows about studies, and is asked to forget an erased one.
-    pub(crate) forgetful: Arc<[Arc<dyn Forgets>]>,
+    pub(crate) erasures: Erasures,
     /// The services' REST endpoints, below `/api/v1`.
     pub(crate) rest: [OpenApiRouter; 4],
     pub(crate) dicomweb: Router,
@@ -59,8 +58,7 @@ pub(crate) struct Shared {
     live: live::Live,
     notices: Notices,
     inboxes: Arc<[Inbox]>,
-    forgetful: Arc<[Arc<dyn Forgets>]>,
-    clock: SharedClock,
+    erasures: Erasures,
     metrics: PrometheusHandle,
     archive: Archive,
     started_at: OffsetDateTime,
@@ -82,8 +80,7 @@ pub(crate) fn router(parts: Parts) -> Router {
         live: live::Live::new(parts.notices.clone()),
         notices: parts.notices,
         inboxes: parts.inboxes,
-        forgetful: parts.forgetful,
-        clock: Arc::clone(&parts.clock),
+        erasures: parts.erasures,
         metrics: parts.metrics,
         archive: parts.archive,
         stop: parts.stop,
