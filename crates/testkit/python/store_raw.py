@@ -1,6 +1,6 @@
 """C-STORE of raw bytes with pynetdicom, without looking into them.
 
-store_raw.py HOST:PORT ITEMS.json [--called AE] [--end release|abort|vanish]
+store_raw.py HOST:PORT ITEMS.json [--called AE] [--end release|abort|vanish] [--timeout SECONDS]
 
 ITEMS is a list of objects: `path` (the file), and either `part10: true` (the
 data set behind the file's meta information, named by it) or `sop_class`,
@@ -46,6 +46,7 @@ def main():
     parser.add_argument("items")
     parser.add_argument("--called", default="HILUM_A")
     parser.add_argument("--end", default="release")
+    parser.add_argument("--timeout", type=int, default=60)
     options = parser.parse_args()
     host, port = options.address.rsplit(":", 1)
     items = [item(described) for described in json.load(open(options.items))]
@@ -62,7 +63,7 @@ def main():
                 batch.append(index)
         waiting = [index for index in waiting if index not in batch]
         ae = AE(ae_title="PYNETDICOM")
-        ae.dimse_timeout = ae.network_timeout = 60
+        ae.dimse_timeout = ae.network_timeout = ae.acse_timeout = options.timeout
         for sop_class, syntax in contexts:
             ae.add_requested_context(sop_class, syntax)
         association = ae.associate(host, int(port), ae_title=options.called)
