@@ -1,4 +1,8 @@
 //! Time as a parameter: nothing else in the product asks the machine for it.
+//!
+//! In a build with debug assertions the variable `PLATFORM_CLOCK` may name a
+//! file with the seconds by which the machine's clock is off, read at every
+//! question: `make crash` lets it jump. A release build has nothing of it.
 
 use std::sync::Arc;
 
@@ -25,7 +29,26 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "this is the clock")]
     fn now(&self) -> OffsetDateTime {
-        OffsetDateTime::now_utc()
+        let now = OffsetDateTime::now_utc();
+        #[cfg(debug_assertions)]
+        let now = now.saturating_add(off::by());
+        now
+    }
+}
+
+#[cfg(debug_assertions)]
+mod off {
+    use std::path::PathBuf;
+    use std::sync::OnceLock;
+
+    use time::Duration;
+
+    pub(super) fn by() -> Duration {
+        static FILE: OnceLock<Option<PathBuf>> = OnceLock::new();
+        FILE.get_or_init(|| std::env::var_os("PLATFORM_CLOCK").map(PathBuf::from))
+            .as_ref()
+            .and_then(|file| std::fs::read_to_string(file).ok()?.trim().parse().ok())
+            .map_or(Duration::ZERO, Duration::seconds)
     }
 }
 

@@ -188,6 +188,7 @@ impl ImagingService {
     /// Rewrites settled series as packs.
     async fn pack_regularly(self, stop: CancellationToken) {
         let settled_for = Duration::from_secs(self.config.archive.settle_seconds);
+        let every = settled_for.clamp(limits::PACK_PAUSE, limits::PACK_EVERY);
         while !stop.is_cancelled() {
             tokio::select! {
                 () = stop.cancelled() => {}
@@ -199,7 +200,7 @@ impl ImagingService {
             }
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = tokio::time::sleep(limits::PACK_EVERY) => {}
+                () = tokio::time::sleep(every) => {}
             }
         }
     }

@@ -23,8 +23,11 @@ pub const CORRECTED_INFLATED: u64 = 256 << 20;
 pub const TOUCHED_SERIES: usize = 10_000;
 /// How often input sets are judged without being told.
 pub const READINESS_POLL: Duration = Duration::from_secs(1);
-/// How often settled series are looked for: one question to an index.
+/// How often settled series are looked for, one question to an index; more
+/// often where `archive.settle_seconds` is less.
 pub const PACK_EVERY: Duration = Duration::from_secs(2);
+/// How often they are looked for at most.
+pub const PACK_PAUSE: Duration = Duration::from_millis(250);
 /// How often unacknowledged objects are swept.
 pub const SWEEP_EVERY: Duration = Duration::from_secs(600);
 /// Decoded bytes of one content that are compared with another's. Beyond, a
