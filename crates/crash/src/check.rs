@@ -8,7 +8,7 @@ use std::path::Path;
 use hilum_archive::{Archive, Page, StoreOutcome};
 
 use crate::content::{hex, instance, noise, scope, sha256};
-use crate::files::PIXELS;
+use crate::serve::files::PIXELS;
 use crate::worker;
 
 /// What users were told, as far as it binds.
@@ -21,6 +21,14 @@ pub(crate) struct Promised {
     deleted: BTreeSet<String>,
     /// SOP Instance UIDs of studies that were deleted.
     removed: BTreeSet<String>,
+    /// Studies whose patients are being erased: asked for, not acknowledged.
+    pub(crate) erasing: BTreeSet<u64>,
+    /// What names patients that were erased: it stands in no file any more.
+    erased: Vec<String>,
+    /// Since they were last taken: what was acknowledged of each.
+    pub(crate) acknowledged: u64,
+    pub(crate) deletions: u64,
+    pub(crate) erasures: u64,
     /// What went wrong that must not, whatever fails.
     pub(crate) errors: Vec<String>,
     pub(crate) refused: u64,
@@ -28,6 +36,11 @@ pub(crate) struct Promised {
 }
 
 impl Promised {
+    /// How many instances must not be there.
+    pub(crate) fn gone(&self) -> usize {
+        self.removed.len()
+    }
+
     /// Takes one line; what it does not know is nobody's promise.
     pub(crate) fn hear(&mut self, line: &str) {
         let mut words = line.split(' ');
@@ -35,6 +48,7 @@ impl Promised {
             (Some("STORED"), Some(uid), hash) => {
                 let hash = hash.unwrap_or_default();
                 self.stored.insert(uid.to_owned(), hash.to_owned());
+                self.acknowledged += 1;
             }
             (Some("HELD"), Some(hash), _) => {
                 self.held.insert(hash.to_owned());
@@ -50,6 +64,18 @@ impl Promised {
             }
             (Some("REMOVED"), Some(uid), _) => {
                 self.removed.insert(uid.to_owned());
+                self.deletions += 1;
+            }
+            (Some("ERASING"), Some(study), _) => {
+                self.erasing.extend(study.parse::<u64>());
+            }
+            (Some("ERASED"), Some(study), first) => {
+                if let Ok(study) = study.parse::<u64>() {
+                    self.erasing.remove(&study);
+                }
+                let names = first.into_iter().chain(words).map(str::to_owned);
+                self.erased.extend(names);
+                self.erasures += 1;
             }
             (Some("REFUSED"), ..) => self.refused += 1,
             (Some("ERROR"), ..) => self.errors.push(line.to_owned()),
@@ -113,8 +139,39 @@ async fn held(archive: &Archive, dir: &Path, promised: &Promised) -> Result<(), 
     }
 }
 
+/// Says which file below `dir` still names a patient who was erased.
+pub(crate) fn nothing_readable(dir: &Path, promised: &Promised) -> Result<(), String> {
+    if promised.erased.is_empty() {
+        return Ok(());
+    }
+    let finders: Vec<_> = promised
+        .erased
+        .iter()
+        .map(memchr::memmem::Finder::new)
+        .collect();
+    let mut found = Ok(());
+    walk(dir, &mut |path| {
+        let bytes = std::fs::read(path)?;
+        for finder in &finders {
+            let end = finder.needle().len();
+            // A longer number names another one.
+            let named = finder
+                .find_iter(&bytes)
+                .any(|at| !bytes.get(at + end).is_some_and(u8::is_ascii_digit));
+            if named {
+                let path = path.strip_prefix(dir).unwrap_or(path).display();
+                let name = String::from_utf8_lossy(finder.needle()).into_owned();
+                found = Err(format!("{name} was erased and stands in {path}"));
+            }
+        }
+        Ok(())
+    })
+    .map_err(failed_io)?;
+    found
+}
+
 fn failed_io(error: std::io::Error) -> String {
-    format!("counting the files of objects: {error}")
+    format!("reading the files: {error}")
 }
 
 async fn instance_is(archive: &Archive, uid: &str, hash: &str) -> Result<(), String> {
@@ -175,6 +232,14 @@ async fn quarantine(archive: &Archive, promised: &Promised) -> Result<(), String
 
 fn files(dir: &Path) -> std::io::Result<u64> {
     let mut count = 0;
+    walk(dir, &mut |_| {
+        count += 1;
+        Ok(())
+    })?;
+    Ok(count)
+}
+
+fn walk(dir: &Path, found: &mut dyn FnMut(&Path) -> std::io::Result<()>) -> std::io::Result<()> {
     let mut folders = vec![dir.to_owned()];
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder)? {
@@ -182,9 +247,9 @@ fn files(dir: &Path) -> std::io::Result<u64> {
             if entry.file_type()?.is_dir() {
                 folders.push(entry.path());
             } else {
-                count += 1;
+                found(&entry.path())?;
             }
         }
     }
-    Ok(count)
+    Ok(())
 }

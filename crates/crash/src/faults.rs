@@ -1,15 +1,19 @@
-//! Calls to the disk that fail: what the archive and SQLite do then must not
-//! cost anything that is acknowledged before or after, not even in a power cut.
+//! What goes wrong while the power is still there: calls to the disk that fail
+//! or do less than they were asked, a clock that jumps, a writer that stands
+//! still. It must not cost anything that is acknowledged before or after, not
+//! even in a power cut.
 
 use std::io;
 
 use crate::disk::live::{Call, Fault};
-use crate::powercut::{self, Cuts};
+use crate::powercut::{Asked, Cuts, Working};
 
 /// A fault, and the sentence that names it in the report.
 pub(crate) struct Named {
     pub(crate) name: &'static str,
-    pub(crate) faults: Vec<Fault>,
+    faults: Vec<Fault>,
+    clock_jumps: bool,
+    step: Option<&'static str>,
 }
 
 fn fault(call: Call, path: &str, after: u32, times: u32, errno: i32, torn: usize) -> Fault {
@@ -29,6 +33,14 @@ pub(crate) fn all() -> Vec<Named> {
     let one = |name, fault| Named {
         name,
         faults: vec![fault],
+        clock_jumps: false,
+        step: None,
+    };
+    let still = |name, step| Named {
+        name,
+        faults: Vec::new(),
+        clock_jumps: true,
+        step: Some(step),
     };
     let objects = "/objects/default/";
     let (log, keys_log) = ("/archive.sqlite-wal", "/keys.sqlite-wal");
@@ -50,6 +62,30 @@ pub(crate) fn all() -> Vec<Named> {
             fault(Make, objects, 270, 5, libc::ENOSPC, 0),
         ),
         one(
+            "writes of objects are short, without an error",
+            fault(Write, objects, 20, 9, 0, 300),
+        ),
+        one(
+            "a pack's fsync fails (EIO)",
+            fault(Sync, "#pack", 1, 2, libc::EIO, 0),
+        ),
+        one(
+            "a pack is written in part, then the disk is full",
+            fault(Write, "#pack", 2, 2, libc::ENOSPC, 300),
+        ),
+        one(
+            "a look-up file's or its folder's fsync fails (EIO)",
+            fault(Sync, "/lookup/", 1, 2, libc::EIO, 0),
+        ),
+        one(
+            "a look-up file is written in part, then the disk is full",
+            fault(Write, "/lookup/", 1, 2, libc::ENOSPC, 100),
+        ),
+        one(
+            "a note of a deletion: fsync fails (EIO)",
+            fault(Sync, "#note", 1, 2, libc::EIO, 0),
+        ),
+        one(
             "the index's log: fsync fails once (EIO)",
             fault(Sync, log, 12, 1, libc::EIO, 0),
         ),
@@ -60,6 +96,10 @@ pub(crate) fn all() -> Vec<Named> {
         one(
             "the index's log: the disk is full in mid-transaction",
             fault(Write, log, 50, 4, libc::ENOSPC, 100),
+        ),
+        one(
+            "the index's log: writes are short, without an error",
+            fault(Write, log, 40, 9, 0, 100),
         ),
         one(
             "the index's log: writing fails (EIO)",
@@ -85,18 +125,61 @@ pub(crate) fn all() -> Vec<Named> {
             "reading fails (EIO)",
             fault(Call::Read, "/archive.sqlite", 1, 1, libc::EIO, 0),
         ),
+        Named {
+            name: "the clock jumps by up to twenty years, forwards and back",
+            faults: Vec::new(),
+            clock_jumps: true,
+            step: None,
+        },
+        still(
+            "a writer stands still between object and index while sweeps run and the clock jumps",
+            "commit.folder-synced=delay:4000@4",
+        ),
+        still(
+            "the same with a streamed object",
+            "stream.folder-synced=delay:4000@2",
+        ),
+        still(
+            "the same with a pack that is not yet in the index",
+            "pack.synced=delay:4000@2",
+        ),
+        still(
+            "a deletion stands still behind its note while sweeps run and the clock jumps",
+            "delete.begin=delay:4000@2",
+        ),
     ]
 }
 
 /// Runs one and cuts its record.
 pub(crate) async fn run(named: &Named, seed: u64, cuts: usize) -> io::Result<(u64, Cuts)> {
-    let record = powercut::record(seed, false, &named.faults)?;
-    let mut shown = record.cut(cuts, seed, None).await?;
-    if shown.wrong.is_none() && record.faults == 0 {
-        shown.wrong = Some("the fault never happened".to_owned());
+    let working = Working {
+        seed,
+        hasty: false,
+        faults: named.faults.clone(),
+        clock_jumps: named.clock_jumps,
+        step: named.step,
+    };
+    let record = working.record()?;
+    let mut shown = record.cut(cuts, seed, &Asked::ARCHIVE).await?;
+    let promised = &record.promised;
+    let times = match named.faults.is_empty() {
+        true => 1,
+        false => record.faults,
+    };
+    if shown.wrong.is_none() {
+        shown.wrong = if times == 0 {
+            Some("the fault never happened".to_owned())
+        } else if !promised.ended {
+            Some("the worker did not come to its end".to_owned())
+        } else if named.faults.is_empty() && promised.refused > 0 {
+            Some(format!("{} were refused, for no reason", promised.refused))
+        } else {
+            promised
+                .errors
+                .first()
+                .cloned()
+                .filter(|_| named.faults.is_empty())
+        };
     }
-    if shown.wrong.is_none() && !record.promised.ended {
-        shown.wrong = Some("the worker did not come to its end".to_owned());
-    }
-    Ok((record.faults, shown))
+    Ok((times, shown))
 }

@@ -13,14 +13,13 @@ mod check;
 mod content;
 mod disk;
 mod faults;
-mod files;
-mod kills;
 #[cfg(test)]
 mod model;
 mod powercut;
 mod report;
 mod run;
-mod senders;
+mod serve;
+mod shown;
 mod worker;
 
 use std::process::ExitCode;

@@ -4,33 +4,76 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use clap::ValueEnum as _;
+
 use crate::chance::Chance;
-use crate::faults;
-use crate::kills::{self, Killer, Kills};
-use crate::powercut::{self, Cuts};
+use crate::faults::{self, Named};
+use crate::powercut::{Asked, Working};
+use crate::serve::kills::{self, Killer, Kills};
+use crate::serve::{self, odd};
+use crate::shown::{Control, Shown, needless};
+
+/// What a run consists of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Part {
+    /// SIGKILL of a server.
+    Kills,
+    /// Power cuts under the archive alone.
+    Archive,
+    /// Power cuts under a whole server.
+    Server,
+    /// Faults of the disk, with power cuts after them.
+    Faults,
+    /// A server that stands still, and a clock that jumps.
+    Odd,
+    /// The same without what makes it right.
+    Controls,
+}
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Run {
     /// The server, built with debug assertions: others pass no steps.
     #[arg(long)]
     hilum: PathBuf,
+    /// Only these parts; may be given several times.
+    #[arg(long = "part", value_enum)]
+    parts: Vec<Part>,
     /// Kills, those at steps included.
     #[arg(long, default_value_t = 500)]
     kills: u64,
     /// Of them, at each step.
     #[arg(long, default_value_t = 3)]
     per_step: u64,
+    /// Only at steps whose names begin so; may be given several times.
+    #[arg(long)]
+    steps: Vec<String>,
     /// Instead, at this many steps that chance picks, once each.
     #[arg(long, default_value_t = 0)]
     some_steps: usize,
-    /// Runs whose record is cut.
-    #[arg(long, default_value_t = 10)]
+    /// Only faults whose names contain this; may be given several times.
+    #[arg(long = "fault")]
+    faults: Vec<String>,
+    /// Of faults, of kinds of sync that are left out, and of places where a
+    /// server stands still: only so many, that chance picks; 0: all.
+    #[arg(long, default_value_t = 0)]
+    some: usize,
+    /// Runs of a server whose record is cut.
+    #[arg(long, default_value_t = 2)]
+    server_records: u64,
+    /// Power cuts of each of them.
+    #[arg(long, default_value_t = 200)]
+    server_cuts: usize,
+    /// Runs of the archive alone whose record is cut.
+    #[arg(long, default_value_t = 5)]
     records: u64,
     /// Power cuts of each record.
     #[arg(long, default_value_t = 200)]
     cuts: usize,
+    /// Power cuts with one kind of sync left out, until something is found.
+    #[arg(long, default_value_t = 300)]
+    control_cuts: usize,
     /// Power cuts around each fault.
-    #[arg(long, default_value_t = 60)]
+    #[arg(long, default_value_t = 20)]
     fault_cuts: usize,
     /// Servers that are killed side by side.
     #[arg(long, default_value_t = 2)]
@@ -50,73 +93,16 @@ pub(crate) struct Run {
     report: Option<PathBuf>,
 }
 
-/// Syncs that cost nothing when they are left out, and why that is right.
-pub(crate) const NEEDLESS: &[(&str, &str)] = &[(
-    "-journal",
-    "SQLite's first transaction, which turns the log on, is on an empty database: the journal \
-         holds nothing to go back to",
-)];
-
-/// A negative control: what was left out, and what the harness found.
-pub(crate) struct Control {
-    pub(crate) without: String,
-    pub(crate) tried: u64,
-    pub(crate) found: Option<String>,
-}
-
-impl Control {
-    pub(crate) fn needless(&self) -> Option<&'static str> {
-        NEEDLESS
-            .iter()
-            .find(|(part, _)| self.without.ends_with(part))
-            .map(|(_, why)| *why)
-    }
-}
-
-/// What everything showed.
-#[derive(Default)]
-pub(crate) struct Shown {
-    pub(crate) seed: u64,
-    pub(crate) kills: Kills,
-    pub(crate) records: u64,
-    pub(crate) operations: u64,
-    pub(crate) promised: u64,
-    pub(crate) cuts: Cuts,
-    pub(crate) controls: Vec<Control>,
-    pub(crate) faults: Vec<(&'static str, u64, Cuts)>,
-    pub(crate) powercuts_left_out: bool,
-    pub(crate) seconds: u64,
-}
-
-impl Shown {
-    /// Everything that is wrong, in sentences.
-    pub(crate) fn wrong(&self) -> Vec<String> {
-        let mut wrong: Vec<String> = self.kills.wrong.iter().cloned().collect();
-        wrong.extend(self.cuts.wrong.clone());
-        for (name, _, cuts) in &self.faults {
-            wrong.extend(cuts.wrong.iter().map(|what| format!("{name}: {what}")));
-        }
-        for control in &self.controls {
-            if control.found.is_none() && control.needless().is_none() {
-                wrong.push(format!(
-                    "the harness is blind: without {} nothing was found in {} tries",
-                    control.without, control.tried
-                ));
-            }
-        }
-        if self.kills.kills > 0 && self.kills.acknowledged == 0 {
-            wrong.push("the kills came too early: nothing was acknowledged".to_owned());
-        }
-        wrong
-    }
-}
-
 impl Run {
     pub(crate) fn run(self) -> io::Result<()> {
         let started = Instant::now();
         let mut shown = Shown {
             seed: self.seed.unwrap_or_else(crate::report::seed_of_now),
-            powercuts_left_out: self.no_powercuts,
+            left_out: Part::value_variants()
+                .iter()
+                .copied()
+                .filter(|part| !self.does(*part))
+                .collect(),
             ..Shown::default()
         };
         let runtime = tokio::runtime::Runtime::new()?;
@@ -126,10 +112,7 @@ impl Run {
         };
         std::thread::scope(|scope| {
             let killer = scope.spawn(|| self.kill(&mut killed));
-            let cut = match self.no_powercuts {
-                true => Ok(()),
-                false => runtime.block_on(self.powercuts(&mut shown)),
-            };
+            let cut = runtime.block_on(self.on_disks(&mut shown));
             let killer = killer
                 .join()
                 .unwrap_or_else(|_| Err(io::Error::other("the killer panicked")));
@@ -153,25 +136,35 @@ impl Run {
         Some(Instant::now() + Duration::from_secs(self.minutes? * 60))
     }
 
-    async fn powercuts(&self, shown: &mut Shown) -> io::Result<()> {
+    /// Power cuts under the archive alone, and with one kind of sync left out.
+    async fn cut_archive(&self, shown: &mut Shown) -> io::Result<()> {
         for number in 0..self.records {
             let seed = shown.seed.wrapping_add(number);
-            let record = powercut::record(seed, false, &[])?;
-            shown.records += 1;
-            shown.operations += record.ops.len() as u64;
-            shown.promised += record.promised.stored.len() as u64;
-            let cuts = record.cut(self.cuts, seed, None).await?;
-            shown.cuts.add(cuts);
-            if let Some(error) = record.promised.errors.first() {
-                shown.cuts.wrong.get_or_insert_with(|| error.clone());
-            }
-            if shown.cuts.wrong.is_some() {
+            let working = Working {
+                seed,
+                ..Working::default()
+            };
+            let record = working.record()?;
+            let cuts = record.cut(self.cuts, seed, &Asked::ARCHIVE).await?;
+            shown.archive.add(&record, cuts);
+            if shown.archive.cuts.wrong.is_some() {
                 return Ok(());
             }
-            println!("record {}: {} power cuts", number + 1, shown.cuts.tried);
-            if number == 0 {
-                for (kind, _) in record.syncs() {
-                    let cuts = record.cut(self.cuts, seed, Some(&kind)).await?;
+            println!(
+                "archive {}: {} power cuts",
+                number + 1,
+                shown.archive.cuts.tried
+            );
+            if number == 0 && self.does(Part::Controls) {
+                let needed = record.syncs().into_iter().filter(|kind| {
+                    self.some == 0 || needless(&format!("the sync of {kind}")).is_none()
+                });
+                for kind in self.some_of(needed.collect(), seed) {
+                    let asked = Asked {
+                        ignored: Some(&kind),
+                        server: None,
+                    };
+                    let cuts = record.cut(self.control_cuts, seed, &asked).await?;
                     println!("without the sync of {kind}: {:?}", cuts.wrong);
                     shown.controls.push(Control {
                         without: format!("the sync of {kind}"),
@@ -181,23 +174,100 @@ impl Run {
                 }
             }
         }
-        let hasty = powercut::record(shown.seed, true, &[])?;
-        let cuts = hasty.cut(self.cuts, shown.seed, None).await?;
-        shown.controls.push(Control {
-            without: "waiting for the commit before acknowledging (power cut)".to_owned(),
-            tried: cuts.tried,
-            found: cuts.wrong,
-        });
-        for named in faults::all() {
-            let (failed, cuts) = faults::run(&named, shown.seed, self.fault_cuts).await?;
-            println!("{}: {:?}", named.name, cuts.wrong);
-            shown.faults.push((named.name, failed, cuts));
+        if self.does(Part::Controls) {
+            let hasty = Working {
+                seed: shown.seed,
+                hasty: true,
+                ..Working::default()
+            };
+            let hasty = hasty.record()?;
+            let cuts = hasty.cut(self.cuts, shown.seed, &Asked::ARCHIVE).await?;
+            shown.controls.push(Control {
+                without: "waiting for the commit before acknowledging (power cut)".to_owned(),
+                tried: cuts.tried,
+                found: cuts.wrong,
+            });
         }
         Ok(())
     }
 
+    /// Power cuts under a whole server.
+    async fn cut_server(&self, shown: &mut Shown) -> io::Result<()> {
+        for number in 0..self.server_records {
+            let seed = shown.seed.wrapping_add(1_000 + number);
+            let record = serve::cuts::record(&self.hilum, seed)?;
+            let asked = Asked {
+                ignored: None,
+                server: Some(&self.hilum),
+            };
+            let cuts = record.cut(self.server_cuts, seed, &asked).await?;
+            shown.server.add(&record, cuts);
+            println!(
+                "server {}: {} power cuts",
+                number + 1,
+                shown.server.cuts.tried
+            );
+            if shown.server.cuts.wrong.is_some() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// What needs a disk of its own.
+    async fn on_disks(&self, shown: &mut Shown) -> io::Result<()> {
+        if self.does(Part::Archive) {
+            self.cut_archive(shown).await?;
+        }
+        if self.does(Part::Server) {
+            self.cut_server(shown).await?;
+        }
+        if self.does(Part::Faults) {
+            let asked = |named: &Named| self.faults.iter().any(|part| named.name.contains(part));
+            for named in self.some_of(faults::all(), shown.seed) {
+                if !self.faults.is_empty() && !asked(&named) {
+                    continue;
+                }
+                let (failed, cuts) = faults::run(&named, shown.seed, self.fault_cuts).await?;
+                println!("{}: {:?}", named.name, cuts.wrong);
+                shown.faults.push((named.name, failed, cuts));
+            }
+        }
+        if self.does(Part::Odd) {
+            let places = self.some_of(odd::STILL_AT.to_vec(), shown.seed);
+            shown.odd = odd::still(&self.hilum, &places, shown.seed).await?;
+            shown
+                .odd
+                .push(odd::clock(&self.hilum, shown.seed.wrapping_add(7)).await?);
+            for odd in &shown.odd {
+                println!("{}: {:?}", odd.name, odd.wrong);
+            }
+        }
+        Ok(())
+    }
+
+    /// All of them, or some.
+    fn some_of<T>(&self, mut all: Vec<T>, seed: u64) -> Vec<T> {
+        if self.some > 0 {
+            let mut chance = Chance::new(seed);
+            all.sort_by_cached_key(|_| chance.next());
+            all.truncate(self.some);
+        }
+        all
+    }
+
+    /// Whether a part was asked for, and can be done.
+    fn does(&self, part: Part) -> bool {
+        let on_disks = matches!(part, Part::Archive | Part::Server | Part::Faults);
+        let asked = self.parts.is_empty() || self.parts.contains(&part);
+        asked && !(self.no_powercuts && on_disks)
+    }
+
     fn kill(&self, shown: &mut Shown) -> io::Result<()> {
-        let mut steps = kills::served_steps();
+        if !self.does(Part::Kills) {
+            return Ok(());
+        }
+        let mut steps = kills::steps(&self.steps);
         let mut per_step = self.per_step;
         if self.some_steps > 0 {
             let mut chance = Chance::new(shown.seed);
@@ -244,6 +314,9 @@ impl Run {
         for kills in all {
             shown.kills.add(kills?);
         }
+        if !self.does(Part::Controls) {
+            return Ok(());
+        }
         let runtime = tokio::runtime::Runtime::new()?;
         let hasty = Killer::new(&self.hilum, seed.wrapping_add(77))?;
         let hasty = runtime.block_on(hasty.hasty(20))?;
@@ -271,25 +344,4 @@ fn job_of(
         runtime.block_on(killer.random(random, until))?;
     }
     Ok(killer.done)
-}
-
-impl Cuts {
-    fn add(&mut self, more: Self) {
-        self.tried += more.tried;
-        self.looked_for += more.looked_for;
-        self.wrong = self.wrong.take().or(more.wrong);
-    }
-}
-
-impl Kills {
-    fn add(&mut self, more: Self) {
-        self.kills += more.kills;
-        self.sent += more.sent;
-        self.acknowledged += more.acknowledged;
-        self.verified += more.verified;
-        for (step, kills) in more.steps {
-            *self.steps.entry(step).or_default() += kills;
-        }
-        self.wrong = self.wrong.take().or(more.wrong);
-    }
 }

@@ -1,25 +1,30 @@
 //! The process that works on the archive directly: several tasks store small
-//! and large instances, publish, refuse and delete, while it sweeps, closes and
-//! opens again. What it was promised it says in lines (`promise`), each after
+//! and large instances, publish, refuse, delete and erase, while it packs and
+//! sweeps, closes and opens again. What it was promised it says in lines (`promise`), each after
 //! the promise was given.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hilum_archive::{
-    Archive, ArchiveConfig, ArchiveError, Cause, Limits, MasterKey, MetadataScope, NewDeletion,
-    QuarantineOutcome, ResultKey, StoreOutcome,
+    Archive, ArchiveConfig, ArchiveError, Cause, ErasedPatient, Limits, MasterKey, MetadataScope,
+    NewDeletion, QuarantineOutcome, ResultKey, StoreOutcome,
 };
-
+use hilum_platform::clock::{Clock, SharedClock, SystemClock};
 use hilum_platform::events::OutboxSource as _;
+use time::OffsetDateTime;
+use tokio_util::sync::CancellationToken;
 
 use crate::chance::Chance;
 use crate::content::{hex, instance, noise, refused, scope};
 
 /// Instances above this get objects of their own: small, so that there are many.
 const STREAMED_ABOVE: u64 = 48 << 10;
+/// How often it packs and sweeps.
+const KEPT_EVERY: Duration = Duration::from_millis(30);
 /// Senders at once.
 const TASKS: u64 = 4;
 
@@ -43,14 +48,49 @@ pub(crate) struct Worker {
     /// must find.
     #[arg(long)]
     hasty: bool,
+    /// Its clock jumps by up to twenty years, forwards and back.
+    #[arg(long)]
+    clock_jumps: bool,
 }
 
-/// Opens an archive as the workers and the checks do.
+/// A clock that is set anew again and again.
+#[derive(Debug)]
+struct Jumping {
+    asked: AtomicU64,
+    seed: u64,
+}
+
+/// Seconds by which a clock is off that somebody set wrong.
+pub(crate) const OFF_BY: [i64; 7] = [
+    -20 * 365 * 86_400,
+    -86_400,
+    -3_600,
+    0,
+    3_600,
+    86_400,
+    20 * 365 * 86_400,
+];
+
+impl Clock for Jumping {
+    fn now(&self) -> OffsetDateTime {
+        /// Asked this often, it jumps.
+        const EVERY: u64 = 7;
+        let asked = self.asked.fetch_add(1, Ordering::Relaxed);
+        let off = OFF_BY[Chance::new(self.seed ^ (asked / EVERY)).below(OFF_BY.len())];
+        SystemClock.now() + time::Duration::seconds(off)
+    }
+}
+
+/// Opens an archive as the checks do.
 pub(crate) async fn open(dir: &Path) -> Result<Archive, ArchiveError> {
+    open_by(dir, hilum_platform::clock::system()).await
+}
+
+async fn open_by(dir: &Path, clock: SharedClock) -> Result<Archive, ArchiveError> {
     Archive::open(ArchiveConfig {
         dir: dir.to_owned(),
         master_key: MasterKey::File,
-        clock: hilum_platform::clock::system(),
+        clock,
         limits: Limits {
             bundled_instance_bytes: STREAMED_ABOVE,
             ..Limits::default()
@@ -99,8 +139,16 @@ impl Worker {
     }
 
     async fn session(&self, session: u32, mouth: &Mouth) -> Result<(), ArchiveError> {
-        let archive = open(&self.dir).await?;
+        let archive = match self.clock_jumps {
+            true => {
+                let (asked, seed) = (AtomicU64::new(0), self.seed ^ u64::from(session));
+                open_by(&self.dir, Arc::new(Jumping { asked, seed })).await?
+            }
+            false => open(&self.dir).await?,
+        };
         archive.sweep().await?;
+        let (keeper, stop) = (archive.clone(), CancellationToken::new());
+        let keeper = tokio::spawn(keep(keeper, mouth.clone(), stop.clone()));
         let mut tasks = Vec::new();
         for task in 0..TASKS {
             let (archive, mouth) = (archive.clone(), mouth.clone());
@@ -115,6 +163,8 @@ impl Worker {
         for task in tasks {
             let _ = task.await;
         }
+        stop.cancel();
+        let _ = keeper.await;
         archive.pack(Duration::ZERO).await?;
         archive.sweep().await?;
         archive.close().await;
@@ -131,6 +181,9 @@ async fn one(
     let mut chance = Chance::new(study << 20 ^ task << 16 ^ u64::from(number));
     if number % 3 == 2 {
         carry(archive, mouth).await;
+    }
+    if number % 12 == 7 {
+        return erase(archive, mouth, (study + 7, task, number)).await;
     }
     if number % 8 == 6 {
         return remove(archive, mouth, (study + 5, task, number)).await;
@@ -187,6 +240,49 @@ async fn remove(archive: &Archive, mouth: &Mouth, (study, task, number): (u64, u
     };
     match archive.delete(&scope(), deletion).await {
         Ok(_) => mouth.say(&format!("REMOVED {uid}")),
+        Err(error) => mouth.say(&format!("REFUSED {error}")),
+    }
+}
+
+/// What goes on beside the senders: packing and sweeps, one after the other.
+async fn keep(archive: Archive, mouth: Mouth, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        if let Err(error) = archive.pack(Duration::ZERO).await {
+            mouth.say(&format!("REFUSED {error}"));
+        }
+        if let Err(error) = archive.sweep().await {
+            mouth.say(&format!("REFUSED {error}"));
+        }
+        tokio::time::sleep(KEPT_EVERY).await;
+    }
+}
+
+/// Stores an instance of a patient of its own and erases the patient.
+async fn erase(archive: &Archive, mouth: &Mouth, (study, task, number): (u64, u64, u32)) {
+    let study = study * 1_000 + task * 100 + u64::from(number);
+    let new = instance(study, task, number, noise(study, 3_000));
+    let (uid, of) = (new.sop_instance.clone(), new.study.clone());
+    let promise = format!("STORED {uid} {}", hex(&new.sha256));
+    if let Err(error) = archive.store(&scope(), new).await {
+        return mouth.say(&format!("REFUSED {error}"));
+    }
+    mouth.say(&promise);
+    mouth.say(&format!("REMOVING {uid}"));
+    mouth.say(&format!("ERASING {study}"));
+    let patient = ErasedPatient {
+        id: format!("P{study}"),
+        issuer: None,
+    };
+    let erased = archive.erase(&scope(), patient.clone(), &[], "crash").await;
+    let certified = match erased {
+        Ok(_) => archive.certify(&scope(), patient, "{}".to_owned()).await,
+        Err(error) => Err(error),
+    };
+    match certified {
+        Ok(_) => {
+            mouth.say(&format!("REMOVED {uid}"));
+            mouth.say(&format!("ERASED {study} P{study} {of}"));
+        }
         Err(error) => mouth.say(&format!("REFUSED {error}")),
     }
 }

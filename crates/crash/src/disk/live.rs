@@ -28,14 +28,17 @@ pub(crate) enum Call {
 #[derive(Debug, Clone)]
 pub(crate) struct Fault {
     pub(crate) call: Call,
-    /// The path ends with this, or contains it.
+    /// The path contains this; an object's is followed by what it is, such as
+    /// `#pack` ([`kind`]).
     pub(crate) path: String,
     /// Passed over this many times before.
     pub(crate) after: u32,
     /// How often it fails then.
     pub(crate) times: u32,
+    /// 0: none; a write that is only short.
     pub(crate) errno: i32,
-    /// Of a write: how many bytes arrive all the same.
+    /// Of the first such write: how many bytes arrive, without an error. The
+    /// next one fails.
     pub(crate) torn: usize,
 }
 
@@ -74,6 +77,11 @@ impl Disk {
         self.world().faults.push(fault);
     }
 
+    /// Somebody was promised something.
+    pub(crate) fn said(&self, line: &str) {
+        self.world().ops.push(Op::Said(line.to_owned()));
+    }
+
     pub(crate) fn record(&self) -> Vec<Op> {
         self.world().ops.clone()
     }
@@ -108,9 +116,14 @@ impl World {
             fault.after -= 1;
             return None;
         }
-        fault.times -= 1;
         self.failed += 1;
-        Some((fault.errno, fault.torn))
+        let torn = fault.torn;
+        if fault.errno == 0 || torn == 0 {
+            fault.times -= 1;
+        } else {
+            fault.torn = 0;
+        }
+        Some((fault.errno, torn))
     }
 
     pub(crate) fn make(&mut self, folder: Node, name: &str, is_folder: bool) -> Result<Node, i32> {
@@ -217,6 +230,7 @@ impl World {
                 return Err(libc::EISDIR);
             };
             overwrite(held, at, bytes);
+            self.name_kind(node, at, bytes);
             self.ops.push(Op::Write {
                 node,
                 at,
@@ -228,6 +242,17 @@ impl World {
             Some((_, torn)) if torn > 0 => Ok(bytes.len()),
             Some((errno, _)) => Err(errno),
             None => Ok(bytes.len()),
+        }
+    }
+
+    /// What an object is, from its first bytes.
+    fn name_kind(&mut self, node: Node, at: u64, bytes: &[u8]) {
+        if at == 0
+            && let Some(kind) = kind(bytes)
+            && let Some(path) = self.paths.get_mut(&node)
+        {
+            path.push('#');
+            path.push_str(kind);
         }
     }
 
@@ -265,6 +290,21 @@ impl World {
         self.ops.push(Op::Sync { node, path });
         Ok(())
     }
+}
+
+/// What an object is, as its first bytes say (docs/formats/object-v1.md).
+pub(crate) fn kind(bytes: &[u8]) -> Option<&'static str> {
+    if !bytes.starts_with(b"HILUMOBJ") {
+        return None;
+    }
+    Some(match bytes.get(10)? {
+        1 => "bundle",
+        2 => "streamed",
+        3 => "quarantine",
+        4 => "pack",
+        5 => "note",
+        _ => return None,
+    })
 }
 
 /// Writes `bytes` at `at`, with zeros before it where nothing was.

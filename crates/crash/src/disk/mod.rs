@@ -4,6 +4,7 @@
 //! the states that a real disk may be in when the power goes there.
 
 pub(crate) mod cut;
+pub(crate) mod kinds;
 pub(crate) mod live;
 pub(crate) mod mount;
 

@@ -10,6 +10,8 @@ const SAMPLE: &str = "samples/mr-brain/brain_002.dcm";
 const INSTANCE: &[u8] = b"0.0.0.0.1.8811.2.2.20010413115754.12432";
 const STUDY: &[u8] = b"0.0.0.0.2.8811.20010413115754.12432";
 const SERIES: &[u8] = b"0.0.0.0.3.8811.2.20010413115754.12432";
+/// Tag, VR and length of Patient ID in the sample (PS3.5 §7.1.2).
+const PATIENT: &[u8] = b"\x10\x00\x20\x00LO\x06\x00123565";
 /// Bytes of pixels of a slice, and in a check: the end of every data set sent.
 pub(crate) const PIXELS: usize = 256 * 256 * 2;
 
@@ -19,6 +21,16 @@ pub(crate) struct File {
     pub(crate) uid: String,
     /// SHA-256 of the last [`PIXELS`] bytes of the data set.
     pub(crate) tail: String,
+}
+
+/// What is odd about a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Odd {
+    Nothing,
+    /// Longer than what the server keeps in a bundle.
+    Large,
+    /// Of the patient that is called after its study; see [`Files::patient`].
+    Patient,
 }
 
 /// The sample, read once.
@@ -41,22 +53,28 @@ impl Files {
         uid(STUDY.len(), study, 0)
     }
 
-    /// Writes instance `number` of a study into `folder`; a `large` one is
-    /// longer than what the server keeps in a bundle.
+    /// Patient ID of a patient who has this study only.
+    pub(crate) fn patient(study: u64) -> String {
+        format!("CRASH-ERASED-{study:011}")
+    }
+
+    /// Writes instance `number` of a study into `folder`.
     pub(crate) fn write(
         &self,
         folder: &Path,
         study: u64,
         number: u64,
-        large: bool,
+        odd: Odd,
     ) -> io::Result<File> {
         let mut bytes = self.sample.clone();
         let instance = uid(INSTANCE.len(), study, number);
         replace(&mut bytes, INSTANCE, instance.as_bytes());
         replace(&mut bytes, STUDY, Self::study(study).as_bytes());
         replace(&mut bytes, SERIES, uid(SERIES.len(), study, 1).as_bytes());
-        if large {
-            enlarge(&mut bytes)?;
+        match odd {
+            Odd::Nothing => {}
+            Odd::Large => enlarge(&mut bytes)?,
+            Odd::Patient => rename(&mut bytes, &Self::patient(study))?,
         }
         // No two have the same pixels.
         let stamp = (study << 20 | number).to_le_bytes();
@@ -96,6 +114,18 @@ fn enlarge(bytes: &mut Vec<u8>) -> io::Result<()> {
     let length = u32::from(SIDE) * u32::from(SIDE) * 2;
     bytes[at - 4..at].copy_from_slice(&length.to_le_bytes());
     bytes.resize(at + length as usize, 7);
+    Ok(())
+}
+
+/// Another Patient ID, of even length.
+fn rename(bytes: &mut Vec<u8>, id: &str) -> io::Result<()> {
+    let at = bytes
+        .windows(PATIENT.len())
+        .position(|found| found == PATIENT)
+        .ok_or_else(|| io::Error::other("the sample has another Patient ID"))?;
+    let length = u8::try_from(id.len()).unwrap_or(0);
+    let new = [&PATIENT[..6], &[length, 0], id.as_bytes()].concat();
+    bytes.splice(at..at + PATIENT.len(), new);
     Ok(())
 }
 
