@@ -1,6 +1,7 @@
 //! Builds the world: the only place that knows which services there are and
 //! that they are neighbours in one process.
 
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -257,18 +258,27 @@ impl Opened {
 }
 
 /// Names this installation in the results that it makes (Device Serial
-/// Number, Device UID): made once, kept in the data folder.
+/// Number, Device UID): made once, kept in the data folder, and durable before
+/// anything is called after it.
 fn installation_id(data: &Path) -> anyhow::Result<String> {
     let path = data.join("installation");
+    let context = || format!("can't read or write {}", path.display());
     match std::fs::read_to_string(&path) {
-        Ok(text) => Ok(text.trim().to_owned()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let id = uuid::Uuid::new_v4().to_string();
-            std::fs::write(&path, format!("{id}\n"))?;
-            Ok(id)
-        }
-        Err(error) => Err(error).with_context(|| format!("can't read {}", path.display())),
+        Ok(text) => return Ok(text.trim().to_owned()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error).with_context(context),
     }
+    let id = uuid::Uuid::new_v4().to_string();
+    let new = path.with_extension("new");
+    let write = || -> std::io::Result<()> {
+        let mut file = std::fs::File::create(&new)?;
+        writeln!(file, "{id}")?;
+        file.sync_all()?;
+        std::fs::rename(&new, &path)?;
+        std::fs::File::open(data)?.sync_all()
+    };
+    write().with_context(context)?;
+    Ok(id)
 }
 
 async fn listen(address: SocketAddr, what: &str) -> anyhow::Result<TcpListener> {
