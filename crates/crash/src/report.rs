@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use hilum_archive::steps;
 use hilum_platform::clock::system;
 
 use crate::run::Part;
@@ -52,7 +53,8 @@ fn render(shown: &Shown, page: &mut String) -> std::fmt::Result {
     writeln!(
         page,
         "Written by `make crash`, which anyone can run: what was done to Hilum, and what it lost. The \
-         method is described in `crates/crash`.\n"
+         method is described in `crates/crash`; the protocol itself is checked in every state by a \
+         model there (`crates/crash/src/model`), which `make test` runs.\n"
     )?;
     let now = system().now();
     writeln!(
@@ -110,15 +112,31 @@ fn kills(shown: &Shown, page: &mut String) -> std::fmt::Result {
         "| acknowledged and lost, or back | {} |\n",
         none_or(kills.wrong.as_deref())
     )?;
-    if !kills.steps.is_empty() {
-        let steps: Vec<String> = kills
-            .steps
-            .iter()
-            .map(|(step, times)| format!("`{step}` {times}"))
-            .collect();
-        writeln!(page, "Kills at each step: {}.\n", steps.join(", "))?;
+    if kills.steps.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    writeln!(
+        page,
+        "Kills at each named step (`crates/archive/src/steps.rs`):\n\n| of | step, kills |\n|---|---|"
+    )?;
+    // In the order of the work that passes them.
+    for of in steps::ALL.chunk_by(|one, next| group(one) == group(next)) {
+        let told: Vec<String> = of
+            .iter()
+            .filter_map(|step| {
+                let name = step.split_once('.').map_or(*step, |(_, name)| name);
+                Some(format!("{name} {}", kills.steps.get(step)?))
+            })
+            .collect();
+        if let Some(first) = of.first().filter(|_| !told.is_empty()) {
+            writeln!(page, "| {} | {} |", group(first), told.join(", "))?;
+        }
+    }
+    writeln!(page)
+}
+
+fn group(step: &str) -> &str {
+    step.split_once('.').map_or(step, |(group, _)| group)
 }
 
 fn powercuts(shown: &Shown, page: &mut String) -> std::fmt::Result {
