@@ -20,7 +20,7 @@ use crate::index::schema::MIGRATIONS;
 use crate::index::{Readers, objects, sqlite};
 use crate::keys::KeyStore;
 use crate::limits::Limits;
-use crate::lookup::Lookup;
+use crate::lookup::{self, Extent, Lookup};
 use crate::model::Resend;
 use crate::pack::Packs;
 use crate::quota::Quotas;
@@ -121,6 +121,10 @@ impl Engine {
         engine.destroy_dead_keys()?;
         for tenant in damaged {
             engine.rebuild_lookup(tenant)?;
+        }
+        // An index that was made again has every entry as a row.
+        for tenant in engine.readers.read_here(lookup::crowded)? {
+            while engine.merge_lookup(tenant, Extent::Due)? {}
         }
         Ok(engine)
     }

@@ -221,7 +221,7 @@ fn note(report: &mut VerifyReport, fault: ObjectFault) {
 
 /// Reads an object from end to end by its own headers. Damage in one segment
 /// does not hide the others as long as the headers can be followed.
-fn walk(
+pub(crate) fn walk(
     file: &File,
     live: &LiveObject,
     keys: &KeyStore,

@@ -23,7 +23,7 @@ pub(crate) const SERIES: &str = "s.uid, s.modality, s.number, s.description, s.d
     s.body_part, s.laterality, s.date, s.time, s.protocol, s.manufacturer, s.station,
     s.frame_of_reference, s.performed_step_date, s.performed_step_time, s.scheduled_step_id,
     s.requested_procedure_id, s.instances, s.first_received, s.last_received, s.revision";
-const SERIES_COLUMNS: usize = 21;
+pub(crate) const SERIES_COLUMNS: usize = 21;
 
 /// Columns of [`instance`], from `instance AS i`, `series AS s`, `study AS t`
 /// and `object AS o`.

@@ -3,26 +3,29 @@
 use hilum_platform::clock::to_millis;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::answer::{self, SERIES, STUDY};
+use super::answer::{self, SERIES, SERIES_COLUMNS, STUDY};
 use crate::error::{ArchiveError, Result};
 use crate::pack::{Head, Publication, RowHead, SeriesHead, StudyHead};
 
 /// The rows of a series and its study.
 pub(crate) fn of_series(db: &Connection, series: i64) -> Result<Head> {
     let sql = format!(
-        "SELECT {SERIES}, {STUDY}, t.overlay IS NOT NULL AS a, s.overlay IS NOT NULL AS b
+        "SELECT {SERIES}, {STUDY}, t.overlay IS NOT NULL AS corrected,
+            s.overlay IS NOT NULL AS series_corrected
          FROM series s JOIN study t ON t.id = s.study WHERE s.id = ?1"
     );
     let mut query = db.prepare_cached(&sql)?;
     let mut rows = query.query([series])?;
     let row = rows.next()?.ok_or(ArchiveError::NotFound)?;
-    let (series, study) = answer::series(row)?;
-    let is_corrected: bool = row.get("a")?;
-    let is_series_corrected: bool = row.get("b")?;
+    let (_, study_row) = answer::study(row, SERIES_COLUMNS)?;
+    let (series_row, (series, study)) = (series, answer::series(row)?);
+    let is_corrected: bool = row.get("corrected")?;
+    let is_series_corrected: bool = row.get("series_corrected")?;
     Ok(Head {
         study: StudyHead {
             uid: study.uid,
             row: RowHead {
+                id: Some(study_row),
                 revision: study.revision,
                 first_received: to_millis(study.first_received),
                 last_received: to_millis(study.last_received),
@@ -32,6 +35,7 @@ pub(crate) fn of_series(db: &Connection, series: i64) -> Result<Head> {
         series: SeriesHead {
             uid: series.uid,
             row: RowHead {
+                id: Some(series_row),
                 revision: series.revision,
                 first_received: to_millis(series.first_received),
                 last_received: to_millis(series.last_received),

@@ -205,7 +205,7 @@ const STUDY_KNOWS: &str = "SELECT id FROM study WHERE tenant = ?1 AND uid = ?2
         AND coalesce(referring_i, ?20) IS referring_i
         AND coalesce(referring_p, ?21) IS referring_p))";
 
-fn upsert_study(tx: &Transaction<'_>, tenant: i64, of: &Descriptor) -> Result<i64> {
+pub(crate) fn upsert_study(tx: &Transaction<'_>, tenant: i64, of: &Descriptor) -> Result<i64> {
     let patient = &of.patient;
     let study = &of.study_attributes;
     let name = patient.name.as_ref();
@@ -278,7 +278,12 @@ fn upsert_study(tx: &Transaction<'_>, tenant: i64, of: &Descriptor) -> Result<i6
         )?)
 }
 
-fn upsert_series(tx: &Transaction<'_>, tenant: i64, study: i64, of: &Descriptor) -> Result<i64> {
+pub(crate) fn upsert_series(
+    tx: &Transaction<'_>,
+    tenant: i64,
+    study: i64,
+    of: &Descriptor,
+) -> Result<i64> {
     let known: Option<i64> = tx
         .prepare_cached("SELECT id FROM series WHERE study = ?1 AND uid = ?2")?
         .query_row(params![study, of.series], |row| row.get(0))

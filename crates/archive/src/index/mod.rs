@@ -2,6 +2,7 @@
 //! and never touches objects. One writer connection (on the writer thread,
 //! see `writer`), many readers.
 
+pub(crate) mod again;
 pub(crate) mod answer;
 pub(crate) mod commit;
 pub(crate) mod condition;

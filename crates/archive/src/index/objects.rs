@@ -82,7 +82,8 @@ pub(crate) fn reserve(
         .collect()
 }
 
-/// The row of a name that an object file bears already.
+/// The row of a name that an object file bears already, once more `reserved`
+/// when it is there.
 pub(crate) fn reserve_as(
     tx: &Transaction<'_>,
     tenant: i64,
@@ -91,9 +92,10 @@ pub(crate) fn reserve_as(
 ) -> Result<i64> {
     Ok(tx
         .prepare_cached(
-            "INSERT INTO object (tenant, name, opening, changed_at) VALUES (?1, ?2, 0, ?3)",
+            "INSERT INTO object (tenant, name, opening, changed_at) VALUES (?1, ?2, 0, ?3)
+             ON CONFLICT (name) DO UPDATE SET state = 0 RETURNING id",
         )?
-        .insert(params![tenant, name, now])?)
+        .query_row(params![tenant, name, now], |row| row.get(0))?)
 }
 
 /// Moves one object between states; how many rows changed (0 or 1).

@@ -158,7 +158,7 @@ pub(crate) fn dissolve(tx: &Connection, packs: &Packs, row: PackRow, now: i64) -
     unsettle(tx, series, now)
 }
 
-fn insert_row(
+pub(crate) fn insert_row(
     tx: &Connection,
     packed: &Packed,
     ordinal: u32,
@@ -409,7 +409,8 @@ fn delete_replaced(tx: &Transaction<'_>, new: &NewPack) -> Result<()> {
     Ok(())
 }
 
-fn insert(tx: &Transaction<'_>, new: &NewPack) -> Result<i64> {
+/// The rows of a pack and of what it refers to.
+pub(crate) fn insert(tx: &Transaction<'_>, new: &NewPack) -> Result<i64> {
     let pack = tx
         .prepare_cached(
             "INSERT INTO pack (tenant, series, object, instances, served, block_at, block_length)

@@ -34,6 +34,7 @@ use crate::descriptor::hex;
 use crate::disk::Disk;
 use crate::error::{ArchiveError, Result};
 use crate::keys::KeyStore;
+use crate::limits::LOOKUP_RECENT;
 use run::Run;
 
 /// A keyed hash of a SOP Instance UID.
@@ -271,6 +272,14 @@ impl Lookup {
         }
         Ok(())
     }
+}
+
+/// Tenants with many more rows than packing leaves.
+pub(crate) fn crowded(db: &Connection) -> Result<Vec<i64>> {
+    let mut query =
+        db.prepare("SELECT tenant FROM lookup_recent GROUP BY tenant HAVING count(*) >= ?1")?;
+    let rows = query.query_map([2 * LOOKUP_RECENT], |row| row.get(0))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 /// The runs of a tenant in this snapshot, oldest first.

@@ -110,7 +110,6 @@ impl Entry {
 #[derive(Debug)]
 pub(crate) struct Block {
     /// `None` in a block of version 1.
-    #[cfg_attr(not(test), expect(dead_code, reason = "what a new index asks for"))]
     pub head: Option<Head>,
     pub entries: Vec<Entry>,
     metadata: Texts,

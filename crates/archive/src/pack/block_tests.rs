@@ -66,6 +66,7 @@ fn text(number: u32, len: usize) -> Vec<u8> {
 
 fn head() -> Head {
     let row = RowHead {
+        id: None,
         revision: 9,
         first_received: -1,
         last_received: 1_790_000_000_000,

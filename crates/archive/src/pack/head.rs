@@ -37,6 +37,9 @@ pub(crate) struct SeriesHead {
 /// What both rows have. Times in Unix milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct RowHead {
+    /// Its number in the index: what breaks ties in the order of answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<i64>,
     pub revision: u64,
     pub first_received: i64,
     pub last_received: i64,

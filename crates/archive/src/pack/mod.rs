@@ -20,7 +20,7 @@ mod packs;
 mod texts;
 mod worker;
 
-pub(crate) use block::Block;
+pub(crate) use block::{Block, Entry};
 pub(crate) use head::{Head, Publication, RowHead, SeriesHead, StudyHead};
 pub(crate) use open::OpenTexts;
 pub(crate) use packs::{BLOCK_SEGMENT, OrderKey, Packed, Packs};

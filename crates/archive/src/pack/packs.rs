@@ -109,6 +109,24 @@ impl Packs {
         Ok(block)
     }
 
+    /// The block at a place of an object that no row tells of.
+    pub(crate) fn block_at(
+        &self,
+        tenant: &str,
+        object: &[u8; 16],
+        offset: u64,
+        length: u64,
+    ) -> Result<Block> {
+        let at = Whereabouts {
+            tenant,
+            object,
+            offset,
+            segment: BLOCK_SEGMENT,
+            length,
+        };
+        any_block(&OpenSegment::open(&self.dir, &self.keys, at)?, length)
+    }
+
     /// Reads a block from disk.
     pub(super) fn read_block(&self, row: &PackRow) -> Result<Block> {
         read_block(&self.segment(row)?, row.block_length, row.instances)
@@ -205,21 +223,25 @@ impl Packs {
 }
 
 fn read_block(segment: &OpenSegment, length: u64, instances: u64) -> Result<Block> {
+    let block = any_block(segment, length)?;
+    if block.entries.len() as u64 != instances {
+        return Err(ArchiveError::Corrupt);
+    }
+    Ok(block)
+}
+
+fn any_block(segment: &OpenSegment, length: u64) -> Result<Block> {
     let head = segment.read(0..length.min(HEAD_BYTES))?;
     let header = Header::decode(head.get(..BLOCK_HEADER).unwrap_or_default())?;
     if header.length() != Some(length) {
         return Err(ArchiveError::Corrupt);
     }
     let end = header.entries_end().ok_or(ArchiveError::Corrupt)?;
-    let block = if end > head.len() as u64 {
-        Block::decode(&segment.read(0..end)?)?
+    if end > head.len() as u64 {
+        Block::decode(&segment.read(0..end)?)
     } else {
-        Block::decode(&head)?
-    };
-    if block.entries.len() as u64 != instances {
-        return Err(ArchiveError::Corrupt);
+        Block::decode(&head)
     }
-    Ok(block)
 }
 
 /// Reads a group of texts through an open segment.

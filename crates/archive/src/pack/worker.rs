@@ -112,13 +112,13 @@ impl Engine {
         Ok(())
     }
 
-    fn merge_lookup(&self, tenant: i64, extent: Extent) -> Result<()> {
+    /// Whether there was anything to do. Blocks.
+    pub(crate) fn merge_lookup(&self, tenant: i64, extent: Extent) -> Result<bool> {
         let alive = |pack| self.readers.read_here(|db| packs::is_alive(db, pack));
         let (readers, writer) = (&self.readers, &self.writer);
         self.packs
             .lookup
-            .merge(readers, writer, tenant, extent, alive)?;
-        Ok(())
+            .merge(readers, writer, tenant, extent, alive)
     }
 
     /// Packs one series; `None`: not now. Also its tenant's row. Blocks.

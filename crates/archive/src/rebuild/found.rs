@@ -1,6 +1,6 @@
 //! The object files there are, by their headers.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -17,9 +17,9 @@ use crate::read::read_header;
 use super::note;
 use super::told::tell;
 
-/// What was deleted, by tenant and mark: when, and how many instances of it
-/// were found all the same.
-pub(super) type Buried = HashMap<(String, [u8; 32]), (i64, u64)>;
+/// What was deleted, by tenant and mark: when, and where instances of it were
+/// found all the same.
+pub(super) type Buried = HashMap<(String, [u8; 32]), (i64, HashSet<([u8; 16], u32)>)>;
 
 /// An object file, by its header.
 #[derive(Clone)]

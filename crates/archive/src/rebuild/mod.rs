@@ -1,13 +1,16 @@
 //! A new index from objects and keys alone: every object's own headers and
 //! descriptors are read, and what they tell is committed again in the order in
-//! which it was written, by the same transaction as at intake. Bodies are not
-//! read: `verify` does that afterwards. Objects are never changed.
+//! which it was written, by the same transaction as at intake. Only packs are
+//! read to the end; `verify` reads the others' bodies afterwards. Objects are
+//! never changed.
 
 mod found;
 mod notes;
+mod packs;
 mod replay;
 mod told;
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
@@ -15,7 +18,8 @@ use std::sync::Arc;
 use futures::{StreamExt, stream};
 use rusqlite::Connection;
 
-use self::found::{deletions, headers};
+use self::found::{Buried, Found, deletions, headers};
+use self::packs::{Opened, Sealed};
 use self::replay::replay;
 use self::told::tell;
 use crate::archive::ArchiveConfig;
@@ -24,7 +28,7 @@ use crate::engine;
 use crate::error::{ArchiveError, Result};
 use crate::format::Kind;
 use crate::index::schema::MIGRATIONS;
-use crate::index::sqlite;
+use crate::index::{again, sqlite};
 use crate::keys::KeyStore;
 use crate::limits;
 use crate::lookup::Lookup;
@@ -50,19 +54,21 @@ pub(crate) async fn rebuild(
     let keys = Arc::new(keys);
     let mut report = RebuildReport::default();
     let mut db = draft(&dir)?;
-    // The transaction asks packs, too; there are none in a new index.
     let disk: Arc<dyn Disk> = Arc::new(LocalDisk);
     let lookup = Lookup::new(&dir, disk, Arc::clone(&keys));
-    let packs = Packs::new(&dir, Arc::clone(&keys), lookup, 0);
+    let cached = config.limits.cached_block_bytes;
+    let packs = Arc::new(Packs::new(&dir, Arc::clone(&keys), lookup, cached));
     let found = headers(&dir, &mut report)?;
     let total = found.len() as u64;
     let parallel = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    if found.iter().any(|one| one.kind == Kind::Pack) {
-        return Err(ArchiveError::Invalid(
-            "this archive holds packs, whose index can't be made again yet: restore it from a backup",
-        ));
-    }
-    let mut buried = deletions(&found, &keys);
+    let buried = Arc::new(deletions(&found, &keys));
+    let mut sealed = open_packs((&found, parallel), &packs, &keys, &buried, &mut report).await?;
+    let mut buried = Arc::unwrap_or_clone(buried);
+    packs::choose(&mut sealed);
+    let others = others(&found, &sealed);
+    packs::take(&mut db, &packs, &sealed, &others, &mut buried, &mut report)?;
+    let known: HashMap<[u8; 16], &Sealed> =
+        sealed.iter().map(|one| (one.found.name, one)).collect();
     let mut told = stream::iter(found)
         .map(|found| {
             let keys = Arc::clone(&keys);
@@ -71,16 +77,68 @@ pub(crate) async fn rebuild(
         .buffered(parallel);
     while let Some(told) = told.next().await {
         let told = told.map_err(|_| ArchiveError::Closed)?;
-        replay(&mut db, &packs, told, &mut buried, &mut report)?;
+        match known.get(&told.found.name) {
+            Some(pack) => packs::reach(&mut db, &packs, &keys, pack)?,
+            None => replay(&mut db, &packs, told, &mut buried, &mut report)?,
+        }
         report.objects += 1;
         if let Some(progress) = &progress {
             progress(report.objects, total);
         }
     }
+    packs::take_broken(&mut db, &packs, &sealed, &others, &mut report)?;
+    again::settle(&db, &packs)?;
     // The services know of all this: to tell them again would start work anew.
     db.execute("DELETE FROM outbox", [])?;
     finish(db, &dir, &mut report)?;
     Ok(report)
+}
+
+/// Reads every pack from end to end.
+async fn open_packs(
+    (found, parallel): (&[Found], usize),
+    packs: &Arc<Packs>,
+    keys: &Arc<KeyStore>,
+    buried: &Arc<Buried>,
+    report: &mut RebuildReport,
+) -> Result<Vec<Sealed>> {
+    let of_kind: Vec<Found> = found
+        .iter()
+        .filter(|one| one.kind == Kind::Pack)
+        .cloned()
+        .collect();
+    let mut opened = stream::iter(of_kind)
+        .map(|found| {
+            let (packs, keys) = (Arc::clone(packs), Arc::clone(keys));
+            let buried = Arc::clone(buried);
+            tokio::task::spawn_blocking(move || packs::open(found, &keys, &packs, &buried))
+        })
+        .buffered(parallel);
+    let mut sealed = Vec::new();
+    while let Some(one) = opened.next().await {
+        match one.map_err(|_| ArchiveError::Closed)? {
+            Opened::Sealed(one) => sealed.push(*one),
+            Opened::Erased(segments) => report.erased += segments,
+            Opened::Damaged(fault) => note(report, fault),
+        }
+    }
+    Ok(sealed)
+}
+
+/// What packs may refer to: kind and length of the objects that are none.
+fn others(found: &[Found], sealed: &[Sealed]) -> HashMap<[u8; 16], (Kind, u64)> {
+    if sealed.is_empty() {
+        return HashMap::new();
+    }
+    let others = found
+        .iter()
+        .filter(|one| matches!(one.kind, Kind::Bundle | Kind::Streamed));
+    others
+        .filter_map(|one| {
+            let bytes = one.path.metadata().ok()?.len();
+            Some((one.name, (one.kind, bytes)))
+        })
+        .collect()
 }
 
 fn draft(dir: &Path) -> Result<Connection> {

@@ -23,7 +23,7 @@ pub(super) fn replay(
         Note::Deleted { mark, .. } => {
             let instances = buried
                 .get(&(tenant.as_str().to_owned(), mark))
-                .map_or(0, |(_, instances)| *instances);
+                .map_or(0, |(_, instances)| instances.len() as u64);
             delete::replay(db, row, &note, &written, instances)
         }
         Note::Corrected { .. } => correct_again(db, (tenant, row), note, written, created),

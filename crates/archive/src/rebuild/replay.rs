@@ -9,7 +9,7 @@ use crate::index::commit::{self, Publication, Unit};
 use crate::index::objects::{self, Name};
 use crate::index::quarantine::{self, Bounds};
 use crate::index::schema::state;
-use crate::index::tombstone;
+use crate::index::{again, query, tombstone};
 use crate::model::RebuildReport;
 use crate::note::Written;
 use crate::pack::Packs;
@@ -55,11 +55,11 @@ pub(super) fn replay(
     told.instances.retain(|record| {
         let marks = record.marks.0;
         for (level, mark) in marks.into_iter().enumerate() {
-            let Some((at, instances)) = buried.get_mut(&(owner.clone(), mark)) else {
+            let Some((at, found)) = buried.get_mut(&(owner.clone(), mark)) else {
                 continue;
             };
             if *at >= created {
-                *instances += 1;
+                found.insert((name.name, record.segment));
                 if level == 0 {
                     dead_keys.push(record.key);
                 }
@@ -76,13 +76,18 @@ pub(super) fn replay(
     if told.instances.is_empty() && told.erased > 0 {
         // Nothing is buried because a key is missing: it may come back.
         objects::transition(db, name.row, state::RESERVED, state::GONE, created)?;
-        return Ok(());
+        return again::keep_referred(db, name.row, kind, bytes);
     }
     report.instances += told.instances.len() as u64;
     let key = told
         .instances
         .first()
         .and_then(|record| record.descriptor.publication.clone());
+    // A pack of the result set may have told of it already.
+    let key = match key {
+        Some(key) if query::published(db, row, &key)?.is_some() => None,
+        other => other,
+    };
     let unit = Unit {
         tenant,
         tenant_row: row,
@@ -98,7 +103,7 @@ pub(super) fn replay(
         }),
     };
     commit::commit(db, packs, &unit, created, None)?;
-    Ok(())
+    again::keep_referred(db, name.row, kind, bytes)
 }
 
 /// The rows of an object and its tenant, as if its name had just been reserved.

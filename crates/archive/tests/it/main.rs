@@ -22,6 +22,7 @@ mod publish;
 mod quarantine;
 mod queries;
 mod ranges;
+mod rebuilding;
 mod rejecting;
 mod storing;
 mod support;
