@@ -11,6 +11,7 @@ mod reading;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use hilum_contracts::Event;
@@ -273,6 +274,28 @@ impl Archive {
     pub async fn rotate_master_key(&self, to: MasterKey) -> Result<u64> {
         let engine = Arc::clone(&self.engine);
         blocking(move || engine.keys.rotate(&to)).await
+    }
+
+    /// Whether the index can be read and takes commits now; costs next to nothing.
+    ///
+    /// # Errors
+    /// When it does not answer, or takes nothing after a failure of the disk.
+    pub async fn answers(&self) -> Result<()> {
+        self.engine
+            .readers
+            .read(|db| Ok(db.query_row("SELECT count(*) FROM tenant", [], |_| Ok(()))?))
+            .await?;
+        self.engine
+            .writer
+            .run(|_, context| {
+                if context.doubted.load(Ordering::SeqCst) {
+                    return Err(ArchiveError::Index(
+                        "its log waits to be folded back".to_owned(),
+                    ));
+                }
+                Ok(())
+            })
+            .await
     }
 
     /// What a tenant, or with `None` the whole archive, holds.

@@ -124,36 +124,30 @@ pub(crate) fn published(db: &Connection, tenant: i64, key: &str) -> Result<Optio
     }))
 }
 
+/// What a tenant holds, or with `None` all of them.
 pub(crate) fn storage(db: &Connection, tenant: Option<i64>) -> Result<StorageReport> {
     let one = |sql: &str| -> Result<u64> {
         Ok(db
             .prepare_cached(sql)?
             .query_row([tenant], |row| row.get(0))?)
     };
+    let tally = |column: &str| {
+        one(&format!(
+            "SELECT coalesce(sum({column}), 0) FROM tally WHERE ?1 IS NULL OR tenant = ?1"
+        ))
+    };
     Ok(StorageReport {
-        objects: one(
-            "SELECT count(*) FROM object WHERE state = 1 AND (?1 IS NULL OR tenant = ?1)",
-        )?,
-        object_bytes: one(
-            "SELECT coalesce(sum(bytes), 0) FROM object WHERE state = 1 AND (?1 IS NULL OR tenant = ?1)",
-        )?,
-        studies: one(
-            "SELECT count(*) FROM study WHERE instances > 0 AND (?1 IS NULL OR tenant = ?1)",
-        )?,
-        series: one("SELECT coalesce(sum(series), 0) FROM study WHERE ?1 IS NULL OR tenant = ?1")?,
-        instances: one(
-            "SELECT coalesce(sum(instances), 0) FROM study WHERE ?1 IS NULL OR tenant = ?1",
-        )?,
+        objects: tally("objects")?,
+        object_bytes: tally("object_bytes")?,
+        bundles: tally("bundles")?,
+        packs: tally("packs")?,
+        studies: tally("studies")?,
+        series: tally("series")?,
+        instances: tally("instances")?,
         conflicts: one(
             "SELECT count(*) FROM instance WHERE standing = 2 AND (?1 IS NULL OR tenant = ?1)",
         )?,
         quarantined: one("SELECT count(*) FROM quarantine WHERE ?1 IS NULL OR tenant = ?1")?,
-        packs: one(
-            "SELECT count(*) FROM object WHERE state = 1 AND kind = 4 AND (?1 IS NULL OR tenant = ?1)",
-        )?,
-        bundles: one(
-            "SELECT count(*) FROM object WHERE state = 1 AND kind = 1 AND (?1 IS NULL OR tenant = ?1)",
-        )?,
         quarantined_bytes: one(
             "SELECT coalesce(sum(length), 0) FROM quarantine WHERE ?1 IS NULL OR tenant = ?1",
         )?,

@@ -332,4 +332,5 @@ CREATE TABLE erasing (
     -- be told also when the studies themselves are gone.
     studies TEXT NOT NULL);
 ",
+    include_str!("tally.sql"),
 ];

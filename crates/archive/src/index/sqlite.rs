@@ -39,7 +39,6 @@ pub(crate) fn open_reader(path: &Path) -> Result<Connection> {
     db.set_prepared_statement_cache_capacity(STATEMENTS);
     db.pragma_update(None, "temp_store", "MEMORY")?;
     db.pragma_update(None, "cache_size", -4_096)?;
-    db.pragma_update(None, "mmap_size", 256_i64 << 20)?;
     Ok(db)
 }
 

@@ -11,7 +11,7 @@ use hilum_archive::{
     StoreOutcome,
 };
 
-use crate::support::{TestArchive, instance, noise};
+use crate::support::{TestArchive, assert_tally, instance, noise};
 
 /// A small generator: a failure is repeated by its seed.
 struct Dice(u64);
@@ -86,6 +86,7 @@ impl Model {
 }
 
 async fn check(test: &TestArchive, model: &Model, seed: u64) {
+    assert_tally(test).await;
     let filter = InstanceFilter::default();
     let mut found = BTreeMap::new();
     let mut offset = 0;

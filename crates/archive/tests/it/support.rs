@@ -85,6 +85,36 @@ impl TestArchive {
     }
 }
 
+/// What a tenant holds as told, against a count of it all.
+pub(crate) async fn assert_tally(test: &TestArchive) {
+    let report = test.archive.storage(Some(&test.scope)).await.unwrap();
+    let told = [
+        report.objects,
+        report.object_bytes,
+        report.bundles,
+        report.packs,
+        report.studies,
+        report.series,
+        report.instances,
+    ];
+    let index = rusqlite::Connection::open(test.dir.path().join("archive.sqlite")).unwrap();
+    let counted = [
+        "SELECT count(*) FROM object WHERE state = 1",
+        "SELECT coalesce(sum(bytes), 0) FROM object WHERE state = 1",
+        "SELECT count(*) FROM object WHERE state = 1 AND kind = 1",
+        "SELECT count(*) FROM object WHERE state = 1 AND kind = 4",
+        "SELECT count(*) FROM study WHERE instances > 0",
+        "SELECT coalesce(sum(series), 0) FROM study",
+        "SELECT coalesce(sum(instances), 0) FROM study",
+    ]
+    .map(|sql| {
+        index
+            .query_row(sql, [], |row| row.get::<_, u64>(0))
+            .unwrap()
+    });
+    assert_eq!(told, counted);
+}
+
 pub(crate) fn files(dir: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![dir.to_owned()];

@@ -24,7 +24,7 @@ async fn readyz(State(shared): State<Shared>) -> (StatusCode, &'static str) {
     if shared.stop.is_cancelled() {
         return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n");
     }
-    match shared.archive.storage(None).await {
+    match shared.archive.answers().await {
         Ok(_) => (StatusCode::OK, "ready\n"),
         Err(error) => {
             tracing::error!(%error, "not ready");

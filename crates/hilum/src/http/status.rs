@@ -34,7 +34,7 @@ struct ServiceStatus {
 /// What this installation is and how it does.
 #[utoipa::path(get, path = "/status", tag = "platform", responses((status = 200, body = Status)))]
 pub(crate) async fn status(Scope(scope): Scope, State(shared): State<Shared>) -> Json<Status> {
-    let archive = shared.archive.storage(None).await;
+    let archive = shared.archive.answers().await;
     let runtime = find_library(shared.config.onnxruntime.as_deref());
     let services = vec![
         ServiceStatus {
