@@ -33,6 +33,7 @@ export function StudyPage({ uid }: { uid: string }) {
   }
   if (!study.data) return <Loading lines={8} label="Loading the study" />;
 
+  const found = study.data;
   const results = new Set(runs.data?.flatMap(run => run.result_instances.map(one => one.series_uid)));
   const state = patient.data?.[0];
   return (
@@ -72,8 +73,8 @@ export function StudyPage({ uid }: { uid: string }) {
 
       <section aria-labelledby="series">
         <h2 id="series">Series</h2>
-        {study.data.series.map(series => (
-          <SeriesCard key={series.series_uid} study={uid} series={series} ours={results.has(series.series_uid)} changed={study.reload} />
+        {study.data.series.map((series, _, all) => (
+          <SeriesCard key={series.series_uid} study={found} series={series} ours={results.has(series.series_uid)} only={all.length === 1} changed={study.reload} />
         ))}
       </section>
       <section aria-labelledby="corrections">
@@ -90,10 +91,12 @@ export function StudyPage({ uid }: { uid: string }) {
         ))}
         {study.data.keep_until && <p className="second">A retention rule keeps this study until {moment(study.data.keep_until)}.</p>}
         {study.data.expires_at && study.data.holds.length === 0 && <p className="second">A retention rule deletes this study on {moment(study.data.expires_at)}.</p>}
-        <Dialogue kind="danger" open="Delete study…" title="Delete this study"
-          act={reason => api.deleteStudy(uid, reason)} done={() => navigate('/')}>
-          <p>All {plural(study.data.instance_count, 'image')} and every result made from them are removed for good, and can't be brought back. Images of it that are sent again are refused.</p>
-        </Dialogue>
+        <div className="decisions">
+          <Dialogue kind="danger" open="Delete study…" title="Delete this study"
+            act={reason => api.deleteStudy(uid, reason)} done={() => navigate('/')}>
+            <p>All {plural(study.data.instance_count, 'image')} and every result made from them are removed for good, and can't be brought back. Images of it that are sent again are refused.</p>
+          </Dialogue>
+        </div>
       </section>
       <p className="faint small">Study Instance UID <Uid value={uid} /></p>
     </>

@@ -3,8 +3,9 @@
 import { useState } from 'react';
 
 import { api } from '../api/client';
-import type { Series } from '../api/types';
+import type { Series, StudyDetail } from '../api/types';
 import { plural } from '../lib/format';
+import { navigate } from '../router';
 
 import { Dialogue } from './Dialogue';
 
@@ -15,18 +16,21 @@ const UNKNOWN = [
   ['ProtocolName', 'Protocol; left empty, it stays'],
 ] as const;
 
-export function ManageSeries({ study, series, ours, changed }: {
-  study: string; series: Series; ours: boolean; changed: () => void;
+export function ManageSeries({ study, series, ours, only, changed }: {
+  study: StudyDetail; series: Series; ours: boolean;
+  /** The study has no other, and ends with it. */
+  only: boolean;
+  changed: () => void;
 }) {
   return (
     <details>
       <summary>Manage this series</summary>
       <div className="decisions">
-        {!ours && <Correct study={study} series={series} done={changed} />}
+        {!ours && <Correct study={study.study_uid} series={series} done={changed} />}
         <Dialogue kind="danger" open="Delete series…" title="Delete this series"
-          act={reason => api.deleteSeries(study, series.series_uid, reason)} done={changed}>
+          act={reason => api.deleteSeries(study.study_uid, series.series_uid, reason)} done={only ? () => navigate('/') : changed}>
           <Named series={series} />
-          <p>{plural(series.instance_count, 'image')} {series.instance_count === 1 ? 'is' : 'are'} removed for good, and can't be brought back. Images of the series that are sent again are refused. Results that were made from it stay until they are deleted too.</p>
+          <p>{plural(series.instance_count, 'image')} {series.instance_count === 1 ? 'is' : 'are'} removed for good, and can't be brought back. Images of the series that are sent again are refused.{only && ' The study has no other series and goes with it.'} Results that were made from it stay until they are deleted too.</p>
         </Dialogue>
       </div>
     </details>

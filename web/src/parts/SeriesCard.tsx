@@ -3,7 +3,7 @@
 import { useState } from 'react';
 
 import { api } from '../api/client';
-import type { InputSet, Series } from '../api/types';
+import type { InputSet, Series, StudyDetail } from '../api/types';
 import { duration, moment, plural } from '../lib/format';
 import { oddity } from '../lib/oddity';
 
@@ -17,14 +17,14 @@ const STATES: Record<InputSet['state'], [Tone, string]> = {
 /** Objects without pixels have no picture. */
 const NO_PICTURE = ['SR', 'KO', 'PR', 'SEG', 'DOC', 'PLAN', 'REG', 'RTSTRUCT', 'RTPLAN'];
 
-export function SeriesCard({ study, series, ours, changed }: {
-  study: string; series: Series; ours: boolean; changed: () => void;
+export function SeriesCard({ study, series, ours, only, changed }: {
+  study: StudyDetail; series: Series; ours: boolean; only: boolean; changed: () => void;
 }) {
   const made = ours || series.input_sets.length === 0;
   const newestFirst = [...series.input_sets].reverse();
   return (
     <article className="card series">
-      <Thumbnail study={study} series={series} />
+      <Thumbnail study={study.study_uid} series={series} />
       <div className="series-body">
         <header className="card-head">
           <div>
@@ -44,7 +44,7 @@ export function SeriesCard({ study, series, ours, changed }: {
             </ul>
           </details>
         )}
-        <ManageSeries study={study} series={series} ours={made} changed={changed} />
+        <ManageSeries study={study} series={series} ours={made} only={only} changed={changed} />
         <p className="faint small"><Uid value={series.series_uid} /></p>
       </div>
     </article>

@@ -106,3 +106,23 @@ fn a_person_presses_what_decides_and_what_tries_again() {
     assert_eq!(pacs.received().len(), 4, "results of both studies");
     hilum.ends_sound();
 }
+
+#[test]
+fn a_person_corrects_a_series_and_deletes_another() {
+    let hilum = hilum().start();
+    let corrected = Series::another_study("1.2.3.66", &["PatientID=66"]);
+    hilum.takes(&corrected);
+    let two = Series::another_study("1.2.3.67", &["PatientID=67"]);
+    hilum.takes(&two);
+    let second = Series::another_study(
+        "1.2.3.67",
+        &["PatientID=67", "SeriesInstanceUID=1.2.3.67.2"],
+    );
+    hilum.takes(&second);
+    walks(
+        &hilum,
+        "manage.mjs",
+        &[("HILUM_STUDY", "1.2.3.66"), ("HILUM_DELETED", "1.2.3.67")],
+    );
+    hilum.ends_sound();
+}

@@ -1,0 +1,70 @@
+// Changes, as a person would, what of a series is wrong, and deletes another;
+// looks for what it does on the page, on the server and in what left the archive.
+//
+//   HILUM_STUDY        a study with one series, which is corrected
+//   HILUM_DELETED      a study with two series, of which the first is deleted
+//
+// and what `browser.mjs` reads.
+
+import { answer, expect, open, picture, problem, visit, walk } from './browser.mjs';
+
+const { HILUM_STUDY: study, HILUM_DELETED: deleted } = process.env;
+
+const shows = (page, text) =>
+  page.getByText(text, { exact: false }).first().waitFor({ timeout: 15_000 })
+    .catch(() => problem(`${text} does not show`));
+
+/** Opens a series' dialogue by keyboard; the dialogue has the focus then. */
+async function dialogue(page, name, title) {
+  await page.getByText('Manage this series').first().focus();
+  await page.keyboard.press('Enter');
+  await page.getByRole('button', { name, exact: true }).first().focus();
+  await page.keyboard.press('Enter');
+  const opened = page.getByRole('dialog', { name: title }).first();
+  await opened.waitFor({ timeout: 5000 }).catch(() => problem(`${title} does not open`));
+  const inside = await opened.evaluate(one => one.contains(document.activeElement));
+  expect(inside, `${title} does not take the focus`);
+  return opened;
+}
+
+await walk(async () => {
+  const page = await open('light', 1280, 860);
+  await visit(page, `/studies/${study}`, '.series', 'series-before');
+  const correct = await dialogue(page, 'Correct series…', 'Correct this series');
+  const does = correct.getByRole('button', { name: 'Correct this series' });
+  expect(await does.isDisabled(), 'nothing can be corrected without a change');
+  await correct.getByLabel('Description').fill('Corrected by hand');
+  await correct.getByLabel('Why?').fill('the protocol was mistyped');
+  await picture(page, 'series-correct');
+  await page.keyboard.press('Enter');
+  await correct.waitFor({ state: 'hidden', timeout: 15_000 }).catch(() => problem('the dialogue stays'));
+  await shows(page, 'Corrected by hand');
+  await shows(page, 'the protocol was mistyped');
+  await page.locator('#corrections').scrollIntoViewIfNeeded();
+  await picture(page, 'series-corrected');
+  const [series] = (await answer(`/studies/${study}`)).series;
+  expect(series.description === 'Corrected by hand', `the server says ${series.description}`);
+
+  await visit(page, `/studies/${deleted}`, '.series', 'series-to-delete');
+  const remove = await dialogue(page, 'Delete series…', 'Delete this series');
+  await picture(page, 'series-delete');
+  await page.keyboard.press('Escape');
+  await remove.waitFor({ state: 'hidden', timeout: 5000 }).catch(() => problem('Escape does not close it'));
+  await page.getByRole('button', { name: 'Delete series…', exact: true }).first().click();
+  await remove.getByLabel('Why?').fill('sent to the wrong hospital');
+  await remove.getByRole('button', { name: 'Delete this series' }).click();
+  await remove.waitFor({ state: 'detached', timeout: 15_000 }).catch(() => problem('the deleted series stays'));
+  await picture(page, 'series-deleted');
+  const left = (await answer(`/studies/${deleted}`)).series;
+  expect(left.length === 1, `${left.length} series are left`);
+
+  for (const [scheme, width, height] of [['light', 1280, 860], ['dark', 1280, 860], ['light', 390, 844]]) {
+    const other = await open(scheme, width, height);
+    await visit(other, '/status', '.departures', `status-${scheme}-${width}`);
+    await shows(other, 'sent to the wrong hospital');
+    await other.locator('#storage').scrollIntoViewIfNeeded();
+    await other.locator('#departures').scrollIntoViewIfNeeded();
+    await picture(other, `departures-${scheme}-${width}`);
+    await other.context().close();
+  }
+});
