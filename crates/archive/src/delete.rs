@@ -3,11 +3,12 @@
 
 use std::sync::Arc;
 
+use crate::descriptor::Digest;
 use crate::engine::Engine;
 use crate::error::{ArchiveError, Result};
 use crate::index::delete::{self, Unit};
-use crate::index::hold;
 use crate::index::tombstone::{self, Level, Marks, mark};
+use crate::index::{hold, placement};
 use crate::limits;
 use crate::model::{Deleted, MetadataScope, NewDeletion};
 use crate::note::Note;
@@ -37,9 +38,11 @@ impl Engine {
         })?;
         steps::at("delete.begin");
         let mark = mark(&self.keys, name, level, uid, within, now)?;
+        let also = self.marks_of_followers(tenant, &deletion.of, now)?;
         let note = Note::Deleted {
             level: level.as_str().to_owned(),
             mark,
+            also: also.marks.iter().copied().map(Digest).collect(),
             cause: deletion.cause,
             reason: deletion.reason.clone(),
             by: deletion.by.clone(),
@@ -49,13 +52,16 @@ impl Engine {
         let unit = Unit {
             tenant: tenant.id.clone(),
             tenant_row: tenant.row,
-            key: match level {
-                Level::Study => self.keys.id_of(name, deletion.of.study())?,
-                Level::Series | Level::Instance => None,
+            keys: match level {
+                Level::Study => {
+                    let own = self.keys.id_of(name, deletion.of.study())?;
+                    own.into_iter().chain(also.keys).collect()
+                }
+                Level::Series | Level::Instance => Vec::new(),
             },
             deletion,
             level,
-            mark,
+            marks: std::iter::once(mark).chain(also.marks).collect(),
             note,
         };
         let deleted = self.writer.run_here(move |db, context| {
@@ -71,6 +77,41 @@ impl Engine {
         self.quotas.recount();
         self.destroy_dead_keys()?;
         Ok(deleted)
+    }
+
+    /// Under which other marks, and sealed with which other keys, what is to be
+    /// deleted was received before it was moved there.
+    fn marks_of_followers(
+        &self,
+        tenant: &Tenant,
+        of: &MetadataScope,
+        now: i64,
+    ) -> Result<OfFollowers> {
+        let series = match of {
+            MetadataScope::Study(_) => None,
+            MetadataScope::Series { series, .. } => Some(series.as_str()),
+            // Its own mark is the same wherever it is.
+            MetadataScope::Instance { .. } => return Ok(OfFollowers::default()),
+        };
+        let found = self
+            .readers
+            .read_here(|db| placement::followers(db, tenant.row, of.study(), series))?;
+        let (keys, name) = (&self.keys, tenant.id.as_str());
+        let mut all = OfFollowers::default();
+        for study in &found.studies {
+            all.marks
+                .push(mark(keys, name, Level::Study, study, "", now)?);
+            all.keys.extend(keys.id_of(name, study)?);
+        }
+        for (study, series) in &found.series {
+            all.marks
+                .push(mark(keys, name, Level::Series, series, study, now)?);
+        }
+        for instance in &found.instances {
+            all.marks
+                .push(mark(keys, name, Level::Instance, instance, "", now)?);
+        }
+        Ok(all)
     }
 
     /// Destroys the keys of what was deleted. Also after a crash. Blocks.
@@ -97,6 +138,12 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+#[derive(Default)]
+struct OfFollowers {
+    marks: Vec<[u8; 32]>,
+    keys: Vec<[u8; 16]>,
 }
 
 /// The key label of notes about what is there no more; no UID begins like this.

@@ -43,9 +43,21 @@ pub(crate) struct Descriptor {
     /// The result set that it was published in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub publication: Option<String>,
+    /// Where it was received, when it belongs elsewhere since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub placed: Option<Placed>,
     /// What it rejects.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rejects: Option<Rejection>,
+}
+
+/// Where a moved instance was received, and what is laid over it since; study
+/// and series of its descriptor are those that it belongs to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Placed {
+    pub study: String,
+    pub series: String,
+    pub overlay: String,
 }
 
 /// A refused stream as its descriptor knows it.
@@ -137,6 +149,7 @@ impl Descriptor {
             correlation: instance.correlation,
             received_at: to_millis(instance.received_at),
             publication: None,
+            placed: None,
             rejects: instance.rejects.clone(),
         })
     }

@@ -36,6 +36,9 @@ pub(crate) enum Kind {
     Pack,
     /// What was decided about what is stored.
     Note,
+    /// Instances that belong to another series or study than they were
+    /// received for.
+    Moved,
 }
 
 impl Kind {
@@ -46,6 +49,7 @@ impl Kind {
             Self::Quarantine => 3,
             Self::Pack => 4,
             Self::Note => 5,
+            Self::Moved => 6,
         }
     }
 
@@ -56,6 +60,7 @@ impl Kind {
             3 => Ok(Self::Quarantine),
             4 => Ok(Self::Pack),
             5 => Ok(Self::Note),
+            6 => Ok(Self::Moved),
             _ => Err(ArchiveError::Corrupt),
         }
     }

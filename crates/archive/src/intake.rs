@@ -39,7 +39,8 @@ impl Engine {
         instance: NewInstance,
         permit: OwnedSemaphorePermit,
     ) -> Result<Joined> {
-        let descriptor = Descriptor::of(&instance)?;
+        let mut descriptor = Descriptor::of(&instance)?;
+        self.follow(tenant, &mut descriptor)?;
         let Body::Memory(body) = &instance.body else {
             return Err(ArchiveError::Invalid("a spool file is not bundled"));
         };
@@ -187,6 +188,7 @@ impl Engine {
                 bytes,
                 records,
                 takes_resends,
+                as_it_was: false,
                 publication,
             };
             writer::settle(db, context, &owner, &unit)
@@ -205,6 +207,7 @@ impl Engine {
         for (ordinal, instance) in instances.iter().enumerate() {
             let mut descriptor = Descriptor::of(instance)?;
             descriptor.publication = publication.map(ToOwned::to_owned);
+            self.follow(tenant, &mut descriptor)?;
             let marks = self.marks(tenant, &descriptor)?;
             let blocks = Blocks {
                 metadata: compress(&instance.metadata)?,

@@ -24,6 +24,8 @@ mod keys;
 pub mod limits;
 mod lookup;
 mod model;
+mod moved;
+mod moving;
 mod note;
 mod pack;
 mod quota;

@@ -73,6 +73,10 @@ pub const RESULT_INSTANCES: usize = 256;
 /// index transaction.
 pub const REJECTED_INSTANCES: usize = 65_536;
 
+/// Moves that an arriving instance follows, one after the other: nobody merges
+/// studies more deeply.
+pub const REDIRECTS_FOLLOWED: usize = 32;
+
 /// Names reserved per tenant in one go; fewer leave less to sweep after a
 /// crash, more save transactions.
 pub const NAMES_RESERVED: usize = 64;

@@ -6,12 +6,14 @@
 use aws_lc_rs::digest;
 use serde::{Deserialize, Serialize};
 
-use crate::descriptor::{NoteDescriptor, hex};
+use crate::descriptor::{Digest, NoteDescriptor, hex};
 use crate::engine::Engine;
 use crate::error::{ArchiveError, Result};
 use crate::format::Kind;
 use crate::index::objects::Name;
-use crate::model::{Body, Cause, HoldOn, PatientIdentity, SeriesAttributes, StudyAttributes};
+use crate::model::{
+    Body, Cause, HoldOn, MoveOf, PatientIdentity, SeriesAttributes, StudyAttributes,
+};
 use crate::steps;
 use crate::stream::ObjectWriter;
 use crate::tenant::Tenant;
@@ -27,6 +29,9 @@ pub(crate) enum Note {
         /// Its keyed hash.
         #[serde(with = "hex")]
         mark: [u8; 32],
+        /// Those of what was received under other UIDs and moved there.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        also: Vec<Digest>,
         cause: Cause,
         reason: String,
         by: String,
@@ -45,6 +50,26 @@ pub(crate) enum Note {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         series_attributes: Option<Box<SeriesAttributes>>,
         overlay: String,
+        detail: String,
+        reason: String,
+        by: String,
+        /// Unix milliseconds.
+        at: i64,
+    },
+    /// Instances were moved; the object says which they are.
+    Moved {
+        from_study: String,
+        /// Series that they came from.
+        series: Vec<String>,
+        study: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        to_series: Option<String>,
+        of: MoveOf,
+        /// What lies over later arrivals.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        overlay: Option<String>,
+        /// The name of the object, in hexadecimal.
+        object: String,
         detail: String,
         reason: String,
         by: String,

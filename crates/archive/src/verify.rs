@@ -313,7 +313,7 @@ fn open(
     let plain = keys.open_run(Part::Descriptor, 0, true, &mut text)?;
     text.truncate(plain);
     let (length, sha256) = match kind {
-        Kind::Bundle | Kind::Streamed => {
+        Kind::Bundle | Kind::Streamed | Kind::Moved => {
             let (descriptor, _) = Descriptor::decode(&text)?;
             (descriptor.length, Some(descriptor.sha256))
         }

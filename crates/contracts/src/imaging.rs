@@ -98,6 +98,31 @@ impl Payload for InstancesRejected {
     const SOURCE: &'static str = "/imaging";
 }
 
+/// `imaging.instances.moved.v1`: instances belong to another series since.
+/// Subject: the Series Instance UID that they went to.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct InstancesMoved {
+    /// Study Instance UID that they left.
+    pub from_study_uid: String,
+    /// Series Instance UID that they left.
+    pub from_series_uid: String,
+    /// Study Instance UID that they went to.
+    pub study_uid: String,
+    /// Series Instance UID that they went to.
+    pub series_uid: String,
+    /// SOP Instance UIDs.
+    pub sop_instance_uids: Vec<String>,
+    /// How many instances the series that they left has now.
+    pub left: u64,
+    /// How many the other one has.
+    pub total: u64,
+}
+
+impl Payload for InstancesMoved {
+    const KIND: &'static str = "imaging.instances.moved.v1";
+    const SOURCE: &'static str = "/imaging";
+}
+
 /// `imaging.study.corrected.v1`: a person corrected attributes of a study or of
 /// a series. Subject: the Study Instance UID; sequence: the version.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -186,6 +186,10 @@ fn alone(of: InstanceMetadata) -> MetadataPiece {
             sha256: row.sha256,
             within: 0..of.metadata.len(),
             origin: row.overlay.as_ref().map(|_| row.origin),
+            placed: row
+                .overlay
+                .as_ref()
+                .and_then(|overlay| overlay.placed.clone()),
         }],
         overlay: row.overlay,
         text: of.metadata,

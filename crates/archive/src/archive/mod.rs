@@ -6,6 +6,7 @@ mod correcting;
 mod deleting;
 mod keeping;
 mod metadata;
+mod moving;
 mod quarantine;
 mod reading;
 

@@ -29,12 +29,13 @@ pub(crate) const SERIES_COLUMNS: usize = 21;
 /// and `object AS o`.
 pub(crate) const INSTANCE: &str = "t.uid, s.uid, i.sop_class, i.uid, i.transfer_syntax, i.number,
     i.rows, i.columns, i.bits, i.frames, i.flags, i.origin, i.received_at, i.standing, i.sha256,
-    o.name, i.offset, i.segment, i.length, i.id, i.series, t.overlay, s.overlay";
+    o.name, i.offset, i.segment, i.length, i.id, i.series, t.overlay, s.overlay,
+    (SELECT p.overlay FROM placement p WHERE p.id = i.placement)";
 pub(crate) const INSTANCE_FROM: &str = "instance i JOIN series s ON s.id = i.series
     JOIN study t ON t.id = s.study JOIN object o ON o.id = i.object";
 pub(crate) const INSTANCE_ID: usize = 19;
-pub(crate) const INSTANCE_COLUMNS: usize = 23;
-/// The overlays of study and series are the last columns.
+pub(crate) const INSTANCE_COLUMNS: usize = 24;
+/// The overlays of study, series and place are the last columns.
 const OVERLAYS: usize = 21;
 
 struct Fields<'a, 'r> {
@@ -144,14 +145,19 @@ pub(crate) fn series(row: &Row<'_>) -> Result<(SeriesRow, StudyRow)> {
     Ok((series, study))
 }
 
-/// The overlay of an instance, from those of its study and its series.
-pub(crate) fn overlay(study: Option<String>, series: Option<String>) -> Option<Overlay> {
-    if study.is_none() && series.is_none() {
+/// The overlay of an instance, from those of its study, series and place.
+pub(crate) fn overlay(
+    study: Option<String>,
+    series: Option<String>,
+    placed: Option<String>,
+) -> Option<Overlay> {
+    if study.is_none() && series.is_none() && placed.is_none() {
         return None;
     }
     Some(Overlay {
         study: study.map(Into::into),
         series: series.map(Into::into),
+        placed: placed.map(Into::into),
     })
 }
 
@@ -181,7 +187,7 @@ pub(crate) fn instance(row: &Row<'_>) -> Result<InstanceRow> {
         sha256,
     };
     f.next = OVERLAYS;
-    let overlay = overlay(f.get()?, f.get()?);
+    let overlay = overlay(f.get()?, f.get()?, f.get()?);
     Ok(InstanceRow {
         study,
         series,

@@ -11,7 +11,7 @@ use super::objects::{self, Name};
 use super::reject::{self, Touched};
 use super::schema::{NO_NUMBER, state};
 use super::tombstone::{self, Marks};
-use super::{conflict, instances, outbox, query};
+use super::{conflict, instances, outbox, placement, query};
 use crate::descriptor::{Blocks, Descriptor};
 use crate::error::{ArchiveError, Result};
 use crate::format::Kind;
@@ -29,6 +29,8 @@ pub(crate) struct Unit {
     pub records: Vec<Record>,
     /// What was deleted and comes again is taken.
     pub takes_resends: bool,
+    /// It was committed before: an index is being made again.
+    pub as_it_was: bool,
     pub publication: Option<Publication>,
 }
 
@@ -80,10 +82,20 @@ pub(crate) fn commit(
     };
     let mut outcomes = Vec::with_capacity(unit.records.len());
     let deleted_any = tombstone::any(&tx, unit.tenant_row)?;
+    let moved_any = !unit.as_it_was && placement::any(&tx, unit.tenant_row)?;
     for record in &unit.records {
         if deleted_any && let Err(refused) = admit(&tx, unit, record)? {
             if unit.publication.is_some() {
                 // All of a result set or none.
+                return Err(refused);
+            }
+            outcomes.push(Err(refused));
+            continue;
+        }
+        if moved_any && !is_in_place(&tx, unit, record)? {
+            // Moved since it was sealed: sent again, it follows.
+            let refused = ArchiveError::Index("its series was moved".to_owned());
+            if unit.publication.is_some() {
                 return Err(refused);
             }
             outcomes.push(Err(refused));
@@ -130,12 +142,47 @@ pub(crate) fn commit(
     Ok((Committed::Stored(outcomes), names))
 }
 
+/// Whether a record belongs where it was sealed for.
+fn is_in_place(tx: &Transaction<'_>, unit: &Unit, record: &Record) -> Result<bool> {
+    let of = &record.descriptor;
+    let (study, series) = match &of.placed {
+        Some(received) => (&received.study, &received.series),
+        None => (&of.study, &of.series),
+    };
+    let to = placement::of(tx, unit.tenant_row, study, series)?;
+    Ok(match to {
+        Some(to) => to.study == of.study && to.series == of.series,
+        None => of.placed.is_none(),
+    })
+}
+
 /// What rejection notes do in one commit.
 struct Rejecting {
     /// The tenant has some.
     any: bool,
     /// By those of this commit, and who brought the first of them.
     touched: Option<(CorrelationId, Touched)>,
+}
+
+/// What was published and moved since is published under its keys still.
+pub(crate) fn publish_again(
+    db: &Connection,
+    tenant: i64,
+    records: &[Record],
+    now: i64,
+) -> Result<()> {
+    for record in records {
+        let Some(key) = &record.descriptor.publication else {
+            continue;
+        };
+        db.prepare_cached(
+            "INSERT INTO publication (tenant, key, instances, published_at) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (tenant, key) DO UPDATE SET
+                instances = instances || '\\' || excluded.instances",
+        )?
+        .execute(params![tenant, key, record.descriptor.sop_instance, now])?;
+    }
+    Ok(())
 }
 
 /// Whether a record may become an instance beside what was deleted.
@@ -187,15 +234,19 @@ fn insert(
     let level = levels.of(tx, unit.tenant_row, of)?;
     level.take(of, standing);
     let attributes = &of.instance_attributes;
+    let placed = match &of.placed {
+        Some(placed) => Some(placement::keep(tx, unit.tenant_row, &placed.overlay)?),
+        None => None,
+    };
     let origin = serde_json::to_string(&of.origin)
         .map_err(|_| ArchiveError::Invalid("the origin cannot be written"))?;
     let id = tx
         .prepare_cached(
             "INSERT INTO instance (tenant, series, sop_class, uid, transfer_syntax, number, rows,
                 columns, bits, frames, flags, origin, received_at, standing, sha256, comparison,
-                object, segment, offset, length, id)
+                object, segment, offset, length, placement, id)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
-                ?19, ?20, (SELECT max(floor, coalesce((SELECT max(id) FROM instance), 0)) + 1
+                ?19, ?20, ?21, (SELECT max(floor, coalesce((SELECT max(id) FROM instance), 0)) + 1
                     FROM instance_floor))",
         )?
         .insert(params![
@@ -219,6 +270,7 @@ fn insert(
             record.segment,
             record.offset,
             of.length,
+            placed,
         ])?;
     tx.prepare_cached(
         "INSERT INTO instance_block (instance, metadata, layout) VALUES (?1, ?2, ?3)",

@@ -9,12 +9,13 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use super::levels::{refresh_modalities, wire_patient};
 use super::tombstone::study_row;
-use super::{note, outbox};
+use super::{note, outbox, placement};
 use crate::error::{ArchiveError, Result};
 use crate::model::{
-    Corrected, CorrectionRow, NewCorrection, PatientIdentity, SeriesAttributes, StudyAttributes,
+    Corrected, CorrectionRow, MoveOf, NewCorrection, PatientIdentity, SeriesAttributes,
+    StudyAttributes,
 };
-use crate::note::Written;
+use crate::note::{Note, Written};
 
 /// A correction whose note is durable.
 pub(crate) struct Unit {
@@ -207,6 +208,58 @@ fn series_becomes(
     )
     .optional()?
     .ok_or(ArchiveError::Outdated)
+}
+
+/// Puts what a note tells of a move into an index that is made again.
+pub(crate) fn keep_move(
+    db: &mut Connection,
+    tenant: i64,
+    told: &Note,
+    written: &Written,
+) -> Result<()> {
+    let Note::Moved {
+        from_study,
+        series,
+        study,
+        to_series,
+        of,
+        overlay,
+        detail,
+        reason,
+        by,
+        at,
+        ..
+    } = told
+    else {
+        return Ok(());
+    };
+    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let note = note::keep(&tx, tenant, written, *at)?;
+    if let Some(overlay) = overlay.as_ref().filter(|_| of.is_whole()) {
+        let placement = placement::keep(&tx, tenant, overlay)?;
+        for from in series {
+            let to = (study.as_str(), to_series.as_ref().unwrap_or(from).as_str());
+            placement::redirect(&tx, tenant, (from_study, from), to, placement)?;
+        }
+        if *of == MoveOf::Study {
+            placement::redirect(&tx, tenant, (from_study, ""), (study, ""), placement)?;
+        }
+    }
+    let moved = match of {
+        MoveOf::Study => None,
+        MoveOf::Series(series) | MoveOf::Instances { series, .. } => {
+            Some(to_series.as_ref().unwrap_or(series))
+        }
+    };
+    tx.prepare_cached(
+        "INSERT INTO correction (tenant, study, series, version, detail, reason, by, at, note)
+         VALUES (?1, ?2, ?3,
+            (SELECT count(*) + 1 FROM correction WHERE tenant = ?1 AND study = ?2),
+            ?4, ?5, ?6, ?7, ?8)",
+    )?
+    .execute(params![tenant, study, moved, detail, reason, by, at, note])?;
+    tx.commit()?;
+    Ok(())
 }
 
 /// The overlay of a study's row, or of a series' row.

@@ -14,7 +14,8 @@ use super::conflict::recount;
 use super::levels::refresh_modalities;
 use super::reject::{self, Touched};
 use super::tombstone::{self, Level, study_row};
-use super::{hold, note, objects, outbox, packs};
+use super::{hold, note, objects, outbox, packs, placement};
+use crate::descriptor::Digest;
 use crate::error::{ArchiveError, Result};
 use crate::index::schema::state;
 use crate::model::{Cause, Deleted, DeletionRow, MetadataScope, NewDeletion, Origin};
@@ -27,9 +28,9 @@ pub(crate) struct Unit {
     pub tenant_row: i64,
     pub deletion: NewDeletion,
     pub level: Level,
-    pub mark: [u8; 32],
-    /// The key that is to be destroyed, when a whole study goes.
-    pub key: Option<[u8; 16]>,
+    pub marks: Vec<[u8; 32]>,
+    /// The keys that are to be destroyed, when a whole study goes.
+    pub keys: Vec<[u8; 16]>,
     pub note: Written,
 }
 
@@ -84,9 +85,14 @@ pub(crate) fn delete(db: &mut Connection, packs: &Packs, unit: &Unit, now: i64) 
     reject::finish(&tx, &unit.tenant, CorrelationId::new(), lifted, now)?;
     remove_empty(&tx, study)?;
     let buried = objects::bury_unused(&tx, objects, now)?;
-    tombstone::raise(&tx, unit.tenant_row, &unit.mark, now)?;
-    if let Some(key) = unit.key {
-        tombstone::doom(&tx, unit.tenant_row, &key)?;
+    for mark in &unit.marks {
+        tombstone::raise(&tx, unit.tenant_row, mark, now)?;
+    }
+    for key in &unit.keys {
+        tombstone::doom(&tx, unit.tenant_row, key)?;
+    }
+    if placement::any(&tx, unit.tenant_row)? {
+        forget_ways(&tx, unit)?;
     }
     let note = note::keep(&tx, unit.tenant_row, &unit.note, now)?;
     let instances = gone.len() as u64;
@@ -113,6 +119,17 @@ pub(crate) fn delete(db: &mut Connection, packs: &Packs, unit: &Unit, now: i64) 
         instances,
         objects: buried,
     })
+}
+
+/// Nothing leads any more to what is gone.
+fn forget_ways(tx: &Connection, unit: &Unit) -> Result<()> {
+    match &unit.deletion.of {
+        MetadataScope::Study(study) => placement::forget_way_to(tx, unit.tenant_row, study, None),
+        MetadataScope::Series { study, series } => {
+            placement::forget_way_to(tx, unit.tenant_row, study, Some(series))
+        }
+        MetadataScope::Instance { .. } => Ok(()),
+    }
 }
 
 fn event(unit: &Unit, instances: u64, now: i64) -> Result<Event> {
@@ -256,7 +273,7 @@ fn forget_publication(tx: &Connection, tenant: i64, uid: &str) -> Result<()> {
 }
 
 /// Series without any instance go, and a study without any series.
-fn remove_empty(tx: &Connection, study: i64) -> Result<()> {
+pub(crate) fn remove_empty(tx: &Connection, study: i64) -> Result<()> {
     tx.prepare_cached(
         "DELETE FROM series WHERE study = ?1
          AND NOT EXISTS (SELECT 1 FROM instance WHERE instance.series = series.id)
@@ -292,6 +309,7 @@ pub(crate) fn replay(
     let Note::Deleted {
         level,
         mark,
+        also,
         cause,
         reason,
         by,
@@ -301,7 +319,9 @@ pub(crate) fn replay(
         return Ok(());
     };
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    tombstone::raise(&tx, tenant, mark, *at)?;
+    for mark in std::iter::once(mark).chain(also.iter().map(|Digest(mark)| mark)) {
+        tombstone::raise(&tx, tenant, mark, *at)?;
+    }
     let note = note::keep(&tx, tenant, written, *at)?;
     tx.prepare_cached(
         "INSERT INTO deletion (tenant, level, cause, reason, by, at, instances, note)

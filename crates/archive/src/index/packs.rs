@@ -54,7 +54,7 @@ fn pack(row: &Row<'_>) -> rusqlite::Result<PackRow> {
         instances: row.get(7)?,
         block_at: row.get(8)?,
         block_length: row.get(9)?,
-        overlay: answer::overlay(row.get(10)?, row.get(11)?),
+        overlay: answer::overlay(row.get(10)?, row.get(11)?, None),
     })
 }
 
@@ -293,6 +293,35 @@ pub(crate) fn loose(db: &Connection, series: i64, limit: usize) -> Result<Vec<Lo
         });
     }
     Ok(found)
+}
+
+/// One such row.
+pub(crate) fn loose_row(db: &Connection, id: i64) -> Result<Option<LooseRow>> {
+    Ok(db
+        .prepare_cached(
+            "SELECT i.id, i.standing, i.uid, i.sha256, o.name, i.segment, i.offset, i.length
+             FROM instance i JOIN object o ON o.id = i.object WHERE i.id = ?1",
+        )?
+        .query_row([id], |row| {
+            Ok((
+                row.get::<_, i64>(1)?,
+                LooseRow {
+                    id: row.get(0)?,
+                    standing: Standing::Served,
+                    uid: row.get(2)?,
+                    sha256: row.get(3)?,
+                    object: row.get(4)?,
+                    segment: row.get(5)?,
+                    offset: row.get(6)?,
+                    length: row.get(7)?,
+                },
+            ))
+        })
+        .optional()?
+        .map(|(standing, row)| {
+            Standing::of_code(standing).map(|standing| LooseRow { standing, ..row })
+        })
+        .transpose()?)
 }
 
 /// Compressed metadata and layout of a row.

@@ -333,4 +333,26 @@ CREATE TABLE erasing (
     studies TEXT NOT NULL);
 ",
     include_str!("tally.sql"),
+    "
+-- What is laid over moved instances, shared by those that were moved alike.
+CREATE TABLE placement (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    tenant INTEGER NOT NULL,
+    overlay TEXT NOT NULL,
+    UNIQUE (tenant, overlay));
+ALTER TABLE instance ADD COLUMN placement INTEGER REFERENCES placement;
+CREATE INDEX instance_placed ON instance (placement) WHERE placement IS NOT NULL;
+
+-- Where later arrivals follow what was moved; an empty series: a whole study.
+CREATE TABLE redirect (
+    tenant INTEGER NOT NULL,
+    study TEXT NOT NULL,
+    series TEXT NOT NULL,
+    to_study TEXT NOT NULL,
+    to_series TEXT NOT NULL,
+    placement INTEGER NOT NULL REFERENCES placement,
+    PRIMARY KEY (tenant, study, series)) WITHOUT ROWID;
+CREATE INDEX redirect_to ON redirect (tenant, to_study, to_series);
+CREATE INDEX redirect_placed ON redirect (placement);
+",
 ];

@@ -56,7 +56,7 @@ pub(crate) fn head(db: &Connection, series: i64) -> Result<Option<Head>> {
                 id: series,
                 study: row.get(0)?,
                 series: row.get(1)?,
-                overlay: answer::overlay(row.get(2)?, row.get(3)?),
+                overlay: answer::overlay(row.get(2)?, row.get(3)?, None),
             })
         });
     Ok(head.optional()?)
@@ -119,6 +119,7 @@ pub(crate) fn after(
             sha256: found.sha256,
             within: start..text.len(),
             origin: found.origin,
+            placed: found.placed,
         });
         last = Some(found.key);
     }
@@ -138,6 +139,7 @@ struct Found {
     sop_instance: String,
     sha256: [u8; 32],
     origin: Option<Origin>,
+    placed: Option<Arc<str>>,
     text: Text,
 }
 
@@ -155,7 +157,8 @@ fn loose(
 ) -> Result<Vec<Found>> {
     let only_sql = if only.is_some() { "AND i.uid = ?5" } else { "" };
     let sql = format!(
-        "SELECT i.number, i.id, i.uid, i.sha256, i.origin, b.metadata
+        "SELECT i.number, i.id, i.uid, i.sha256, i.origin, b.metadata,
+            (SELECT p.overlay FROM placement p WHERE p.id = i.placement)
          FROM instance i JOIN instance_block b ON b.instance = i.id
          WHERE i.series = ?1 AND i.standing = 0 AND (i.number, i.id) > (?2, ?3)
          {only_sql} ORDER BY i.number, i.id LIMIT ?4"
@@ -171,9 +174,10 @@ fn loose(
     let mut rows = query.query(params_from_iter(values))?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        let origin = match of.overlay {
-            None => None,
-            Some(_) => {
+        let placed: Option<String> = row.get(6)?;
+        let origin = match of.overlay.is_some() || placed.is_some() {
+            false => None,
+            true => {
                 let origin: String = row.get(4)?;
                 Some(serde_json::from_str(&origin).map_err(|_| ArchiveError::Corrupt)?)
             }
@@ -183,6 +187,7 @@ fn loose(
             sop_instance: row.get(2)?,
             sha256: row.get(3)?,
             origin,
+            placed: placed.map(Into::into),
             text: Text::Row(row.get(5)?),
         });
     }
@@ -207,6 +212,7 @@ fn settled(
             sop_instance: entry.sop_instance.to_string(),
             sha256: entry.sha256,
             origin: overlaid.then(|| entry.origin.as_ref().clone()),
+            placed: None,
             text: Text::Packed(ordinal),
         })
         .collect()

@@ -16,6 +16,19 @@ pub struct Overlay {
     pub study: Option<Arc<str>>,
     /// What corrects its series.
     pub series: Option<Arc<str>>,
+    /// What stands in the place of both up to when it was moved.
+    pub placed: Option<Arc<str>>,
+}
+
+impl Overlay {
+    /// The same for what has not moved.
+    pub(crate) fn unplaced(&self) -> Option<Self> {
+        let unplaced = Self {
+            placed: None,
+            ..self.clone()
+        };
+        (unplaced.study.is_some() || unplaced.series.is_some()).then_some(unplaced)
+    }
 }
 
 /// The row that a correction changes, with its attributes as they are after it.

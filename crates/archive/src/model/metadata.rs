@@ -35,6 +35,23 @@ pub struct PieceInstance {
     pub within: Range<usize>,
     /// How it came in; told where something is laid over it.
     pub origin: Option<Origin>,
+    /// What is laid over it because it was moved.
+    pub placed: Option<Arc<str>>,
+}
+
+impl PieceInstance {
+    /// What the caller lays over it, in a piece of this overlay.
+    #[must_use]
+    pub fn overlay(&self, of_piece: Option<&Overlay>) -> Option<Overlay> {
+        let Some(placed) = &self.placed else {
+            return of_piece.cloned();
+        };
+        Some(Overlay {
+            study: of_piece.and_then(|overlay| overlay.study.clone()),
+            series: of_piece.and_then(|overlay| overlay.series.clone()),
+            placed: Some(Arc::clone(placed)),
+        })
+    }
 }
 
 /// How a caller gives metadata out. What it made of a settled piece is kept

@@ -9,6 +9,7 @@ mod filter;
 mod instance;
 mod keeping;
 mod metadata;
+mod moving;
 mod quarantine;
 mod rejection;
 mod report;
@@ -31,6 +32,7 @@ pub use instance::{
 };
 pub use keeping::{HoldOn, HoldRow, Keeping, Quota, RetentionRule, Since};
 pub use metadata::{MetadataBatch, MetadataForm, MetadataPiece, PieceInstance};
+pub use moving::{Followed, MoveOf, MoveTo, Moved, NewMove};
 pub use quarantine::{NewQuarantined, QuarantineItem, QuarantineOutcome};
 pub use rejection::{Rejection, RejectionReason};
 pub use report::{

@@ -106,6 +106,34 @@ impl Entry {
     }
 }
 
+impl Entry {
+    /// The descriptor that it was made from.
+    pub(crate) fn descriptor(self) -> Descriptor {
+        let above = Arc::unwrap_or_clone(self.above);
+        Descriptor {
+            sop_class: self.sop_class.to_string(),
+            sop_instance: self.sop_instance.into(),
+            series: above.series,
+            study: above.study,
+            transfer_syntax: self.transfer_syntax.to_string(),
+            length: self.length,
+            sha256: self.sha256,
+            comparison: self.comparison,
+            patient: above.patient,
+            study_attributes: above.study_attributes,
+            series_attributes: above.series_attributes,
+            instance_attributes: self.attributes,
+            flags: self.flags.to_vec(),
+            origin: Arc::unwrap_or_clone(self.origin),
+            correlation: *self.correlation,
+            received_at: self.received_at,
+            publication: self.publication.map(|of| of.key.clone()),
+            placed: None,
+            rejects: None,
+        }
+    }
+}
+
 /// A decoded block without its texts.
 #[derive(Debug)]
 pub(crate) struct Block {

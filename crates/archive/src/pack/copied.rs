@@ -9,7 +9,7 @@ use crate::limits::READ_PIECE_BYTES;
 use crate::read::OpenSegment;
 
 /// A stored body, piece by piece.
-pub(super) struct Copied {
+pub(crate) struct Copied {
     segment: OpenSegment,
     at: u64,
     length: u64,
@@ -17,7 +17,7 @@ pub(super) struct Copied {
 }
 
 impl Copied {
-    pub(super) fn new(segment: OpenSegment, length: u64) -> Self {
+    pub(crate) fn new(segment: OpenSegment, length: u64) -> Self {
         Self {
             segment,
             at: 0,

@@ -130,7 +130,7 @@ impl Engine {
     }
 
     /// What a pack knew of a row that was in it before.
-    fn remaining_entry(&self, tenant: &Tenant, row: &LooseRow) -> Result<Option<Entry>> {
+    pub(crate) fn remaining_entry(&self, tenant: &Tenant, row: &LooseRow) -> Result<Option<Entry>> {
         let remains = self
             .readers
             .read_here(|db| packs::remains(db, &row.object))?;
@@ -140,7 +140,7 @@ impl Engine {
         Ok(Some(entry.cloned().ok_or(ArchiveError::Corrupt)?))
     }
 
-    pub(super) fn open_body(
+    pub(crate) fn open_body(
         &self,
         tenant: &Tenant,
         object: &[u8; 16],

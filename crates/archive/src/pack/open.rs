@@ -95,6 +95,7 @@ impl OpenTexts {
                 sha256: entry.sha256,
                 within: span.start..span.end,
                 origin: row.overlay.as_ref().map(|_| entry.origin.as_ref().clone()),
+                placed: None,
             });
         }
         if end > text.len() {

@@ -15,8 +15,8 @@ use crate::format::Kind;
 use crate::index::head;
 use crate::index::objects::{self, Name};
 use crate::index::packs::{self, Candidate, NewPack};
-use crate::index::reject;
 use crate::index::schema::state;
+use crate::index::{placement, reject};
 use crate::limits::{self, PACK_INSTANCES};
 use crate::lookup::Extent;
 use crate::model::{Body, PackReport, Standing};
@@ -159,13 +159,15 @@ impl Engine {
         if rows.len() + packed > PACK_INSTANCES {
             return Err(ArchiveError::Invalid("the series is too long for a pack"));
         }
-        if self
-            .readers
-            .read_here(|db| reject::has_note(db, tenant.row, series))?
-        {
-            // Rejection notes stay rows: from their descriptors an index that
-            // is made again knows what they reject.
-            return Err(ArchiveError::Invalid("the series has a rejection note"));
+        let stays = self.readers.read_here(|db| {
+            Ok(reject::has_note(db, tenant.row, series)? || placement::is_in(db, series)?)
+        })?;
+        if stays {
+            // Their descriptors say what they reject, and what lies over what
+            // was moved: a block does not.
+            return Err(ArchiveError::Invalid(
+                "the series has a rejection note or moved instances",
+            ));
         }
         let undecided = rows.iter().any(|row| row.standing == Standing::Conflict);
         if undecided || (rows.is_empty() && replaced.is_none()) {

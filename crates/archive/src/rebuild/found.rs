@@ -6,11 +6,12 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::descriptor::hex;
+use crate::descriptor::{Digest, hex};
 use crate::error::{ArchiveError, Result};
 use crate::format::Kind;
 use crate::keys::KeyStore;
 use crate::model::{ObjectFault, RebuildReport};
+use crate::moved::MovedAway;
 use crate::note::Note;
 use crate::read::read_header;
 
@@ -77,12 +78,31 @@ pub(super) fn deletions(found: &[Found], keys: &KeyStore) -> Buried {
     let mut buried = Buried::new();
     for one in found.iter().filter(|one| one.kind == Kind::Note) {
         let told = tell(one.clone(), keys);
-        if let Some((Note::Deleted { mark, at, .. }, _)) = told.note {
-            let entry = buried.entry((one.tenant.clone(), mark)).or_default();
-            entry.0 = entry.0.max(at);
+        if let Some((Note::Deleted { mark, also, at, .. }, _)) = told.note {
+            for mark in std::iter::once(mark).chain(also.iter().map(|Digest(mark)| *mark)) {
+                let entry = buried.entry((one.tenant.clone(), mark)).or_default();
+                entry.0 = entry.0.max(at);
+            }
         }
     }
     buried
+}
+
+/// What the notes and objects of moves say.
+pub(super) fn moves(found: &[Found], keys: &KeyStore) -> MovedAway {
+    let mut moved = MovedAway::default();
+    for one in found.iter().filter(|one| one.kind == Kind::Note) {
+        if let Some((note, _)) = tell(one.clone(), keys).note {
+            moved.note(&note);
+        }
+    }
+    for one in found.iter().filter(|one| one.kind == Kind::Moved) {
+        if moved.counts(&one.name) {
+            let told = tell(one.clone(), keys);
+            moved.object(&one.tenant, &told.instances, one.created);
+        }
+    }
+    moved
 }
 
 /// A file that was moved to another name or tenant is not what it says.

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use futures::{StreamExt, stream};
 use rusqlite::Connection;
 
-use self::found::{Buried, Found, deletions, headers};
+use self::found::{Buried, Found, deletions, headers, moves};
 use self::packs::{Opened, Sealed};
 use self::replay::replay;
 use self::told::tell;
@@ -33,6 +33,7 @@ use crate::keys::KeyStore;
 use crate::limits;
 use crate::lookup::Lookup;
 use crate::model::{ObjectFault, Progress, RebuildReport};
+use crate::moved::MovedAway;
 use crate::pack::Packs;
 
 /// The index while it is being made; a rebuild that broke off begins again.
@@ -62,7 +63,9 @@ pub(crate) async fn rebuild(
     let total = found.len() as u64;
     let parallel = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let buried = Arc::new(deletions(&found, &keys));
-    let mut sealed = open_packs((&found, parallel), &packs, &keys, &buried, &mut report).await?;
+    let moved = Arc::new(moves(&found, &keys));
+    let since = (&buried, &moved);
+    let mut sealed = open_packs((&found, parallel), &packs, &keys, since, &mut report).await?;
     let mut buried = Arc::unwrap_or_clone(buried);
     packs::choose(&mut sealed);
     let others = others(&found, &sealed);
@@ -79,7 +82,7 @@ pub(crate) async fn rebuild(
         let told = told.map_err(|_| ArchiveError::Closed)?;
         match known.get(&told.found.name) {
             Some(pack) => packs::reach(&mut db, &packs, &keys, pack)?,
-            None => replay(&mut db, &packs, told, &mut buried, &mut report)?,
+            None => replay(&mut db, &packs, told, (&mut buried, &moved), &mut report)?,
         }
         report.objects += 1;
         if let Some(progress) = &progress {
@@ -99,7 +102,7 @@ async fn open_packs(
     (found, parallel): (&[Found], usize),
     packs: &Arc<Packs>,
     keys: &Arc<KeyStore>,
-    buried: &Arc<Buried>,
+    (buried, moved): (&Arc<Buried>, &Arc<MovedAway>),
     report: &mut RebuildReport,
 ) -> Result<Vec<Sealed>> {
     let of_kind: Vec<Found> = found
@@ -110,8 +113,10 @@ async fn open_packs(
     let mut opened = stream::iter(of_kind)
         .map(|found| {
             let (packs, keys) = (Arc::clone(packs), Arc::clone(keys));
-            let buried = Arc::clone(buried);
-            tokio::task::spawn_blocking(move || packs::open(found, &keys, &packs, &buried))
+            let (buried, moved) = (Arc::clone(buried), Arc::clone(moved));
+            tokio::task::spawn_blocking(move || {
+                packs::open(found, &keys, &packs, (&buried, &moved))
+            })
         })
         .buffered(parallel);
     let mut sealed = Vec::new();

@@ -27,6 +27,8 @@ pub(super) fn replay(
             delete::replay(db, row, &note, &written, instances)
         }
         Note::Corrected { .. } => correct_again(db, (tenant, row), note, written, created),
+        // The object of what was moved tells the rest.
+        Note::Moved { .. } => correct::keep_move(db, row, &note, &written),
         Note::Held {
             mark,
             on,

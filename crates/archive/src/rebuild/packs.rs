@@ -21,6 +21,7 @@ use crate::index::schema::state;
 use crate::index::tombstone::{self, Level, Marks, mark};
 use crate::keys::KeyStore;
 use crate::model::{ObjectFault, RebuildReport};
+use crate::moved::MovedAway;
 use crate::pack::{BLOCK_SEGMENT, Block, Packs};
 use crate::read::read_header;
 use crate::verify::{segments, walk};
@@ -40,7 +41,7 @@ pub(super) struct Sealed {
     whole: bool,
     /// Instances whose bodies do not read, by their ordinals.
     broken: BTreeSet<u32>,
-    /// Instances that were deleted since, with what was deleted.
+    /// Instances that were deleted or moved since, with what was deleted.
     gone: BTreeMap<u32, ([u8; 32], Level)>,
     /// It is its series' pack.
     pub is_pack: bool,
@@ -56,13 +57,18 @@ pub(super) enum Opened {
 }
 
 /// Reads a pack from end to end. Blocks.
-pub(super) fn open(found: Found, keys: &KeyStore, packs: &Packs, buried: &Buried) -> Opened {
+pub(super) fn open(
+    found: Found,
+    keys: &KeyStore,
+    packs: &Packs,
+    since: (&Buried, &MovedAway),
+) -> Opened {
     let fault = |segment| ObjectFault::Corrupt {
         tenant: found.tenant.clone(),
         object: hex::encode(&found.name),
         segment,
     };
-    match read(&found, keys, packs, buried) {
+    match read(&found, keys, packs, since) {
         Ok(Some(sealed)) => Opened::Sealed(Box::new(sealed)),
         Ok(None) => Opened::Erased(count(&found)),
         Err(_) => Opened::Damaged(fault(Some(BLOCK_SEGMENT))),
@@ -80,7 +86,12 @@ fn count(found: &Found) -> u64 {
     count
 }
 
-fn read(found: &Found, keys: &KeyStore, packs: &Packs, buried: &Buried) -> Result<Option<Sealed>> {
+fn read(
+    found: &Found,
+    keys: &KeyStore,
+    packs: &Packs,
+    since: (&Buried, &MovedAway),
+) -> Result<Option<Sealed>> {
     let file = File::open(&found.path)?;
     let bytes = file.metadata()?.len();
     let (_, encoded) = read_header(&file)?;
@@ -140,20 +151,27 @@ fn read(found: &Found, keys: &KeyStore, packs: &Packs, buried: &Buried) -> Resul
         series: (above.study.clone(), above.series.clone()),
         whole: followed.is_ok() && walked.is_ok() && texts.is_ok() && broken.is_empty(),
         broken,
-        gone: gone(found, &block, keys, buried)?,
+        gone: gone(found, &block, keys, since)?,
         is_pack: false,
         found: found.clone(),
     }))
 }
 
-/// Instances of a block that were deleted after it was begun.
+/// Instances of a block that were deleted, or moved away, after it was begun.
 fn gone(
     found: &Found,
     block: &Block,
     keys: &KeyStore,
-    buried: &Buried,
+    (buried, moved): (&Buried, &MovedAway),
 ) -> Result<BTreeMap<u32, ([u8; 32], Level)>> {
     let mut gone = BTreeMap::new();
+    for (entry, ordinal) in block.entries.iter().zip(0_u32..) {
+        let content = (&*entry.sop_instance, &entry.sha256);
+        if moved.left(&found.tenant, content, found.created) {
+            // No deletion has this mark.
+            gone.insert(ordinal, ([0; 32], Level::Instance));
+        }
+    }
     if buried.keys().all(|(tenant, _)| *tenant != found.tenant) {
         return Ok(gone);
     }

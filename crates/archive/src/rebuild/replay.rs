@@ -5,12 +5,14 @@ use hilum_contracts::ids::TenantId;
 use rusqlite::Connection;
 
 use crate::error::{ArchiveError, Result};
+use crate::format::Kind;
 use crate::index::commit::{self, Publication, Unit};
 use crate::index::objects::{self, Name};
 use crate::index::quarantine::{self, Bounds};
 use crate::index::schema::state;
 use crate::index::{again, query, tombstone};
 use crate::model::RebuildReport;
+use crate::moved::MovedAway;
 use crate::note::Written;
 use crate::pack::Packs;
 
@@ -24,7 +26,7 @@ pub(super) fn replay(
     db: &mut Connection,
     packs: &Packs,
     mut told: Told,
-    buried: &mut Buried,
+    (buried, moved): (&mut Buried, &MovedAway),
     report: &mut RebuildReport,
 ) -> Result<()> {
     report.erased += told.erased;
@@ -51,6 +53,13 @@ pub(super) fn replay(
         return notes::replay(db, (&tenant, row), note, written, buried, created);
     }
     let owner = told.found.tenant;
+    if kind == Kind::Moved && !moved.counts(&name.name) {
+        // Written for a move that was not made.
+        objects::transition(db, name.row, state::RESERVED, state::DEAD, created)?;
+        return Ok(());
+    }
+    told.instances
+        .retain(|record| moved.stays(&owner, record, (kind, created)));
     let mut dead_keys = Vec::new();
     told.instances.retain(|record| {
         let marks = record.marks.0;
@@ -79,9 +88,13 @@ pub(super) fn replay(
         return again::keep_referred(db, name.row, kind, bytes);
     }
     report.instances += told.instances.len() as u64;
+    if kind == Kind::Moved {
+        commit::publish_again(db, row, &told.instances, created)?;
+    }
     let key = told
         .instances
         .first()
+        .filter(|_| kind != Kind::Moved)
         .and_then(|record| record.descriptor.publication.clone());
     // A pack of the result set may have told of it already.
     let key = match key {
@@ -97,6 +110,7 @@ pub(super) fn replay(
         records: told.instances,
         // It was taken then.
         takes_resends: true,
+        as_it_was: true,
         publication: key.map(|key| Publication {
             key,
             events: Vec::new(),

@@ -116,7 +116,7 @@ fn take(
 ) -> Result<()> {
     let tenant = told.found.tenant.as_str();
     match told.kind {
-        Kind::Bundle | Kind::Streamed => {
+        Kind::Bundle | Kind::Streamed | Kind::Moved => {
             let (descriptor, blocks) = Descriptor::decode(text)?;
             if descriptor.length != segment.body {
                 return Err(ArchiveError::Corrupt);

@@ -56,6 +56,7 @@ pub(super) fn commit_bundle(db: &mut Connection, context: &Context, mut bundle: 
                 bytes,
                 records,
                 takes_resends: bundle.takes_resends,
+                as_it_was: false,
                 publication: None,
             },
         ),

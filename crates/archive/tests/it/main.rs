@@ -15,6 +15,7 @@ mod erasing;
 mod faults;
 mod fixture;
 mod maintenance;
+mod moving;
 mod pack_model;
 mod packs;
 mod pressure;

@@ -13,7 +13,7 @@ mod plan;
 mod write;
 
 pub use change::{Change, Correction, Unchangeable};
-pub use json::json;
+pub use json::{json, text_of};
 
 use std::ops::Range;
 

@@ -44,3 +44,6 @@ pub const EXPIRED_AT_ONCE: usize = 1_000;
 pub const LIST_MAX: u32 = 200;
 /// At the end, associations get this long to finish what they are sending.
 pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(15);
+
+/// Instances that one request moves by name; a whole series has no such bound.
+pub(crate) const MOVED_INSTANCES: usize = 10_000;

@@ -12,6 +12,7 @@ use hilum_dataset::{ByteSource, Encoding, Inflated, is_deflated};
 use hilum_platform::scope::TenantScope;
 
 use crate::ImagingService;
+use crate::domain::moving::Placed;
 use crate::limits::CORRECTED_INFLATED;
 
 /// Bytes on their way to a reader.
@@ -26,13 +27,7 @@ pub(crate) fn corrections(row: &InstanceRow) -> Result<Vec<Correction>, ServiceE
 
 /// An overlay's corrections of what came in so, the oldest first.
 pub(crate) fn steps(overlay: &Overlay, origin: &Origin) -> Result<Vec<Correction>, ServiceError> {
-    let mut all = Vec::new();
-    for text in [&overlay.study, &overlay.series].into_iter().flatten() {
-        let steps: Vec<Correction> = serde_json::from_str(text)
-            .map_err(|_| ServiceError::internal("A correction can't be read."))?;
-        all.extend(steps);
-    }
-    all.sort_by(|a, b| a.at.cmp(&b.at));
+    let mut all = Placed::of(overlay)?.steps;
     // The values before the first correction are the sender's; those before a
     // later one are ours.
     for (index, step) in all.iter_mut().enumerate() {

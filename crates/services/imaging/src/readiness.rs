@@ -10,7 +10,9 @@ use hilum_contracts::Event;
 use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_contracts::event::Payload as _;
 use hilum_contracts::ids::{CorrelationId, InputSetId};
-use hilum_contracts::imaging::{InstancesDeleted, InstancesRejected, InstancesStored, ReadyReason};
+use hilum_contracts::imaging::{
+    InstancesDeleted, InstancesMoved, InstancesRejected, InstancesStored, ReadyReason,
+};
 use hilum_platform::auth;
 use hilum_platform::clock::to_millis;
 use hilum_platform::events::{ConsumeError, Consumer};
@@ -24,7 +26,7 @@ use crate::ImagingService;
 use crate::digest::{Sha256, hex};
 use crate::domain::readiness::{Ending, Verdict, judge};
 use crate::limits::{INPUT_SET_INSTANCES, READINESS_POLL};
-use crate::store::changed::Changed;
+use crate::store::changed::{Changed, moved};
 use crate::store::readiness::{Completion, SenderEnded, Unready, deleted, stored};
 
 /// Follows what became durable.
@@ -43,6 +45,7 @@ impl Consumer for InputSetsFromInstances {
             InstancesStored::KIND,
             InstancesDeleted::KIND,
             InstancesRejected::KIND,
+            InstancesMoved::KIND,
         ]
     }
 
@@ -64,6 +67,12 @@ impl Consumer for InputSetsFromInstances {
                 at: to_millis(event.time),
             };
             changed.follow(tx, &scope, event.correlation_id).await?;
+            return Ok(());
+        }
+        if event.kind == InstancesMoved::KIND {
+            let told: InstancesMoved = event.payload()?;
+            let at = to_millis(event.time);
+            moved(tx, &scope, &told, (event.correlation_id, at)).await?;
             return Ok(());
         }
         let instances: InstancesStored = event.payload()?;

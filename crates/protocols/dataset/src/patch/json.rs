@@ -95,8 +95,10 @@ fn key(tag: u32) -> String {
     format!("{tag:08X}")
 }
 
-/// The text of an attribute, to be compared; `None` where there is no such.
-fn text_of(attribute: &Value) -> Option<String> {
+/// The text of an attribute in DICOM JSON (PS3.18 annex F), values separated
+/// by backslashes; `None` where it has no text.
+#[must_use]
+pub fn text_of(attribute: &Value) -> Option<String> {
     let Some(values) = attribute.get("Value").and_then(Value::as_array) else {
         return attribute.get("BulkDataURI").is_none().then(String::new);
     };

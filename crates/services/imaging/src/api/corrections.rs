@@ -23,7 +23,7 @@ use crate::ImagingService;
 use crate::domain::correction::{Level, belongs, known, series_after, study_after};
 
 /// Two people correct one study at the same time: the second one tries again.
-const ATTEMPTS: usize = 8;
+pub(super) const ATTEMPTS: usize = 8;
 
 /// What is wrong, and what is right.
 #[derive(Deserialize, ToSchema)]
@@ -69,15 +69,15 @@ struct CorrectionEntry {
 
 /// One attribute of a correction.
 #[derive(Serialize, Deserialize, ToSchema)]
-struct ChangedAttribute {
+pub(super) struct ChangedAttribute {
     /// `00100010`
-    tag: String,
+    pub(super) tag: String,
     /// `PatientName`
-    keyword: String,
+    pub(super) keyword: String,
     /// What it was, where the index knew it.
-    before: Option<String>,
+    pub(super) before: Option<String>,
     /// What it is; absent: removed.
-    after: Option<String>,
+    pub(super) after: Option<String>,
 }
 
 /// Corrects attributes of a patient and study, or of a series. What was
@@ -170,6 +170,17 @@ async fn series(
     study: &str,
     uid: &str,
 ) -> Result<SeriesRow, ServiceError> {
+    find_series(service, scope, study, uid)
+        .await?
+        .ok_or_else(|| ServiceError::not_found("There is no such series."))
+}
+
+pub(super) async fn find_series(
+    service: &ImagingService,
+    scope: &TenantScope,
+    study: &str,
+    uid: &str,
+) -> Result<Option<SeriesRow>, ServiceError> {
     let filter = SeriesFilter {
         study: StudyFilter {
             uids: vec![study.to_owned()],
@@ -182,8 +193,7 @@ async fn series(
         .archive
         .series(scope, &filter, Page::first(1))
         .await?;
-    let row = found.into_iter().next().map(|(series, _)| series);
-    row.ok_or_else(|| ServiceError::not_found("There is no such series."))
+    Ok(found.into_iter().next().map(|(series, _)| series))
 }
 
 /// The correction on the rows as they are now.
@@ -264,7 +274,7 @@ fn earlier(steps: &[Correction], tag: u32) -> Option<String> {
 }
 
 /// A DT value with its offset (PS3.5 §6.2).
-fn date_time(at: OffsetDateTime) -> String {
+pub(super) fn date_time(at: OffsetDateTime) -> String {
     let form =
         format_description!("[year][month][day][hour][minute][second].[subsecond digits:6]+0000");
     at.to_offset(time::UtcOffset::UTC)
@@ -273,11 +283,25 @@ fn date_time(at: OffsetDateTime) -> String {
 }
 
 fn changes(level: Level, request: &CorrectionRequest) -> Result<Vec<Change>, ServiceError> {
-    let set = request
-        .set
+    let changes = changes_asked(level, &request.set, &request.remove)?;
+    if changes.is_empty() {
+        return Err(ServiceError::invalid(
+            "Name the attributes that are to be corrected.",
+        ));
+    }
+    Ok(changes)
+}
+
+/// What a request sets and removes.
+pub(super) fn changes_asked(
+    level: Level,
+    set: &BTreeMap<String, String>,
+    remove: &[String],
+) -> Result<Vec<Change>, ServiceError> {
+    let set = set
         .iter()
         .map(|(name, value)| (name, Some(value.trim().to_owned())));
-    let removed = request.remove.iter().map(|name| (name, None));
+    let removed = remove.iter().map(|name| (name, None));
     let mut changes = Vec::new();
     for (name, value) in set.chain(removed) {
         let tag = tag_of(name)
@@ -289,10 +313,8 @@ fn changes(level: Level, request: &CorrectionRequest) -> Result<Vec<Change>, Ser
             .map_err(|error| ServiceError::invalid(format!("{}: {error}.", keyword(tag))))?;
         changes.push(change);
     }
-    if changes.is_empty() || changes.len() > hilum_dataset::limits::MAX_CHANGES {
-        return Err(ServiceError::invalid(
-            "Name the attributes that are to be corrected.",
-        ));
+    if changes.len() > hilum_dataset::limits::MAX_CHANGES {
+        return Err(ServiceError::invalid("Too many attributes are named."));
     }
     Ok(changes)
 }
@@ -305,7 +327,7 @@ fn tag_of(name: &str) -> Option<u32> {
     Some(u32::from(tag.group()) << 16 | u32::from(tag.element()))
 }
 
-fn keyword(tag: u32) -> String {
+pub(super) fn keyword(tag: u32) -> String {
     let (group, element) = ((tag >> 16) as u16, (tag & 0xFFFF) as u16);
     StandardDataDictionary
         .by_tag(dicom_core::Tag(group, element))

@@ -8,6 +8,7 @@ mod exports;
 mod holds;
 mod imports;
 mod instance_conflicts;
+mod moves;
 mod quarantine;
 mod received;
 mod redrive;
@@ -39,6 +40,7 @@ pub(crate) fn router() -> OpenApiRouter<ImagingService> {
         .routes(routes!(study::get_study))
         .routes(routes!(corrections::correct_study))
         .routes(routes!(corrections::list_corrections))
+        .routes(routes!(moves::move_study))
         .routes(routes!(received::received_instance))
         .routes(routes!(delete::delete_study))
         .routes(routes!(delete::delete_series))

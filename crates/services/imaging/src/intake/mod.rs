@@ -270,6 +270,12 @@ impl Intake {
         };
         metrics::counter!("hilum_instances_total", "outcome" => outcome).increment(1);
         metrics::counter!("hilum_instance_bytes_total").increment(bytes);
+        // What was moved is another series by now.
+        let (study, series) = (&received.study_uid, &received.series_uid);
+        let followed = self.service.archive.followed(&self.scope, study, series);
+        if let Some(followed) = followed.await? {
+            (received.study_uid, received.series_uid) = (followed.study, followed.series);
+        }
         self.touch(&received.study_uid, &received.series_uid).await;
         Ok(received)
     }

@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 
 use hilum_contracts::ids::{CorrelationId, InputSetId};
+use hilum_contracts::imaging::InstancesMoved;
 use hilum_platform::db::DbError;
 use hilum_platform::scope::TenantScope;
 use sqlx::sqlite::SqliteConnection;
@@ -142,4 +143,64 @@ impl Changed<'_> {
         .await?;
         Ok(())
     }
+}
+
+/// Follows what was moved. The revisions of a series that moved whole, to where
+/// no other ones are, go with it; otherwise both sides are judged anew.
+pub(crate) async fn moved(
+    tx: &mut SqliteConnection,
+    scope: &TenantScope,
+    told: &InstancesMoved,
+    (correlation, at): (CorrelationId, i64),
+) -> Result<(), DbError> {
+    let known: Option<i64> = sqlx::query_scalar(
+        "SELECT 1 FROM input_sets WHERE tenant = $1 AND study_uid = $2 AND series_uid = $3 LIMIT 1",
+    )
+    .bind(scope.tenant().as_str())
+    .bind(&told.study_uid)
+    .bind(&told.series_uid)
+    .fetch_optional(&mut *tx)
+    .await?;
+    if told.left == 0 && known.is_none() {
+        for table in ["input_sets", "senders"] {
+            sqlx::query(sqlx::AssertSqlSafe(format!(
+                "UPDATE {table} SET study_uid = $4, series_uid = $5
+                 WHERE tenant = $1 AND study_uid = $2 AND series_uid = $3"
+            )))
+            .bind(scope.tenant().as_str())
+            .bind(&told.from_study_uid)
+            .bind(&told.from_series_uid)
+            .bind(&told.study_uid)
+            .bind(&told.series_uid)
+            .execute(&mut *tx)
+            .await?;
+        }
+        // The same images, read anew: of another study, or patient.
+        let same = Changed {
+            study_uid: &told.study_uid,
+            series_uid: &told.series_uid,
+            instances: &[],
+            gone: false,
+            left: told.total,
+            at,
+        };
+        return same.follow(tx, scope, correlation).await;
+    }
+    let left = Changed {
+        study_uid: &told.from_study_uid,
+        series_uid: &told.from_series_uid,
+        instances: &told.sop_instance_uids,
+        gone: true,
+        left: told.left,
+        at,
+    };
+    left.follow(tx, scope, correlation).await?;
+    let came = Changed {
+        study_uid: &told.study_uid,
+        series_uid: &told.series_uid,
+        gone: false,
+        left: told.total,
+        ..left
+    };
+    came.follow(tx, scope, correlation).await
 }

@@ -126,3 +126,8 @@ async fn answers_are_validated_and_given_in_ranges() {
 async fn corrections_are_in_every_answer_and_what_was_received_stays() {
     judge("corrections_session.py", &[root().join("samples/mr-brain")]).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_moves_belongs_where_it_went_in_every_answer() {
+    judge("moves_session.py", &[root().join("samples/mr-brain")]).await;
+}

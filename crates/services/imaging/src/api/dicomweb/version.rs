@@ -29,6 +29,7 @@ impl Version {
                 digest.update(&(text.len() as u64).to_be_bytes());
                 digest.update(text.as_bytes());
             }
+            digest.update(overlay.placed.as_deref().unwrap_or_default().as_bytes());
             hexadecimal(digest.finish().as_ref())
         });
         Self {

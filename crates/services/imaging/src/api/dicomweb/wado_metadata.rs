@@ -154,7 +154,8 @@ impl MetadataForm for Document {
         for instance in &piece.instances {
             let text = piece.text.get(instance.within.clone());
             let mut text = Cow::Borrowed(text.ok_or(ArchiveError::Corrupt)?);
-            if let (Some(overlay), Some(origin)) = (&piece.overlay, &instance.origin) {
+            let overlay = instance.overlay(piece.overlay.as_ref());
+            if let (Some(overlay), Some(origin)) = (&overlay, &instance.origin) {
                 let steps = steps(overlay, origin).map_err(|_| ArchiveError::Corrupt)?;
                 let corrected = patch::json(&text, &steps).ok_or(ArchiveError::Corrupt)?;
                 text = Cow::Owned(corrected);
@@ -167,7 +168,7 @@ impl MetadataForm for Document {
             }
             let uid = &instance.sop_instance;
             let prefix = self.base.bulk_data(&piece.study, &piece.series, uid);
-            let version = Version::of(&instance.sha256, piece.overlay.as_ref());
+            let version = Version::of(&instance.sha256, overlay.as_ref());
             with_bulk_addresses(&text, &prefix, &version.query(), &mut out);
         }
         Ok(self.coding.encode(out)?)

@@ -1,0 +1,506 @@
+//! The one transaction of a move: the new object goes live, rows get their new
+//! series and place, what they left dies, and later arrivals follow.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use hilum_contracts::Event;
+use hilum_contracts::ids::{CorrelationId, TenantId};
+use hilum_contracts::imaging::{InstancesMoved, StudyCorrected};
+use hilum_platform::clock::from_millis;
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+
+use super::conflict::recount;
+use super::delete::remove_empty;
+use super::levels::wire_patient;
+use super::objects::{self, Name};
+use super::schema::state;
+use super::tombstone::{self, Marks, study_row};
+use super::{answer, hold, note, outbox, packs, placement};
+use crate::error::{ArchiveError, Result};
+use crate::format::Kind;
+use crate::model::{MoveOf, MoveTo, Moved, NewMove, Overlay};
+use crate::note::Written;
+use crate::pack::Packs;
+use crate::steps;
+
+/// A row that is to move.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Source {
+    pub id: i64,
+    pub series: i64,
+    pub series_uid: String,
+    pub uid: String,
+    pub object: i64,
+    pub overlay: Option<Overlay>,
+}
+
+/// Where its bytes are since.
+#[derive(Debug, Clone)]
+pub(crate) struct Sealed {
+    pub segment: u32,
+    pub offset: u64,
+}
+
+/// A move whose object and note are durable.
+pub(crate) struct Unit {
+    pub tenant: TenantId,
+    pub tenant_row: i64,
+    pub asked: NewMove,
+    pub sources: Vec<Source>,
+    /// Of each source, in order.
+    pub sealed: Vec<Sealed>,
+    /// The object that they are in.
+    pub name: Name,
+    pub bytes: u64,
+    /// The key that it is sealed with.
+    pub key: [u8; 16],
+    /// Of what the first becomes.
+    pub marks: Marks,
+    pub note: Written,
+}
+
+/// Rows that `of` names, by id. Their packs must have been dissolved.
+pub(crate) fn sources(
+    db: &Connection,
+    tenant: i64,
+    study: &str,
+    of: &MoveOf,
+) -> Result<Vec<Source>> {
+    let (series, only) = match of {
+        MoveOf::Study => (None, None),
+        MoveOf::Series(series) => (Some(series), None),
+        MoveOf::Instances { series, instances } => (
+            Some(series),
+            Some(instances.iter().collect::<BTreeSet<_>>()),
+        ),
+    };
+    let mut query = db.prepare_cached(
+        "SELECT i.id, i.series, s.uid, i.uid, i.object, t.overlay, s.overlay, p.overlay
+         FROM instance i JOIN series s ON s.id = i.series JOIN study t ON t.id = s.study
+         LEFT JOIN placement p ON p.id = i.placement
+         WHERE t.tenant = ?1 AND t.uid = ?2 AND (?3 IS NULL OR s.uid = ?3) ORDER BY i.id",
+    )?;
+    let rows = query.query_map(params![tenant, study, series], |row| {
+        Ok(Source {
+            id: row.get(0)?,
+            series: row.get(1)?,
+            series_uid: row.get(2)?,
+            uid: row.get(3)?,
+            object: row.get(4)?,
+            overlay: answer::overlay(row.get(5)?, row.get(6)?, row.get(7)?),
+        })
+    })?;
+    let mut found = Vec::new();
+    for row in rows {
+        let row = row?;
+        if only.as_ref().is_none_or(|only| only.contains(&row.uid)) {
+            found.push(row);
+        }
+    }
+    Ok(found)
+}
+
+/// Makes rows of every pack that `of` touches.
+pub(crate) fn unpack(
+    db: &mut Connection,
+    packs: &Packs,
+    (tenant, study, of): (i64, &str, &MoveOf),
+    now: i64,
+) -> Result<()> {
+    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let row = study_row(&tx, tenant, study)?;
+    let only = match of {
+        MoveOf::Study => None,
+        MoveOf::Series(series) | MoveOf::Instances { series, .. } => Some(series),
+    };
+    let series: Vec<i64> = tx
+        .prepare_cached("SELECT id FROM series WHERE study = ?1 AND (?2 IS NULL OR uid = ?2)")?
+        .query_map(params![row, only], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    for series in series {
+        if let Some(pack) = packs::of_series(&tx, series)? {
+            packs::dissolve(&tx, packs, pack, now)?;
+        }
+    }
+    tx.commit()?;
+    Ok(())
+}
+
+/// What a move can't be made against: a hold on what leaves, the deletion of
+/// what it goes to, or a change since it was prepared.
+pub(crate) fn admits(
+    db: &Connection,
+    (tenant, asked): (i64, &NewMove),
+    marks: Option<&Marks>,
+) -> Result<i64> {
+    let study = study_row(db, tenant, &asked.study)?;
+    if !hold::keeping(db, tenant, study)?.holds.is_empty() {
+        return Err(ArchiveError::Held);
+    }
+    if let Some(marks) = marks
+        && tombstone::stands(db, tenant, marks)?
+    {
+        return Err(ArchiveError::Deleted);
+    }
+    let seen = &asked.to;
+    let overlay: Option<Option<String>> = db
+        .prepare_cached("SELECT overlay FROM study WHERE tenant = ?1 AND uid = ?2")?
+        .query_row(params![tenant, seen.study], |row| row.get(0))
+        .optional()?;
+    if overlay.flatten() != seen.study_overlay {
+        return Err(ArchiveError::Outdated);
+    }
+    if let Some(series) = &seen.series {
+        let overlay = super::correct::overlay(db, tenant, &seen.study, Some(series))?;
+        if overlay != seen.series_overlay {
+            return Err(ArchiveError::Outdated);
+        }
+    }
+    Ok(study)
+}
+
+/// Runs the transaction.
+pub(crate) fn relocate(db: &mut Connection, unit: &Unit, now: i64) -> Result<Moved> {
+    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let tenant = unit.tenant_row;
+    let asked = &unit.asked;
+    let from = admits(&tx, (tenant, asked), Some(&unit.marks))?;
+    if tombstone::is_dead_key(&tx, tenant, &unit.key)? {
+        return Err(ArchiveError::Outdated);
+    }
+    if sources(&tx, tenant, &asked.study, &asked.of)? != unit.sources {
+        return Err(ArchiveError::Outdated);
+    }
+    let holds = (Kind::Moved, unit.bytes);
+    objects::settle(&tx, unit.name.row, state::LIVE, holds, now)?;
+    let to = target_study(&tx, tenant, (from, &asked.to))?;
+    let overlays = overlays(&tx, tenant, asked)?;
+    let mut series = BTreeMap::new();
+    let (mut left, mut objects) = (BTreeSet::new(), BTreeSet::new());
+    for (source, sealed) in unit.sources.iter().zip(&unit.sealed) {
+        let target = match series.get(&source.series) {
+            Some(target) => *target,
+            None => {
+                let target = target_series(&tx, tenant, to, source, &asked.to)?;
+                series.insert(source.series, target);
+                target
+            }
+        };
+        if target == source.series {
+            return Err(ArchiveError::Invalid("it is there already"));
+        }
+        let placement = overlays
+            .iter()
+            .find(|(before, _)| *before == source.overlay)
+            .map(|(_, row)| *row)
+            .ok_or(ArchiveError::Outdated)?;
+        tx.prepare_cached(
+            "UPDATE instance SET series = ?2, object = ?3, segment = ?4, offset = ?5,
+                placement = ?6 WHERE id = ?1",
+        )?
+        .execute(params![
+            source.id,
+            target,
+            unit.name.row,
+            sealed.segment,
+            sealed.offset,
+            placement
+        ])?;
+        left.insert(source.series);
+        objects.insert(source.object);
+    }
+    follow(&tx, tenant, unit, &overlays)?;
+    objects::bury_unused(&tx, objects, now)?;
+    let version = count(&tx, (from, to), &series, now)?;
+    tell(&tx, unit, &series, now)?;
+    remove_empty(&tx, from)?;
+    remember(&tx, unit, version, now)?;
+    placement::forget_unused(&tx, tenant)?;
+    steps::at("move.indexed");
+    tx.commit()?;
+    Ok(Moved {
+        instances: unit.sources.len() as u64,
+    })
+}
+
+/// Rows of the overlays that the caller gave.
+fn overlays(tx: &Connection, tenant: i64, asked: &NewMove) -> Result<Vec<(Option<Overlay>, i64)>> {
+    asked
+        .overlays
+        .iter()
+        .map(|(before, after)| Ok((before.clone(), placement::keep(tx, tenant, after)?)))
+        .collect()
+}
+
+/// The study's row; a new one begins when the other did.
+fn target_study(tx: &Connection, tenant: i64, (from, to): (i64, &MoveTo)) -> Result<i64> {
+    match study_row(tx, tenant, &to.study) {
+        Err(ArchiveError::NotFound) => {}
+        other => return other,
+    }
+    let patient = &to.patient;
+    let study = &to.study_attributes;
+    let name = patient.name.as_ref();
+    let referring = study.referring_physician.as_ref();
+    let description = study.description.as_ref();
+    Ok(tx
+        .prepare_cached(
+            "INSERT INTO study (tenant, uid, issuer, patient_id, patient_name, patient_name_a,
+                patient_name_i, patient_name_p, birth_date, sex, date, time, timezone, accession,
+                study_id, description, description_key, referring, referring_a, referring_i,
+                referring_p, first_received, last_received)
+             SELECT tenant, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,
+                ?18, ?19, ?20, ?21, first_received, last_received FROM study WHERE id = ?1",
+        )?
+        .insert(params![
+            from,
+            to.study,
+            patient.issuer,
+            patient.id,
+            name.map(|name| &name.value),
+            name.and_then(|name| name.alphabetic.as_ref()),
+            name.and_then(|name| name.ideographic.as_ref()),
+            name.and_then(|name| name.phonetic.as_ref()),
+            patient.birth_date,
+            patient.sex,
+            study.date,
+            study.time,
+            study.timezone,
+            study.accession,
+            study.id,
+            description.map(|text| &text.value),
+            description.map(|text| &text.key),
+            referring.map(|name| &name.value),
+            referring.and_then(|name| name.alphabetic.as_ref()),
+            referring.and_then(|name| name.ideographic.as_ref()),
+            referring.and_then(|name| name.phonetic.as_ref()),
+        ])?)
+}
+
+/// The series' row in the study; a new one has what the other answered with.
+fn target_series(
+    tx: &Connection,
+    tenant: i64,
+    study: i64,
+    source: &Source,
+    to: &MoveTo,
+) -> Result<i64> {
+    let uid = to.series.as_ref().unwrap_or(&source.series_uid);
+    let known: Option<i64> = tx
+        .prepare_cached("SELECT id FROM series WHERE study = ?1 AND uid = ?2")?
+        .query_row(params![study, uid], |row| row.get(0))
+        .optional()?;
+    if let Some(known) = known {
+        return Ok(known);
+    }
+    let row = tx
+        .prepare_cached(
+            "INSERT INTO series (study, tenant, uid, modality, number, description,
+                description_key, body_part, laterality, date, time, protocol, manufacturer,
+                station, frame_of_reference, performed_step_date, performed_step_time,
+                scheduled_step_id, requested_procedure_id, first_received, last_received)
+             SELECT ?2, tenant, ?3, modality, number, description, description_key, body_part,
+                laterality, date, time, protocol, manufacturer, station, frame_of_reference,
+                performed_step_date, performed_step_time, scheduled_step_id,
+                requested_procedure_id, first_received, last_received
+             FROM series WHERE id = ?1 AND tenant = ?4",
+        )?
+        .insert(params![source.series, study, uid, tenant])?;
+    if let Some(given) = &to.series_attributes {
+        let description = given.description.as_ref();
+        tx.prepare_cached(
+            "UPDATE series SET number = ?2, description = ?3, description_key = ?4 WHERE id = ?1",
+        )?
+        .execute(params![
+            row,
+            given.number,
+            description.map(|text| &text.value),
+            description.map(|text| &text.key)
+        ])?;
+    }
+    Ok(row)
+}
+
+/// Later arrivals follow what moved whole.
+fn follow(
+    tx: &Connection,
+    tenant: i64,
+    unit: &Unit,
+    overlays: &[(Option<Overlay>, i64)],
+) -> Result<()> {
+    let asked = &unit.asked;
+    if matches!(asked.of, MoveOf::Instances { .. }) {
+        return Ok(());
+    }
+    let mut done = BTreeSet::new();
+    for source in &unit.sources {
+        if !done.insert(&source.series_uid) {
+            continue;
+        }
+        // What comes next under these UIDs is read as what has not moved before.
+        let before = source.overlay.as_ref().and_then(Overlay::unplaced);
+        let placement = overlays
+            .iter()
+            .find(|(of, _)| *of == before)
+            .map(|(_, row)| *row)
+            .ok_or(ArchiveError::Outdated)?;
+        let uid = asked.to.series.as_ref().unwrap_or(&source.series_uid);
+        let to = (asked.to.study.as_str(), uid.as_str());
+        placement::redirect(
+            tx,
+            tenant,
+            (&asked.study, &source.series_uid),
+            to,
+            placement,
+        )?;
+        if asked.of == MoveOf::Study && done.len() == 1 {
+            let to = (asked.to.study.as_str(), "");
+            placement::redirect(tx, tenant, (&asked.study, ""), to, placement)?;
+        }
+    }
+    Ok(())
+}
+
+/// Counts both sides anew; the version that the target's overlay has now.
+fn count(
+    tx: &Connection,
+    (from, to): (i64, i64),
+    series: &BTreeMap<i64, i64>,
+    now: i64,
+) -> Result<u64> {
+    for (source, target) in series {
+        recount(tx, *source)?;
+        recount(tx, *target)?;
+        tx.prepare_cached(
+            "UPDATE series SET overlay_version = overlay_version + 1,
+                first_received = min(first_received, (SELECT first_received FROM series WHERE id = ?2)),
+                last_received = max(last_received, (SELECT last_received FROM series WHERE id = ?2))
+             WHERE id = ?1",
+        )?
+        .execute([target, source])?;
+        packs::unsettle(tx, *source, now)?;
+        packs::unsettle(tx, *target, now)?;
+    }
+    Ok(tx
+        .prepare_cached(
+            "UPDATE study SET overlay_version = overlay_version + 1,
+                first_received = min(first_received, (SELECT first_received FROM study WHERE id = ?2)),
+                last_received = max(last_received, (SELECT last_received FROM study WHERE id = ?2))
+             WHERE id = ?1 RETURNING overlay_version",
+        )?
+        .query_row([to, from], |row| row.get(0))?)
+}
+
+fn tell(tx: &Connection, unit: &Unit, series: &BTreeMap<i64, i64>, now: i64) -> Result<()> {
+    let correlation = CorrelationId::new();
+    let at = from_millis(now);
+    let asked = &unit.asked;
+    let invalid = |_| ArchiveError::Invalid("the event cannot be written");
+    let counted = |row: i64| -> Result<(u64, u64)> {
+        Ok(tx
+            .prepare_cached("SELECT instances, revision FROM series WHERE id = ?1")?
+            .query_row([row], |row| Ok((row.get(0)?, row.get(1)?)))?)
+    };
+    for (source, target) in series {
+        let moved = unit.sources.iter().filter(|one| one.series == *source);
+        let uids: Vec<String> = moved.clone().map(|one| one.uid.clone()).collect();
+        let Some(first) = moved.clone().next() else {
+            continue;
+        };
+        let to_series = asked.to.series.as_ref().unwrap_or(&first.series_uid);
+        let (left, _) = counted(*source)?;
+        let (total, revision) = counted(*target)?;
+        let told = InstancesMoved {
+            from_study_uid: asked.study.clone(),
+            from_series_uid: first.series_uid.clone(),
+            study_uid: asked.to.study.clone(),
+            series_uid: to_series.clone(),
+            sop_instance_uids: uids,
+            left,
+            total,
+        };
+        let tenant = unit.tenant.clone();
+        let event = Event::new(tenant, correlation, at, to_series, revision, &told);
+        outbox::append(tx, &event.map_err(invalid)?)?;
+    }
+    let corrected = StudyCorrected {
+        study_uid: asked.to.study.clone(),
+        series_uid: None,
+        patient: Some(wire_patient(&asked.to.patient)),
+    };
+    let study = &asked.to.study;
+    let version = u64::try_from(now).unwrap_or(0);
+    let tenant = unit.tenant.clone();
+    let event = Event::new(tenant, correlation, at, study, version, &corrected);
+    outbox::append(tx, &event.map_err(invalid)?)?;
+    Ok(())
+}
+
+/// The history: of the study that it went to, which has that of the other one
+/// when nothing is left of it.
+fn remember(tx: &Connection, unit: &Unit, version: u64, now: i64) -> Result<()> {
+    let asked = &unit.asked;
+    let note = note::keep(tx, unit.tenant_row, &unit.note, now)?;
+    let series = match &asked.of {
+        MoveOf::Study => None,
+        MoveOf::Series(series) | MoveOf::Instances { series, .. } => {
+            Some(asked.to.series.as_ref().unwrap_or(series))
+        }
+    };
+    tx.prepare_cached(
+        "INSERT INTO correction (tenant, study, series, version, detail, reason, by, at, note)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    )?
+    .execute(params![
+        unit.tenant_row,
+        asked.to.study,
+        series,
+        version,
+        asked.detail,
+        asked.reason,
+        asked.by,
+        now,
+        note
+    ])?;
+    let gone = matches!(
+        study_row(tx, unit.tenant_row, &asked.study),
+        Err(ArchiveError::NotFound)
+    );
+    if gone {
+        tx.prepare_cached("UPDATE correction SET study = ?3 WHERE tenant = ?1 AND study = ?2")?
+            .execute(params![unit.tenant_row, asked.study, asked.to.study])?;
+    }
+    Ok(())
+}
+
+/// What lies over what `of` names, each kind once, and over what of its series
+/// did not move before.
+pub(crate) fn overlays_of(
+    db: &Connection,
+    tenant: i64,
+    study: &str,
+    of: &MoveOf,
+) -> Result<Vec<Option<Overlay>>> {
+    let mut found: Vec<Option<Overlay>> = Vec::new();
+    let mut add = |overlay: Option<Overlay>| {
+        if !found.contains(&overlay) {
+            found.push(overlay);
+        }
+    };
+    let only = match of {
+        MoveOf::Study => None,
+        MoveOf::Series(series) | MoveOf::Instances { series, .. } => Some(series),
+    };
+    let mut query = db.prepare_cached(
+        "SELECT t.overlay, s.overlay FROM series s JOIN study t ON t.id = s.study
+         WHERE t.tenant = ?1 AND t.uid = ?2 AND (?3 IS NULL OR s.uid = ?3)",
+    )?;
+    let mut rows = query.query(params![tenant, study, only])?;
+    while let Some(row) = rows.next()? {
+        add(answer::overlay(row.get(0)?, row.get(1)?, None));
+    }
+    for source in sources(db, tenant, study, of)? {
+        add(source.overlay);
+    }
+    Ok(found)
+}

@@ -1,0 +1,269 @@
+//! Moves: what is moved is sealed anew under the key of the study that it goes
+//! to, for a key never covers two studies, and one transaction gives the rows
+//! their new place. Bodies are copied as they are, each checked against its
+//! SHA-256 on the way.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::descriptor::{Blocks, Descriptor, Placed};
+use crate::engine::Engine;
+use crate::error::{ArchiveError, Result};
+use crate::format::Kind;
+use crate::index::objects::Name;
+use crate::index::relocate::{self, Sealed, Source, Unit};
+use crate::index::schema::state;
+use crate::index::tombstone::Marks;
+use crate::index::{delete, objects, packs, placement};
+use crate::limits;
+use crate::model::{Followed, Moved, NewMove};
+use crate::note::Note;
+use crate::pack::{Copied, Entry};
+use crate::seal::too_long;
+use crate::steps;
+use crate::stream::{ObjectWriter, SegmentSource};
+use crate::tenant::Tenant;
+
+/// What was sealed anew.
+struct Written {
+    sealed: Vec<Sealed>,
+    bytes: u64,
+    key: [u8; 16],
+    marks: Marks,
+}
+
+impl Engine {
+    /// Makes a move. Nothing else may move instances meanwhile (see `moving`).
+    /// Blocks until it is durable.
+    pub(crate) fn relocate(&self, tenant: &Arc<Tenant>, asked: NewMove) -> Result<Moved> {
+        steps::at("move.begin");
+        let row = tenant.row;
+        self.readers
+            .read_here(|db| relocate::admits(db, (row, &asked), None))?;
+        let unpack = asked.clone();
+        self.writer.run_here(move |db, context| {
+            let now = context.clock.now_millis();
+            let of = (row, unpack.study.as_str(), &unpack.of);
+            relocate::unpack(db, &context.packs, of, now)
+        })?;
+        let sources = self
+            .readers
+            .read_here(|db| relocate::sources(db, row, &asked.study, &asked.of))?;
+        if sources.is_empty() {
+            return Err(ArchiveError::NotFound);
+        }
+        let name = self.writer.take_name(tenant)?;
+        let written = self
+            .seal_anew(tenant, name, &asked, &sources)
+            .inspect_err(|_| self.give_up(name))?;
+        steps::at("move.sealed");
+        let series: BTreeSet<&String> = sources.iter().map(|one| &one.series_uid).collect();
+        let note = Note::Moved {
+            from_study: asked.study.clone(),
+            series: series.into_iter().cloned().collect(),
+            study: asked.to.study.clone(),
+            to_series: asked.to.series.clone(),
+            of: asked.of.clone(),
+            overlay: asked.overlays.first().map(|(_, after)| after.clone()),
+            object: crate::descriptor::hex::encode(&name.name),
+            detail: asked.detail.clone(),
+            reason: asked.reason.clone(),
+            by: asked.by.clone(),
+            at: self.clock.now_millis(),
+        };
+        let note = self
+            .write_note(tenant, &asked.to.study, &note)
+            .inspect_err(|_| self.give_up(name))?;
+        let unit = Unit {
+            tenant: tenant.id.clone(),
+            tenant_row: row,
+            asked,
+            sources,
+            sealed: written.sealed,
+            name,
+            bytes: written.bytes,
+            key: written.key,
+            marks: written.marks,
+            note,
+        };
+        let moved = self.writer.run_here(move |db, context| {
+            let now = context.clock.now_millis();
+            let error = match relocate::relocate(db, &unit, now) {
+                Ok(moved) => {
+                    context.bell.notify_one();
+                    return Ok(moved);
+                }
+                Err(error) => error,
+            };
+            if !db.is_autocommit() {
+                let _ = db.execute_batch("ROLLBACK");
+            }
+            // When COMMIT's own answer is unclear, the state is read.
+            if objects::state_of(db, unit.name.row)? == Some(state::LIVE) {
+                context.bell.notify_one();
+                let instances = unit.sources.len() as u64;
+                return Ok(Moved { instances });
+            }
+            crate::writer::abandon(db, context, unit.name);
+            delete::give_up(db, &unit.note, now)?;
+            Err(error)
+        })?;
+        steps::at("move.committed");
+        self.quotas.recount();
+        Ok(moved)
+    }
+
+    fn seal_anew(
+        &self,
+        tenant: &Arc<Tenant>,
+        name: Name,
+        asked: &NewMove,
+        sources: &[Source],
+    ) -> Result<Written> {
+        let owner = tenant.id.as_str();
+        let to = &asked.to;
+        let key = self
+            .keys
+            .for_label(owner, &to.study, self.clock.now_millis())?;
+        let mut object = ObjectWriter::create(self, tenant, name, Kind::Moved)?;
+        let mut sealed = Vec::with_capacity(sources.len());
+        let mut marks = None;
+        for (source, ordinal) in sources.iter().zip(0_u32..) {
+            let (overlay, _) = asked
+                .overlays
+                .iter()
+                .find(|(before, _)| *before == source.overlay)
+                .map(|(_, after)| (after, ()))
+                .ok_or(ArchiveError::Outdated)?;
+            let row = self
+                .readers
+                .read_here(|db| packs::loose_row(db, source.id))?
+                .ok_or(ArchiveError::Outdated)?;
+            let mut descriptor = self.descriptor_of(tenant, &row)?;
+            let (metadata, layout) = self.readers.read_here(|db| packs::texts(db, row.id))?;
+            let placed = Placed {
+                study: std::mem::replace(&mut descriptor.study, to.study.clone()),
+                series: descriptor.series.clone(),
+                overlay: overlay.clone(),
+            };
+            descriptor.series = to
+                .series
+                .clone()
+                .unwrap_or_else(|| source.series_uid.clone());
+            // Where it was received stays said when it moves again.
+            descriptor.placed = Some(match descriptor.placed.take() {
+                Some(first) => Placed {
+                    overlay: placed.overlay,
+                    ..first
+                },
+                None => placed,
+            });
+            descriptor.patient = to.patient.clone();
+            descriptor.study_attributes = to.study_attributes.clone();
+            if marks.is_none() {
+                let now = self.clock.now_millis();
+                marks = Some(Marks::of(&self.keys, owner, &descriptor, now)?);
+            }
+            let text = descriptor.encode(&Blocks { metadata, layout })?;
+            let at = (&row.object, row.segment, row.offset, row.length);
+            let body = self.open_body(tenant, at.0, at.1, at.2, at.3)?;
+            let offset = object.segment_of(
+                ordinal,
+                (&key.id, &key.secret),
+                &text,
+                SegmentSource {
+                    length: row.length,
+                    sha256: &row.sha256,
+                    from: &mut Copied::new(body, row.length),
+                },
+            )?;
+            steps::at("move.segment");
+            sealed.push(Sealed {
+                segment: ordinal,
+                offset,
+            });
+        }
+        Ok(Written {
+            sealed,
+            bytes: object.finish(self)?,
+            key: key.id,
+            marks: marks.ok_or_else(too_long)?,
+        })
+    }
+
+    /// What a row's descriptor says, also of one that was in a pack before.
+    fn descriptor_of(&self, tenant: &Tenant, row: &packs::LooseRow) -> Result<Descriptor> {
+        if let Some(entry) = self.remaining_entry(tenant, row)? {
+            return Ok(Entry::descriptor(entry));
+        }
+        let segment = self.open_body(tenant, &row.object, row.segment, row.offset, row.length)?;
+        let (descriptor, _) = Descriptor::decode(&segment.descriptor()?)?;
+        Ok(descriptor)
+    }
+
+    /// What comes under UIDs that were moved belongs where these went.
+    pub(crate) fn follow(&self, tenant: &Tenant, of: &mut Descriptor) -> Result<()> {
+        let found = self.readers.read_here(|db| {
+            if !placement::any(db, tenant.row)? {
+                return Ok(None);
+            }
+            let Some(to) = placement::of(db, tenant.row, &of.study, &of.series)? else {
+                return Ok(None);
+            };
+            let study = placement::study(db, tenant.row, &to.study)?;
+            Ok(Some((to, study)))
+        })?;
+        let Some((to, study)) = found else {
+            return Ok(());
+        };
+        of.placed = Some(Placed {
+            study: std::mem::replace(&mut of.study, to.study),
+            series: std::mem::replace(&mut of.series, to.series),
+            overlay: to.overlay,
+        });
+        if let Some(study) = study {
+            of.patient = study.patient;
+            of.study_attributes = study.attributes;
+        }
+        Ok(())
+    }
+
+    /// Where what is received under these UIDs is.
+    pub(crate) fn followed(
+        &self,
+        tenant: i64,
+        study: &str,
+        series: &str,
+    ) -> Result<Option<Followed>> {
+        self.readers.read_here(|db| {
+            if !placement::any(db, tenant)? {
+                return Ok(None);
+            }
+            let found = placement::of(db, tenant, study, series)?;
+            Ok(found.map(|to| Followed {
+                study: to.study,
+                series: to.series,
+            }))
+        })
+    }
+}
+
+/// Bounds of what a person may say about a move.
+pub(crate) fn check(asked: &NewMove) -> Result<()> {
+    let uids = [Some(&asked.to.study), asked.to.series.as_ref()];
+    let bad_uid = uids
+        .into_iter()
+        .flatten()
+        .any(|uid| uid.is_empty() || uid.len() > limits::UID_BYTES);
+    let long = asked.reason.len() > limits::REASON_BYTES
+        || asked.by.len() > limits::REASON_BYTES
+        || asked.detail.len() > limits::OVERLAY_BYTES
+        || asked
+            .overlays
+            .iter()
+            .any(|(_, after)| after.len() > limits::OVERLAY_BYTES);
+    if bad_uid || long {
+        return Err(ArchiveError::Invalid("the move says too much"));
+    }
+    Ok(())
+}
