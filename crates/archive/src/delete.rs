@@ -64,14 +64,11 @@ impl Engine {
             marks: std::iter::once(mark).chain(also.marks).collect(),
             note,
         };
-        let deleted = self.writer.run_here(move |db, context| {
+        let deleted = self.carry_out(tenant, unit.note.name, move |db, context| {
             let now = context.clock.now_millis();
-            let deleted = delete::delete(db, &context.packs, &unit, now);
-            match &deleted {
-                Ok(_) => context.bell.notify_one(),
-                Err(_) => delete::give_up(db, &unit.note, now)?,
-            }
-            deleted
+            let deleted = delete::delete(db, &context.packs, &unit, now)?;
+            context.bell.notify_one();
+            Ok(deleted)
         })?;
         steps::at("delete.committed");
         self.quotas.recount();

@@ -22,6 +22,7 @@ use crate::keys::KeyStore;
 use crate::limits::Limits;
 use crate::lookup::{self, Extent, Lookup};
 use crate::model::Resend;
+use crate::note;
 use crate::pack::Packs;
 use crate::quota::Quotas;
 use crate::steps;
@@ -79,6 +80,7 @@ impl Engine {
         disk.sync_dir(&dir)?;
         sync_above(disk.as_ref(), &dir)?;
         steps::at("open.begun");
+        note::remove_refused(&db, disk.as_ref(), &dir, opening, clock.now_millis())?;
         let bell = Arc::new(Notify::new());
         let lookup = Lookup::new(&dir, Arc::clone(&disk), Arc::clone(&keys));
         let damaged = lookup.load(&db)?;

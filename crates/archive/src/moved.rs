@@ -41,7 +41,12 @@ impl MovedAway {
     }
 
     /// Whether a record of an object that was begun then is where it belongs.
-    pub(crate) fn stays(&self, tenant: &str, record: &Record, (kind, created): (Kind, i64)) -> bool {
+    pub(crate) fn stays(
+        &self,
+        tenant: &str,
+        record: &Record,
+        (kind, created): (Kind, i64),
+    ) -> bool {
         let since = self.since.get(&content(tenant, record));
         since.is_none_or(|since| match kind {
             Kind::Moved => *since <= created,

@@ -10,11 +10,12 @@ use crate::descriptor::{Blocks, Descriptor, Placed};
 use crate::engine::Engine;
 use crate::error::{ArchiveError, Result};
 use crate::format::Kind;
+use crate::index::moving::{self, Source};
 use crate::index::objects::Name;
-use crate::index::relocate::{self, Sealed, Source, Unit};
+use crate::index::relocate::{self, Sealed, Unit};
 use crate::index::schema::state;
 use crate::index::tombstone::Marks;
-use crate::index::{delete, objects, packs, placement};
+use crate::index::{objects, packs, placement};
 use crate::limits;
 use crate::model::{Followed, Moved, NewMove};
 use crate::note::Note;
@@ -39,16 +40,16 @@ impl Engine {
         steps::at("move.begin");
         let row = tenant.row;
         self.readers
-            .read_here(|db| relocate::admits(db, (row, &asked), None))?;
+            .read_here(|db| moving::admits(db, (row, &asked), None))?;
         let unpack = asked.clone();
         self.writer.run_here(move |db, context| {
             let now = context.clock.now_millis();
             let of = (row, unpack.study.as_str(), &unpack.of);
-            relocate::unpack(db, &context.packs, of, now)
+            moving::unpack(db, &context.packs, of, now)
         })?;
         let sources = self
             .readers
-            .read_here(|db| relocate::sources(db, row, &asked.study, &asked.of))?;
+            .read_here(|db| moving::sources(db, row, &asked.study, &asked.of))?;
         if sources.is_empty() {
             return Err(ArchiveError::NotFound);
         }
@@ -86,7 +87,7 @@ impl Engine {
             marks: written.marks,
             note,
         };
-        let moved = self.writer.run_here(move |db, context| {
+        let moved = self.carry_out(tenant, unit.note.name, move |db, context| {
             let now = context.clock.now_millis();
             let error = match relocate::relocate(db, &unit, now) {
                 Ok(moved) => {
@@ -105,7 +106,6 @@ impl Engine {
                 return Ok(Moved { instances });
             }
             crate::writer::abandon(db, context, unit.name);
-            delete::give_up(db, &unit.note, now)?;
             Err(error)
         })?;
         steps::at("move.committed");

@@ -3,20 +3,28 @@
 //! made again from objects and keys alone knows it too. Never changes what it
 //! tells of.
 
+use std::fs::File;
+use std::path::Path;
+
 use aws_lc_rs::digest;
+use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 
 use crate::descriptor::{Digest, NoteDescriptor, hex};
+use crate::disk::Disk;
 use crate::engine::Engine;
 use crate::error::{ArchiveError, Result};
 use crate::format::Kind;
-use crate::index::objects::Name;
+use crate::index::objects::{self, Name};
+use crate::index::schema::state;
 use crate::model::{
     Body, Cause, HoldOn, MoveOf, PatientIdentity, SeriesAttributes, StudyAttributes,
 };
+use crate::read::read_header;
 use crate::steps;
 use crate::stream::ObjectWriter;
-use crate::tenant::Tenant;
+use crate::tenant::{Tenant, object_path};
+use crate::writer::Context;
 
 /// What a note tells. Fields and kinds are only ever added.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -161,4 +169,81 @@ impl Engine {
             sha256,
         })
     }
+}
+
+impl Engine {
+    /// Runs the transaction that a note tells of. When it is refused, the note
+    /// is gone before anybody is told so: an index that is made again carries
+    /// out every note that it finds.
+    pub(crate) fn carry_out<T, F>(&self, tenant: &Tenant, note: Name, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Connection, &Context) -> Result<T> + Send + 'static,
+    {
+        let done = self.writer.run_here(move |db, context| {
+            let outcome = work(db, context);
+            if outcome.is_err() && !db.is_autocommit() {
+                let _ = db.execute_batch("ROLLBACK");
+            }
+            outcome
+        });
+        if done.is_err()
+            && let Err(error) = self.take_back(tenant, note)
+        {
+            // The next opening does it.
+            tracing::error!(%error, "a note of what was refused was not removed");
+        }
+        done
+    }
+
+    fn take_back(&self, tenant: &Tenant, note: Name) -> Result<()> {
+        let refused = self.writer.run_here(move |db, context| {
+            // When COMMIT's own answer is unclear, the state is read.
+            if objects::state_of(db, note.row)? == Some(state::LIVE) {
+                return Ok(false);
+            }
+            let now = context.clock.now_millis();
+            objects::transition(db, note.row, state::RESERVED, state::DEAD, now)?;
+            Ok(true)
+        })?;
+        if !refused {
+            return Ok(());
+        }
+        steps::at("note.refused");
+        let (folder, path) = tenant.path(&note.name);
+        self.disk.remove(&path)?;
+        self.disk.sync_dir(&folder)?;
+        self.writer.run_here(move |db, context| {
+            let now = context.clock.now_millis();
+            objects::transition(db, note.row, state::DEAD, state::GONE, now).map(drop)
+        })
+    }
+}
+
+/// Removes the notes that an earlier run wrote and did not carry out, before
+/// anybody is told what is there. Names are dead before their files go.
+pub(crate) fn remove_refused(
+    db: &Connection,
+    disk: &dyn Disk,
+    dir: &Path,
+    opening: i64,
+    now: i64,
+) -> Result<()> {
+    for (row, tenant, name) in objects::unsettled_before(db, opening)? {
+        let path = object_path(dir, &tenant, &name);
+        let kind = match File::open(&path) {
+            Ok(file) => read_header(&file).map(|(header, _)| header.kind),
+            Err(_) => continue,
+        };
+        if !matches!(kind, Ok(Kind::Note)) {
+            continue;
+        }
+        objects::transition(db, row, state::RESERVED, state::DEAD, now)?;
+        disk.remove(&path)?;
+        if let Some(folder) = path.parent() {
+            disk.sync_dir(folder)?;
+        }
+        objects::transition(db, row, state::DEAD, state::GONE, now)?;
+    }
+    Ok(())
 }

@@ -51,6 +51,7 @@ pub const ALL: &[&str] = &[
     "quarantine.indexed",
     "quarantine.committed",
     "note.written",
+    "note.refused",
     "move.begin",
     "move.segment",
     "move.sealed",

@@ -7,7 +7,6 @@ use hilum_platform::scope::TenantScope;
 use crate::archive::{Archive, blocking};
 use crate::error::{ArchiveError, Result};
 use crate::index::correct::{self, Unit};
-use crate::index::delete::give_up;
 use crate::limits;
 use crate::model::{Corrected, CorrectionRow, NewCorrection};
 use crate::note::Note;
@@ -62,14 +61,10 @@ impl Archive {
                 tenant_row: tenant.row,
                 correction,
             };
-            engine.writer.run_here(move |db, context| {
-                let now = context.clock.now_millis();
-                let version = correct::correct(db, &unit, now);
-                match &version {
-                    Ok(_) => context.bell.notify_one(),
-                    Err(_) => give_up(db, &unit.note, now)?,
-                }
-                version
+            engine.carry_out(&tenant, unit.note.name, move |db, context| {
+                let version = correct::correct(db, &unit, context.clock.now_millis())?;
+                context.bell.notify_one();
+                Ok(version)
             })
         })
         .await

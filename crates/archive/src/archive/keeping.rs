@@ -7,7 +7,7 @@ use hilum_platform::scope::TenantScope;
 
 use crate::archive::{Archive, blocking};
 use crate::error::{ArchiveError, Result};
-use crate::index::{delete, hold, reject, tombstone};
+use crate::index::{hold, reject, tombstone};
 use crate::keys::random;
 use crate::limits;
 use crate::model::{
@@ -189,12 +189,10 @@ impl Archive {
                 at,
             };
             let written = engine.write_note(&tenant, &label(&on), &note)?;
-            engine.writer.run_here(move |db, context| {
+            let (row, note) = (tenant.row, written.name);
+            engine.carry_out(&tenant, note, move |db, _| {
                 let words = (&on, reason.as_str(), by.as_str());
-                hold::place(db, tenant.row, &mark, words, &written, at).or_else(|error| {
-                    delete::give_up(db, &written, context.clock.now_millis())?;
-                    Err(error)
-                })
+                hold::place(db, row, &mark, words, &written, at)
             })
         })
         .await
@@ -220,11 +218,9 @@ impl Archive {
                 at,
             };
             let written = engine.write_note(&tenant, &label(&held.on), &note)?;
-            engine.writer.run_here(move |db, context| {
-                hold::lift(db, tenant.row, &mark, &by, &written, at).or_else(|error| {
-                    delete::give_up(db, &written, context.clock.now_millis())?;
-                    Err(error)
-                })
+            let (row, note) = (tenant.row, written.name);
+            engine.carry_out(&tenant, note, move |db, _| {
+                hold::lift(db, row, &mark, &by, &written, at)
             })
         })
         .await

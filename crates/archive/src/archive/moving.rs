@@ -6,7 +6,7 @@ use hilum_platform::scope::TenantScope;
 
 use crate::archive::{Archive, blocking};
 use crate::error::Result;
-use crate::index::relocate;
+use crate::index::moving;
 use crate::model::{Followed, MoveOf, Moved, NewMove, Overlay};
 use crate::moving::check;
 
@@ -24,7 +24,7 @@ impl Archive {
     ) -> Result<Vec<Option<Overlay>>> {
         let (study, of) = (study.to_owned(), of.clone());
         self.ask(scope, Vec::new(), move |db, tenant| {
-            relocate::overlays_of(db, tenant, &study, &of)
+            moving::overlays_of(db, tenant, &study, &of)
         })
         .await
     }

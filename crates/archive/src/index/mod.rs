@@ -14,6 +14,7 @@ pub(crate) mod head;
 pub(crate) mod hold;
 pub(crate) mod instances;
 pub(crate) mod levels;
+pub(crate) mod moving;
 pub(crate) mod note;
 pub(crate) mod objects;
 pub(crate) mod outbox;

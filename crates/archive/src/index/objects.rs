@@ -181,6 +181,22 @@ pub(crate) fn dead(db: &Connection, limit: u32) -> Result<Vec<(i64, String, [u8;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
+/// Names of earlier openings that are neither live nor gone: row, tenant, name.
+pub(crate) fn unsettled_before(
+    db: &Connection,
+    opening: i64,
+) -> Result<Vec<(i64, String, [u8; 16])>> {
+    let mut query = db.prepare(
+        "SELECT object.id, tenant.name, object.name FROM object JOIN tenant ON tenant.id = object.tenant
+         WHERE state = 0 AND opening < ?1
+         UNION ALL
+         SELECT object.id, tenant.name, object.name FROM object JOIN tenant ON tenant.id = object.tenant
+         WHERE state = 2 AND kind = 0 AND opening < ?1",
+    )?;
+    let rows = query.query_map([opening], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
 /// Live objects after row `after`, in order.
 pub(crate) fn live_after(db: &Connection, after: i64, limit: u32) -> Result<Vec<LiveObject>> {
     let mut query = db.prepare_cached(

@@ -281,47 +281,32 @@ pub(crate) fn loose(db: &Connection, series: i64, limit: usize) -> Result<Vec<Lo
     let mut rows = query.query(params![series, i64::try_from(limit).unwrap_or(i64::MAX)])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        found.push(LooseRow {
-            id: row.get(0)?,
-            standing: Standing::of_code(row.get(1)?)?,
-            uid: row.get(2)?,
-            sha256: row.get(3)?,
-            object: row.get(4)?,
-            segment: row.get(5)?,
-            offset: row.get(6)?,
-            length: row.get(7)?,
-        });
+        found.push(loose_of(row)?);
     }
     Ok(found)
 }
 
 /// One such row.
 pub(crate) fn loose_row(db: &Connection, id: i64) -> Result<Option<LooseRow>> {
-    Ok(db
-        .prepare_cached(
-            "SELECT i.id, i.standing, i.uid, i.sha256, o.name, i.segment, i.offset, i.length
-             FROM instance i JOIN object o ON o.id = i.object WHERE i.id = ?1",
-        )?
-        .query_row([id], |row| {
-            Ok((
-                row.get::<_, i64>(1)?,
-                LooseRow {
-                    id: row.get(0)?,
-                    standing: Standing::Served,
-                    uid: row.get(2)?,
-                    sha256: row.get(3)?,
-                    object: row.get(4)?,
-                    segment: row.get(5)?,
-                    offset: row.get(6)?,
-                    length: row.get(7)?,
-                },
-            ))
-        })
-        .optional()?
-        .map(|(standing, row)| {
-            Standing::of_code(standing).map(|standing| LooseRow { standing, ..row })
-        })
-        .transpose()?)
+    let mut query = db.prepare_cached(
+        "SELECT i.id, i.standing, i.uid, i.sha256, o.name, i.segment, i.offset, i.length
+         FROM instance i JOIN object o ON o.id = i.object WHERE i.id = ?1",
+    )?;
+    let mut rows = query.query([id])?;
+    rows.next()?.map(loose_of).transpose()
+}
+
+fn loose_of(row: &Row<'_>) -> Result<LooseRow> {
+    Ok(LooseRow {
+        id: row.get(0)?,
+        standing: Standing::of_code(row.get(1)?)?,
+        uid: row.get(2)?,
+        sha256: row.get(3)?,
+        object: row.get(4)?,
+        segment: row.get(5)?,
+        offset: row.get(6)?,
+        length: row.get(7)?,
+    })
 }
 
 /// Compressed metadata and layout of a row.

@@ -303,3 +303,103 @@ async fn an_index_made_again_knows_what_moved_and_follows_it() {
         .unwrap();
     assert_eq!(history.len(), 1);
 }
+
+const MOVED_IN: &str = "ARCHIVE_TEST_MOVED_IN";
+
+/// Runs in a process of its own, which a step kills.
+#[tokio::test]
+async fn the_move_that_is_killed() {
+    let Some(dir) = std::env::var_os(MOVED_IN) else {
+        return;
+    };
+    let archive = hilum_archive::Archive::open(config(dir.as_ref()))
+        .await
+        .unwrap();
+    let test = TestArchive {
+        archive,
+        scope: crate::support::scope("default"),
+        dir: tempfile::tempdir().unwrap(),
+    };
+    let series = MoveOf::Series("1.2.1.1".into());
+    moves(&test, "1.2.1", series, to("1.2.2", "P2"))
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_kill_at_any_step_of_a_move_leaves_it_made_or_not_made() {
+    let steps = hilum_archive::steps::ALL.iter();
+    for step in steps.filter(|step| step.starts_with("move.") || **step == "note.written") {
+        let test = TestArchive::new().await;
+        for number in 1..=3 {
+            stores(&test, 1, 1, number).await;
+        }
+        stores(&test, 1, 2, 1).await;
+        test.archive.pack(Duration::ZERO).await.unwrap();
+        test.archive.close().await;
+        let TestArchive {
+            archive,
+            scope,
+            dir,
+        } = test;
+        drop(archive);
+        let ended = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "moving::the_move_that_is_killed"])
+            .env(MOVED_IN, dir.path())
+            .env("ARCHIVE_STEP", format!("{step}=kill@1"))
+            .output()
+            .unwrap();
+        assert_eq!(ended.status.code(), None, "{step} was not passed");
+        for rebuilt in [false, true] {
+            if rebuilt {
+                let made = hilum_archive::Archive::rebuild_index(config(dir.path()), None).await;
+                // Of packs it can't be made yet.
+                if made.is_err() {
+                    continue;
+                }
+            }
+            let archive = hilum_archive::Archive::open(config(dir.path()))
+                .await
+                .unwrap();
+            let (source, target) = ("1.2.1", "1.2.2");
+            let test = TestArchive {
+                archive,
+                scope: scope.clone(),
+                dir: tempfile::tempdir().unwrap(),
+            };
+            let there = of_study(&test, target).await.len();
+            assert!(there == 0 || there == 3, "{step}: {there}");
+            assert_eq!(of_study(&test, source).await.len(), 4 - there, "{step}");
+            for number in 1..=3 {
+                let bytes = test.bytes(&format!("1.2.1.1.{number}")).await;
+                assert_eq!(bytes, noise(110 + number, 2_500), "{step}");
+            }
+            test.archive.sweep().await.unwrap();
+            let report = test.archive.verify(None).await.unwrap();
+            assert!(report.is_sound(), "{step}: {report:?}");
+            test.archive.close().await;
+            drop(test.archive);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_was_refused_is_not_carried_out_by_an_index_made_again() {
+    let test = TestArchive::new().await;
+    stores(&test, 1, 1, 1).await;
+    stores(&test, 2, 1, 1).await;
+    let objects = test.objects().len();
+    // The series is not in that study: refused after its note was written.
+    let deletion = NewDeletion {
+        of: MetadataScope::Series {
+            study: "1.2.1".into(),
+            series: "1.2.2.1".into(),
+        },
+        cause: Cause::Person,
+        reason: "sent twice".into(),
+        by: "local operator".into(),
+    };
+    let refused = test.archive.delete(&test.scope, deletion).await;
+    assert_eq!(refused.unwrap_err(), ArchiveError::NotFound);
+    assert_eq!(test.objects().len(), objects, "its note is gone at once");
+}

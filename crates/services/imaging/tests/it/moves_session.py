@@ -106,9 +106,9 @@ client.store_instances(datasets=[late])
 assert in_study(there) == uids([*wrong, *right, late])
 assert retrieve(there, series, late).PatientID == "RIGHT"
 # A correction of the study is one of what came to it.
-ask("POST", f"/studies/{there}/corrections", json={"set": {"PatientSex": "F"}, "reason": "known now"})
+ask("POST", f"/studies/{there}/corrections", json={"set": {"PatientSex": "O"}, "reason": "known now"})
 got = retrieve(there, series, late)
-assert got.PatientSex == "F" and len(got.OriginalAttributesSequence) == 2 and got.StudyInstanceUID == there
+assert got.PatientSex == "O" and len(got.OriginalAttributesSequence) == 2 and got.StudyInstanceUID == there
 history = ask("GET", f"/studies/{there}/corrections")["items"]
 assert [entry["reason"] for entry in history] == ["wrong patient", "known now"]
 assert {"keyword": "StudyInstanceUID", "tag": "0020000D", "before": str(wrong[0].StudyInstanceUID),

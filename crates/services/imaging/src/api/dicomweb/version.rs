@@ -154,6 +154,7 @@ mod tests {
         Overlay {
             study: Some(text.into()),
             series: None,
+            placed: None,
         }
     }
 
