@@ -56,12 +56,19 @@ impl MovedAway {
     }
 
     /// Whether a content of a pack that was begun then has moved since.
-    pub(crate) fn left(&self, tenant: &str, (uid, sha256): (&str, &[u8; 32]), created: i64) -> bool {
+    pub(crate) fn left(
+        &self,
+        tenant: &str,
+        (uid, sha256): (&str, &[u8; 32]),
+        created: i64,
+    ) -> bool {
         if self.since.is_empty() {
             return false;
         }
         let content = (tenant.to_owned(), uid.to_owned(), *sha256);
-        self.since.get(&content).is_some_and(|since| *since >= created)
+        self.since
+            .get(&content)
+            .is_some_and(|since| *since >= created)
     }
 }
 

@@ -149,28 +149,11 @@ fn pack_row(tx: &Connection, of: &Again<'_>) -> Result<i64> {
         .query_row([of.name.row], |row| row.get(0))?)
 }
 
-/// An instance as its descriptor once told of it.
+/// An instance as its descriptor once told of it; its result set is told apart.
 fn received(of: &Entry) -> Descriptor {
-    let above = of.above.as_ref().clone();
     Descriptor {
-        sop_class: of.sop_class.to_string(),
-        sop_instance: of.sop_instance.to_string(),
-        series: above.series,
-        study: above.study,
-        transfer_syntax: of.transfer_syntax.to_string(),
-        length: of.length,
-        sha256: of.sha256,
-        comparison: of.comparison,
-        patient: above.patient,
-        study_attributes: above.study_attributes,
-        series_attributes: above.series_attributes,
-        instance_attributes: of.attributes.clone(),
-        flags: of.flags.to_vec(),
-        origin: of.origin.as_ref().clone(),
-        correlation: *of.correlation,
-        received_at: of.received_at,
         publication: None,
-        rejects: None,
+        ..of.clone().descriptor()
     }
 }
 

@@ -307,7 +307,12 @@ impl Killer {
 pub(crate) fn steps(parts: &[String]) -> Vec<&'static str> {
     let asked = |step: &&str| parts.is_empty() || parts.iter().any(|part| step.starts_with(part));
     let loaded = |step: &&str| !NOT_LOADED.iter().any(|part| step.starts_with(part));
-    steps::ALL.iter().copied().filter(asked).filter(loaded).collect()
+    steps::ALL
+        .iter()
+        .copied()
+        .filter(asked)
+        .filter(loaded)
+        .collect()
 }
 
 /// Nobody moves or is refused under this load: the archive's own tests kill at
