@@ -1,5 +1,6 @@
-// Changes, as a person would, what of a series is wrong, and deletes another;
-// looks for what it does on the page, on the server and in what left the archive.
+// Changes, as a person would, what of a series is wrong, deletes another, moves
+// one to a new study and merges that into the first; looks for what it does on the
+// page, on the server and in what left the archive.
 //
 //   HILUM_STUDY        a study with one series, which is corrected
 //   HILUM_DELETED      a study with two series, of which the first is deleted
@@ -20,6 +21,10 @@ async function dialogue(page, name, title) {
   await page.keyboard.press('Enter');
   await page.getByRole('button', { name, exact: true }).first().focus();
   await page.keyboard.press('Enter');
+  return openedBy(page, title);
+}
+
+async function openedBy(page, title) {
   const opened = page.getByRole('dialog', { name: title }).first();
   await opened.waitFor({ timeout: 5000 }).catch(() => problem(`${title} does not open`));
   const inside = await opened.evaluate(one => one.contains(document.activeElement));
@@ -57,6 +62,35 @@ await walk(async () => {
   await picture(page, 'series-deleted');
   const left = (await answer(`/studies/${deleted}`)).series;
   expect(left.length === 1, `${left.length} series are left`);
+
+  const move = await dialogue(page, 'Move series…', 'Move this series');
+  const goes = move.getByRole('button', { name: 'Move this series' });
+  await move.getByLabel('Where does it belong?').selectOption({ label: 'A new study' });
+  await move.getByLabel('Patient ID').fill('68');
+  await move.getByLabel('Why?').fill('scanned under the wrong patient');
+  expect(await goes.isEnabled(), 'what is filled in can not be moved');
+  await picture(page, 'series-move');
+  await goes.click();
+  await page.waitForURL(address => !address.pathname.endsWith(deleted), { timeout: 15_000 })
+    .catch(() => problem('the page does not go where the series went'));
+  await page.waitForSelector('.series', { timeout: 15_000 }).catch(() => problem('the moved series does not show'));
+  await picture(page, 'series-moved');
+  const made = new URL(page.url()).pathname.split('/').at(-1);
+  const there = await answer(`/studies/${made}`);
+  expect(there.patient.id === '68' && there.series.length === 1, `the new study is of ${there.patient.id}`);
+
+  await page.getByRole('button', { name: 'Merge into another study…' }).click();
+  const merge = await openedBy(page, 'Merge this study');
+  await merge.getByLabel('Where does it belong?').selectOption({ label: 'Another study, by its UID' });
+  await merge.getByLabel('Study Instance UID').fill(study);
+  await merge.getByLabel('Why?').fill('one examination under two numbers');
+  await picture(page, 'study-merge');
+  await merge.getByRole('button', { name: 'Merge this study' }).click();
+  await page.waitForURL(`**/studies/${study}`, { timeout: 15_000 }).catch(() => problem('the page does not go to the other study'));
+  await shows(page, 'Corrected by hand');
+  await picture(page, 'study-merged');
+  const both = await answer(`/studies/${study}`);
+  expect(both.series.length === 2 && both.patient.id === '66', `${both.series.length} series of ${both.patient.id} are there`);
 
   for (const [scheme, width, height] of [['light', 1280, 860], ['dark', 1280, 860], ['light', 390, 844]]) {
     const other = await open(scheme, width, height);

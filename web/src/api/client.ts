@@ -2,7 +2,7 @@
 // sentence for people, what happened and what to do.
 
 import type {
-  Correction, DeadLetter, Deletion, Delivery, Destination, Export, InstanceConflict, InstanceDecision, Model, Page, PatientConflict, PatientDecision,
+  Correction, DeadLetter, Deletion, Delivery, Destination, Export, InstanceConflict, InstanceDecision, Model, Move, Moved, Page, PatientConflict, PatientDecision,
   Problem, QuarantineEntry, Run, Status, Storage, Study, StudyDetail, StudyPatientState,
 } from './types';
 
@@ -96,6 +96,8 @@ export const api = {
   deleteStudy: (uid: string, reason: string) => act('DELETE', `/studies/${id(uid)}`, { reason }),
   deleteSeries: (study: string, series: string, reason: string) =>
     act('DELETE', `/studies/${id(study)}/series/${id(series)}`, { reason }),
+  move: async (study: string, what: Move): Promise<Moved> =>
+    (await (await act('POST', `/studies/${id(study)}/moves`, what)).json()) as Moved,
   correctSeries: (study: string, series: string, set: Record<string, string>, reason: string) =>
     act('POST', `/studies/${id(study)}/corrections`, { series_uid: series, set, reason }),
   retryRun: (run: string) => act('POST', `/runs/${id(run)}/retry`),

@@ -145,6 +145,22 @@ export interface Correction {
   at: string;
 }
 
+/** A series that belongs to another study, or a study that is part of one. */
+export interface Move {
+  /** Absent: all of the study. */
+  series_uid?: string;
+  /** Absent: a new study. */
+  to_study_uid?: string;
+  /** Attributes of a new study, by keyword. */
+  set?: Record<string, string>;
+  reason: string;
+}
+
+export interface Moved {
+  study_uid: string;
+  instances: number;
+}
+
 export type PatientState = 'pending' | 'confirmed' | 'conflict' | 'no-patient-id';
 
 export interface StudyPatientState {

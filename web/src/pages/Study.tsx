@@ -12,6 +12,7 @@ import { Announce, Empty, Fact, Failure, Loading, Notice, Uid, useTitle } from '
 import { Corrections } from '../parts/Corrections';
 import { Deliveries } from '../parts/Deliveries';
 import { Dialogue } from '../parts/Dialogue';
+import { MergeStudy } from '../parts/Move';
 import { RunCard } from '../parts/RunCard';
 import { SeriesCard } from '../parts/SeriesCard';
 import { Timeline } from '../parts/Timeline';
@@ -92,6 +93,7 @@ export function StudyPage({ uid }: { uid: string }) {
         {study.data.keep_until && <p className="second">A retention rule keeps this study until {moment(study.data.keep_until)}.</p>}
         {study.data.expires_at && study.data.holds.length === 0 && <p className="second">A retention rule deletes this study on {moment(study.data.expires_at)}.</p>}
         <div className="decisions">
+          <MergeStudy study={found} />
           <Dialogue kind="danger" open="Delete study…" title="Delete this study"
             act={reason => api.deleteStudy(uid, reason)} done={() => navigate('/')}>
             <p>All {plural(study.data.instance_count, 'image')} and every result made from them are removed for good, and can't be brought back. Images of it that are sent again are refused.</p>

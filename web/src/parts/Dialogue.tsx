@@ -2,9 +2,11 @@
 
 import { type FormEvent, type ReactNode, useRef, useState } from 'react';
 
-export function Dialogue({ open, title, act, done, disabled = false, kind = '', children }: {
+export function Dialogue({ open, opened, title, act, done, disabled = false, kind = '', children }: {
   /** What the button that opens it says. */
   open: string;
+  /** It is opened: what it needs can be asked for. */
+  opened?: () => void;
   title: string;
   act: (reason: string) => Promise<unknown>;
   done: () => void;
@@ -33,7 +35,7 @@ export function Dialogue({ open, title, act, done, disabled = false, kind = '', 
   };
   return (
     <>
-      <button type="button" className={`button ${kind}`} onClick={() => dialog.current?.showModal()}>{open}</button>
+      <button type="button" className={`button ${kind}`} onClick={() => { opened?.(); dialog.current?.showModal(); }}>{open}</button>
       <dialog ref={dialog} className="dialogue" aria-label={title}>
         <form onSubmit={event => void submit(event)}>
           <h2>{title}</h2>

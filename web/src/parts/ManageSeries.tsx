@@ -8,6 +8,7 @@ import { plural } from '../lib/format';
 import { navigate } from '../router';
 
 import { Dialogue } from './Dialogue';
+import { MoveSeries } from './Move';
 
 /** Left empty, these stay as they are: the page does not know what they are. */
 const UNKNOWN = [
@@ -27,6 +28,7 @@ export function ManageSeries({ study, series, ours, only, changed }: {
       <summary>Manage this series</summary>
       <div className="decisions">
         {!ours && <Correct study={study.study_uid} series={series} done={changed} />}
+        {!ours && <MoveSeries study={study} series={series}><Named series={series} /></MoveSeries>}
         <Dialogue kind="danger" open="Delete series…" title="Delete this series"
           act={reason => api.deleteSeries(study.study_uid, series.series_uid, reason)} done={only ? () => navigate('/') : changed}>
           <Named series={series} />

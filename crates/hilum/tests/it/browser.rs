@@ -108,7 +108,7 @@ fn a_person_presses_what_decides_and_what_tries_again() {
 }
 
 #[test]
-fn a_person_corrects_a_series_and_deletes_another() {
+fn a_person_corrects_deletes_and_moves_series_and_merges_studies() {
     let hilum = hilum().start();
     let corrected = Series::another_study("1.2.3.66", &["PatientID=66"]);
     hilum.takes(&corrected);
