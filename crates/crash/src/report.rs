@@ -91,7 +91,7 @@ fn kills(shown: &Shown, page: &mut String) -> std::fmt::Result {
     writeln!(
         page,
         "A real `hilum serve` under load of dcmtk's storescu, pynetdicom, STOW-RS, rubbish that is \
-         quarantined and deleted, a study that is deleted, a patient who is erased, and a reader, \
+         quarantined and deleted, a study that is deleted, one that is moved, a patient who is erased, and a reader, \
          while every series is packed as soon as it is there and the look-up is written. After \
          each kill every file is searched for what was erased; the archive is opened, swept, \
          verified and held against every acknowledgement; after each restart the server is asked \

@@ -1,5 +1,5 @@
 //! One round of everything at once: three senders, rubbish, a deletion, an
-//! erasure and a reader.
+//! erasure, a move and a reader.
 
 use std::io;
 
@@ -9,10 +9,10 @@ use super::server::Doors;
 
 /// Files of each sender in one round.
 const FILES: u64 = 10;
-/// Files of a study that is deleted or erased.
+/// Files of a study that is deleted, erased or moved.
 const FEW: u64 = 3;
 /// Studies of one round.
-pub(crate) const STUDIES: u64 = 5;
+pub(crate) const STUDIES: u64 = 6;
 
 /// A study and SOP Instance UIDs of it.
 pub(crate) type Study = (u64, Vec<String>);
@@ -59,6 +59,7 @@ impl Load<'_> {
         let by_stow = write(first + 2, FILES, Odd::Large)?;
         let removed = write(first + 3, FEW, Odd::Nothing)?;
         let erased = write(first + 4, FEW, Odd::Patient)?;
+        let moved = write(first + 5, FEW, Odd::Nothing)?;
         let to = self.doors;
         let panicked = std::thread::scope(|scope| {
             let senders = [
@@ -75,6 +76,7 @@ impl Load<'_> {
                     }
                     senders::erase(to, &erased, first + 4, say);
                 }),
+                scope.spawn(|| senders::relocate(to, &moved, first + 5, say)),
                 scope.spawn(|| senders::read(to, self.known, say)),
                 scope.spawn(|| {
                     if self.rotates {
@@ -89,7 +91,7 @@ impl Load<'_> {
             return Err(io::Error::other("a sender panicked"));
         }
         Ok(Sent {
-            files: FILES * 3 + FEW * 2,
+            files: FILES * 3 + FEW * 3,
             stay: vec![
                 (first, by_dcmtk),
                 (first + 1, by_python),

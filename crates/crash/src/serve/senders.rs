@@ -143,7 +143,7 @@ pub(crate) fn rubbish(to: Doors, seed: u64, say: Say<'_>) {
     }
 }
 
-/// A study by STOW-RS, deleted again.
+/// A study by STOW-RS, deleted again by two users.
 pub(crate) fn remove(to: Doors, files: &[File], study: u64, say: Say<'_>) {
     if !stow(to, files, say) {
         return;
@@ -153,14 +153,36 @@ pub(crate) fn remove(to: Doors, files: &[File], study: u64, say: Say<'_>) {
     }
     let path = format!("/api/v1/studies/{}", Files::study(study));
     let reason = json!({ "reason": "a test" }).to_string();
-    match request(to, "DELETE", &path, "application/json", reason.as_bytes()) {
-        Some((200, _)) => {
-            for file in files {
-                say(&format!("REMOVED {}", file.uid));
-            }
+    let delete = || request(to, "DELETE", &path, "application/json", reason.as_bytes());
+    // By two at once: the second one is refused, maybe behind its note.
+    let answers = std::thread::scope(|scope| {
+        let other = scope.spawn(delete);
+        [delete(), other.join().unwrap_or_default()]
+    });
+    let statuses = answers.iter().flatten().map(|(status, _)| *status);
+    for status in statuses.clone() {
+        if !matches!(status, 200 | 404) {
+            say(&format!("ERROR deleting a study: status {status}"));
         }
-        Some((status, _)) => say(&format!("ERROR deleting a study: status {status}")),
-        None => {}
+    }
+    if statuses.into_iter().any(|status| status == 200) {
+        for file in files {
+            say(&format!("REMOVED {}", file.uid));
+        }
+    }
+}
+
+/// A study by STOW-RS, moved to another one: its instances stay what they are.
+pub(crate) fn relocate(to: Doors, files: &[File], study: u64, say: Say<'_>) {
+    if !stow(to, files, say) {
+        return;
+    }
+    let path = format!("/api/v1/studies/{}/moves", Files::study(study));
+    let reason = json!({ "reason": "a test" }).to_string();
+    match request(to, "POST", &path, "application/json", reason.as_bytes()) {
+        // 404: of a server that moves nothing.
+        Some((200 | 404, _)) | None => {}
+        Some((status, _)) => say(&format!("ERROR moving a study: status {status}")),
     }
 }
 
