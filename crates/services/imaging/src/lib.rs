@@ -18,6 +18,7 @@ mod intake;
 mod keeping;
 mod layout;
 pub mod limits;
+mod merging;
 mod overlay;
 mod readiness;
 mod spool;
@@ -66,6 +67,10 @@ const MIGRATIONS: &[Migration] = &[
         version: 5,
         sql: include_str!("../migrations/0005_exports.sql"),
     },
+    Migration {
+        version: 6,
+        sql: include_str!("../migrations/0006_patient_merges.sql"),
+    },
 ];
 
 /// The service.
@@ -81,6 +86,7 @@ pub struct ImagingService {
     readiness_bell: readiness::Bell,
     comparison_bell: Arc<Notify>,
     retention_bell: Arc<Notify>,
+    merge_bell: Arc<Notify>,
     live: intake::Live,
 }
 
@@ -130,6 +136,7 @@ impl ImagingService {
             readiness_bell: readiness::Bell::default(),
             comparison_bell: Arc::default(),
             retention_bell: Arc::default(),
+            merge_bell: Arc::default(),
             live: intake::Live::default(),
         };
         service.tell_rules().await?;
@@ -183,6 +190,7 @@ impl ImagingService {
         tasks.spawn(self.clone().sweep_regularly(stop.clone()));
         tasks.spawn(self.clone().delete_expired_regularly(stop.clone()));
         tasks.spawn(self.clone().pack_regularly(stop.clone()));
+        tasks.spawn(self.clone().follow_merges(stop.clone()));
     }
 
     /// Rewrites settled series as packs.

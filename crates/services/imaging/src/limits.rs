@@ -47,3 +47,14 @@ pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(15);
 
 /// Instances that one request moves by name; a whole series has no such bound.
 pub(crate) const MOVED_INSTANCES: usize = 10_000;
+
+/// Studies of one patient that a merge looks at: a page of the index, and more
+/// than a patient ever has.
+pub(crate) const MERGED_STUDIES: u32 = 5_000;
+
+/// Merges followed one after the other: nobody merges more deeply.
+pub(crate) const MERGES_FOLLOWED: usize = 32;
+
+/// What came for a patient who was merged is looked for this long after it
+/// came, once for all that came meanwhile.
+pub(crate) const MERGE_PAUSE: Duration = Duration::from_millis(200);

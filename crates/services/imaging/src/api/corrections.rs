@@ -101,32 +101,37 @@ pub(crate) async fn correct_study(
     if reason.is_empty() {
         return Err(ServiceError::invalid("Say why it is corrected.").into());
     }
+    let of = (study_uid.as_str(), request.series_uid.as_deref());
+    let version = correct(&service, &scope, of, &changes, &reason).await?;
+    Ok(Json(CorrectionVersion { version }))
+}
+
+/// Makes a correction on the rows as they are; the version of the row after it.
+pub(crate) async fn correct(
+    service: &ImagingService,
+    scope: &TenantScope,
+    of: (&str, Option<&str>),
+    changes: &[Change],
+    reason: &str,
+) -> Result<u64, ServiceError> {
     for _ in 0..ATTEMPTS {
-        let correction = prepare(
-            &service,
-            &scope,
-            (&study_uid, request.series_uid.as_deref()),
-            &changes,
-            &reason,
-        )
-        .await?;
-        match service.archive.correct(&scope, correction).await {
+        let correction = prepare(service, scope, of, changes, reason).await?;
+        match service.archive.correct(scope, correction).await {
             Ok(version) => {
                 tracing::info!(
                     by = %super::describe_principal(scope.principal()), version,
                     attributes = changes.len(), "corrected"
                 );
-                service
-                    .notices
-                    .tell(scope.tenant(), Topic::Studies, Some(&study_uid));
-                return Ok(Json(CorrectionVersion { version }));
+                let topic = Topic::Studies;
+                service.notices.tell(scope.tenant(), topic, Some(of.0));
+                return Ok(version);
             }
             Err(ArchiveError::Outdated) => {}
             Err(error) => return Err(error.into()),
         }
     }
     let text = "The study keeps changing. Try again when it has arrived.";
-    Err(ServiceError::new(ErrorCode::Conflict, text).into())
+    Err(ServiceError::new(ErrorCode::Conflict, text))
 }
 
 /// The corrections of a study and its series, the oldest first.

@@ -9,6 +9,7 @@ mod holds;
 mod imports;
 mod instance_conflicts;
 mod moves;
+mod patient_merges;
 mod quarantine;
 mod received;
 mod redrive;
@@ -19,6 +20,7 @@ mod study;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+pub(crate) use corrections::correct;
 pub(crate) use quarantine::describe as describe_origin;
 
 use hilum_contracts::scope::Principal;
@@ -41,6 +43,11 @@ pub(crate) fn router() -> OpenApiRouter<ImagingService> {
         .routes(routes!(corrections::correct_study))
         .routes(routes!(corrections::list_corrections))
         .routes(routes!(moves::move_study))
+        .routes(routes!(
+            patient_merges::merge_patients,
+            patient_merges::list_patient_merges
+        ))
+        .routes(routes!(patient_merges::undo_patient_merge))
         .routes(routes!(received::received_instance))
         .routes(routes!(delete::delete_study))
         .routes(routes!(delete::delete_series))

@@ -276,6 +276,7 @@ impl Intake {
         if let Some(followed) = followed.await? {
             (received.study_uid, received.series_uid) = (followed.study, followed.series);
         }
+        self.service.merge_bell.notify_one();
         self.touch(&received.study_uid, &received.series_uid).await;
         Ok(received)
     }

@@ -7,4 +7,7 @@ pub(crate) const FORGET: &[&str] = &[
         (SELECT id FROM input_sets WHERE tenant = $1 AND study_uid = $2)",
     "DELETE FROM input_sets WHERE tenant = $1 AND study_uid = $2",
     "DELETE FROM senders WHERE tenant = $1 AND study_uid = $2",
+    "DELETE FROM patient_merges WHERE tenant = $1 AND id IN
+        (SELECT merge FROM patient_merge_studies WHERE tenant = $1 AND study_uid = $2)",
+    "DELETE FROM patient_merge_studies WHERE tenant = $1 AND study_uid = $2",
 ];

@@ -6,6 +6,7 @@ pub(crate) mod erasure;
 pub(crate) mod exports;
 pub(crate) mod input_sets;
 mod instance_list;
+pub(crate) mod patient_merges;
 pub(crate) mod readiness;
 
 use hilum_platform::db::Db;

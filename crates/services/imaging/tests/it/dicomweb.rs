@@ -131,3 +131,8 @@ async fn corrections_are_in_every_answer_and_what_was_received_stays() {
 async fn what_moves_belongs_where_it_went_in_every_answer() {
     judge("moves_session.py", &[root().join("samples/mr-brain")]).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn patients_that_are_one_are_one_also_for_what_comes_later() {
+    judge("merges_session.py", &[root().join("samples/mr-brain")]).await;
+}
