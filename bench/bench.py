@@ -199,8 +199,8 @@ class Bench:
     def settle(self):
         """One long series: its metadata, and what it takes on disk beside its images."""
         files = settled.long_series(self, self.folder("long"))
-        size = sum(file.path.stat().st_size for file in files)
         one = files[0]
+        more = settled.long_series(self, self.folder("longer"), settled.MORE)
         for name in ("Hilum", "Orthanc"):
             folder = self.folder(f"settled-{name.lower()}")
             if name == "Hilum":
@@ -221,17 +221,40 @@ class Bench:
                     for milliseconds in settled.metadata(server, one.study, one.series, times):
                         title = f"WADO metadata of a settled series of {settled.SERIES}, {state}"
                         self.table.add(title, "ms", "less", name, milliseconds)
-                server.end()
+                server = self.at_rest(name, folder, server)
+                first = settled.beside(server, files)
+            finally:
+                server.stop()
+            # What an empty server takes is no instance's: it is in the difference of two of them.
+            folder = self.folder(f"settled-more-{name.lower()}")
+            if name == "Hilum":
+                server = settled.start(self.binary, folder, ROOT / "models", 1)
+            else:
+                server = servers.orthanc(self.at, folder)
+            try:
+                work.stow(server, files + more, 1, 100)
                 if name == "Hilum":
-                    # What packs replaced goes with the next sweep; one follows every start.
-                    server = settled.start_again(self.binary, folder, ROOT / "models", server)
+                    settled.wait_until_packed(server, 1)
+                else:
                     time.sleep(5)
-                    server.end()
-                beside = (settled.used(server.folders) - size) / len(files)
-                self.table.add("On disk beside the image, per settled instance", "bytes", "less", name, beside)
+                server = self.at_rest(name, folder, server)
+                each = (settled.beside(server, files + more) - first) / len(more)
+                self.table.add("On disk beside the image, per settled instance", "bytes", "less", name, each)
+                empty = first - each * len(files)
+                self.note(f"Beside that, {name} takes {empty / 1e6:.1f} MB on disk, however little it holds.")
                 progress(f"settled series: {name} done")
             finally:
                 server.stop()
+
+    def at_rest(self, name, folder, server):
+        """The server ended, with nothing left on disk that the next start would take away."""
+        server.end()
+        if name == "Hilum":
+            # What packs replaced goes with the next sweep; one follows every start.
+            server = settled.start_again(self.binary, folder, ROOT / "models", server)
+            time.sleep(5)
+            server.end()
+        return server
 
     def pack_while_sending(self):
         """Intake for a minute, without and with series settling behind it."""

@@ -14,6 +14,8 @@ import servers
 import work
 
 SERIES = 1000
+# Series of that length, by which a second server holds more.
+MORE = 9
 # Small images: what is measured here does not depend on their size.
 SMALL = 64
 PACKED_WITHIN = 300
@@ -94,11 +96,17 @@ def metadata(server, study, series, times):
     return taken
 
 
-def long_series(bench, folder):
-    """Files of one series; the slices module writes a study of one series."""
-    small = images.Slices(bench.options.seed + 1, SMALL)
-    _, files = small.study(folder, SERIES)
+def long_series(bench, folder, count=1):
+    """Files of long series; the slices module writes studies of one series."""
+    small = images.Slices(bench.options.seed + count, SMALL)
+    _, files = small.study(folder, SERIES, studies=count)
     return files
+
+
+def beside(server, files):
+    """Bytes on disk that are not these files'. Hilum keeps data sets and makes the preamble and the file
+    meta information anew; that is part of the comparison, for both got the same files."""
+    return used(server.folders) - sum(file.path.stat().st_size for file in files)
 
 
 def intake(server, files, associations, seconds):

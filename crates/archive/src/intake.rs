@@ -10,7 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use crate::descriptor::{Blocks, Descriptor, QuarantineDescriptor, compress};
 use crate::engine::Engine;
 use crate::error::{ArchiveError, Result};
-use crate::format::{Kind, SegmentHeader};
+use crate::format::{Kind, SegmentHeader, Shape};
 use crate::index::commit::{Committed, Publication, Record, Unit};
 use crate::index::objects::Name;
 use crate::index::quarantine::{self, Bounds};
@@ -71,8 +71,15 @@ impl Engine {
             body: body.len() as u64,
         };
         let encoded = header.encode();
-        let keys = SegmentKeys::derive(&key.secret, &place.salt, &place.header, &encoded)?;
-        let stored = usize::try_from(header.stored_len()?).map_err(|_| too_long())?;
+        let keys = SegmentKeys::derive(
+            &key.secret,
+            &place.salt,
+            &place.header,
+            &encoded,
+            Shape::Described,
+        )?;
+        let stored =
+            usize::try_from(Shape::Described.stored_len(&header)?).map_err(|_| too_long())?;
         let mut bytes = Vec::with_capacity(stored);
         bytes.extend_from_slice(&encoded);
         keys.seal_all(Part::Descriptor, &text, &mut bytes)?;

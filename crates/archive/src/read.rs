@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 use crate::disk;
 use crate::error::{ArchiveError, Result};
 use crate::format::{
-    CHUNK, HEADER_MAX, ObjectHeader, SEGMENT_HEADER, SegmentHeader, TAG, sealed_len,
+    BLOCK_SEGMENT, HEADER_MAX, ObjectHeader, SEGMENT_HEADER, SegmentHeader, TAG, sealed_len,
 };
 use crate::keys::KeyStore;
 use crate::limits::{READ_PIECE_BYTES, READ_WHOLE_BYTES};
@@ -86,6 +86,8 @@ impl Stream for RangeReader {
 /// The received bytes of an instance, read at random. Blocks.
 pub struct InstanceSource {
     segment: OpenSegment,
+    /// What was opened last, and where: small reads follow each other.
+    last: Mutex<(u64, Bytes)>,
 }
 
 impl std::fmt::Debug for InstanceSource {
@@ -98,7 +100,10 @@ impl std::fmt::Debug for InstanceSource {
 
 impl InstanceSource {
     pub(crate) fn of(segment: OpenSegment) -> Self {
-        Self { segment }
+        Self {
+            segment,
+            last: Mutex::default(),
+        }
     }
 
     /// Length of the data set in bytes.
@@ -112,17 +117,32 @@ impl InstanceSource {
     /// # Errors
     /// When the bytes are not what was written, or can't be read.
     pub fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
-        let end = offset
-            .saturating_add(buf.len() as u64)
-            .min(piece_end(offset, self.segment.length));
-        if offset >= end {
+        if offset >= self.segment.length || buf.is_empty() {
             return Ok(0);
         }
-        let bytes = self.segment.read(offset..end).map_err(io::Error::other)?;
-        for (to, from) in buf.iter_mut().zip(&bytes) {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let (at, piece) = &*last;
+        let known = offset
+            .checked_sub(*at)
+            .filter(|into| *into < piece.len() as u64);
+        let into = match known {
+            Some(into) => into,
+            None => {
+                let step = self.segment.step();
+                let start = offset / step * step;
+                let end = self.segment.piece_end(start, self.segment.length);
+                let piece = self.segment.read(start..end).map_err(io::Error::other)?;
+                *last = (start, piece);
+                offset - start
+            }
+        };
+        let into = usize::try_from(into).map_err(io::Error::other)?;
+        let bytes = last.1.get(into..).unwrap_or_default();
+        let count = bytes.len().min(buf.len());
+        for (to, from) in buf.iter_mut().zip(bytes) {
             *to = *from;
         }
-        Ok(bytes.len())
+        Ok(count)
     }
 }
 
@@ -147,6 +167,8 @@ pub(crate) struct OpenSegment {
     length: u64,
     /// Its body is read past the page cache.
     once: bool,
+    /// Plain bytes of a full chunk.
+    chunk: u64,
 }
 
 impl OpenSegment {
@@ -163,21 +185,34 @@ impl OpenSegment {
         if header.tenant != at.tenant || header.object != *at.object {
             return Err(ArchiveError::Corrupt);
         }
+        let shape = header.shape();
         let mut encoded_segment = [0; SEGMENT_HEADER];
-        read_exact(&file, &mut encoded_segment, at.offset)?;
-        let segment = SegmentHeader::decode(&encoded_segment)?;
+        let (segment, body_at) = match header.key {
+            Some(key) if at.segment != BLOCK_SEGMENT => {
+                let segment = SegmentHeader::bare(at.segment, key, at.length);
+                encoded_segment = segment.encode();
+                (segment, at.offset)
+            }
+            _ => {
+                read_exact(&file, &mut encoded_segment, at.offset)?;
+                let segment = SegmentHeader::decode(&encoded_segment)?;
+                (segment, at.offset + shape.body_offset(&segment))
+            }
+        };
         if segment.ordinal != at.segment || segment.body != at.length {
             return Err(ArchiveError::Corrupt);
         }
         let key = keys.by_id(at.tenant, &segment.key)?;
+        let (secret, salt) = (&key.secret, &header.salt);
         Ok(Self {
             file,
-            keys: SegmentKeys::derive(&key.secret, &header.salt, &encoded, &encoded_segment)?,
+            keys: SegmentKeys::derive(secret, salt, &encoded, &encoded_segment, shape)?,
             descriptor_at: at.offset + SEGMENT_HEADER as u64,
             descriptor_length: segment.descriptor,
-            body_at: at.offset + segment.body_offset(),
+            body_at,
             length: segment.body,
             once: false,
+            chunk: shape.chunk() as u64,
         })
     }
 
@@ -190,6 +225,9 @@ impl OpenSegment {
 
     /// The descriptor's plain bytes. Blocks.
     pub(crate) fn descriptor(&self) -> Result<Vec<u8>> {
+        if self.descriptor_length == 0 {
+            return Ok(Vec::new());
+        }
         let sealed = sealed_len(u64::from(self.descriptor_length));
         let mut text = vec![0; usize::try_from(sealed).map_err(|_| ArchiveError::Corrupt)?];
         read_exact(&self.file, &mut text, self.descriptor_at)?;
@@ -200,7 +238,7 @@ impl OpenSegment {
 
     /// Plain bytes of `range`, which must lie inside the body. Blocks.
     pub(crate) fn read(&self, range: Range<u64>) -> Result<Bytes> {
-        let chunk = CHUNK as u64;
+        let chunk = self.chunk;
         let first = range.start / chunk;
         let after = range.end.div_ceil(chunk);
         let sealed_chunk = chunk + TAG as u64;
@@ -226,6 +264,17 @@ impl OpenSegment {
             return Err(ArchiveError::Corrupt);
         }
         Ok(whole.slice(from..to))
+    }
+
+    /// Bytes that are read at a time: no chunk is opened twice.
+    fn step(&self) -> u64 {
+        self.chunk.max(READ_PIECE_BYTES as u64)
+    }
+
+    /// Where the piece that begins at `start` ends.
+    pub(crate) fn piece_end(&self, start: u64, end: u64) -> u64 {
+        let step = self.step();
+        (start / step + 1).saturating_mul(step).min(end)
     }
 
     /// Streams `range`; `first` is its first piece, read already.
@@ -261,16 +310,10 @@ fn piece(
     if start >= end {
         return None;
     }
-    let stop = piece_end(start, end);
+    let stop = segment.piece_end(start, end);
     let segment = Arc::clone(segment);
     let task = tokio::task::spawn_blocking(move || segment.read(start..stop));
     Some((task, stop))
-}
-
-/// Pieces end where chunks do, so that no chunk is opened twice.
-pub(crate) fn piece_end(start: u64, end: u64) -> u64 {
-    let step = READ_PIECE_BYTES as u64;
-    ((start / step + 1) * step).min(end)
 }
 
 /// The header of an object and its encoded bytes. Blocks.
@@ -314,7 +357,7 @@ pub(crate) fn start(
     let first = match range.end - range.start {
         0 => Bytes::new(),
         1..=READ_WHOLE_BYTES => segment.read(range.clone())?,
-        _ => segment.read(range.start..piece_end(range.start, range.end))?,
+        _ => segment.read(range.start..segment.piece_end(range.start, range.end))?,
     };
     Ok((Arc::new(segment), first))
 }

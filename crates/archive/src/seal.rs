@@ -1,4 +1,4 @@
-//! Sealing of one segment: AES-256-GCM in chunks of 64 KiB. The nonce is the
+//! Sealing of one segment: AES-256-GCM in chunks. The nonce is the
 //! chunk's counter with a final-chunk flag, the associated data is a digest of
 //! the object's and the segment's headers (so of tenant, object and ordinal),
 //! and the keys are derived from the study key and the object's random salt:
@@ -8,13 +8,15 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::{digest, hkdf};
 
 use crate::error::{ArchiveError, Result};
-use crate::format::{CHUNK, SEGMENT_HEADER, TAG};
+use crate::format::{SEGMENT_HEADER, Shape, TAG};
 
 /// The two keys of one segment.
 pub(crate) struct SegmentKeys {
     descriptor: LessSafeKey,
     body: LessSafeKey,
     binding: [u8; 32],
+    /// Plain bytes of a full chunk.
+    chunk: usize,
 }
 
 /// Which part of a segment.
@@ -31,6 +33,7 @@ impl SegmentKeys {
         salt: &[u8; 32],
         header: &[u8],
         segment: &[u8; SEGMENT_HEADER],
+        shape: Shape,
     ) -> Result<Self> {
         let mut context = digest::Context::new(&digest::SHA256);
         context.update(header);
@@ -47,6 +50,7 @@ impl SegmentKeys {
             descriptor: key(b"hilum object v1 descriptor")?,
             body: key(b"hilum object v1 body")?,
             binding,
+            chunk: shape.chunk(),
         })
     }
 
@@ -79,11 +83,11 @@ impl SegmentKeys {
 
     /// Appends all of `plain`, sealed, to `out`.
     pub(crate) fn seal_all(&self, part: Part, plain: &[u8], out: &mut Vec<u8>) -> Result<()> {
-        let last = plain.len().div_ceil(CHUNK).saturating_sub(1);
+        let last = plain.len().div_ceil(self.chunk).saturating_sub(1);
         if plain.is_empty() {
             return self.seal_chunk(part, 0, true, plain, out);
         }
-        for (index, chunk) in plain.chunks(CHUNK).enumerate() {
+        for (index, chunk) in plain.chunks(self.chunk).enumerate() {
             let counter = u32::try_from(index).map_err(|_| too_long())?;
             self.seal_chunk(part, counter, index == last, chunk, out)?;
         }
@@ -100,11 +104,11 @@ impl SegmentKeys {
         ends: bool,
         sealed: &mut [u8],
     ) -> Result<usize> {
-        let total = sealed.len().div_ceil(CHUNK + TAG);
+        let total = sealed.len().div_ceil(self.chunk + TAG);
         let mut plain = 0;
         for run in 0..total {
-            let from = run * (CHUNK + TAG);
-            let to = sealed.len().min(from + CHUNK + TAG);
+            let from = run * (self.chunk + TAG);
+            let to = sealed.len().min(from + self.chunk + TAG);
             let index = u32::try_from(run)
                 .ok()
                 .and_then(|run| first.checked_add(run))
@@ -142,10 +146,17 @@ pub(crate) fn too_long() -> ArchiveError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::format::sealed_len;
+    use crate::format::{CHUNK, sealed_len};
 
     fn keys() -> SegmentKeys {
-        SegmentKeys::derive(&[1; 32], &[2; 32], b"header", &[3; SEGMENT_HEADER]).unwrap()
+        SegmentKeys::derive(
+            &[1; 32],
+            &[2; 32],
+            b"header",
+            &[3; SEGMENT_HEADER],
+            Shape::Described,
+        )
+        .unwrap()
     }
 
     #[test]

@@ -10,7 +10,7 @@ use aws_lc_rs::digest;
 use crate::disk::ObjectFile;
 use crate::engine::Engine;
 use crate::error::{ArchiveError, Result};
-use crate::format::{CHUNK, Kind, ObjectHeader, SegmentHeader, TRAILER, Trailer};
+use crate::format::{BLOCK_SEGMENT, Kind, ObjectHeader, SegmentHeader, Shape, Trailer};
 use crate::index::objects::Name;
 use crate::keys::random;
 use crate::model::Body;
@@ -18,8 +18,8 @@ use crate::seal::{Part, SegmentKeys, too_long};
 use crate::steps;
 use crate::tenant::Tenant;
 
-/// Chunks sealed and written at a time: 1 MiB.
-const CHUNKS_PER_WRITE: usize = 16;
+/// Bytes sealed and written at a time.
+const WRITE: usize = 1 << 20;
 
 /// The body of a segment that is to be written.
 pub(crate) struct SegmentSource<'a> {
@@ -37,13 +37,36 @@ pub(crate) struct ObjectWriter {
     headers: digest::Context,
     segments: u32,
     length: u64,
+    block_at: Option<u64>,
     finished: bool,
 }
 
 impl ObjectWriter {
     pub(crate) fn create(engine: &Engine, tenant: &Tenant, name: Name, kind: Kind) -> Result<Self> {
+        Self::begin(engine, tenant, name, kind, None)
+    }
+
+    /// A pack, all of it sealed under the key of this id. Its segments are
+    /// bodies alone; the last one is its block.
+    pub(crate) fn pack(
+        engine: &Engine,
+        tenant: &Tenant,
+        name: Name,
+        key: [u8; 16],
+    ) -> Result<Self> {
+        Self::begin(engine, tenant, name, Kind::Pack, Some(key))
+    }
+
+    fn begin(
+        engine: &Engine,
+        tenant: &Tenant,
+        name: Name,
+        kind: Kind,
+        key: Option<[u8; 16]>,
+    ) -> Result<Self> {
         let header = ObjectHeader {
             kind,
+            key,
             object: name.name,
             salt: random()?,
             created: engine.clock.now_millis(),
@@ -59,6 +82,7 @@ impl ObjectWriter {
             header,
             headers,
             segments: 0,
+            block_at: None,
             length: encoded.len() as u64,
             encoded,
             finished: false,
@@ -106,21 +130,41 @@ impl ObjectWriter {
         descriptor: &[u8],
         source: SegmentSource<'_>,
     ) -> Result<u64> {
-        let header = SegmentHeader {
-            ordinal,
-            key: *id,
-            descriptor: u32::try_from(descriptor.len()).map_err(|_| too_long())?,
-            body: source.length,
+        let shape = self.header.shape();
+        let header = match shape {
+            Shape::Described => SegmentHeader {
+                ordinal,
+                key: *id,
+                descriptor: u32::try_from(descriptor.len()).map_err(|_| too_long())?,
+                body: source.length,
+            },
+            Shape::Packed => SegmentHeader::bare(ordinal, *id, source.length),
         };
         let encoded = header.encode();
-        let keys = SegmentKeys::derive(secret, &self.header.salt, &self.encoded, &encoded)?;
-        let offset = self.length;
-        let mut out = encoded.to_vec();
-        keys.seal_all(Part::Descriptor, descriptor, &mut out)?;
-        self.file.append(&[&out])?;
-        self.headers.update(&encoded);
+        let (salt, offset) = (&self.header.salt, self.length);
+        let keys = SegmentKeys::derive(secret, salt, &self.encoded, &encoded, shape)?;
+        let mut before = Vec::new();
+        match shape {
+            Shape::Described => {
+                before.extend_from_slice(&encoded);
+                keys.seal_all(Part::Descriptor, descriptor, &mut before)?;
+            }
+            Shape::Packed if ordinal == BLOCK_SEGMENT => {
+                before.extend_from_slice(&encoded);
+                self.block_at = Some(offset);
+            }
+            Shape::Packed if self.header.key != Some(*id) => {
+                return Err(ArchiveError::Invalid("a pack has one key"));
+            }
+            Shape::Packed => {}
+        }
+        if !before.is_empty() {
+            self.file.append(&[&before])?;
+            self.headers.update(&encoded);
+        }
         self.body(&keys, source.length, source.sha256, source.from)?;
-        self.length += header.stored_len()?;
+        let body = shape.sealed(source.length).ok_or_else(too_long)?;
+        self.length += before.len() as u64 + body;
         self.segments += 1;
         Ok(offset)
     }
@@ -134,19 +178,21 @@ impl ObjectWriter {
         sha256: &[u8; 32],
         from: &mut dyn Read,
     ) -> Result<()> {
-        let chunks = u32::try_from(length.div_ceil(CHUNK as u64).max(1)).map_err(|_| too_long())?;
+        let chunk = self.header.shape().chunk() as u64;
+        let chunks = u32::try_from(length.div_ceil(chunk).max(1)).map_err(|_| too_long())?;
         let mut digest = digest::Context::new(&digest::SHA256);
-        let mut plain = vec![0; CHUNK];
-        let mut out = Vec::with_capacity((CHUNK + 32) * CHUNKS_PER_WRITE);
+        let most = |bytes: u64| usize::try_from(bytes.min(length)).map_err(|_| too_long());
+        let mut plain = vec![0; most(chunk)?];
+        let mut out = Vec::with_capacity(most(2 * WRITE as u64)? + 32);
         let mut left = length;
         for index in 0..chunks {
-            let take = usize::try_from(left.min(CHUNK as u64)).map_err(|_| too_long())?;
+            let take = usize::try_from(left.min(chunk)).map_err(|_| too_long())?;
             let piece = plain.get_mut(..take).unwrap_or_default();
             from.read_exact(piece)?;
             digest.update(piece);
             keys.seal_chunk(Part::Body, index, index + 1 == chunks, piece, &mut out)?;
             left -= take as u64;
-            if left == 0 || out.len() >= CHUNK * CHUNKS_PER_WRITE {
+            if left == 0 || out.len() >= WRITE {
                 self.file.append(&[&out])?;
                 out.clear();
             }
@@ -166,12 +212,13 @@ impl ObjectWriter {
 
     /// Returns once the object is durable; its length.
     pub(crate) fn finish(mut self, engine: &Engine) -> Result<u64> {
-        let length = self.length + TRAILER as u64;
+        let length = self.length + self.header.shape().trailer() as u64;
         let mut headers = [0; 32];
         headers.copy_from_slice(self.headers.clone().finish().as_ref());
         let trailer = Trailer {
             segments: self.segments,
             length,
+            block_at: self.block_at,
             digest: headers,
         };
         self.file.append(&[&trailer.encode()])?;

@@ -12,7 +12,8 @@ use crate::descriptor::{Descriptor, NoteDescriptor, QuarantineDescriptor, hex};
 use crate::engine::Engine;
 use crate::error::{ArchiveError, Result};
 use crate::format::{
-    CHUNK, Kind, SEGMENT_HEADER, SegmentHeader, TAG, TRAILER, Trailer, sealed_len,
+    BLOCK_SEGMENT, Kind, ObjectHeader, SEGMENT_HEADER, SegmentHeader, Shape, TAG, Trailer,
+    sealed_len,
 };
 use crate::index::objects::{self, LiveObject, Member};
 use crate::index::packs::{self, PackRow};
@@ -20,15 +21,15 @@ use crate::index::schema::state;
 use crate::keys::KeyStore;
 use crate::limits;
 use crate::model::{ObjectFault, Progress, VerifyReport};
-use crate::pack::{BLOCK_SEGMENT, Block};
+use crate::pack::Block;
 use crate::read::{read_exact, read_header};
 use crate::seal::{Part, SegmentKeys};
 use crate::tenant::object_path;
 
 /// Objects listed at a time.
 const BATCH: u32 = 256;
-/// Chunks decrypted at a time: 1 MiB.
-const CHUNKS_PER_READ: u64 = 16;
+/// Bytes decrypted at a time.
+const READ: u64 = 1 << 20;
 
 /// A pack's row, and its block as the disk has it.
 type OwnPack = (PackRow, Result<Block>);
@@ -144,7 +145,7 @@ impl Engine {
             other => other?,
         };
         let mut found = HashMap::new();
-        let walked = walk(&file, live, &self.keys, &mut found);
+        let walked = walk(&file, live, &members, &self.keys, &mut found);
         let damage = match (walked, &pack) {
             // Its bytes are as written, and still they are no block.
             (Ok(()), Some((_, Err(_)))) => Err(Damage(Some(BLOCK_SEGMENT))),
@@ -224,6 +225,7 @@ fn note(report: &mut VerifyReport, fault: ObjectFault) {
 pub(crate) fn walk(
     file: &File,
     live: &LiveObject,
+    members: &[Member],
     keys: &KeyStore,
     found: &mut HashMap<u32, Member>,
 ) -> std::result::Result<(), Damage> {
@@ -234,11 +236,12 @@ pub(crate) fn walk(
         return Err(Damage(None));
     }
     let mut damage = None;
+    let shape = header.shape();
     segments(file, &encoded, |segment, head, at| {
         let opened = keys
             .by_id(&live.tenant, &segment.key)
-            .and_then(|key| SegmentKeys::derive(&key.secret, &header.salt, &encoded, head))
-            .and_then(|keys| open(file, &keys, header.kind, segment, at));
+            .and_then(|key| SegmentKeys::derive(&key.secret, &header.salt, &encoded, head, shape))
+            .and_then(|keys| open(file, &keys, (header.kind, shape), segment, at));
         match opened {
             Ok(sha256) => {
                 let member = Member {
@@ -254,11 +257,37 @@ pub(crate) fn walk(
             Err(_) => damage = damage.or(Some(Damage(Some(segment.ordinal)))),
         }
     })?;
+    let Some(key) = header.key else {
+        return damage.map_or(Ok(()), Err);
+    };
+    // Its segments have no headers: rows and block say where they are.
+    for member in members {
+        let segment = SegmentHeader::bare(member.segment, key, member.length);
+        let opened = keys.by_id(&live.tenant, &key).and_then(|key| {
+            let (secret, salt) = (&key.secret, &header.salt);
+            let keys = SegmentKeys::derive(secret, salt, &encoded, &segment.encode(), shape)?;
+            hash(file, &keys, shape, member.offset, member.length)
+        });
+        match opened {
+            Ok(sha256) => {
+                let member = Member {
+                    segment: member.segment,
+                    offset: member.offset,
+                    length: member.length,
+                    sha256,
+                };
+                found.insert(member.segment, member);
+            }
+            Err(ArchiveError::NotFound) => {}
+            Err(_) => damage = damage.or(Some(Damage(Some(member.segment)))),
+        }
+    }
     damage.map_or(Ok(()), Err)
 }
 
 /// Follows an object's segment headers from the first to the trailer, which
 /// must be that of a whole object; `each` gets a header, its bytes and place.
+/// A pack of version 2 has only that of its block.
 pub(crate) fn segments(
     file: &File,
     encoded: &[u8],
@@ -268,8 +297,13 @@ pub(crate) fn segments(
     let length = file.metadata().map_err(|_| Damage(None))?.len();
     let mut headers = digest::Context::new(&digest::SHA256);
     headers.update(encoded);
-    let end = length.saturating_sub(TRAILER as u64);
-    let mut at = encoded.len() as u64;
+    let (header, _) = ObjectHeader::decode(encoded).map_err(whole)?;
+    let shape = header.shape();
+    let end = length.saturating_sub(shape.trailer() as u64);
+    let mut trailer = vec![0; shape.trailer()];
+    read_exact(file, &mut trailer, end).map_err(whole)?;
+    let trailer = Trailer::decode(shape, &trailer).map_err(whole)?;
+    let mut at = trailer.block_at.unwrap_or(encoded.len() as u64);
     let mut count = 0_u32;
     while at < end {
         let mut head = [0; SEGMENT_HEADER];
@@ -277,8 +311,8 @@ pub(crate) fn segments(
         let segment = SegmentHeader::decode(&head).map_err(whole)?;
         headers.update(&head);
         count += 1;
-        let next = segment
-            .stored_len()
+        let next = shape
+            .stored_len(&segment)
             .ok()
             .and_then(|stored| at.checked_add(stored))
             .filter(|next| *next <= end)
@@ -286,12 +320,12 @@ pub(crate) fn segments(
         each(&segment, &head, at);
         at = next;
     }
-    let mut trailer = [0; TRAILER];
-    read_exact(file, &mut trailer, end).map_err(whole)?;
-    let trailer = Trailer::decode(&trailer).map_err(whole)?;
-    let whole_there = trailer.segments == count
-        && trailer.length == length
-        && trailer.digest == headers.finish().as_ref();
+    let counts = match shape {
+        Shape::Described => trailer.segments == count,
+        Shape::Packed => trailer.segments >= count && count == 1,
+    };
+    let whole_there =
+        counts && trailer.length == length && trailer.digest == headers.finish().as_ref();
     if whole_there {
         Ok(())
     } else {
@@ -303,10 +337,14 @@ pub(crate) fn segments(
 fn open(
     file: &File,
     keys: &SegmentKeys,
-    kind: Kind,
+    (kind, shape): (Kind, Shape),
     segment: &SegmentHeader,
     at: u64,
 ) -> Result<[u8; 32]> {
+    if shape == Shape::Packed {
+        let body_at = at + shape.body_offset(segment);
+        return hash(file, keys, shape, body_at, segment.body);
+    }
     let descriptor_len = sealed_len(u64::from(segment.descriptor));
     let mut text = vec![0; usize::try_from(descriptor_len).map_err(|_| ArchiveError::Corrupt)?];
     read_exact(file, &mut text, at + SEGMENT_HEADER as u64)?;
@@ -328,20 +366,36 @@ fn open(
             (descriptor.length, Some(descriptor.sha256))
         }
     };
+    let body_at = at + shape.body_offset(segment);
+    let found = hash(file, keys, shape, body_at, segment.body)?;
+    if length != segment.body || sha256.is_some_and(|sha256| sha256 != found) {
+        return Err(ArchiveError::Corrupt);
+    }
+    Ok(found)
+}
+
+/// Decrypts a body and hashes it.
+fn hash(
+    file: &File,
+    keys: &SegmentKeys,
+    shape: Shape,
+    body_at: u64,
+    length: u64,
+) -> Result<[u8; 32]> {
     let mut hash = digest::Context::new(&digest::SHA256);
-    let body_at = at + segment.body_offset();
-    let chunks = segment.body.div_ceil(CHUNK as u64).max(1);
+    let chunk = shape.chunk() as u64;
+    let chunks = length.div_ceil(chunk).max(1);
     let mut first = 0;
     let mut buffer = Vec::new();
     while first < chunks {
-        let after = chunks.min(first + CHUNKS_PER_READ);
-        let plain_end = segment.body.min(after * CHUNK as u64);
-        let sealed = plain_end - first * CHUNK as u64 + (after - first) * TAG as u64;
+        let after = chunks.min(first + (READ / chunk).max(1));
+        let plain_end = length.min(after * chunk);
+        let sealed = plain_end - first * chunk + (after - first) * TAG as u64;
         buffer.resize(
             usize::try_from(sealed).map_err(|_| ArchiveError::Corrupt)?,
             0,
         );
-        read_exact(file, &mut buffer, body_at + first * (CHUNK + TAG) as u64)?;
+        read_exact(file, &mut buffer, body_at + first * (chunk + TAG as u64))?;
         let index = u32::try_from(first).map_err(|_| ArchiveError::Corrupt)?;
         let plain = keys.open_run(Part::Body, index, after == chunks, &mut buffer)?;
         hash.update(buffer.get(..plain).unwrap_or_default());
@@ -349,8 +403,5 @@ fn open(
     }
     let mut found = [0; 32];
     found.copy_from_slice(hash.finish().as_ref());
-    if length != segment.body || sha256.is_some_and(|sha256| sha256 != found) {
-        return Err(ArchiveError::Corrupt);
-    }
     Ok(found)
 }

@@ -24,4 +24,4 @@ pub(crate) use block::{Block, Entry};
 pub(crate) use copied::Copied;
 pub(crate) use head::{Head, Publication, RowHead, SeriesHead, StudyHead};
 pub(crate) use open::OpenTexts;
-pub(crate) use packs::{BLOCK_SEGMENT, OrderKey, Packed, Packs};
+pub(crate) use packs::{OrderKey, Packed, Packs};

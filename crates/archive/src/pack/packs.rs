@@ -10,6 +10,7 @@ use hilum_platform::clock::from_millis;
 use rusqlite::Connection;
 
 use crate::error::{ArchiveError, Result};
+use crate::format::BLOCK_SEGMENT;
 use crate::index::packs::{self, Overrides, PackRow};
 use crate::index::schema::NO_NUMBER;
 use crate::keys::KeyStore;
@@ -20,8 +21,6 @@ use crate::read::{OpenSegment, Whereabouts};
 use super::block::{BLOCK_HEADER, Block, Entry, Header, Section};
 use super::cache::{Cache, Kept, Key};
 
-/// The ordinal of a pack's block among its segments.
-pub(crate) const BLOCK_SEGMENT: u32 = u32::MAX;
 /// Read at once: most heads of blocks are within.
 const HEAD_BYTES: u64 = 64 << 10;
 

@@ -11,7 +11,7 @@ use aws_lc_rs::digest;
 
 use crate::engine::Engine;
 use crate::error::{ArchiveError, Result};
-use crate::format::Kind;
+use crate::format::BLOCK_SEGMENT;
 use crate::index::head;
 use crate::index::objects::{self, Name};
 use crate::index::packs::{self, Candidate, NewPack};
@@ -32,11 +32,9 @@ use super::drafts::Draft;
 use super::head::Head;
 use super::order::{Plane, along_normal};
 use super::pace::Pace;
-use super::packs::BLOCK_SEGMENT;
 
-/// A pack's segments are described in its block; their own descriptor is this
-/// version.
-const DESCRIPTOR: &[u8] = &[1];
+/// A pack's segments are described in its block, and nowhere else.
+const DESCRIPTOR: &[u8] = &[];
 /// Series listed at a time.
 const BATCH: u32 = 64;
 
@@ -271,7 +269,7 @@ impl Engine {
             self.clock.now_millis(),
         )?;
         let key = (&key.id, &*key.secret);
-        let mut object = ObjectWriter::create(self, tenant, name, Kind::Pack)?;
+        let mut object = ObjectWriter::pack(self, tenant, name, *key.0)?;
         let mut unsynced = 0_u64;
         let mut ordinal = 0_u32;
         for index in slice_order(drafts) {

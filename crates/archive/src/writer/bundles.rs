@@ -105,6 +105,7 @@ impl Writer {
             }
             if let Some(name) = spare.take().or_else(|| tenant.take_name()) {
                 let header = ObjectHeader {
+                    key: None,
                     kind: Kind::Bundle,
                     object: name.name,
                     salt: random()?,

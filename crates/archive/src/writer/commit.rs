@@ -97,6 +97,7 @@ fn write_bundle(context: &Context, bundle: &Bundle) -> Result<u64> {
     let mut headers = [0; 32];
     headers.copy_from_slice(digest.finish().as_ref());
     let trailer = Trailer {
+        block_at: None,
         segments: u32::try_from(bundle.sealed.len()).unwrap_or(u32::MAX),
         length,
         digest: headers,

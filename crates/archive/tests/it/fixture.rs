@@ -62,8 +62,8 @@ async fn what_version_1_wrote_is_read() {
     assert_eq!(rows.len(), 2);
 }
 
-fn packed() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/v1-packed")
+fn packed(version: u8) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/v{version}-packed"))
 }
 
 #[tokio::test]
@@ -78,13 +78,19 @@ async fn write_packed() {
     }
     archive.pack(Duration::ZERO).await.unwrap();
     archive.sweep().await.unwrap();
-    archive.backup(&packed(), None).await.unwrap();
+    archive.backup(&packed(2), None).await.unwrap();
 }
 
 #[tokio::test]
-async fn the_first_packs_are_read() {
+async fn packs_of_every_version_are_read() {
+    for version in [1, 2] {
+        check_packed(version).await;
+    }
+}
+
+async fn check_packed(version: u8) {
     let dir = tempfile::tempdir().unwrap();
-    Archive::restore(&packed(), dir.path(), None).await.unwrap();
+    Archive::restore(&packed(version), dir.path(), None).await.unwrap();
     let archive = Archive::open(with_key(dir.path())).await.unwrap();
     let report = archive.verify(None).await.unwrap();
     assert_eq!(
