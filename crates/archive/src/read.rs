@@ -2,6 +2,7 @@
 //! touches, and hands plain pieces on as they are wanted. Memory is bounded
 //! whatever the size of the instance, and no thread waits for a slow reader.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
@@ -25,6 +26,15 @@ use crate::keys::KeyStore;
 use crate::limits::{READ_PIECE_BYTES, READ_WHOLE_BYTES};
 use crate::seal::{Part, SegmentKeys};
 use crate::tenant::object_path;
+
+/// Sealed bytes that a thread keeps room for: of two chunks of a pack.
+const SEALED_KEPT: usize = (2 << 20) + 2 * TAG;
+
+thread_local! {
+    /// Sealed bytes on their way: fresh memory costs more than what is done
+    /// with it.
+    static SEALED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 /// A range of stored bytes as it streams out, in order, in bounded pieces.
 /// After an error nothing follows.
@@ -244,26 +254,38 @@ impl OpenSegment {
         let sealed_chunk = chunk + TAG as u64;
         let plain_end = (after * chunk).min(self.length);
         let sealed = (plain_end - first * chunk) + (after - first) * TAG as u64;
-        let size = usize::try_from(sealed).map_err(|_| ArchiveError::Corrupt)?;
-        let mut buffer = BytesMut::zeroed(size);
-        let at = self.body_at + first * sealed_chunk;
-        if self.once {
-            whole(disk::read_once(&self.file, &mut buffer, at))?;
-        } else {
-            read_exact(&self.file, &mut buffer, at)?;
-        }
+        let size = |bytes: u64| usize::try_from(bytes).map_err(|_| ArchiveError::Corrupt);
+        let size_sealed = size(sealed)?;
+        let mut plain = BytesMut::zeroed(size(plain_end.saturating_sub(first * chunk))?);
         let index = u32::try_from(first).map_err(|_| ArchiveError::Corrupt)?;
         let ends = plain_end == self.length;
-        let plain = self.keys.open_run(Part::Body, index, ends, &mut buffer)?;
-        buffer.truncate(plain);
-        let from =
-            usize::try_from(range.start - first * chunk).map_err(|_| ArchiveError::Corrupt)?;
-        let to = usize::try_from(range.end - first * chunk).map_err(|_| ArchiveError::Corrupt)?;
-        let whole = buffer.freeze();
-        if to > whole.len() {
+        SEALED.with_borrow_mut(|kept| {
+            if kept.len() < size_sealed {
+                kept.resize(size_sealed, 0);
+            }
+            let sealed = kept.get_mut(..size_sealed).unwrap_or_default();
+            let at = self.body_at + first * sealed_chunk;
+            if self.once {
+                whole(disk::read_once(&self.file, sealed, at))?;
+            } else {
+                read_exact(&self.file, sealed, at)?;
+            }
+            self.keys
+                .open_into(Part::Body, index, ends, sealed, &mut plain)?;
+            if kept.len() > SEALED_KEPT {
+                *kept = Vec::new();
+            }
+            Ok::<_, ArchiveError>(())
+        })?;
+        let (from, to) = (
+            size(range.start - first * chunk)?,
+            size(range.end - first * chunk)?,
+        );
+        let plain = plain.freeze();
+        if to > plain.len() {
             return Err(ArchiveError::Corrupt);
         }
-        Ok(whole.slice(from..to))
+        Ok(plain.slice(from..to))
     }
 
     /// Bytes that are read at a time: no chunk is opened twice.

@@ -54,6 +54,47 @@ impl SegmentKeys {
         })
     }
 
+    /// Opens sealed chunks, the first of them number `first`, into `plain`,
+    /// which is as long as what is in them. `ends`: the last one given is the
+    /// final one.
+    pub(crate) fn open_into(
+        &self,
+        part: Part,
+        first: u32,
+        ends: bool,
+        sealed: &[u8],
+        plain: &mut [u8],
+    ) -> Result<()> {
+        let total = sealed.len().div_ceil(self.chunk + TAG);
+        let mut rest = plain;
+        for (run, chunk) in sealed.chunks(self.chunk + TAG).enumerate() {
+            let index = u32::try_from(run)
+                .ok()
+                .and_then(|run| first.checked_add(run))
+                .ok_or(ArchiveError::Corrupt)?;
+            let length = chunk.len().checked_sub(TAG).ok_or(ArchiveError::Corrupt)?;
+            let (text, tag) = chunk.split_at(length);
+            let (into, after) = rest
+                .split_at_mut_checked(length)
+                .ok_or(ArchiveError::Corrupt)?;
+            self.key(part)
+                .open_separate_gather(
+                    nonce(index, ends && run + 1 == total),
+                    Aad::from(&self.binding),
+                    text,
+                    tag,
+                    into,
+                )
+                .map_err(|_| ArchiveError::Corrupt)?;
+            rest = after;
+        }
+        if rest.is_empty() {
+            Ok(())
+        } else {
+            Err(ArchiveError::Corrupt)
+        }
+    }
+
     fn key(&self, part: Part) -> &LessSafeKey {
         match part {
             Part::Descriptor => &self.descriptor,
@@ -166,6 +207,16 @@ mod tests {
             let mut sealed = Vec::new();
             keys().seal_all(Part::Body, &plain, &mut sealed).unwrap();
             assert_eq!(sealed.len() as u64, sealed_len(len as u64));
+            let mut into = vec![1; len];
+            keys()
+                .open_into(Part::Body, 0, true, &sealed, &mut into)
+                .unwrap();
+            assert_eq!(into, plain);
+            assert!(
+                keys()
+                    .open_into(Part::Body, 1, true, &sealed, &mut into)
+                    .is_err()
+            );
             let opened = keys().open_run(Part::Body, 0, true, &mut sealed).unwrap();
             assert_eq!(&sealed[..opened], &plain[..]);
         }

@@ -8,9 +8,11 @@ use futures::{StreamExt, TryStreamExt, stream};
 use hilum_platform::scope::TenantScope;
 
 use crate::error::{ArchiveError, Result};
-use crate::index::{instances, reject};
+use crate::index::{instances, reject, texts};
 use crate::limits::METADATA_AHEAD_ROWS;
-use crate::model::{InstanceLocation, InstanceMetadata, MetadataScope};
+use crate::model::{
+    InstanceLayout, InstanceLocation, InstanceMetadata, InstancePart, MetadataScope,
+};
 use crate::read::{self, InstanceSource, OpenSegment, RangeReader, Whereabouts};
 
 use crate::archive::{Archive, blocking};
@@ -101,6 +103,54 @@ impl Archive {
             reject::retrievable(db, packs, tenant, &of)
         })
         .await
+    }
+
+    /// What is served under an address (study, series, instance), and the range
+    /// of its bytes that `pick` finds in its row and layout, opened on the way:
+    /// a frame in one turn of one thread.
+    ///
+    /// # Errors
+    /// As [`Archive::read_range`].
+    pub async fn instance_part(
+        &self,
+        scope: &TenantScope,
+        (study, series, instance): (String, String, String),
+        pick: impl Fn(&InstanceLayout) -> Option<Range<u64>> + Send + 'static,
+    ) -> Result<Option<InstancePart>> {
+        let engine = Arc::clone(&self.engine);
+        let name = scope.tenant().clone();
+        let opened = self
+            .ask_packs(scope, move |db, packs, tenant| {
+                let address = (study.as_str(), series.as_str(), instance.as_str());
+                let Some(found) = texts::located(db, packs, tenant, address)? else {
+                    return Ok(None);
+                };
+                let location = &found.row.location;
+                let range = pick(&found)
+                    .filter(|range| range.start <= range.end && range.end <= location.length);
+                let opened = match range {
+                    None => None,
+                    Some(range) => {
+                        let at = Whereabouts {
+                            tenant: name.as_str(),
+                            object: &location.object,
+                            offset: location.offset,
+                            segment: location.segment,
+                            length: location.length,
+                        };
+                        let (segment, first) = read::start(&engine.dir, &engine.keys, at, &range)?;
+                        Some((segment, range, first))
+                    }
+                };
+                Ok(Some((found, opened)))
+            })
+            .await?;
+        Ok(opened.map(|(found, opened)| InstancePart {
+            found,
+            part: opened.map(|(segment, range, first)| {
+                (range.clone(), read::finish(segment, range, first))
+            }),
+        }))
     }
 
     /// Streams a range of an instance's data set as received; `0..length()`

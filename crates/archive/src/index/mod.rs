@@ -41,10 +41,11 @@ use crate::error::{ArchiveError, Result};
 
 /// Runs `work` on one state of the index, however many questions it asks.
 fn snapshot<T>(db: &Connection, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
-    let tx = db.unchecked_transaction()?;
-    let answer = work(&tx)?;
-    tx.finish()?;
-    Ok(answer)
+    // Kept prepared: parsing them would be a good part of a small question.
+    db.prepare_cached("BEGIN")?.execute([])?;
+    let answer = work(db);
+    db.prepare_cached("COMMIT")?.execute([])?;
+    answer
 }
 
 /// Reader connections, opened when first needed and kept.

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter, types::Value};
 
-use super::answer;
+use super::answer::{self, INSTANCE, INSTANCE_COLUMNS, INSTANCE_FROM};
+use super::instances;
 use crate::descriptor::decompress;
 use crate::error::{ArchiveError, Result};
-use crate::limits::{METADATA_BATCH_BYTES, METADATA_BYTES};
-use crate::model::{MetadataPiece, MetadataScope, Origin, Overlay, PieceInstance};
+use crate::limits::{LAYOUT_BYTES, METADATA_BATCH_BYTES, METADATA_BYTES};
+use crate::model::{InstanceLayout, MetadataPiece, MetadataScope, Origin, Overlay, PieceInstance};
 use crate::pack::{OpenTexts, OrderKey, Packed, Packs};
 
 /// The revision of a study, or of a series in it, that serves anything.
@@ -35,6 +36,49 @@ pub(crate) fn revision(db: &Connection, tenant: i64, of: &MetadataScope) -> Resu
             .query_row(params![tenant, study, series], |row| row.get(0)),
     };
     Ok(found.optional()?)
+}
+
+/// What is served under an address, with its layout.
+pub(crate) fn located(
+    db: &Connection,
+    packs: &Packs,
+    tenant: i64,
+    (study, series, uid): (&str, &str, &str),
+) -> Result<Option<InstanceLayout>> {
+    let sql = format!(
+        "SELECT {INSTANCE}, b.layout FROM {INSTANCE_FROM}
+         JOIN instance_block b ON b.instance = i.id
+         WHERE i.tenant = ?1 AND i.uid = ?2 AND i.standing = 0 AND t.uid = ?3 AND s.uid = ?4"
+    );
+    let mut query = db.prepare_cached(&sql)?;
+    let mut rows = query.query(params![tenant, uid, study, series])?;
+    if let Some(row) = rows.next()? {
+        let layout: Vec<u8> = row.get(INSTANCE_COLUMNS)?;
+        return Ok(Some(InstanceLayout {
+            row: answer::instance(row)?,
+            layout: decompress(&layout, LAYOUT_BYTES)?.into(),
+        }));
+    }
+    let of = MetadataScope::Series {
+        study: study.to_owned(),
+        series: series.to_owned(),
+    };
+    for series in instances::series_of(db, tenant, &of)? {
+        let Some(packed) = packs.of_series(db, series)? else {
+            continue;
+        };
+        let found = packed
+            .served()
+            .find(|(_, entry)| *entry.sop_instance == *uid)
+            .map(|(ordinal, _)| ordinal);
+        if let Some(ordinal) = found {
+            return Ok(Some(InstanceLayout {
+                row: packed.instance(ordinal)?,
+                layout: packs.layout_text(&packed, ordinal)?,
+            }));
+        }
+    }
+    Ok(None)
 }
 
 /// What all instances of a series share.

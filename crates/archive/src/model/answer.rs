@@ -201,6 +201,15 @@ pub struct InstanceLayout {
     pub layout: Bytes,
 }
 
+/// An instance with a range of its bytes.
+#[derive(Debug)]
+pub struct InstancePart {
+    /// The instance.
+    pub found: InstanceLayout,
+    /// The range that was picked, and what reads it.
+    pub part: Option<(std::ops::Range<u64>, crate::RangeReader)>,
+}
+
 /// A conflict that nobody compared yet: whoever can decode pixels says whether
 /// it is only another encoding.
 #[derive(Debug, Clone)]

@@ -15,9 +15,9 @@ mod rejection;
 mod report;
 
 pub use answer::{
-    ConflictRow, Decision, InstanceLayout, InstanceLocation, InstanceMetadata, InstanceRow, Page,
-    PublishOutcome, SeriesRow, Standing, StoreOutcome, StudyRow, Uncompared, WorklistCursor,
-    WorklistPage,
+    ConflictRow, Decision, InstanceLayout, InstanceLocation, InstanceMetadata, InstancePart,
+    InstanceRow, Page, PublishOutcome, SeriesRow, Standing, StoreOutcome, StudyRow, Uncompared,
+    WorklistCursor, WorklistPage,
 };
 pub use correction::{Corrected, CorrectionRow, NewCorrection, Overlay};
 pub use deletion::{Cause, Deleted, DeletionRow, NewDeletion, Resend};

@@ -186,6 +186,11 @@ impl Packs {
         })
     }
 
+    /// A packed instance's layout.
+    pub(crate) fn layout_text(&self, of: &Packed, ordinal: u32) -> Result<Bytes> {
+        self.text(of, Section::Layouts, ordinal)
+    }
+
     /// A packed instance's metadata.
     pub(crate) fn metadata_text(&self, of: &Packed, ordinal: u32) -> Result<Bytes> {
         self.text(of, Section::Metadata, ordinal)

@@ -90,7 +90,9 @@ async fn packs_of_every_version_are_read() {
 
 async fn check_packed(version: u8) {
     let dir = tempfile::tempdir().unwrap();
-    Archive::restore(&packed(version), dir.path(), None).await.unwrap();
+    Archive::restore(&packed(version), dir.path(), None)
+        .await
+        .unwrap();
     let archive = Archive::open(with_key(dir.path())).await.unwrap();
     let report = archive.verify(None).await.unwrap();
     assert_eq!(

@@ -2,18 +2,20 @@
 //! inflated first where the data set is deflated.
 
 use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures::stream::{self, StreamExt as _};
-use hilum_archive::{InstanceRow, MetadataScope};
+use hilum_archive::{InstanceLayout, InstanceRow, RangeReader};
 use hilum_contracts::error::ServiceError;
-use hilum_dataset::Inflated;
 use hilum_dataset::patch::Correction;
 use hilum_dataset::text::CharacterSet;
+use hilum_dataset::{Encoding, Inflated, PixelLayout};
 use hilum_platform::scope::TenantScope;
 
 use super::error::Failure;
 use super::limits;
+use super::pixels::frame_ranges;
 use crate::ImagingService;
 use crate::layout::Layout;
 
@@ -28,6 +30,51 @@ pub(crate) struct Stored {
     pub(super) layout: Layout,
     /// All of it, where offsets count in inflated bytes or it was asked to be held.
     held: Option<Bytes>,
+    /// What was opened when it was found, for the one who asks for just that.
+    opened: Arc<Mutex<Option<(Range<u64>, RangeReader)>>>,
+}
+
+/// What of an instance is opened when it is found.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum First {
+    Nothing,
+    /// A frame, counted from 1, that lies in one piece as it is given.
+    Frame(u32),
+    /// All of it, where that is small.
+    Whole,
+}
+
+impl First {
+    fn of(self, found: &InstanceLayout) -> Option<Range<u64>> {
+        let length = found.row.location.length();
+        let number = match self {
+            Self::Nothing => return None,
+            Self::Whole => return (length <= limits::HELD_BYTES).then_some(0..length),
+            Self::Frame(number) => number,
+        };
+        let layout = Layout::from_bytes(&found.layout).ok()?;
+        if layout.inflated || !lies_native(&layout) {
+            return None;
+        }
+        let ranges = frame_ranges(layout.pixels.as_ref()?, number.checked_sub(1)?).ok()?;
+        let [(offset, length)] = ranges[..] else {
+            return None;
+        };
+        Some(offset..offset.checked_add(length)?)
+    }
+}
+
+/// Whether frames lie as they are given: native little endian is the same in
+/// every transfer syntax that has it.
+pub(super) fn lies_native(layout: &Layout) -> bool {
+    let native = matches!(
+        &layout.pixels,
+        Some(PixelLayout::Native {
+            frame_length: Some(_),
+            ..
+        })
+    );
+    native && !matches!(layout.encoding, Encoding::ExplicitBig)
 }
 
 impl Stored {
@@ -35,31 +82,23 @@ impl Stored {
     pub(super) async fn find(
         service: &ImagingService,
         scope: &TenantScope,
-        (study, series, instance): (String, String, String),
+        address: (String, String, String),
+        first: First,
     ) -> Result<Self, Failure> {
-        let of = MetadataScope::Instance {
-            study,
-            series,
-            instance,
-        };
-        Self::first(service, scope, of)
+        let archive = &service.archive;
+        let found = archive
+            .instance_part(scope, address, move |found| first.of(found))
             .await?
-            .ok_or_else(Failure::not_found)
-    }
-
-    /// The first instance of a study or series.
-    pub(super) async fn first(
-        service: &ImagingService,
-        scope: &TenantScope,
-        of: MetadataScope,
-    ) -> Result<Option<Self>, Failure> {
-        let mut stream = service.archive.instance_metadata(scope, of);
-        match stream.next().await.transpose()? {
-            None => Ok(None),
-            Some(found) => Self::of(service, scope, found.row, &found.layout)
-                .await
-                .map(Some),
+            .ok_or_else(Failure::not_found)?;
+        let layout = &found.found.layout;
+        let mut stored = Self::of(service, scope, found.found.row.clone(), layout).await?;
+        match (first, found.part) {
+            (First::Whole, Some((_, reader))) if stored.held.is_none() => {
+                stored.held = Some(reader.collect().await?);
+            }
+            (_, part) => stored.opened = Arc::new(Mutex::new(part)),
         }
+        Ok(stored)
     }
 
     pub(crate) async fn of(
@@ -76,6 +115,7 @@ impl Stored {
             row,
             layout,
             held: None,
+            opened: Arc::default(),
         };
         if stored.layout.inflated {
             stored.held = Some(stored.inflate().await?);
@@ -153,11 +193,19 @@ impl Stored {
             return Ok(stream::iter([Ok(bytes)]).boxed());
         }
         let range = offset..offset.saturating_add(length);
-        let reader = self
-            .service
-            .archive
-            .read_range(&self.scope, &self.row.location, range)
-            .await?;
+        let opened = self
+            .opened
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take_if(|(opened, _)| *opened == range);
+        let reader = match opened {
+            Some((_, reader)) => reader,
+            None => {
+                let archive = &self.service.archive;
+                let location = &self.row.location;
+                archive.read_range(&self.scope, location, range).await?
+            }
+        };
         Ok(reader
             .map(|piece| piece.map_err(ServiceError::from))
             .boxed())

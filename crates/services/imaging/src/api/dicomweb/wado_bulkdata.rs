@@ -18,7 +18,7 @@ use http::{HeaderMap, StatusCode};
 use super::base::Base;
 use super::error::Failure;
 use super::explicit::word;
-use super::stored::{Pieces, Stored};
+use super::stored::{First, Pieces, Stored};
 use super::validator::Validator;
 use super::version;
 use super::wado_instances::{accepted, respond};
@@ -35,7 +35,7 @@ pub(super) async fn bulk_data(
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     let accept = accepted(&headers, query.as_deref())?;
-    let stored = Stored::find(&service, &scope, (study, series, instance)).await?;
+    let stored = Stored::find(&service, &scope, (study, series, instance), First::Nothing).await?;
     let version = version::Asked::of(query.as_deref(), &stored.row);
     if let Some(answer) = version.instead() {
         return Ok(answer);

@@ -9,17 +9,17 @@ use axum::response::Response;
 use bytes::Bytes;
 use futures::stream::{self, StreamExt as _};
 use hilum_contracts::error::ServiceError;
-use hilum_dataset::{Encoding, PixelLayout};
+use hilum_dataset::PixelLayout;
 use hilum_dicomweb::accept::{EXPLICIT_VR_LITTLE_ENDIAN, FrameForm};
 use hilum_dicomweb::frames;
 use hilum_dicomweb::multipart::{PartHead, body_length, write};
 use hilum_platform::http::Scope;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, StatusCode, header};
 
 use super::base::Base;
 use super::error::Failure;
 use super::pixels::{Image, frame_ranges};
-use super::stored::{Pieces, Stored};
+use super::stored::{First, Pieces, Stored, lies_native};
 use super::validator::{Validator, cut};
 use super::version;
 use super::wado_instances::{accepted, respond};
@@ -37,7 +37,12 @@ pub(super) async fn frames(
     let accept = accepted(&headers, query.as_deref())?;
     let numbers = frames::parse(&list)?;
     let address = (study, series, instance);
-    let stored = Stored::find(&service, &scope, address).await?;
+    let first = match numbers.first() {
+        // Who has the answer already costs no read of it.
+        Some(number) if !headers.contains_key(header::IF_NONE_MATCH) => First::Frame(*number),
+        _ => First::Nothing,
+    };
+    let stored = Stored::find(&service, &scope, address, first).await?;
     let version = version::Asked::of(query.as_deref(), &stored.row);
     if let Some(answer) = version.instead() {
         return Ok(answer);
@@ -145,16 +150,8 @@ enum Source {
 
 impl Source {
     async fn open(stored: Stored, form: &FrameForm) -> Result<Self, Failure> {
-        // Native little endian is the same in every syntax that has it.
-        let lies_native = matches!(
-            &stored.layout.pixels,
-            Some(PixelLayout::Native {
-                frame_length: Some(_),
-                ..
-            })
-        ) && !matches!(stored.layout.encoding, Encoding::ExplicitBig);
         let is_native = matches!(&stored.layout.pixels, Some(PixelLayout::Native { .. }));
-        if lies_native || (form.original && !is_native) {
+        if lies_native(&stored.layout) || (form.original && !is_native) {
             Ok(Self::AsStored(stored))
         } else {
             Ok(Self::Decoded(Image::open(stored).await?))

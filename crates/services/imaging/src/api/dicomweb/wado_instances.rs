@@ -17,7 +17,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::base::Base;
 use super::error::Failure;
-use super::stored::{Pieces, Stored, as_received};
+use super::stored::{First, Pieces, Stored, as_received};
 use super::transcode::{can_rewrite, file_meta, rewritten};
 use super::validator::Validator;
 use crate::ImagingService;
@@ -298,7 +298,7 @@ async fn file(
         return Ok(stream::iter([Ok(meta)]).chain(data_set).boxed());
     }
     let address = (row.study, row.series, row.sop_instance);
-    rewritten(Stored::find(service, scope, address).await?).await
+    rewritten(Stored::find(service, scope, address, First::Nothing).await?).await
 }
 
 /// A streamed answer; its length where it is known.

@@ -13,7 +13,7 @@ use http::header;
 use super::error::Failure;
 use super::pixels::Image;
 use super::qido::Asked;
-use super::stored::Stored;
+use super::stored::{First, Stored};
 use super::validator::Validator;
 use super::wado_instances::accepted;
 
@@ -63,7 +63,7 @@ pub(super) async fn series_thumbnail(
 
 /// `GET …/instances/{instance}/rendered`
 pub(super) async fn instance(Path(path): InstancePath, asked: Asked) -> Result<Response, Failure> {
-    let stored = Stored::find(&asked.service, &asked.scope, path).await?;
+    let stored = found(&asked, path).await?;
     render(&asked, stored, 1, Size::Full).await
 }
 
@@ -72,7 +72,7 @@ pub(super) async fn instance_thumbnail(
     Path(path): InstancePath,
     asked: Asked,
 ) -> Result<Response, Failure> {
-    let stored = Stored::find(&asked.service, &asked.scope, path).await?;
+    let stored = found(&asked, path).await?;
     render(&asked, stored, 1, Size::Thumbnail).await
 }
 
@@ -99,8 +99,18 @@ async fn one_frame(
             "one frame is rendered at a time".into(),
         )));
     };
-    let stored = Stored::find(&asked.service, &asked.scope, (study, series, instance)).await?;
+    let stored = found(asked, (study, series, instance)).await?;
     render(asked, stored, number, size).await
+}
+
+/// An instance to render, read at once where it is small.
+async fn found(asked: &Asked, address: (String, String, String)) -> Result<Stored, Failure> {
+    let first = if asked.headers.contains_key(header::IF_NONE_MATCH) {
+        First::Nothing
+    } else {
+        First::Whole
+    };
+    Stored::find(&asked.service, &asked.scope, address, first).await
 }
 
 /// Instances looked at for one with pixels: reports and the like come first in
