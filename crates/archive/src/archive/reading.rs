@@ -122,7 +122,24 @@ impl Archive {
         let opened = self
             .ask_packs(scope, move |db, packs, tenant| {
                 let address = (study.as_str(), series.as_str(), instance.as_str());
-                let Some(found) = texts::located(db, packs, tenant, address)? else {
+                let found = match texts::located(db, packs, tenant, address)? {
+                    Some(found) => Some(found),
+                    None => {
+                        let (study, series) = (study.clone(), series.clone());
+                        let instance = instance.clone();
+                        let of = MetadataScope::Instance {
+                            study,
+                            series,
+                            instance,
+                        };
+                        let rejected = reject::retrievable(db, packs, tenant, &of)?;
+                        rejected.map(|of| InstanceLayout {
+                            row: of.row,
+                            layout: of.layout,
+                        })
+                    }
+                };
+                let Some(found) = found else {
                     return Ok(None);
                 };
                 let location = &found.row.location;

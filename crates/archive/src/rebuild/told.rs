@@ -72,7 +72,9 @@ fn read(told: &mut Told, keys: &KeyStore) -> std::result::Result<(), Option<u32>
     let followed = segments(&file, &encoded, |segment, head, at| {
         let opened = keys
             .by_id(&tenant, &segment.key)
-            .and_then(|key| SegmentKeys::derive(&key.secret, &header.salt, &encoded, head, header.shape()))
+            .and_then(|key| {
+                SegmentKeys::derive(&key.secret, &header.salt, &encoded, head, header.shape())
+            })
             .and_then(|segment_keys| {
                 let text = descriptor(&file, &segment_keys, segment, at)?;
                 take(told, keys, segment, at, &text)
