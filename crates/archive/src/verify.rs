@@ -145,7 +145,7 @@ impl Engine {
             other => other?,
         };
         let mut found = HashMap::new();
-        let walked = walk(&file, live, &members, &self.keys, &mut found);
+        let walked = walk(&file, live, &self.keys, &mut found);
         let damage = match (walked, &pack) {
             // Its bytes are as written, and still they are no block.
             (Ok(()), Some((_, Err(_)))) => Err(Damage(Some(BLOCK_SEGMENT))),
@@ -225,7 +225,6 @@ fn note(report: &mut VerifyReport, fault: ObjectFault) {
 pub(crate) fn walk(
     file: &File,
     live: &LiveObject,
-    members: &[Member],
     keys: &KeyStore,
     found: &mut HashMap<u32, Member>,
 ) -> std::result::Result<(), Damage> {
@@ -260,26 +259,47 @@ pub(crate) fn walk(
     let Some(key) = header.key else {
         return damage.map_or(Ok(()), Err);
     };
-    // Its segments have no headers: rows and block say where they are.
-    for member in members {
-        let segment = SegmentHeader::bare(member.segment, key, member.length);
-        let opened = keys.by_id(&live.tenant, &key).and_then(|key| {
-            let (secret, salt) = (&key.secret, &header.salt);
-            let keys = SegmentKeys::derive(secret, salt, &encoded, &segment.encode(), shape)?;
-            hash(file, &keys, shape, member.offset, member.length)
-        });
-        match opened {
+    // Its segments have no headers: its block says where they are.
+    let at = |segment| Damage(Some(segment));
+    let Some(block) = found.get(&BLOCK_SEGMENT) else {
+        // Its key was destroyed.
+        return damage.map_or(Ok(()), Err);
+    };
+    let secret = keys
+        .by_id(&live.tenant, &key)
+        .map_err(|_| at(BLOCK_SEGMENT))?;
+    let sealed = |segment: u32, length: u64| {
+        let head = SegmentHeader::bare(segment, key, length).encode();
+        SegmentKeys::derive(&secret.secret, &header.salt, &encoded, &head, shape)
+    };
+    let (body_at, length) = (block.offset + SEGMENT_HEADER as u64, block.length);
+    let mut text = Vec::new();
+    let block = sealed(BLOCK_SEGMENT, length)
+        .and_then(|keys| {
+            opened(file, &keys, shape, (body_at, length), |plain| {
+                text.extend_from_slice(plain);
+            })
+        })
+        .and_then(|()| Block::decode(&text))
+        .map_err(|_| at(BLOCK_SEGMENT))?;
+    for entry in &block.entries {
+        if entry.place.elsewhere.is_some() {
+            continue;
+        }
+        let (segment, offset) = (entry.place.segment, entry.place.offset);
+        match sealed(segment, entry.length)
+            .and_then(|keys| hash(file, &keys, shape, (offset, entry.length)))
+        {
             Ok(sha256) => {
                 let member = Member {
-                    segment: member.segment,
-                    offset: member.offset,
-                    length: member.length,
+                    segment,
+                    offset,
+                    length: entry.length,
                     sha256,
                 };
-                found.insert(member.segment, member);
+                found.insert(segment, member);
             }
-            Err(ArchiveError::NotFound) => {}
-            Err(_) => damage = damage.or(Some(Damage(Some(member.segment)))),
+            Err(_) => damage = damage.or(Some(at(segment))),
         }
     }
     damage.map_or(Ok(()), Err)
@@ -343,7 +363,7 @@ fn open(
 ) -> Result<[u8; 32]> {
     if shape == Shape::Packed {
         let body_at = at + shape.body_offset(segment);
-        return hash(file, keys, shape, body_at, segment.body);
+        return hash(file, keys, shape, (body_at, segment.body));
     }
     let descriptor_len = sealed_len(u64::from(segment.descriptor));
     let mut text = vec![0; usize::try_from(descriptor_len).map_err(|_| ArchiveError::Corrupt)?];
@@ -367,7 +387,7 @@ fn open(
         }
     };
     let body_at = at + shape.body_offset(segment);
-    let found = hash(file, keys, shape, body_at, segment.body)?;
+    let found = hash(file, keys, shape, (body_at, segment.body))?;
     if length != segment.body || sha256.is_some_and(|sha256| sha256 != found) {
         return Err(ArchiveError::Corrupt);
     }
@@ -375,14 +395,22 @@ fn open(
 }
 
 /// Decrypts a body and hashes it.
-fn hash(
+fn hash(file: &File, keys: &SegmentKeys, shape: Shape, body: (u64, u64)) -> Result<[u8; 32]> {
+    let mut hash = digest::Context::new(&digest::SHA256);
+    opened(file, keys, shape, body, |plain| hash.update(plain))?;
+    let mut found = [0; 32];
+    found.copy_from_slice(hash.finish().as_ref());
+    Ok(found)
+}
+
+/// Decrypts a body, given by its place and length, run by run.
+fn opened(
     file: &File,
     keys: &SegmentKeys,
     shape: Shape,
-    body_at: u64,
-    length: u64,
-) -> Result<[u8; 32]> {
-    let mut hash = digest::Context::new(&digest::SHA256);
+    (body_at, length): (u64, u64),
+    mut each: impl FnMut(&[u8]),
+) -> Result<()> {
     let chunk = shape.chunk() as u64;
     let chunks = length.div_ceil(chunk).max(1);
     let mut first = 0;
@@ -398,10 +426,8 @@ fn hash(
         read_exact(file, &mut buffer, body_at + first * (chunk + TAG as u64))?;
         let index = u32::try_from(first).map_err(|_| ArchiveError::Corrupt)?;
         let plain = keys.open_run(Part::Body, index, after == chunks, &mut buffer)?;
-        hash.update(buffer.get(..plain).unwrap_or_default());
+        each(buffer.get(..plain).unwrap_or_default());
         first = after;
     }
-    let mut found = [0; 32];
-    found.copy_from_slice(hash.finish().as_ref());
-    Ok(found)
+    Ok(())
 }

@@ -5,7 +5,6 @@ use std::io::Read;
 use bytes::Bytes;
 
 use crate::error::ArchiveError;
-use crate::limits::READ_PIECE_BYTES;
 use crate::read::OpenSegment;
 
 /// A stored body, piece by piece.
@@ -30,7 +29,7 @@ impl Copied {
 impl Read for Copied {
     fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
         if self.piece.is_empty() && self.at < self.length {
-            let end = self.length.min(self.at + READ_PIECE_BYTES as u64);
+            let end = self.segment.piece_end(self.at, self.length);
             self.piece = self
                 .segment
                 .read(self.at..end)
