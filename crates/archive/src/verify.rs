@@ -307,12 +307,12 @@ pub(crate) fn walk(
 
 /// Follows an object's segment headers from the first to the trailer, which
 /// must be that of a whole object; `each` gets a header, its bytes and place.
-/// A pack of version 2 has only that of its block.
+/// A pack of version 2 has only that of its block. How many segments there are.
 pub(crate) fn segments(
     file: &File,
     encoded: &[u8],
     mut each: impl FnMut(&SegmentHeader, &[u8; SEGMENT_HEADER], u64),
-) -> std::result::Result<(), Damage> {
+) -> std::result::Result<u32, Damage> {
     let whole = |_| Damage(None);
     let length = file.metadata().map_err(|_| Damage(None))?.len();
     let mut headers = digest::Context::new(&digest::SHA256);
@@ -347,7 +347,7 @@ pub(crate) fn segments(
     let whole_there =
         counts && trailer.length == length && trailer.digest == headers.finish().as_ref();
     if whole_there {
-        Ok(())
+        Ok(trailer.segments)
     } else {
         Err(Damage(None))
     }

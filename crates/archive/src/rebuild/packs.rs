@@ -12,7 +12,7 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use crate::descriptor::hex;
 use crate::error::{ArchiveError, Result};
-use crate::format::Kind;
+use crate::format::{BLOCK_SEGMENT, Kind};
 use crate::index::again::{self, Again};
 use crate::index::instances;
 use crate::index::objects::{self, LiveObject, Name};
@@ -22,7 +22,7 @@ use crate::index::tombstone::{self, Level, Marks, mark};
 use crate::keys::KeyStore;
 use crate::model::{ObjectFault, RebuildReport};
 use crate::moved::MovedAway;
-use crate::pack::{BLOCK_SEGMENT, Block, Packs};
+use crate::pack::{Block, Packs};
 use crate::read::read_header;
 use crate::verify::{segments, walk};
 
@@ -76,12 +76,12 @@ pub(super) fn open(
 }
 
 fn count(found: &Found) -> u64 {
-    let mut count = 0;
+    let mut count = 0_u64;
     if let Ok(file) = File::open(&found.path)
         && let Ok((_, encoded)) = read_header(&file)
     {
         // What can't be followed is not counted.
-        let _ = segments(&file, &encoded, |_, _, _| count += 1);
+        count = segments(&file, &encoded, |_, _, _| ()).map_or(0, u64::from);
     }
     count
 }
