@@ -31,8 +31,11 @@ pub(crate) struct Stored {
     /// All of it, where offsets count in inflated bytes or it was asked to be held.
     held: Option<Bytes>,
     /// What was opened when it was found, for the one who asks for just that.
-    opened: Arc<Mutex<Option<(Range<u64>, RangeReader)>>>,
+    opened: Arc<Mutex<Opened>>,
 }
+
+/// A range and what reads it.
+type Opened = Option<(Range<u64>, RangeReader)>;
 
 /// What of an instance is opened when it is found.
 #[derive(Debug, Clone, Copy)]
