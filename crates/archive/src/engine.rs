@@ -74,6 +74,7 @@ impl Engine {
         let index = dir.join("archive.sqlite");
         let mut db = sqlite::open_writer(&index)?;
         sqlite::migrate(&mut db, MIGRATIONS)?;
+        sqlite::make_shrinkable(&db)?;
         // An earlier run may have ended in doubt of its log (see `writer`).
         sqlite::fold(&db)?;
         let opening = objects::begin_opening(&db, clock.now_millis())?;

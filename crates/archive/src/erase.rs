@@ -2,6 +2,7 @@
 //! destroyed, quarantined items that name it go, and nothing of either stays
 //! in free pages, in the write-ahead log or in object files.
 
+use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,14 +10,18 @@ use aws_lc_rs::digest;
 use futures::TryStreamExt;
 use hilum_platform::scope::TenantScope;
 
+use crate::archive::keeping::label;
 use crate::archive::{Archive, blocking};
 use crate::descriptor::hex;
 use crate::error::{ArchiveError, Result};
+use crate::format::{SEGMENT_HEADER, SegmentHeader};
 use crate::index::{erase, hold, sqlite, tombstone};
 use crate::limits;
+use crate::lookup::Extent;
 use crate::model::{Cause, Erased, ErasedPatient, ErasureRow, MetadataScope, NewDeletion, Page};
-use crate::read::RangeReader;
+use crate::read::{RangeReader, read_exact};
 use crate::steps;
+use crate::tenant::{Tenant, object_path};
 
 /// A reader may hold the write-ahead log open for a moment.
 const SCRUB_ATTEMPTS: u32 = 50;
@@ -65,13 +70,16 @@ impl Archive {
         studies.extend(there.iter().cloned());
         studies.sort_unstable();
         studies.dedup();
-        let (all, asked) = (studies.clone(), by.to_owned());
+        let (all, asked, of) = (studies.clone(), by.to_owned(), patient.clone());
         self.engine
             .writer
             .run(move |db, _| erase::begin(db, row, &patient, &asked, &all))
             .await?;
         steps::at("erase.begun");
-        let mut erased = Erased::default();
+        let mut erased = Erased {
+            holds: self.erase_holds(&tenant, &of, &studies).await?,
+            ..Erased::default()
+        };
         for study in there {
             let label = study.clone();
             let engine = Arc::clone(&self.engine);
@@ -101,8 +109,60 @@ impl Archive {
         }
         erased.studies = studies;
         self.forget_events(scope, &erased.studies).await?;
+        let (engine, row) = (Arc::clone(&self.engine), tenant.row);
+        blocking(move || engine.merge_lookup(row, Extent::Everything)).await?;
         steps::at("erase.rows");
         Ok(erased)
+    }
+
+    /// Forgets lifted holds that name the patient or the studies, with their
+    /// notes and keys; how many.
+    async fn erase_holds(
+        &self,
+        tenant: &Arc<Tenant>,
+        patient: &ErasedPatient,
+        studies: &[String],
+    ) -> Result<u64> {
+        let engine = Arc::clone(&self.engine);
+        let (tenant, patient) = (Arc::clone(tenant), patient.clone());
+        let studies = studies.to_vec();
+        blocking(move || {
+            let (holds, notes) = engine.readers.read_here(|db| {
+                let holds = hold::lifted(db, tenant.row, &patient, &studies)?;
+                let notes = match holds.is_empty() {
+                    true => Vec::new(),
+                    false => hold::unexplained(db, tenant.row)?,
+                };
+                Ok((holds, notes))
+            })?;
+            if holds.is_empty() {
+                return Ok(0);
+            }
+            let name = tenant.id.as_str();
+            let mut keys = Vec::new();
+            for hold in &holds {
+                keys.extend(engine.keys.id_of(name, &label(&hold.on))?);
+            }
+            let mut gone: Vec<i64> = holds.iter().map(|hold| hold.note).collect();
+            for (note, object, offset) in notes {
+                // Only its key says what a lifting's note is about.
+                let file = File::open(object_path(&engine.dir, name, &object))?;
+                let mut head = [0; SEGMENT_HEADER];
+                read_exact(&file, &mut head, offset)?;
+                if keys.contains(&SegmentHeader::decode(&head)?.key) {
+                    gone.push(note);
+                }
+            }
+            let rows: Vec<i64> = holds.iter().map(|hold| hold.id).collect();
+            let count = rows.len() as u64;
+            engine.writer.run_here(move |db, context| {
+                let now = context.clock.now_millis();
+                hold::forget(db, tenant.row, &rows, &gone, &keys, now)
+            })?;
+            engine.destroy_dead_keys()?;
+            Ok(count)
+        })
+        .await
     }
 
     /// Quarantined items in whose bytes one of `elements` stands. Nothing else

@@ -224,25 +224,6 @@ impl KeyStore {
                 "DELETE FROM study_key WHERE tenant = ?1 AND id = ?2",
                 params![tenant, id],
             )?;
-        let mut cache = self.cache();
-        cache.by_id.clear();
-        cache.by_label.clear();
-        Ok(())
-    }
-
-    /// Destroys the key of `label`: what it sealed can never be read again.
-    pub(crate) fn destroy(&self, tenant: &str, label: &str) -> Result<()> {
-        let Some(owner) = self.existing_tenant_key(tenant)? else {
-            return Ok(());
-        };
-        let hashed = hmac::sign(&owner.lookup, label.as_bytes());
-        self.db
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .execute(
-                "DELETE FROM study_key WHERE tenant = ?1 AND label = ?2",
-                params![tenant, hashed.as_ref()],
-            )?;
         steps::at("erase.key-destroyed");
         let mut cache = self.cache();
         cache.by_id.clear();
@@ -434,7 +415,7 @@ mod tests {
             keys.by_id("b", &first.0),
             Err(ArchiveError::NotFound)
         ));
-        keys.destroy("a", "1.2").unwrap();
+        keys.destroy_id("a", &first.0).unwrap();
         assert!(matches!(
             keys.by_id("a", &first.0),
             Err(ArchiveError::NotFound)

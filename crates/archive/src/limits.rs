@@ -108,6 +108,20 @@ pub const WAL_PAGES: u32 = 4_000;
 /// every commit of a burst two pages of the index.
 pub const UNSETTLED_STEP_MS: i64 = 250;
 
+/// Free pages of the index given back in one turn of the writer: 1 MiB, which
+/// intake does not notice.
+pub const PAGES_RELEASED: u32 = 256;
+
+/// Free pages that the index keeps: what the next bundles fill; 4 MiB.
+pub const FREE_PAGES_KEPT: u32 = 1_024;
+
+/// An index up to this many bytes is rewritten when it is opened by a version
+/// that can give its free pages back: half a second.
+pub const REWRITTEN_AT_OPENING: i64 = 64 << 20;
+
+/// Rows of gone objects deleted in one transaction.
+pub const GONE_ROWS_DELETED: u32 = 1_024;
+
 /// Unsent events handed out at a time.
 pub const OUTBOX_BATCH: u32 = 1_000;
 

@@ -7,8 +7,8 @@ use std::fs;
 use crate::descriptor::hex;
 use crate::engine::Engine;
 use crate::error::Result;
-use crate::index::objects;
 use crate::index::schema::state;
+use crate::index::{objects, sqlite};
 use crate::model::SweepReport;
 use crate::steps;
 use crate::tenant::object_path;
@@ -61,7 +61,7 @@ impl Engine {
                     let tx = db.transaction()?;
                     let now = context.clock.now_millis();
                     for row in rows {
-                        objects::transition(&tx, row, state::DEAD, state::GONE, now)?;
+                        objects::forget(&tx, row, now)?;
                     }
                     tx.commit()?;
                     steps::at("sweep.settled");
@@ -69,6 +69,7 @@ impl Engine {
                 })
                 .await?;
         }
+        self.shrink().await?;
         let engine = std::sync::Arc::clone(self);
         report.unknown = tokio::task::spawn_blocking(move || {
             let mut unknown = 0;
@@ -83,6 +84,29 @@ impl Engine {
             );
         }
         Ok(report)
+    }
+
+    /// Deletes rows of objects that earlier versions kept, and gives free pages
+    /// back; each turn of the writer is short.
+    async fn shrink(&self) -> Result<()> {
+        loop {
+            let gone = self.readers.read(objects::gone).await?;
+            if gone.is_empty() {
+                break;
+            }
+            self.writer
+                .run(move |db, _| {
+                    let tx = db.transaction()?;
+                    for row in gone {
+                        tx.prepare_cached("DELETE FROM object WHERE id = ?1 AND state = ?2")?
+                            .execute([row, state::GONE])?;
+                    }
+                    Ok(tx.commit()?)
+                })
+                .await?;
+        }
+        while self.writer.run(|db, _| sqlite::release_pages(db)).await? {}
+        Ok(())
     }
 
     /// Calls `found` with every file below `objects/` that no row names, by its

@@ -228,7 +228,7 @@ impl Archive {
 }
 
 /// The key of a hold's notes: not the study's, whose destruction they outlive.
-fn label(on: &HoldOn) -> String {
+pub(crate) fn label(on: &HoldOn) -> String {
     match on {
         HoldOn::Study { study } => format!("hold:{study}"),
         HoldOn::Patient { issuer, id } => {

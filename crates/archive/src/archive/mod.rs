@@ -4,7 +4,7 @@
 mod answers;
 mod correcting;
 mod deleting;
-mod keeping;
+pub(crate) mod keeping;
 mod metadata;
 mod moving;
 mod quarantine;

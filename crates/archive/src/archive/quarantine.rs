@@ -101,12 +101,17 @@ impl Archive {
         let engine = Arc::clone(&self.engine);
         blocking(move || {
             let row = tenant.row;
-            let sha256 = engine.writer.run_here(move |db, context| {
-                quarantine::delete(db, row, id, context.clock.now_millis())
+            let item = engine
+                .readers
+                .read_here(|db| quarantine::get(db, row, id))?
+                .ok_or(ArchiveError::NotFound)?;
+            let label = quarantine_label(&item.sha256);
+            let key = engine.keys.id_of(tenant.id.as_str(), &label)?;
+            engine.writer.run_here(move |db, context| {
+                quarantine::delete(db, row, id, key, context.clock.now_millis())
             })?;
-            engine
-                .keys
-                .destroy(tenant.id.as_str(), &quarantine_label(&sha256))
+            // What a crash leaves of this the next opening does.
+            engine.destroy_dead_keys()
         })
         .await
     }

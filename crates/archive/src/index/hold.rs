@@ -4,10 +4,10 @@
 use hilum_platform::clock::from_millis;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
-use super::note;
 use super::retention::{Facts, window};
+use super::{note, objects, tombstone};
 use crate::error::{ArchiveError, Result};
-use crate::model::{HoldOn, HoldRow, Keeping, RetentionRule};
+use crate::model::{ErasedPatient, HoldOn, HoldRow, Keeping, RetentionRule};
 use crate::note::Written;
 
 /// Whether a study, or a part of it, may be deleted now.
@@ -189,6 +189,94 @@ pub(crate) fn mark_of(db: &Connection, tenant: i64, id: i64) -> Result<[u8; 16]>
         .query_row(params![tenant, id], |row| row.get(0))
         .optional()?
         .ok_or(ArchiveError::NotFound)
+}
+
+/// A hold that was lifted, with its note.
+pub(crate) struct Lifted {
+    pub id: i64,
+    pub note: i64,
+    pub on: HoldOn,
+}
+
+/// Lifted holds that name a patient, or one of these studies.
+pub(crate) fn lifted(
+    db: &Connection,
+    tenant: i64,
+    patient: &ErasedPatient,
+    studies: &[String],
+) -> Result<Vec<Lifted>> {
+    let mut query = db.prepare_cached(
+        "SELECT id, note, study, issuer, patient_id FROM hold
+         WHERE tenant = ?1 AND lifted_at IS NOT NULL AND (study = ?2
+            OR (patient_id = ?3 AND (issuer IS NULL OR issuer IS ?4)))",
+    )?;
+    let mut found: Vec<Lifted> = Vec::new();
+    let of_patient = std::iter::once(None);
+    for study in of_patient.chain(studies.iter().map(Some)) {
+        let rows = query.query_map(params![tenant, study, patient.id, patient.issuer], |row| {
+            Ok(Lifted {
+                id: row.get(0)?,
+                note: row.get(1)?,
+                on: match row.get(2)? {
+                    Some(study) => HoldOn::Study { study },
+                    None => HoldOn::Patient {
+                        issuer: row.get(3)?,
+                        id: row.get(4)?,
+                    },
+                },
+            })
+        })?;
+        for row in rows {
+            let row = row?;
+            if found.iter().all(|known| known.id != row.id) {
+                found.push(row);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Notes that no row tells the meaning of, as those of liftings: row, object
+/// and place.
+pub(crate) fn unexplained(db: &Connection, tenant: i64) -> Result<Vec<(i64, [u8; 16], u64)>> {
+    let mut query = db.prepare_cached(
+        "SELECT n.id, o.name, n.offset FROM note n JOIN object o ON o.id = n.object
+         WHERE n.tenant = ?1
+         AND NOT EXISTS (SELECT 1 FROM deletion d WHERE d.note = n.id)
+         AND NOT EXISTS (SELECT 1 FROM correction c WHERE c.note = n.id)
+         AND NOT EXISTS (SELECT 1 FROM hold h WHERE h.note = n.id)",
+    )?;
+    let rows = query.query_map([tenant], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Forgets lifted holds: their rows and notes go, and their keys are doomed.
+pub(crate) fn forget(
+    db: &mut Connection,
+    tenant: i64,
+    holds: &[i64],
+    notes: &[i64],
+    keys: &[[u8; 16]],
+    now: i64,
+) -> Result<()> {
+    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for hold in holds {
+        tx.prepare_cached("DELETE FROM hold WHERE id = ?1 AND lifted_at IS NOT NULL")?
+            .execute([hold])?;
+    }
+    let mut objects = Vec::new();
+    for note in notes {
+        let object: Option<i64> = tx
+            .prepare_cached("DELETE FROM note WHERE id = ?1 RETURNING object")?
+            .query_row([note], |row| row.get(0))
+            .optional()?;
+        objects.extend(object);
+    }
+    objects::bury_unused(&tx, objects, now)?;
+    for key in keys {
+        tombstone::doom(&tx, tenant, key)?;
+    }
+    Ok(tx.commit()?)
 }
 
 /// Lifts a hold whose lifting is noted.

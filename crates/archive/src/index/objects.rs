@@ -8,6 +8,7 @@ use super::schema::state;
 use crate::error::{ArchiveError, Result};
 use crate::format::Kind;
 use crate::keys::random;
+use crate::limits;
 
 /// A reserved name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -194,6 +195,37 @@ pub(crate) fn unsettled_before(
          WHERE state = 2 AND kind = 0 AND opening < ?1",
     )?;
     let rows = query.query_map([opening], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// A dead object whose file is gone, and its folder synced: nothing is left to
+/// remember, for names are random. The highest row stays, so that no row's
+/// number is given twice.
+pub(crate) fn forget(tx: &Connection, row: i64, now: i64) -> Result<()> {
+    let deleted = tx
+        .prepare_cached(
+            "DELETE FROM object WHERE id = ?1 AND state = ?2
+             AND id < (SELECT max(id) FROM object)
+             AND NOT EXISTS (SELECT 1 FROM note WHERE note.object = ?1)
+             AND NOT EXISTS (SELECT 1 FROM pack WHERE pack.object = ?1)",
+        )?
+        .execute([row, state::DEAD])?;
+    if deleted == 0 {
+        transition(tx, row, state::DEAD, state::GONE, now)?;
+    }
+    Ok(())
+}
+
+/// Rows of gone objects that nothing refers to, but the highest.
+pub(crate) fn gone(db: &Connection) -> Result<Vec<i64>> {
+    let mut query = db.prepare_cached(
+        "SELECT id FROM object WHERE state = ?1 AND id < (SELECT max(id) FROM object)
+         AND NOT EXISTS (SELECT 1 FROM note WHERE note.object = object.id)
+         AND NOT EXISTS (SELECT 1 FROM pack WHERE pack.object = object.id) LIMIT ?2",
+    )?;
+    let rows = query.query_map(params![state::GONE, limits::GONE_ROWS_DELETED], |row| {
+        row.get(0)
+    })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 

@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
 
 use super::objects::{self, Name};
 use super::schema::state;
+use super::tombstone;
 use crate::descriptor::QuarantineDescriptor;
 use crate::error::{ArchiveError, Result};
 use crate::format::Kind;
@@ -141,20 +142,29 @@ pub(crate) fn get(db: &Connection, tenant: i64, id: i64) -> Result<Option<Quaran
     rows.next()?.map(item).transpose()
 }
 
-/// Removes the row and buries its object; the digest of what it was.
-pub(crate) fn delete(db: &mut Connection, tenant: i64, id: i64, now: i64) -> Result<[u8; 32]> {
+/// Removes the row, buries its object and dooms its key.
+pub(crate) fn delete(
+    db: &mut Connection,
+    tenant: i64,
+    id: i64,
+    key: Option<[u8; 16]>,
+    now: i64,
+) -> Result<()> {
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let (object, sha256): (i64, [u8; 32]) = tx
+    let object: i64 = tx
         .query_row(
-            "DELETE FROM quarantine WHERE tenant = ?1 AND id = ?2 RETURNING object, sha256",
+            "DELETE FROM quarantine WHERE tenant = ?1 AND id = ?2 RETURNING object",
             params![tenant, id],
-            |row| Ok((row.get(0)?, row.get(1)?)),
+            |row| row.get(0),
         )
         .optional()?
         .ok_or(ArchiveError::NotFound)?;
+    if let Some(key) = key {
+        tombstone::doom(&tx, tenant, &key)?;
+    }
     objects::transition(&tx, object, state::LIVE, state::DEAD, now)?;
     steps::at("delete.indexed");
     tx.commit()?;
     steps::at("delete.committed");
-    Ok(sha256)
+    Ok(())
 }

@@ -8,7 +8,7 @@ pub(crate) mod state {
     pub(crate) const RESERVED: i64 = 0;
     pub(crate) const LIVE: i64 = 1;
     pub(crate) const DEAD: i64 = 2;
-    /// Deleted; the name stays, so that it is never used again.
+    /// Deleted; the row stays while something refers to it.
     pub(crate) const GONE: i64 = 3;
 }
 

@@ -19,6 +19,8 @@ pub(crate) fn open_writer(path: &Path) -> Result<Connection> {
     let db = Connection::open(path)?;
     db.busy_timeout(BUSY)?;
     db.set_prepared_statement_cache_capacity(STATEMENTS);
+    // Before the first table; of an older database the next VACUUM makes it so.
+    db.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     db.pragma_update(None, "journal_mode", "WAL")?;
     db.pragma_update(None, "synchronous", "FULL")?;
     db.pragma_update(None, "foreign_keys", "ON")?;
@@ -60,6 +62,37 @@ pub(crate) fn migrate(db: &mut Connection, steps: &[&str]) -> Result<()> {
         steps::at("migrate.committed");
     }
     Ok(())
+}
+
+/// Rewrites a database that can't give free pages back, when that is done
+/// before anybody waits for it. A larger one is rewritten by the next erasure.
+pub(crate) fn make_shrinkable(db: &Connection) -> Result<()> {
+    const INCREMENTAL: i64 = 2;
+    let count = |name: &str| db.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let bytes = count("page_count")?.saturating_mul(count("page_size")?);
+    if count("auto_vacuum")? != INCREMENTAL && bytes <= limits::REWRITTEN_AT_OPENING {
+        db.execute_batch("VACUUM")?;
+    }
+    Ok(())
+}
+
+/// Gives some free pages back to the file system, but for those that intake
+/// takes again at once; whether there are more.
+pub(crate) fn release_pages(db: &Connection) -> Result<bool> {
+    let free = || db.pragma_query_value(None, "freelist_count", |row| row.get::<_, u32>(0));
+    let before = free()?;
+    let some = before
+        .saturating_sub(limits::FREE_PAGES_KEPT)
+        .min(limits::PAGES_RELEASED);
+    if some == 0 {
+        return Ok(false);
+    }
+    // A page is given back with each row of the answer.
+    let mut release = db.prepare(&format!("PRAGMA incremental_vacuum({some})"))?;
+    let mut rows = release.query([])?;
+    while rows.next()?.is_some() {}
+    let after = free()?;
+    Ok(after < before && after > limits::FREE_PAGES_KEPT)
 }
 
 /// Folds the write-ahead log back and empties its file, durably: SQLite itself

@@ -78,7 +78,6 @@ pub(crate) enum Extent {
     /// The rows, when there are many, and the runs whose turn it is.
     Due,
     /// All rows and runs: afterwards no entry of a gone pack is left anywhere.
-    #[cfg_attr(not(test), expect(dead_code, reason = "what an erasure asks for"))]
     Everything,
 }
 

@@ -32,6 +32,8 @@ pub struct Erased {
     pub keys: Vec<String>,
     /// Quarantined items in which the Patient ID stood.
     pub quarantined: u64,
+    /// Lifted legal holds that named the patient or one of the studies.
+    pub holds: u64,
 }
 
 /// A certificate as it is kept.

@@ -1,8 +1,10 @@
 //! Erasure: every file of the archive is searched for what named the patient,
 //! and for the wrapped key.
 
+use std::time::Duration;
+
 use hilum_archive::{
-    ArchiveError, Corrected, ErasedPatient, NewCorrection, NewQuarantined, Origin, Page,
+    ArchiveError, Corrected, ErasedPatient, HoldOn, NewCorrection, NewQuarantined, Origin, Page,
 };
 use hilum_contracts::ids::CorrelationId;
 
@@ -83,6 +85,37 @@ async fn no_file_holds_what_named_an_erased_patient_or_the_key() {
         };
         test.archive.quarantine(&test.scope, item).await.unwrap();
     }
+    // Lifted, they stand against nothing, and still name it.
+    for on in [
+        HoldOn::Study {
+            study: "1.2.3".into(),
+        },
+        HoldOn::Patient {
+            issuer: None,
+            id: "ERASE-7731".into(),
+        },
+    ] {
+        let reason = "Zyxwvutian's claim".to_owned();
+        let hold = test
+            .archive
+            .place_hold(&test.scope, on, reason, "operator".into())
+            .await
+            .unwrap();
+        test.archive
+            .lift_hold(&test.scope, hold, "operator".into())
+            .await
+            .unwrap();
+    }
+    // Half of it is settled.
+    let settled = test.archive.pack(Duration::ZERO).await.unwrap();
+    assert_eq!((settled.series, settled.skipped), (60, 0));
+    for study in [3, 4] {
+        let mut new = instance(study, 1, 9, noise(u64::from(study) + 900, 600));
+        if study == 3 {
+            new.patient.id = Some("ERASE-7731".into());
+        }
+        test.archive.store(&test.scope, new).await.unwrap();
+    }
     let keys = wrapped(&test);
     for trace in ["ERASE-7731", "Zyxwvutian", "zyxwvutian", "ACCZYX30"] {
         assert!(!holders(&test, trace.as_bytes()).is_empty(), "{trace}");
@@ -100,8 +133,9 @@ async fn no_file_holds_what_named_an_erased_patient_or_the_key() {
         "a certificate".to_owned(),
     );
     certificate.await.unwrap();
-    assert_eq!((erased.studies.len(), erased.instances), (20, 40));
+    assert_eq!((erased.studies.len(), erased.instances), (20, 41));
     assert_eq!((erased.keys.len(), erased.quarantined), (20, 1));
+    assert_eq!(erased.holds, 2);
     for trace in [
         "ERASE-7731",
         "Zyxwvutian",
@@ -120,16 +154,17 @@ async fn no_file_holds_what_named_an_erased_patient_or_the_key() {
             .iter()
             .all(|(_, key)| holders(&test, key).is_empty())
     );
-    // Of the others, only that of the quarantined item went.
+    // Of the others, only those of the quarantined item and the holds went.
     let gone = rest
         .iter()
         .filter(|(_, key)| holders(&test, key).is_empty());
-    assert_eq!(gone.count(), 1);
+    assert_eq!(gone.count(), 3);
     let left = test.archive.quarantined(&test.scope, Page::first(9)).await;
     assert_eq!(left.unwrap().len(), 1);
     // Everybody else is whole.
     assert_eq!(test.bytes("1.2.1.1.0").await, noise(10, 600));
-    assert!(test.archive.verify(None).await.unwrap().is_sound());
+    let report = test.archive.verify(None).await.unwrap();
+    assert!(report.faults.is_empty(), "{:?}", report.faults);
     let again = test
         .archive
         .erase(&test.scope, patient("ERASE-7731"), &elements, "operator")

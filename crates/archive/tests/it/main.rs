@@ -11,6 +11,7 @@
 
 mod crash;
 mod deleting;
+mod drill;
 mod erasing;
 mod faults;
 mod fixture;
