@@ -12,7 +12,7 @@ use rusqlite::Connection;
 
 use crate::archive::Archive;
 use crate::error::Result;
-use crate::index::{instances, reject, texts};
+use crate::index::{reject, series_metadata, texts};
 use crate::limits::{METADATA_AHEAD_ROWS, METADATA_BATCH_BYTES};
 use crate::model::{
     InstanceMetadata, MetadataBatch, MetadataForm, MetadataPiece, MetadataScope, PieceInstance,
@@ -105,7 +105,7 @@ fn step(
 ) -> Result<Step> {
     let mut series = match from.series {
         Some(series) => series,
-        None => instances::series_of(db, tenant, of)?.into(),
+        None => series_metadata::series_of(db, tenant, of)?.into(),
     };
     let (only, limit) = match of {
         MetadataScope::Instance { instance, .. } => (Some(instance.as_str()), 1),

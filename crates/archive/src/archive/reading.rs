@@ -8,7 +8,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use hilum_platform::scope::TenantScope;
 
 use crate::error::{ArchiveError, Result};
-use crate::index::{instances, reject, texts};
+use crate::index::{instances, reject, series_metadata, texts};
 use crate::limits::METADATA_AHEAD_ROWS;
 use crate::model::{
     InstanceLayout, InstanceLocation, InstanceMetadata, InstancePart, MetadataScope,
@@ -44,7 +44,7 @@ impl Archive {
                     Some(series) => series,
                     None => archive
                         .ask(&scope, Vec::new(), move |db, tenant| {
-                            instances::series_of(db, tenant, &of)
+                            series_metadata::series_of(db, tenant, &of)
                         })
                         .await?
                         .into(),
@@ -52,7 +52,7 @@ impl Archive {
                 while let Some(current) = series.front().copied() {
                     let (rows, last) = archive
                         .ask_packs(&scope, move |db, packs, tenant| {
-                            instances::metadata_after(
+                            series_metadata::metadata_after(
                                 db,
                                 packs,
                                 tenant,
@@ -91,11 +91,11 @@ impl Archive {
             let MetadataScope::Instance { instance, .. } = &of else {
                 return Ok(None);
             };
-            for series in instances::series_of(db, tenant, &of)? {
+            for series in series_metadata::series_of(db, tenant, &of)? {
                 let start = (i64::MIN, i64::MIN);
                 let only = Some(instance.as_str());
                 let (rows, _) =
-                    instances::metadata_after(db, packs, tenant, series, only, start, 1)?;
+                    series_metadata::metadata_after(db, packs, tenant, series, only, start, 1)?;
                 if let Some(found) = rows.into_iter().next() {
                     return Ok(Some(found));
                 }

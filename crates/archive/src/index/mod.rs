@@ -27,6 +27,7 @@ pub(crate) mod relocate;
 pub(crate) mod retention;
 pub(crate) mod route;
 pub(crate) mod schema;
+pub(crate) mod series_metadata;
 pub(crate) mod sqlite;
 pub(crate) mod texts;
 pub(crate) mod tombstone;

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter, types::Value};
 
 use super::answer::{self, INSTANCE, INSTANCE_COLUMNS, INSTANCE_FROM};
-use super::instances;
 use crate::descriptor::decompress;
 use crate::error::{ArchiveError, Result};
 use crate::limits::{LAYOUT_BYTES, METADATA_BATCH_BYTES, METADATA_BYTES};
@@ -63,7 +62,7 @@ pub(crate) fn located(
         study: study.to_owned(),
         series: series.to_owned(),
     };
-    for series in instances::series_of(db, tenant, &of)? {
+    for series in super::series_metadata::series_of(db, tenant, &of)? {
         let Some(packed) = packs.of_series(db, series)? else {
             continue;
         };

@@ -4,167 +4,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
-use futures::TryStreamExt;
 use hilum_archive::{
-    Archive, ArchiveError, Cause, Decision, InstanceFilter, InstanceRow, Limits, MetadataForm,
-    MetadataPiece, MetadataScope, NewDeletion, ObjectFault, Page, SeriesFilter, SeriesRow,
-    Standing, StoreOutcome, StudyFilter,
-};
-use hilum_platform::scope::TenantScope;
-
-use crate::support::{TestArchive, config, instance, noise, sha256};
-
-const ALL: Page = Page {
-    limit: 5_000,
-    offset: 0,
+    Archive, ArchiveError, Cause, Decision, InstanceFilter, MetadataScope, NewDeletion, Page,
+    SeriesFilter, Standing, StoreOutcome,
 };
 
-async fn pack(archive: &Archive) -> u64 {
+use crate::everything::{ALL, everything, read, told};
+use crate::support::{TestArchive, instance, noise};
+
+pub(crate) async fn pack(archive: &Archive) -> u64 {
     let report = archive.pack(Duration::ZERO).await.unwrap();
     assert_eq!(report.skipped, 0, "{report:?}");
     report.series
 }
 
-/// Everything about an instance but where it is.
-fn told(row: &InstanceRow) -> String {
-    let row = row.clone();
-    format!(
-        "{:?}",
-        (
-            (row.study, row.series, row.sop_class, row.sop_instance),
-            (row.transfer_syntax, row.attributes, row.flags, row.origin),
-            (row.received_at, row.standing, row.sha256),
-            row.location.length(),
-        )
-    )
-}
-
-async fn read(archive: &Archive, scope: &TenantScope, row: &InstanceRow) -> Vec<u8> {
-    let whole = 0..row.location.length();
-    let reader = archive
-        .read_range(scope, &row.location, whole)
-        .await
-        .unwrap();
-    reader.collect().await.unwrap().to_vec()
-}
-
-/// Gives metadata out as it is stored.
-struct AsStored;
-
-impl MetadataForm for AsStored {
-    fn name(&self, _: &str, _: &str) -> [u8; 16] {
-        [0; 16]
-    }
-
-    fn make(&self, piece: &MetadataPiece) -> hilum_archive::Result<Bytes> {
-        let objects: Vec<&[u8]> = piece
-            .instances
-            .iter()
-            .map(|instance| &piece.text[instance.within.clone()])
-            .collect();
-        assert_eq!(objects.join(&b","[..]), piece.text);
-        Ok(piece.text.clone())
-    }
-}
-
-/// A series' metadata in pieces is what it is instance by instance.
-async fn pieces(archive: &Archive, scope: &TenantScope, of: &SeriesRow) -> String {
-    let of = MetadataScope::Series {
-        study: of.study.clone(),
-        series: of.uid.clone(),
-    };
-    let revision = archive.revision(scope, &of).await.unwrap();
-    let all: Vec<_> = archive
-        .instance_metadata(scope, of.clone())
-        .map_ok(|one| one.metadata)
-        .try_collect()
-        .await
-        .unwrap();
-    // Twice: made, and as it was kept.
-    for _ in 0..2 {
-        let batches: Vec<_> = archive
-            .metadata(scope, of.clone(), Arc::new(AsStored))
-            .try_collect()
-            .await
-            .unwrap();
-        assert!(batches.last().is_some_and(|batch| batch.last));
-        let pieces = batches.into_iter().flat_map(|batch| batch.pieces);
-        let pieces: Vec<_> = pieces.collect();
-        assert_eq!(pieces.join(&b","[..]), all.join(&b","[..]));
-    }
-    format!("{revision:?}")
-}
-
-/// Every answer of every level, and every byte.
-pub(crate) async fn everything(archive: &Archive, scope: &TenantScope) -> Vec<String> {
-    let mut told_all = Vec::new();
-    let studies = archive
-        .studies(scope, &StudyFilter::default(), ALL)
-        .await
-        .unwrap();
-    for study in &studies {
-        told_all.push(format!("{study:?}"));
-        let of = MetadataScope::Study(study.uid.clone());
-        let found: Vec<_> = archive
-            .instance_metadata(scope, of)
-            .try_collect()
-            .await
-            .unwrap();
-        for one in found {
-            told_all.push(format!(
-                "{} {:?} {:?}",
-                told(&one.row),
-                one.metadata,
-                one.layout
-            ));
-        }
-    }
-    let series = archive
-        .series(scope, &SeriesFilter::default(), ALL)
-        .await
-        .unwrap();
-    for (one, _) in &series {
-        told_all.push(pieces(archive, scope, one).await);
-    }
-    told_all.extend(series.iter().map(|series| format!("{series:?}")));
-    let filter = InstanceFilter::default();
-    let rows = archive.instances(scope, &filter, ALL).await.unwrap();
-    for row in &rows {
-        told_all.push(told(row));
-        let uid = &row.sop_instance;
-        let found = archive.lookup(scope, uid).await.unwrap().unwrap();
-        assert_eq!(told(&found), told(row));
-        assert_eq!(sha256(&read(archive, scope, row).await), row.sha256);
-        let of = MetadataScope::Instance {
-            study: row.study.clone(),
-            series: row.series.clone(),
-            instance: uid.clone(),
-        };
-        let one: Vec<_> = archive
-            .instance_metadata(scope, of)
-            .try_collect()
-            .await
-            .unwrap();
-        assert_eq!(one.len(), 1);
-        assert_eq!(told(&one[0].row), told(row));
-    }
-    let conflicts = archive.conflicts(scope, ALL).await.unwrap();
-    for conflict in &conflicts {
-        told_all.push(format!(
-            "{} {} {}",
-            conflict.id,
-            told(&conflict.served),
-            told(&conflict.contender)
-        ));
-        for row in [&conflict.served, &conflict.contender] {
-            assert_eq!(sha256(&read(archive, scope, row).await), row.sha256);
-        }
-    }
-    told_all
-}
-
-async fn stored(test: &TestArchive, series: u32, numbers: std::ops::Range<u32>) {
+pub(crate) async fn stored(test: &TestArchive, series: u32, numbers: std::ops::Range<u32>) {
     for number in numbers {
         // Against the order of instance numbers, and beyond a chunk.
         let new = instance(1, series, 1_000 - number, noise(u64::from(number), 70_000));
@@ -173,7 +27,7 @@ async fn stored(test: &TestArchive, series: u32, numbers: std::ops::Range<u32>) 
     }
 }
 
-async fn assert_sound(test: &TestArchive, instances: u64) {
+pub(crate) async fn assert_sound(test: &TestArchive, instances: u64) {
     let swept = test.archive.sweep().await.unwrap();
     assert_eq!(swept.unknown, 0);
     let report = test.archive.verify(None).await.unwrap();
@@ -509,133 +363,4 @@ async fn a_location_asked_for_before_packing_still_reads_after_the_sweep() {
     test.archive.sweep().await.unwrap();
     let bytes = read(&test.archive, &test.scope, &row).await;
     assert_eq!(bytes, noise(1, 70_000));
-}
-
-#[tokio::test]
-async fn a_flipped_bit_of_a_pack_is_found_and_never_served() {
-    let test = TestArchive::new().await;
-    stored(&test, 1, 0..4).await;
-    pack(&test.archive).await;
-    test.archive.sweep().await.unwrap();
-    let before = everything(&test.archive, &test.scope).await;
-    let object = test.objects().remove(0);
-    let whole = std::fs::read(&object).unwrap();
-    let test = test.reopen().await;
-    // Bodies come first, the block last; then 52 bytes of trailer.
-    for back in [200, 53, 70, 20, 5_000, 100_000] {
-        let mut damaged = whole.clone();
-        let at = damaged.len() - back;
-        damaged[at] ^= 4;
-        std::fs::write(&object, &damaged).unwrap();
-        let archive = Archive::open(config(&copy_of(&test))).await.unwrap();
-        let report = archive.verify(None).await.unwrap();
-        assert!(!report.is_sound(), "{back} bytes before the end");
-        let rows = archive
-            .instances(&test.scope, &InstanceFilter::default(), ALL)
-            .await;
-        match rows {
-            Err(error) => assert_eq!(error, ArchiveError::Corrupt),
-            Ok(rows) => {
-                for row in rows {
-                    let whole = 0..row.location.length();
-                    let read = archive.read_range(&test.scope, &row.location, whole).await;
-                    let bytes = match read {
-                        Ok(reader) => reader.collect().await,
-                        Err(error) => Err(error),
-                    };
-                    match bytes {
-                        Ok(bytes) => assert_eq!(sha256(&bytes), row.sha256),
-                        Err(error) => assert_eq!(error, ArchiveError::Corrupt),
-                    }
-                }
-            }
-        }
-        archive.close().await;
-        std::fs::write(&object, &whole).unwrap();
-    }
-    assert_eq!(everything(&test.archive, &test.scope).await, before);
-    std::fs::remove_file(&object).unwrap();
-    let report = test.archive.verify(None).await.unwrap();
-    assert!(
-        matches!(
-            report.faults[..],
-            [ObjectFault::Missing { instances: 4, .. }]
-        ),
-        "{:?}",
-        report.faults
-    );
-}
-
-/// A copy of the archive's folder, apart from the one that is open.
-fn copy_of(test: &TestArchive) -> std::path::PathBuf {
-    let to = test.dir.path().join("copy");
-    let _ = std::fs::remove_dir_all(&to);
-    let from = test.dir.path().to_owned();
-    for file in crate::support::files(&from) {
-        let short = file.strip_prefix(&from).unwrap();
-        std::fs::create_dir_all(to.join(short).parent().unwrap()).unwrap();
-        std::fs::copy(&file, to.join(short)).unwrap();
-    }
-    to
-}
-
-#[tokio::test]
-async fn a_damaged_instance_is_not_packed_and_stays_as_it_is() {
-    let test = TestArchive::new().await;
-    stored(&test, 1, 0..1).await;
-    stored(&test, 2, 1..2).await;
-    let row = test.archive.lookup(&test.scope, "1.2.1.1.1000").await;
-    let row = row.unwrap().unwrap();
-    let object = test.objects().remove(0);
-    let mut bytes = std::fs::read(&object).unwrap();
-    let at = bytes.len() - 60_000;
-    bytes[at] ^= 1;
-    std::fs::write(&object, bytes).unwrap();
-    let report = test.archive.pack(Duration::ZERO).await.unwrap();
-    assert_eq!((report.series, report.skipped), (1, 1));
-    let swept = test.archive.sweep().await.unwrap();
-    assert_eq!(swept.unknown, 0);
-    let report = test.archive.verify(None).await.unwrap();
-    assert_eq!(report.fault_count, 2, "{:?}", report.faults);
-    assert_eq!(row.location.length(), 70_000);
-}
-
-#[tokio::test]
-async fn a_backup_holds_packs_and_their_lookup_and_restores_them() {
-    let test = TestArchive::new().await;
-    stored(&test, 1, 0..5).await;
-    pack(&test.archive).await;
-    stored(&test, 1, 5..6).await;
-    stored(&test, 2, 6..8).await;
-    let before = everything(&test.archive, &test.scope).await;
-    let (to, dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    test.archive.backup(to.path(), None).await.unwrap();
-    Archive::restore(to.path(), dir.path(), None).await.unwrap();
-    std::fs::create_dir_all(dir.path().join("keys")).unwrap();
-    let key = "keys/master.key";
-    std::fs::copy(test.dir.path().join(key), dir.path().join(key)).unwrap();
-    let restored = Archive::open(config(dir.path())).await.unwrap();
-    assert_eq!(everything(&restored, &test.scope).await, before);
-    let report = restored.verify(None).await.unwrap();
-    assert!(report.faults.is_empty(), "{:?}", report.faults);
-    assert_eq!(report.instances, 8);
-}
-
-#[tokio::test]
-async fn blocks_are_read_also_when_none_is_kept_in_memory() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut config = config(dir.path());
-    config.limits = Limits {
-        cached_block_bytes: 0,
-        ..Limits::default()
-    };
-    let test = TestArchive {
-        archive: Archive::open(config).await.unwrap(),
-        scope: crate::support::scope("default"),
-        dir,
-    };
-    stored(&test, 1, 0..5).await;
-    let before = everything(&test.archive, &test.scope).await;
-    pack(&test.archive).await;
-    assert_eq!(everything(&test.archive, &test.scope).await, before);
 }

@@ -10,7 +10,7 @@ use hilum_archive::{
 };
 use hilum_contracts::ids::CorrelationId;
 
-use crate::packs::everything;
+use crate::everything::everything;
 use crate::support::{TestArchive, config, files, instance, noise, sha256};
 
 async fn pack(test: &TestArchive) {
