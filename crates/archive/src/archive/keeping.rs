@@ -1,5 +1,6 @@
-//! Quotas, retention rules and legal holds.
+//! Quotas, retention rules, legal holds and what rejection notes hide.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hilum_contracts::ids::TenantId;
@@ -11,7 +12,8 @@ use crate::index::{hold, reject, tombstone};
 use crate::keys::random;
 use crate::limits;
 use crate::model::{
-    Cause, HoldOn, HoldRow, Keeping, MetadataScope, NewDeletion, Quota, RetentionRule,
+    Cause, HoldOn, HoldRow, Keeping, MetadataScope, NewDeletion, Quota, RejectionReason,
+    RetentionRule,
 };
 use crate::note::Note;
 
@@ -93,6 +95,22 @@ impl Archive {
                 None => return Ok(done),
             }
         }
+    }
+
+    /// How many instances of a study rejection notes hide, by why.
+    ///
+    /// # Errors
+    /// When the index does not answer.
+    pub async fn rejected(
+        &self,
+        scope: &TenantScope,
+        study: &str,
+    ) -> Result<BTreeMap<RejectionReason, u64>> {
+        let study = study.to_owned();
+        self.ask_packs(scope, move |db, packs, tenant| {
+            reject::of_study(db, packs, tenant, &study)
+        })
+        .await
     }
 
     /// Deletes instances whose rejection note says that their time is over; how

@@ -257,6 +257,58 @@ pub(crate) fn retrievable(
     Ok(None)
 }
 
+/// How many instances of a study are rejected, by why. Where several notes name
+/// one, the strictest counts.
+pub(crate) fn of_study(
+    db: &Connection,
+    packs: &Packs,
+    tenant: i64,
+    study: &str,
+) -> Result<BTreeMap<RejectionReason, u64>> {
+    let mut found = BTreeMap::new();
+    if !any(db, tenant)? {
+        return Ok(found);
+    }
+    let mut count = |uid: &str| -> Result<()> {
+        if let Some(reason) = reason_of(db, tenant, uid)? {
+            *found.entry(reason).or_default() += 1;
+        }
+        Ok(())
+    };
+    // `<> 0` is the condition of the index on what is not served.
+    let mut loose = db.prepare_cached(
+        "SELECT i.uid FROM study t JOIN series s ON s.study = t.id JOIN instance i ON i.series = s.id
+         WHERE t.tenant = ?1 AND t.uid = ?2 AND i.standing <> 0 AND i.standing = 4",
+    )?;
+    let mut rows = loose.query(params![tenant, study])?;
+    while let Some(row) = rows.next()? {
+        count(&row.get::<_, String>(0)?)?;
+    }
+    let mut packed = db.prepare_cached(
+        "SELECT s.id FROM study t JOIN series s ON s.study = t.id JOIN pack p ON p.series = s.id
+         WHERE t.tenant = ?1 AND t.uid = ?2 AND p.served < p.instances",
+    )?;
+    let mut rows = packed.query(params![tenant, study])?;
+    while let Some(row) = rows.next()? {
+        let Some(packed) = packs.of_series(db, row.get(0)?)? else {
+            continue;
+        };
+        for (ordinal, entry) in (0_u32..).zip(&packed.block.entries) {
+            if packed.standing(ordinal)? == Standing::Rejected {
+                count(&entry.sop_instance)?;
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn reason_of(db: &Connection, tenant: i64, uid: &str) -> Result<Option<RejectionReason>> {
+    let code: Option<u32> = db
+        .prepare_cached("SELECT max(reason) FROM rejection WHERE tenant = ?1 AND uid = ?2")?
+        .query_row(params![tenant, uid], |row| row.get(0))?;
+    Ok(code.and_then(RejectionReason::of_number))
+}
+
 /// Instances whose note says that their time is over: where they are, at most
 /// `limit`.
 pub(crate) fn to_retire(

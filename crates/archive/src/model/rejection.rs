@@ -3,8 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Why instances were rejected: the note's document title (CID 7011, DCM).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// Why instances were rejected: the note's document title (CID 7011, DCM). The
+/// mildest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RejectionReason {
     /// 113001, Rejected for Quality Reasons.
@@ -39,7 +40,10 @@ impl RejectionReason {
     /// The reason that a Code Value under DCM says.
     #[must_use]
     pub fn of_code(code: &str) -> Option<Self> {
-        let code: u32 = code.trim_matches([' ', '\0']).parse().ok()?;
+        Self::of_number(code.trim_matches([' ', '\0']).parse().ok()?)
+    }
+
+    pub(crate) fn of_number(code: u32) -> Option<Self> {
         Self::ALL.into_iter().find(|reason| reason.code() == code)
     }
 }

@@ -82,6 +82,11 @@ async fn answered(test: &TestArchive) -> Vec<String> {
     uids
 }
 
+async fn hidden(test: &TestArchive) -> Vec<(RejectionReason, u64)> {
+    let found = test.archive.rejected(&test.scope, "1.2.1").await;
+    found.unwrap().into_iter().collect()
+}
+
 async fn is_retrieved(test: &TestArchive, uid: &str) -> bool {
     let found: Vec<_> = test
         .archive
@@ -131,13 +136,16 @@ async fn a_note_hides_what_it_names_in_rows_and_in_packs_and_its_deletion_shows_
         assert_eq!(outcome.unwrap(), StoreOutcome::Duplicate);
         assert_eq!(answered(&test).await, left);
         // Packing anew, and a restart, change nothing.
+        assert_eq!(hidden(&test).await, [(RejectionReason::PatientSafety, 2)]);
         test.archive.pack(Duration::ZERO).await.unwrap();
         let test = test.reopen().await;
         assert_eq!(answered(&test).await, left, "packed: {packed}");
+        assert_eq!(hidden(&test).await, [(RejectionReason::PatientSafety, 2)]);
         assert!(test.archive.verify(None).await.unwrap().is_sound());
 
         deletes(&test, "1.2.1.9.1").await;
         assert_eq!(answered(&test).await, before, "packed: {packed}");
+        assert_eq!(hidden(&test).await, []);
         assert_eq!(test.bytes("1.2.1.1.2").await, noise(2, 2_000));
         assert!(test.archive.verify(None).await.unwrap().is_sound());
     }
@@ -159,6 +167,7 @@ async fn a_note_that_comes_first_counts_when_its_instances_come() {
     assert_eq!(answered(&test).await, ["1.2.1.1.1", "1.2.1.9.1"]);
     // A second note keeps hidden what the first one gives back.
     stores(&test, note(2, RejectionReason::Quality, &["1.2.1.1.3"])).await;
+    assert_eq!(hidden(&test).await, [(RejectionReason::WorklistEntry, 2)]);
     deletes(&test, "1.2.1.9.1").await;
     assert_eq!(
         answered(&test).await,

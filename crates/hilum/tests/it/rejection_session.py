@@ -83,6 +83,11 @@ for title in (QUALITY, SAFETY, WORKLIST, EXPIRED):
 left = images[6:]
 assert found() == uids(left)
 
+# The study says how many are hidden, and why.
+hidden = {row["code"]: row["instances"] for row in requests.get(f"{url}/api/v1/studies/{study}").json()["rejected"]}
+hidden.pop("113039", None)  # It may be deleted by now.
+assert hidden == {"113001": 2, "113037": 2, "113038": 1}, hidden
+
 # Every question of DICOMweb sees it, and so do the counts.
 assert {row["00080018"]["Value"][0] for row in client.retrieve_series_metadata(study, series)} == uids(left)
 assert uids(client.retrieve_series(study, series)) == uids(left)

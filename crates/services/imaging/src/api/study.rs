@@ -23,6 +23,8 @@ pub(crate) struct StudyDetail {
     #[serde(flatten)]
     study: Study,
     series: Vec<Series>,
+    /// Instances that rejection notes hide; the counts are without them.
+    rejected: Vec<Rejected>,
     /// Legal holds on it or its patient: it is not deleted while one stands.
     holds: Vec<Hold>,
     /// A retention rule keeps it until then.
@@ -47,6 +49,14 @@ struct Series {
     /// Every revision of its input set, the oldest first. Empty for what
     /// Hilum made itself.
     input_sets: Vec<InputSet>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct Rejected {
+    /// Code Value (DCM) of the note's title: 113001, 113037, 113038 or 113039;
+    /// where several notes name an instance, the strictest.
+    code: String,
+    instances: u64,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -140,9 +150,15 @@ pub(crate) async fn get_study(
         .map(|(row, _)| describe(row, &input_sets, &instances))
         .collect();
     let keeping = service.archive.keeping(&scope, &study_uid).await?;
+    let rejected = service.archive.rejected(&scope, &study_uid).await?;
+    let rejected = rejected.into_iter().map(|(reason, instances)| Rejected {
+        code: reason.code().to_string(),
+        instances,
+    });
     Ok(Json(StudyDetail {
         study: study.into(),
         series,
+        rejected: rejected.collect(),
         holds: keeping.holds.into_iter().map(Hold::from).collect(),
         keep_until: keeping.keep_until,
         expires_at: keeping.expires_at,
