@@ -1,15 +1,17 @@
 // Changes, as a person would, what of a series is wrong, deletes another, moves
-// one to a new study and merges that into the first; looks for what it does on the
+// one to a new study and merges that into the first, merges its patient into
+// another one and takes that back; looks for what it does on the
 // page, on the server and in what left the archive.
 //
 //   HILUM_STUDY        a study with one series, which is corrected
+//   HILUM_SURVIVING    a study of another patient, whose Patient ID stays
 //   HILUM_DELETED      a study with two series, of which the first is deleted
 //
 // and what `browser.mjs` reads.
 
 import { answer, expect, open, picture, problem, visit, walk } from './browser.mjs';
 
-const { HILUM_STUDY: study, HILUM_DELETED: deleted } = process.env;
+const { HILUM_STUDY: study, HILUM_DELETED: deleted, HILUM_SURVIVING: surviving } = process.env;
 
 const shows = (page, text) =>
   page.getByText(text, { exact: false }).first().waitFor({ timeout: 15_000 })
@@ -30,6 +32,51 @@ async function openedBy(page, title) {
   const inside = await opened.evaluate(one => one.contains(document.activeElement));
   expect(inside, `${title} does not take the focus`);
   return opened;
+}
+
+async function mergesPatients(page) {
+  const { patient: prior } = await answer(`/studies/${study}`);
+  const { patient: stays } = await answer(`/studies/${surviving}`);
+  const name = 'Merge these patients';
+  await page.getByRole('button', { name: 'Merge patients…' }).focus();
+  await page.keyboard.press('Enter');
+  const merge = await openedBy(page, name);
+  const does = merge.getByRole('button', { name });
+  await merge.getByLabel('Why?').fill('registered twice');
+  await merge.getByLabel('The other Patient ID').fill(prior.id);
+  await shows(merge, 'This is the Patient ID of this study');
+  expect(await does.isDisabled(), 'a patient can be merged into itself');
+  await merge.getByLabel('The other Patient ID').fill(stays.id);
+  await shows(merge, stays.name);
+  expect(await merge.getByRole('radio').first().isChecked(), 'the other Patient ID is not the one that stays');
+  await picture(page, 'patients-merge');
+  const small = await open('dark', 390, 844);
+  await visit(small, `/studies/${study}`, '.series', 'patients-merge-small');
+  await small.getByRole('button', { name: 'Merge patients…' }).click();
+  await small.getByLabel('The other Patient ID').fill(stays.id);
+  await shows(small, stays.name);
+  await picture(small, 'patients-merge-dark-390');
+  await small.context().close();
+  await does.click();
+  await merge.waitFor({ state: 'hidden', timeout: 15_000 }).catch(() => problem('the dialogue stays'));
+  const title = `Patient ${prior.id} was merged into ${stays.id}`;
+  await shows(page, title);
+  await page.getByText(title).scrollIntoViewIfNeeded();
+  await picture(page, 'patients-merged');
+  const merged = (await answer(`/studies/${study}`)).patient;
+  expect(merged.id === stays.id && merged.name === stays.name, `the study is of ${merged.id}`);
+
+  await visit(page, '/status', '#patient-merges', 'status-merges');
+  await shows(page, title);
+  const entry = page.locator('.merge', { hasText: title });
+  await entry.getByRole('button', { name: 'Take back' }).click();
+  await picture(page, 'patients-take-back');
+  await entry.getByRole('button', { name: 'Yes' }).click();
+  await entry.waitFor({ state: 'detached', timeout: 15_000 }).catch(() => problem('the merge stays'));
+  await shows(page, 'No patients are merged.');
+  await picture(page, 'patients-taken-back');
+  const again = (await answer(`/studies/${study}`)).patient;
+  expect(again.id === prior.id && again.name === prior.name, `the study is of ${again.id}, not given back`);
 }
 
 await walk(async () => {
@@ -91,6 +138,8 @@ await walk(async () => {
   await picture(page, 'study-merged');
   const both = await answer(`/studies/${study}`);
   expect(both.series.length === 2 && both.patient.id === '66', `${both.series.length} series of ${both.patient.id} are there`);
+
+  await mergesPatients(page);
 
   for (const [scheme, width, height] of [['light', 1280, 860], ['dark', 1280, 860], ['light', 390, 844]]) {
     const other = await open(scheme, width, height);

@@ -3,7 +3,7 @@
 
 import type {
   Correction, DeadLetter, Deletion, Delivery, Destination, Export, InstanceConflict, InstanceDecision, Model, Move, Moved, Page, PatientConflict, PatientDecision,
-  Problem, QuarantineEntry, Run, Status, Storage, Study, StudyDetail, StudyPatientState,
+  PatientMerge, PatientRef, Problem, QuarantineEntry, Run, Status, Storage, Study, StudyDetail, StudyPatientState,
 } from './types';
 
 export class ApiError extends Error {
@@ -98,6 +98,10 @@ export const api = {
     act('DELETE', `/studies/${id(study)}/series/${id(series)}`, { reason }),
   move: async (study: string, what: Move): Promise<Moved> =>
     (await (await act('POST', `/studies/${id(study)}/moves`, what)).json()) as Moved,
+  mergePatients: (prior: PatientRef, surviving: PatientRef, reason: string) =>
+    act('POST', '/patient-merges', { prior, surviving, reason }),
+  patientMerges: (signal: AbortSignal) => get<Page<PatientMerge>>('/patient-merges', signal),
+  undoPatientMerge: (merge: number) => act('DELETE', `/patient-merges/${merge}`),
   correctSeries: (study: string, series: string, set: Record<string, string>, reason: string) =>
     act('POST', `/studies/${id(study)}/corrections`, { series_uid: series, set, reason }),
   retryRun: (run: string) => act('POST', `/runs/${id(run)}/retry`),

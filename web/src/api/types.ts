@@ -30,6 +30,8 @@ export interface Study {
 
 export interface StudyDetail extends Study {
   series: Series[];
+  /** Images that rejection notes hide, by the notes' title (DCM); no count has them. */
+  rejected: { code: string; instances: number }[];
   holds: Hold[];
   /** A retention rule keeps it until then. */
   keep_until: string | null;
@@ -159,6 +161,25 @@ export interface Move {
 export interface Moved {
   study_uid: string;
   instances: number;
+}
+
+/** A Patient ID and who issued it; absent or empty: nobody says. */
+export interface PatientRef {
+  id: string;
+  issuer?: string;
+}
+
+/** Two patients that are one. */
+export interface PatientMerge {
+  id: number;
+  /** Who is no more. */
+  prior: PatientRef;
+  surviving: PatientRef;
+  reason: string;
+  by: string;
+  at: string;
+  /** How many studies it corrected. */
+  studies: number;
 }
 
 export type PatientState = 'pending' | 'confirmed' | 'conflict' | 'no-patient-id';

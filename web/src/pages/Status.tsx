@@ -7,6 +7,7 @@ import { receiver } from '../lib/receiver';
 import { Badge, Fact, Failure, Loading, useTitle } from '../parts';
 import { ArchiveCard } from '../parts/ArchiveCard';
 import { Departures } from '../parts/Departures';
+import { PatientMerges } from '../parts/PatientMerges';
 
 export function Status() {
   useTitle('Status');
@@ -61,6 +62,7 @@ export function Status() {
         {!storage.data && !storage.error && <Loading lines={2} />}
         {storage.data && <ArchiveCard storage={storage.data} />}
       </section>
+      <PatientMerges />
       <Departures />
     </>
   );

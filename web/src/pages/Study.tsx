@@ -12,7 +12,9 @@ import { Announce, Empty, Fact, Failure, Loading, Notice, Uid, useTitle } from '
 import { Corrections } from '../parts/Corrections';
 import { Deliveries } from '../parts/Deliveries';
 import { Dialogue } from '../parts/Dialogue';
+import { MergePatients } from '../parts/MergePatients';
 import { MergeStudy } from '../parts/Move';
+import { Rejected } from '../parts/Rejected';
 import { RunCard } from '../parts/RunCard';
 import { SeriesCard } from '../parts/SeriesCard';
 import { Timeline } from '../parts/Timeline';
@@ -74,6 +76,7 @@ export function StudyPage({ uid }: { uid: string }) {
 
       <section aria-labelledby="series">
         <h2 id="series">Series</h2>
+        <Rejected study={study.data} />
         {study.data.series.map((series, _, all) => (
           <SeriesCard key={series.series_uid} study={found} series={series} ours={results.has(series.series_uid)} only={all.length === 1} changed={study.reload} />
         ))}
@@ -94,6 +97,7 @@ export function StudyPage({ uid }: { uid: string }) {
         {study.data.expires_at && study.data.holds.length === 0 && <p className="second">A retention rule deletes this study on {moment(study.data.expires_at)}.</p>}
         <div className="decisions">
           <MergeStudy study={found} />
+          <MergePatients study={found} done={study.reload} />
           <Dialogue kind="danger" open="Delete study…" title="Delete this study"
             act={reason => api.deleteStudy(uid, reason)} done={() => navigate('/')}>
             <p>All {plural(study.data.instance_count, 'image')} and every result made from them are removed for good, and can't be brought back. Images of it that are sent again are refused.</p>

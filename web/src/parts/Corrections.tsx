@@ -8,6 +8,7 @@ import { useResource } from '../api/useResource';
 import { moment } from '../lib/format';
 import { Empty, Failure, Loading } from '.';
 import { Dialogue } from './Dialogue';
+import { MergesOf } from './PatientMerges';
 
 /** The attributes that most often arrive wrong; others are corrected over the API. */
 const FIELDS = [
@@ -25,9 +26,16 @@ export function Corrections({ study, changed }: { study: StudyDetail; changed: (
       {!data && !error && <Loading lines={2} />}
       {data?.items.length === 0 && <Empty title="Nothing was corrected"><p>The study is shown as it was received.</p></Empty>}
       {data?.items.map(one => <Entry key={one.id} entry={one} />)}
+      <MergesOf patient={study.patient} changed={() => { reload(); changed(); }} />
       <Correct study={study} done={() => { reload(); changed(); }} />
     </>
   );
+}
+
+/** A move may name an attribute twice, and what is the same in both studies. */
+function changed({ changes }: Correction): Correction['changes'] {
+  return changes.filter(({ tag, before, after }, index) =>
+    (before ?? '') !== (after ?? '') && changes.findLastIndex(one => one.tag === tag) === index);
 }
 
 function Entry({ entry }: { entry: Correction }) {
@@ -40,7 +48,7 @@ function Entry({ entry }: { entry: Correction }) {
         </div>
       </header>
       <ul className="objects">
-        {entry.changes.map(change => (
+        {changed(entry).map(change => (
           <li key={change.tag}>{change.keyword}: {change.before || 'nothing'} → {change.after || 'nothing'}</li>
         ))}
       </ul>

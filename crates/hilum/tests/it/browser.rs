@@ -108,7 +108,7 @@ fn a_person_presses_what_decides_and_what_tries_again() {
 }
 
 #[test]
-fn a_person_corrects_deletes_and_moves_series_and_merges_studies() {
+fn a_person_corrects_deletes_and_moves_series_and_merges_studies_and_patients() {
     let hilum = hilum().start();
     let corrected = Series::another_study("1.2.3.66", &["PatientID=66"]);
     hilum.takes(&corrected);
@@ -119,10 +119,16 @@ fn a_person_corrects_deletes_and_moves_series_and_merges_studies() {
         &["PatientID=67", "SeriesInstanceUID=1.2.3.67.2"],
     );
     hilum.takes(&second);
+    let surviving = Series::another_study("1.2.3.70", &["PatientID=70", "PatientName=Roe^Jane"]);
+    hilum.takes(&surviving);
     walks(
         &hilum,
         "manage.mjs",
-        &[("HILUM_STUDY", "1.2.3.66"), ("HILUM_DELETED", "1.2.3.67")],
+        &[
+            ("HILUM_STUDY", "1.2.3.66"),
+            ("HILUM_DELETED", "1.2.3.67"),
+            ("HILUM_SURVIVING", "1.2.3.70"),
+        ],
     );
     hilum.ends_sound();
 }
