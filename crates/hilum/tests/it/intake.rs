@@ -4,7 +4,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use hilum_testkit::{Series, run};
+use hilum_testkit::{Series, run, wait_until};
 use serde_json::json;
 
 use crate::hilum;
@@ -144,7 +144,10 @@ fn the_same_image_twice_is_one_and_another_content_is_a_conflict() {
     let other = series.changed(&["StudyDescription=OTHER WORDS"]);
     let sent = hilum.receives(&other.files()[..1]);
     assert!(sent.accepted, "{}", sent.output);
-    assert!(hilum.api().items("/api/v1/instance-conflicts").is_empty());
+    wait_until("the pixels were compared", 30, || {
+        let conflicts = hilum.api().items("/api/v1/instance-conflicts");
+        conflicts.is_empty().then_some(())
+    });
 
     let other = series.with_other_pixels();
     let sent = hilum.receives(&other.files()[..1]);

@@ -4,6 +4,7 @@
 //! when they show the same. It never decides between contents that differ.
 
 use hilum_archive::{ArchiveError, InstanceLayout, Uncompared};
+use hilum_dataset::Identity;
 use hilum_platform::auth;
 use hilum_platform::notices::Topic;
 use hilum_platform::scope::TenantScope;
@@ -12,7 +13,6 @@ use tokio_util::sync::CancellationToken;
 use crate::ImagingService;
 use crate::api::dicomweb::{Failure, Image, Stored};
 use crate::digest::Sha256;
-use crate::intake::identify;
 use crate::limits::{COMPARE_EVERY, COMPARED_BYTES};
 
 impl ImagingService {
@@ -111,4 +111,33 @@ async fn identity(image: &Image) -> Result<[u8; 32], Failure> {
     let mut digest = Sha256::default();
     identify(&image.identity().await?, &mut digest);
     Ok(digest.finish())
+}
+
+/// What two encodings of one instance agree in besides their pixels.
+pub(crate) fn identify(identity: &Identity, digest: &mut Sha256) {
+    for text in [
+        &identity.sop_class_uid,
+        &identity.sop_instance_uid,
+        &identity.series_instance_uid,
+        &identity.study_instance_uid,
+        &identity.patient_id,
+        &identity.patient_name,
+        &identity.patient_birth_date,
+        &identity.image_position_patient,
+        &identity.image_orientation_patient,
+        &identity.pixel_spacing,
+    ] {
+        digest.update(text.as_bytes());
+        digest.update(&[0]);
+    }
+    for number in [
+        identity.rows,
+        identity.columns,
+        identity.bits_allocated,
+        identity.bits_stored,
+        identity.pixel_representation,
+        identity.number_of_frames,
+    ] {
+        digest.update(&number.unwrap_or(-1).to_le_bytes());
+    }
 }

@@ -15,6 +15,7 @@ use hilum_dataset::{
 };
 
 use super::Intake;
+use crate::comparison::identify;
 use crate::digest::Sha256;
 use crate::layout::Layout;
 use crate::spool::Spooled;
@@ -153,10 +154,11 @@ pub(crate) fn person_name(value: &str) -> Option<PersonName> {
 }
 
 /// A digest of what an instance means, whatever its elements are encoded in:
-/// equal under one SOP Instance UID when only the encoding differs. With
-/// uncompressed pixels: these, and what identifies the instance. Without
-/// pixels: the metadata and every value that stands beside it. `None` where
-/// pixels would have to be decoded to be compared: `comparison.rs` does that later.
+/// equal under one SOP Instance UID when only the encoding differs. Of one without
+/// pixels: its metadata, and every value that stands beside it; of uncompressed
+/// pixels that are no samples (bits, floats): these, and what identifies it.
+/// `None` where `comparison.rs` can decode both later: hashing the samples once
+/// more is a tenth of what an image costs, and only a UID that comes again asks.
 fn comparison(body: &Body, scan: &Scan) -> Option<[u8; 32]> {
     let (Body::Memory(bytes), false) = (body, scan.inflated) else {
         return None;
@@ -166,6 +168,7 @@ fn comparison(body: &Body, scan: &Scan) -> Option<[u8; 32]> {
     }
     let mut digest = Sha256::default();
     match &scan.pixels {
+        Some(_) if matches!(scan.identity.bits_allocated, Some(8 | 16)) => return None,
         Some(PixelLayout::Native { offset, length, .. }) => {
             identify(&scan.identity, &mut digest);
             digest.update(part(bytes, *offset, *length)?);
@@ -185,35 +188,6 @@ fn part(bytes: &[u8], offset: u64, length: u64) -> Option<&[u8]> {
     let start = usize::try_from(offset).ok()?;
     let end = start.checked_add(usize::try_from(length).ok()?)?;
     bytes.get(start..end)
-}
-
-/// What two encodings of one instance agree in besides their pixels.
-pub(crate) fn identify(identity: &Identity, digest: &mut Sha256) {
-    for text in [
-        &identity.sop_class_uid,
-        &identity.sop_instance_uid,
-        &identity.series_instance_uid,
-        &identity.study_instance_uid,
-        &identity.patient_id,
-        &identity.patient_name,
-        &identity.patient_birth_date,
-        &identity.image_position_patient,
-        &identity.image_orientation_patient,
-        &identity.pixel_spacing,
-    ] {
-        digest.update(text.as_bytes());
-        digest.update(&[0]);
-    }
-    for number in [
-        identity.rows,
-        identity.columns,
-        identity.bits_allocated,
-        identity.bits_stored,
-        identity.pixel_representation,
-        identity.number_of_frames,
-    ] {
-        digest.update(&number.unwrap_or(-1).to_le_bytes());
-    }
 }
 
 /// `wrong-vr:00280106`: the kind of flag and the attribute that it is about.

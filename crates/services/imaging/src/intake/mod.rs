@@ -25,7 +25,6 @@ use crate::domain::readiness::Ending;
 use crate::limits::TOUCHED_SERIES;
 use crate::spool::{Spool, SpoolError, Spooled};
 
-pub(crate) use describe::identify;
 pub(crate) use describe::{folded, person_name};
 pub use import::Imported;
 pub(crate) use live::Live;
