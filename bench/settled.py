@@ -104,9 +104,17 @@ def long_series(bench, folder, count=1):
 
 
 def beside(server, files):
-    """Bytes on disk that are not these files'. Hilum keeps data sets and makes the preamble and the file
-    meta information anew; that is part of the comparison, for both got the same files."""
-    return used(server.folders) - sum(file.path.stat().st_size for file in files)
+    """Bytes on disk that are not these files' data sets: preamble and file meta information can be made
+    anew, so who keeps them pays for them."""
+    return used(server.folders) - sum(data_set(file.path) for file in files)
+
+
+def data_set(path):
+    """Bytes of a file behind its preamble and file meta information (PS3.10 section 7.1)."""
+    with path.open("rb") as file:
+        file.seek(132 + 8)
+        length = int.from_bytes(file.read(4), "little")
+        return path.stat().st_size - file.tell() - length
 
 
 def intake(server, files, associations, seconds):
