@@ -128,7 +128,7 @@ fn instance(study: &Study, series: u64, number: u64) -> Result<NewInstance, Fail
         },
         flags: Vec::new(),
         rejects: None,
-        origin: Origin::Stow,
+        origin: Origin::Import,
         correlation: CorrelationId::new(),
         received_at: from_millis(i64::try_from(study.received)?),
     })
