@@ -20,7 +20,7 @@ use hilum_integration::IntegrationService;
 use hilum_patients::PatientsService;
 use hilum_platform::clock::SharedClock;
 use hilum_platform::config::Config;
-use hilum_platform::events::{Inbox, Relay};
+use hilum_platform::events::{Inbox, Relay, Transit};
 use hilum_platform::notices::Notices;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
@@ -82,7 +82,10 @@ impl Hilum {
         outboxes.push(patients.outbox());
         outboxes.push(inference.outbox());
         for outbox in outboxes {
-            tasks.spawn(Relay::new(outbox, opened.inboxes.clone()).run(stop.clone()));
+            tasks.spawn(
+                Relay::new(outbox, opened.inboxes.clone(), opened.transit.clone())
+                    .run(stop.clone()),
+            );
         }
         for inbox in &opened.inboxes {
             tasks.spawn(inbox.clone().run(stop.clone()));
@@ -151,6 +154,7 @@ pub(crate) struct Opened {
     inference: InferenceService,
     integration: IntegrationService,
     inboxes: Vec<Inbox>,
+    transit: Transit,
     erasures: http::Erasures,
     stop: CancellationToken,
 }
@@ -213,9 +217,11 @@ impl Opened {
             Arc::new(inference.clone()),
             Arc::new(integration.clone()),
         ];
+        let transit = Transit::default();
         let erasures = http::Erasures::new(
             archive.clone(),
             forgetful.into(),
+            transit.clone(),
             Arc::clone(&clock),
             notices.clone(),
         );
@@ -245,6 +251,7 @@ impl Opened {
             inference,
             integration,
             inboxes,
+            transit,
             erasures,
             stop,
         })

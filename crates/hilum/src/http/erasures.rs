@@ -14,6 +14,7 @@ use hilum_contracts::ids::TenantId;
 use hilum_contracts::scope::{Principal, TenantScope};
 use hilum_platform::auth;
 use hilum_platform::clock::SharedClock;
+use hilum_platform::events::Transit;
 use hilum_platform::http::{Problem, ProblemBody, Scope};
 use hilum_platform::notices::{Notices, Topic};
 use serde::{Deserialize, Serialize};
@@ -105,6 +106,7 @@ pub(crate) async fn erase_patient(
 pub(crate) struct Erasures {
     archive: Archive,
     forgetful: Arc<[Arc<dyn Forgets>]>,
+    transit: Transit,
     clock: SharedClock,
     notices: Notices,
     /// One after the other: each empties the write-ahead logs.
@@ -115,12 +117,14 @@ impl Erasures {
     pub(crate) fn new(
         archive: Archive,
         forgetful: Arc<[Arc<dyn Forgets>]>,
+        transit: Transit,
         clock: SharedClock,
         notices: Notices,
     ) -> Self {
         Self {
             archive,
             forgetful,
+            transit,
             clock,
             notices,
             turn: Arc::default(),
@@ -176,11 +180,13 @@ impl Erasures {
                 rows,
             });
         }
-        // What was on its way from one to the other meanwhile.
+        // What was told from one to the other meanwhile, with nothing on its way.
+        let halted = self.transit.halt().await;
         self.archive.forget_events(scope, &erased.studies).await?;
         for (service, told) in self.forgetful.iter().zip(&mut services) {
             told.rows += service.forget(scope, &erased.studies).await?;
         }
+        drop(halted);
         let mut certificate = Certificate {
             version: 1,
             tenant: scope.tenant().as_str().to_owned(),

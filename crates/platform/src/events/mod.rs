@@ -12,7 +12,7 @@ mod relay;
 pub use dead_letters::DeadLetter;
 pub use inbox::{ConsumeError, Consumer, Inbox};
 pub use outbox::{DbOutbox, OutboxError, OutboxSource, append};
-pub use relay::Relay;
+pub use relay::{Relay, Transit};
 
 use crate::db::Migration;
 

@@ -9,7 +9,7 @@ use hilum_platform::auth;
 use hilum_platform::clock::{self, Clock};
 use hilum_platform::db::Db;
 use hilum_platform::events::{
-    ConsumeError, Consumer, DbOutbox, Inbox, OutboxSource as _, Relay, append,
+    ConsumeError, Consumer, DbOutbox, Inbox, OutboxSource as _, Relay, Transit, append,
 };
 use hilum_platform::notices::{Notices, Topic};
 use sqlx::sqlite::SqliteConnection;
@@ -85,7 +85,11 @@ async fn an_event_goes_from_the_outbox_through_the_inbox_into_the_consumers_own_
         recorder(false),
     );
     let outbox = DbOutbox::new(teller.clone());
-    let relay = Relay::new(Arc::new(outbox.clone()), vec![inbox.clone()]);
+    let relay = Relay::new(
+        Arc::new(outbox.clone()),
+        vec![inbox.clone()],
+        Transit::default(),
+    );
     tell(&teller, &event("a")).await;
     tell(&teller, &event("b")).await;
 
