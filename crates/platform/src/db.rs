@@ -50,6 +50,9 @@ impl Db {
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
+            // What a row or a page in memory held before is not in the unused part of
+            // the pages that are written next: `forget` could not reach it there.
+            .pragma("secure_delete", "FAST")
             .busy_timeout(DB_BUSY)
             .foreign_keys(true);
         let writer = SqlitePoolOptions::new()
