@@ -88,6 +88,10 @@ pub(crate) struct Run {
     /// says so.
     #[arg(long)]
     no_powercuts: bool,
+    /// Without looking for erased names in every file after each kill; after
+    /// power cuts they are looked for all the same.
+    #[arg(long)]
+    no_search: bool,
     /// Where the report goes.
     #[arg(long)]
     report: Option<PathBuf>,
@@ -297,7 +301,7 @@ impl Run {
                             &mine,
                             per_step,
                             random,
-                            self.until(),
+                            (self.until(), !self.no_search),
                         )
                     })
                 })
@@ -335,10 +339,11 @@ fn job_of(
     steps: &[&'static str],
     per_step: u64,
     random: u64,
-    until: Option<Instant>,
+    (until, searches): (Option<Instant>, bool),
 ) -> io::Result<Kills> {
     let runtime = tokio::runtime::Runtime::new()?;
     let mut killer = Killer::new(hilum, seed)?;
+    killer.searches = searches;
     runtime.block_on(killer.at_steps(steps, per_step))?;
     if killer.done.wrong.is_none() {
         runtime.block_on(killer.random(random, until))?;

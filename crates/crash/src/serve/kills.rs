@@ -66,6 +66,8 @@ pub(crate) struct Killer {
     last: Vec<Study>,
     study: u64,
     hasty: bool,
+    /// Look for names of erased patients in every file after each kill.
+    pub(crate) searches: bool,
     pub(crate) done: Kills,
 }
 
@@ -81,6 +83,7 @@ impl Killer {
             last: Vec::new(),
             study: seed % 1_000_000 * 10_000,
             hasty: false,
+            searches: true,
             done: Kills::default(),
         })
     }
@@ -227,7 +230,9 @@ impl Killer {
     }
 
     async fn check(&self, home: &Home) -> Result<(), String> {
-        check::nothing_readable(&home.folder, &self.promised)?;
+        if self.searches {
+            check::nothing_readable(&home.folder, &self.promised)?;
+        }
         check::archive(&home.data, &self.promised).await
     }
 
