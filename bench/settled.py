@@ -59,6 +59,19 @@ def wait_until_packed(server, settle_seconds):
     raise work.Wrong("the series were not packed in time")
 
 
+def free_bytes(path):
+    """Of a database whose server may write at this moment: looked at again when it was half written."""
+    for last in (False,) * 9 + (True,):
+        try:
+            with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True)) as database:
+                free, size = (database.execute(f"PRAGMA {name}").fetchone()[0] for name in ("freelist_count", "page_size"))
+                return free * size
+        except sqlite3.DatabaseError:
+            if last:
+                raise
+            time.sleep(1)
+
+
 def used(folders):
     """Bytes of every file below, without the pages that a database holds free for what comes next."""
     total = 0
@@ -67,9 +80,7 @@ def used(folders):
         with path.open("rb") as file:
             if file.read(16) != b"SQLite format 3\0":
                 continue
-        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True)) as database:
-            free, size = (database.execute(f"PRAGMA {name}").fetchone()[0] for name in ("freelist_count", "page_size"))
-            total -= free * size
+        total -= free_bytes(path)
     return total
 
 
