@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum as _;
@@ -88,10 +89,9 @@ pub(crate) struct Run {
     /// says so.
     #[arg(long)]
     no_powercuts: bool,
-    /// Without looking for erased names in every file after each kill; after
-    /// power cuts they are looked for all the same.
+    /// Without a sender that erases patients.
     #[arg(long)]
-    no_search: bool,
+    no_erasures: bool,
     /// Where the report goes.
     #[arg(long)]
     report: Option<PathBuf>,
@@ -100,6 +100,7 @@ pub(crate) struct Run {
 impl Run {
     pub(crate) fn run(self) -> io::Result<()> {
         let started = Instant::now();
+        crate::serve::load::ERASES.store(!self.no_erasures, Ordering::Relaxed);
         let mut shown = Shown {
             seed: self.seed.unwrap_or_else(crate::report::seed_of_now),
             left_out: Part::value_variants()
@@ -238,7 +239,9 @@ impl Run {
             }
         }
         if self.does(Part::Odd) {
-            let places = self.some_of(odd::STILL_AT.to_vec(), shown.seed);
+            let mut places = odd::STILL_AT.to_vec();
+            places.retain(|place| !self.no_erasures || !place.starts_with("erase."));
+            let places = self.some_of(places, shown.seed);
             shown.odd = odd::still(&self.hilum, &places, shown.seed).await?;
             shown
                 .odd
@@ -301,7 +304,7 @@ impl Run {
                             &mine,
                             per_step,
                             random,
-                            (self.until(), !self.no_search),
+                            self.until(),
                         )
                     })
                 })
@@ -339,11 +342,10 @@ fn job_of(
     steps: &[&'static str],
     per_step: u64,
     random: u64,
-    (until, searches): (Option<Instant>, bool),
+    until: Option<Instant>,
 ) -> io::Result<Kills> {
     let runtime = tokio::runtime::Runtime::new()?;
     let mut killer = Killer::new(hilum, seed)?;
-    killer.searches = searches;
     runtime.block_on(killer.at_steps(steps, per_step))?;
     if killer.done.wrong.is_none() {
         runtime.block_on(killer.random(random, until))?;

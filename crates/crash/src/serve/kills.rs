@@ -6,13 +6,14 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use hilum_archive::steps;
 
 use super::files::Files;
-use super::load::{self, Load, Study};
+use super::load::{self, ERASES, Load, Study};
 use super::senders;
 use super::server::{Doors, Home, Server};
 use crate::chance::Chance;
@@ -66,8 +67,6 @@ pub(crate) struct Killer {
     last: Vec<Study>,
     study: u64,
     hasty: bool,
-    /// Look for names of erased patients in every file after each kill.
-    pub(crate) searches: bool,
     pub(crate) done: Kills,
 }
 
@@ -83,7 +82,6 @@ impl Killer {
             last: Vec::new(),
             study: seed % 1_000_000 * 10_000,
             hasty: false,
-            searches: true,
             done: Kills::default(),
         })
     }
@@ -230,9 +228,7 @@ impl Killer {
     }
 
     async fn check(&self, home: &Home) -> Result<(), String> {
-        if self.searches {
-            check::nothing_readable(&home.folder, &self.promised)?;
-        }
+        check::nothing_readable(&home.folder, &self.promised)?;
         check::archive(&home.data, &self.promised).await
     }
 
@@ -311,7 +307,13 @@ impl Killer {
 /// `parts`. A new one is here by itself.
 pub(crate) fn steps(parts: &[String]) -> Vec<&'static str> {
     let asked = |step: &&str| parts.is_empty() || parts.iter().any(|part| step.starts_with(part));
-    steps::ALL.iter().copied().filter(asked).collect()
+    let loaded = |step: &&str| ERASES.load(Ordering::Relaxed) || !step.starts_with("erase.");
+    steps::ALL
+        .iter()
+        .copied()
+        .filter(asked)
+        .filter(loaded)
+        .collect()
 }
 
 /// What is passed once in the life of an archive needs a new one.

@@ -2,6 +2,7 @@
 //! erasure, a move and a reader.
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::files::{File, Files, Odd};
 use super::senders::{self, Say};
@@ -38,6 +39,9 @@ pub(crate) struct Sent {
     pub(crate) stay: Vec<(u64, Vec<File>)>,
 }
 
+/// Whether this run has a sender that erases patients.
+pub(crate) static ERASES: AtomicBool = AtomicBool::new(true);
+
 impl Load<'_> {
     /// Sends all of it; `meanwhile` runs beside. Returns when the senders have
     /// ended.
@@ -71,6 +75,9 @@ impl Load<'_> {
                 scope.spawn(|| senders::rubbish(to, first, say)),
                 scope.spawn(|| senders::remove(to, &removed, first + 3, say)),
                 scope.spawn(|| {
+                    if !ERASES.load(Ordering::Relaxed) {
+                        return;
+                    }
                     for study in self.unfinished {
                         senders::erased(to, *study, say);
                     }
