@@ -104,8 +104,14 @@ impl Archive {
             steps::at("erase.keys");
         }
         for item in items {
-            self.delete_quarantined(scope, item).await?;
-            erased.quarantined += 1;
+            match self.delete_quarantined(scope, item).await {
+                // Somebody else deleted it in between.
+                Err(ArchiveError::NotFound) => {}
+                deleted => {
+                    deleted?;
+                    erased.quarantined += 1;
+                }
+            }
         }
         erased.studies = studies;
         self.forget_events(scope, &erased.studies).await?;
@@ -177,11 +183,19 @@ impl Archive {
             .quarantined(scope, Page::first(limits::PAGE_ROWS))
             .await?;
         for item in items {
-            let reader = self
-                .read_quarantined(scope, item.id, 0..item.length)
-                .await?;
-            if holds(reader, elements).await? {
-                found.push(item.id);
+            let holds = match self.read_quarantined(scope, item.id, 0..item.length).await {
+                Ok(reader) => holds(reader, elements).await,
+                Err(error) => Err(error),
+            };
+            match holds {
+                Ok(true) => found.push(item.id),
+                Ok(false) => {}
+                Err(error) => {
+                    // What was deleted while it was read holds nothing of anybody.
+                    if self.quarantined_item(scope, item.id).await?.is_some() {
+                        return Err(error);
+                    }
+                }
             }
         }
         Ok(found)

@@ -28,6 +28,19 @@ fn holders(test: &TestArchive, trace: &[u8]) -> Vec<String> {
         .collect()
 }
 
+fn unreadable(body: &[u8]) -> NewQuarantined {
+    NewQuarantined {
+        sha256: sha256(body),
+        body: hilum_archive::Body::Memory(body.to_vec().into()),
+        reason: "truncated".into(),
+        detail: String::new(),
+        transfer_syntax: None,
+        origin: Origin::Stow,
+        correlation: CorrelationId::new(),
+        received_at: hilum_platform::clock::from_millis(1),
+    }
+}
+
 /// Every wrapped study key, by its id in hexadecimal.
 fn wrapped(test: &TestArchive) -> Vec<(String, Vec<u8>)> {
     let db = rusqlite::Connection::open(test.dir.path().join("keys.sqlite")).unwrap();
@@ -73,16 +86,7 @@ async fn no_file_holds_what_named_an_erased_patient_or_the_key() {
     test.archive.correct(&test.scope, correction).await.unwrap();
     let refused = b"\x10\x00\x20\x00LO\x0a\x00ERASE-7731 and then it broke off";
     for body in [&refused[..], b"of somebody else"] {
-        let item = NewQuarantined {
-            sha256: sha256(body),
-            body: hilum_archive::Body::Memory(body.to_vec().into()),
-            reason: "truncated".into(),
-            detail: String::new(),
-            transfer_syntax: None,
-            origin: Origin::Stow,
-            correlation: CorrelationId::new(),
-            received_at: hilum_platform::clock::from_millis(1),
-        };
+        let item = unreadable(body);
         test.archive.quarantine(&test.scope, item).await.unwrap();
     }
     // Lifted, they stand against nothing, and still name it.
@@ -206,4 +210,34 @@ async fn an_erasure_that_was_not_certified_is_known_and_goes_on_with_what_is_gon
     );
     assert!(holders(&test, b"ERASE-7731").is_empty());
     assert_eq!(erase().await.unwrap_err(), ArchiveError::NotFound);
+}
+
+#[tokio::test]
+async fn an_erasure_goes_on_when_quarantined_items_are_deleted_beside_it() {
+    const ITEMS: u64 = 60;
+    let test = TestArchive::new().await;
+    let mut new = instance(30, 1, 0, noise(1, 600));
+    new.patient.id = Some("ERASE-7731".into());
+    test.archive.store(&test.scope, new).await.unwrap();
+    for number in 0..ITEMS {
+        let bytes = noise(number, 2_000);
+        let item = unreadable(&bytes);
+        test.archive.quarantine(&test.scope, item).await.unwrap();
+    }
+    let all = Page::first(100);
+    let items = test.archive.quarantined(&test.scope, all).await.unwrap();
+    // The erasure reads the newest first; the two meet.
+    let delete = async {
+        for item in items.iter().rev() {
+            let deleted = test.archive.delete_quarantined(&test.scope, item.id).await;
+            deleted.unwrap();
+        }
+    };
+    let elements = [b"ERASE-7731".to_vec()];
+    let patient = patient("ERASE-7731");
+    let erase = test
+        .archive
+        .erase(&test.scope, patient, &elements, "operator");
+    let (erased, ()) = tokio::join!(erase, delete);
+    assert_eq!(erased.unwrap().instances, 1);
 }

@@ -79,7 +79,7 @@ impl Load<'_> {
                         return;
                     }
                     for study in self.unfinished {
-                        senders::erased(to, *study, say);
+                        senders::erase_again(to, *study, say);
                     }
                     senders::erase(to, &erased, first + 4, say);
                 }),

@@ -195,20 +195,24 @@ pub(crate) fn erase(to: Doors, files: &[File], study: u64, say: Say<'_>) {
         say(&format!("REMOVING {}", file.uid));
     }
     say(&format!("ERASING {study}"));
-    if erased(to, study, say) {
+    if erased(to, study, &[200], say) {
         for file in files {
             say(&format!("REMOVED {}", file.uid));
         }
     }
 }
 
-/// Asks for an erasure, for the first time or again after a crash: then there
-/// may be nothing left to erase, and nothing may be readable either.
-pub(crate) fn erased(to: Doors, study: u64, say: Say<'_>) -> bool {
+/// Asks again for an erasure that a crash broke off: there may be nothing left
+/// to erase, and nothing may be readable then either.
+pub(crate) fn erase_again(to: Doors, study: u64, say: Say<'_>) {
+    erased(to, study, &[200, 404], say);
+}
+
+fn erased(to: Doors, study: u64, expected: &[u16], say: Say<'_>) -> bool {
     let body = json!({ "patient_id": Files::patient(study) }).to_string();
     let json = "application/json";
     match request(to, "POST", "/api/v1/erasures", json, body.as_bytes()) {
-        Some((200 | 404, _)) => {
+        Some((status, _)) if expected.contains(&status) => {
             let (patient, uid) = (Files::patient(study), Files::study(study));
             say(&format!("ERASED {study} {patient} {uid}"));
             true
