@@ -2,7 +2,6 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum as _;
@@ -89,9 +88,6 @@ pub(crate) struct Run {
     /// says so.
     #[arg(long)]
     no_powercuts: bool,
-    /// Without a sender that erases patients.
-    #[arg(long)]
-    no_erasures: bool,
     /// Where the report goes.
     #[arg(long)]
     report: Option<PathBuf>,
@@ -100,7 +96,6 @@ pub(crate) struct Run {
 impl Run {
     pub(crate) fn run(self) -> io::Result<()> {
         let started = Instant::now();
-        crate::serve::load::ERASES.store(!self.no_erasures, Ordering::Relaxed);
         let mut shown = Shown {
             seed: self.seed.unwrap_or_else(crate::report::seed_of_now),
             left_out: Part::value_variants()
@@ -170,7 +165,10 @@ impl Run {
                         server: None,
                     };
                     let cuts = record.cut(self.control_cuts, seed, &asked).await?;
-                    println!("without the sync of {kind}: {:?}", cuts.wrong);
+                    println!(
+                        "without the sync of {kind}: {}",
+                        or_nothing(cuts.wrong.as_ref())
+                    );
                     shown.controls.push(Control {
                         without: format!("the sync of {kind}"),
                         tried: cuts.tried,
@@ -234,20 +232,18 @@ impl Run {
                     continue;
                 }
                 let (failed, cuts) = faults::run(&named, shown.seed, self.fault_cuts).await?;
-                println!("{}: {:?}", named.name, cuts.wrong);
+                println!("{}: {}", named.name, or_nothing(cuts.wrong.as_ref()));
                 shown.faults.push((named.name, failed, cuts));
             }
         }
         if self.does(Part::Odd) {
-            let mut places = odd::STILL_AT.to_vec();
-            places.retain(|place| !self.no_erasures || !place.starts_with("erase."));
-            let places = self.some_of(places, shown.seed);
+            let places = self.some_of(odd::STILL_AT.to_vec(), shown.seed);
             shown.odd = odd::still(&self.hilum, &places, shown.seed).await?;
             shown
                 .odd
                 .push(odd::clock(&self.hilum, shown.seed.wrapping_add(7)).await?);
             for odd in &shown.odd {
-                println!("{}: {:?}", odd.name, odd.wrong);
+                println!("{}: {}", odd.name, or_nothing(odd.wrong.as_ref()));
             }
         }
         Ok(())
@@ -351,4 +347,9 @@ fn job_of(
         runtime.block_on(killer.random(random, until))?;
     }
     Ok(killer.done)
+}
+
+/// What was found, as the terminal says it.
+fn or_nothing(wrong: Option<&String>) -> &str {
+    wrong.map_or("nothing wrong", String::as_str)
 }

@@ -215,11 +215,13 @@ impl World {
     }
 
     pub(crate) fn write(&mut self, node: Node, at: u64, bytes: &[u8]) -> Result<usize, i32> {
-        let path = self.path(node).to_owned();
-        if self.is_said(&path) {
+        if self.is_said(self.path(node)) {
             self.say(bytes);
             return Ok(bytes.len());
         }
+        // Before its first write fails: a small object has no other one.
+        self.name_kind(node, at, bytes);
+        let path = self.path(node).to_owned();
         let mut bytes = bytes;
         let fault = self.fault(Call::Write, &path);
         if let Some((_, torn)) = fault {
@@ -230,7 +232,6 @@ impl World {
                 return Err(libc::EISDIR);
             };
             overwrite(held, at, bytes);
-            self.name_kind(node, at, bytes);
             self.ops.push(Op::Write {
                 node,
                 at,

@@ -6,14 +6,13 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use hilum_archive::steps;
 
 use super::files::Files;
-use super::load::{self, ERASES, Load, Study};
+use super::load::{self, Load, Study};
 use super::senders;
 use super::server::{Doors, Home, Server};
 use crate::chance::Chance;
@@ -307,13 +306,7 @@ impl Killer {
 /// `parts`. A new one is here by itself.
 pub(crate) fn steps(parts: &[String]) -> Vec<&'static str> {
     let asked = |step: &&str| parts.is_empty() || parts.iter().any(|part| step.starts_with(part));
-    let loaded = |step: &&str| ERASES.load(Ordering::Relaxed) || !step.starts_with("erase.");
-    steps::ALL
-        .iter()
-        .copied()
-        .filter(asked)
-        .filter(loaded)
-        .collect()
+    steps::ALL.iter().copied().filter(asked).collect()
 }
 
 /// What is passed once in the life of an archive needs a new one.

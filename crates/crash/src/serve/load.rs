@@ -2,7 +2,6 @@
 //! erasure, a move and a reader.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::files::{File, Files, Odd};
 use super::senders::{self, Say};
@@ -39,9 +38,6 @@ pub(crate) struct Sent {
     pub(crate) stay: Vec<(u64, Vec<File>)>,
 }
 
-/// Whether this run has a sender that erases patients.
-pub(crate) static ERASES: AtomicBool = AtomicBool::new(true);
-
 impl Load<'_> {
     /// Sends all of it; `meanwhile` runs beside. Returns when the senders have
     /// ended.
@@ -75,9 +71,6 @@ impl Load<'_> {
                 scope.spawn(|| senders::rubbish(to, first, say)),
                 scope.spawn(|| senders::remove(to, &removed, first + 3, say)),
                 scope.spawn(|| {
-                    if !ERASES.load(Ordering::Relaxed) {
-                        return;
-                    }
                     for study in self.unfinished {
                         senders::erase_again(to, *study, say);
                     }
