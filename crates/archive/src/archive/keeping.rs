@@ -81,14 +81,7 @@ impl Archive {
                     reason: "its retention time is over".to_owned(),
                     by: "retention rule".to_owned(),
                 };
-                match self.delete(scope, deletion).await {
-                    // Held or received anew in between.
-                    Err(ArchiveError::Held | ArchiveError::NotFound) => {}
-                    other => {
-                        other?;
-                        done += 1;
-                    }
-                }
+                done += usize::from(self.delete_unless_kept(scope, deletion).await?);
             }
             match next {
                 Some(next) => after = next,
@@ -134,18 +127,21 @@ impl Archive {
                     reason: "a rejection note says that its retention time is over".to_owned(),
                     by: "rejection note".to_owned(),
                 };
-                match self.delete(scope, deletion).await {
-                    Err(ArchiveError::Held | ArchiveError::NotFound) => {}
-                    other => {
-                        other?;
-                        done += 1;
-                    }
-                }
+                done += usize::from(self.delete_unless_kept(scope, deletion).await?);
             }
             match next {
                 Some(next) => after = next,
                 None => return Ok(done),
             }
+        }
+    }
+
+    /// Whether it was deleted: it may be held, or gone, since it was found.
+    async fn delete_unless_kept(&self, scope: &TenantScope, deletion: NewDeletion) -> Result<bool> {
+        match self.delete(scope, deletion).await {
+            Ok(_) => Ok(true),
+            Err(ArchiveError::Held | ArchiveError::NotFound) => Ok(false),
+            Err(error) => Err(error),
         }
     }
 

@@ -5,11 +5,13 @@ use hilum_contracts::Event;
 use hilum_contracts::ids::{CorrelationId, TenantId};
 use hilum_contracts::imaging::StudyCorrected;
 use hilum_platform::clock::from_millis;
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{
+    Connection, OptionalExtension, ToSql, TransactionBehavior, params, params_from_iter,
+};
 
 use super::levels::{refresh_modalities, wire_patient};
 use super::tombstone::study_row;
-use super::{note, outbox, placement};
+use super::{attributes, note, outbox, placement};
 use crate::error::{ArchiveError, Result};
 use crate::model::{
     Corrected, CorrectionRow, MoveOf, NewCorrection, PatientIdentity, SeriesAttributes,
@@ -117,9 +119,10 @@ fn study_becomes(
     study: &StudyAttributes,
     overlay: &str,
 ) -> Result<u64> {
-    let name = patient.name.as_ref();
-    let referring = study.referring_physician.as_ref();
-    let description = study.description.as_ref();
+    let of_row: [&dyn ToSql; 2] = [&row, &revision];
+    let attributes = attributes::of_study(patient, study);
+    let says = attributes.iter().map(|value| value as _);
+    let overlay: &dyn ToSql = &overlay;
     tx.prepare_cached(
         "UPDATE study SET issuer = ?3, patient_id = ?4, patient_name = ?5, patient_name_a = ?6,
             patient_name_i = ?7, patient_name_p = ?8, birth_date = ?9, sex = ?10, date = ?11,
@@ -130,30 +133,7 @@ fn study_becomes(
          WHERE id = ?1 AND revision = ?2 RETURNING overlay_version",
     )?
     .query_row(
-        params![
-            row,
-            revision,
-            patient.issuer,
-            patient.id,
-            name.map(|name| &name.value),
-            name.and_then(|name| name.alphabetic.as_ref()),
-            name.and_then(|name| name.ideographic.as_ref()),
-            name.and_then(|name| name.phonetic.as_ref()),
-            patient.birth_date,
-            patient.sex,
-            study.date,
-            study.time,
-            study.timezone,
-            study.accession,
-            study.id,
-            description.map(|text| &text.value),
-            description.map(|text| &text.key),
-            referring.map(|name| &name.value),
-            referring.and_then(|name| name.alphabetic.as_ref()),
-            referring.and_then(|name| name.ideographic.as_ref()),
-            referring.and_then(|name| name.phonetic.as_ref()),
-            overlay,
-        ],
+        params_from_iter(of_row.into_iter().chain(says).chain([overlay])),
         |row| row.get(0),
     )
     .optional()?
@@ -172,7 +152,10 @@ fn series_becomes(
         .query_row(params![study, uid], |row| row.get(0))
         .optional()?
         .ok_or(ArchiveError::NotFound)?;
-    let description = series.description.as_ref();
+    let of_row: [&dyn ToSql; 2] = [&row, &revision];
+    let attributes = attributes::of_series(series);
+    let says = attributes.iter().map(|value| value as _);
+    let overlay: &dyn ToSql = &overlay;
     tx.prepare_cached(
         "UPDATE series SET modality = ?3, number = ?4, description = ?5, description_key = ?6,
             body_part = ?7, laterality = ?8, date = ?9, time = ?10, protocol = ?11,
@@ -183,27 +166,7 @@ fn series_becomes(
          WHERE id = ?1 AND revision = ?2 RETURNING overlay_version",
     )?
     .query_row(
-        params![
-            row,
-            revision,
-            series.modality,
-            series.number,
-            description.map(|text| &text.value),
-            description.map(|text| &text.key),
-            series.body_part,
-            series.laterality,
-            series.date,
-            series.time,
-            series.protocol,
-            series.manufacturer,
-            series.station,
-            series.frame_of_reference,
-            series.performed_step_date,
-            series.performed_step_time,
-            series.scheduled_step_id,
-            series.requested_procedure_id,
-            overlay,
-        ],
+        params_from_iter(of_row.into_iter().chain(says).chain([overlay])),
         |row| row.get(0),
     )
     .optional()?

@@ -9,7 +9,7 @@ use hilum_contracts::imaging::{InstancesStored, PatientIdentity as WirePatient};
 use hilum_platform::clock::from_millis;
 use rusqlite::{Connection, OptionalExtension, ToSql, Transaction, params, params_from_iter};
 
-use super::{outbox, packs};
+use super::{attributes, outbox, packs};
 use crate::descriptor::Descriptor;
 use crate::error::{ArchiveError, Result};
 use crate::model::{Origin, PatientIdentity, Standing};
@@ -180,10 +180,6 @@ fn patient_of(tx: &Connection, study: i64, received: &PatientIdentity) -> Result
     Ok(corrected.unwrap_or_else(|| wire_patient(received)))
 }
 
-/// What an instance says of its study, in the order of [`STUDY_KNOWS`] and of
-/// the insert, behind tenant and UID.
-const STUDY_COLUMNS: usize = 21;
-
 /// The row of a study that this instance adds nothing to: it is corrected, or
 /// open in nothing that this one fills in. Asked first, because an upsert
 /// writes every index of its columns anew, also where nothing changes.
@@ -206,37 +202,16 @@ const STUDY_KNOWS: &str = "SELECT id FROM study WHERE tenant = ?1 AND uid = ?2
         AND coalesce(referring_p, ?21) IS referring_p))";
 
 pub(crate) fn upsert_study(tx: &Transaction<'_>, tenant: i64, of: &Descriptor) -> Result<i64> {
-    let patient = &of.patient;
-    let study = &of.study_attributes;
-    let name = patient.name.as_ref();
-    let referring = study.referring_physician.as_ref();
-    let description = study.description.as_ref();
-    let says: [&dyn ToSql; STUDY_COLUMNS] = [
-        &tenant,
-        &of.study,
-        &patient.issuer,
-        &patient.id,
-        &name.map(|name| &name.value),
-        &name.and_then(|name| name.alphabetic.as_ref()),
-        &name.and_then(|name| name.ideographic.as_ref()),
-        &name.and_then(|name| name.phonetic.as_ref()),
-        &patient.birth_date,
-        &patient.sex,
-        &study.date,
-        &study.time,
-        &study.timezone,
-        &study.accession,
-        &study.id,
-        &description.map(|text| &text.value),
-        &description.map(|text| &text.key),
-        &referring.map(|name| &name.value),
-        &referring.and_then(|name| name.alphabetic.as_ref()),
-        &referring.and_then(|name| name.ideographic.as_ref()),
-        &referring.and_then(|name| name.phonetic.as_ref()),
-    ];
+    let attributes = attributes::of_study(&of.patient, &of.study_attributes);
+    let of_row: [&dyn ToSql; 2] = [&tenant, &of.study];
+    let says = || {
+        of_row
+            .into_iter()
+            .chain(attributes.iter().map(|value| value as _))
+    };
     let known = tx
         .prepare_cached(STUDY_KNOWS)?
-        .query_row(&says[..], |row| row.get(0))
+        .query_row(params_from_iter(says()), |row| row.get(0))
         .optional()?;
     if let Some(row) = known {
         return Ok(row);
@@ -272,10 +247,7 @@ pub(crate) fn upsert_study(tx: &Transaction<'_>, tenant: i64, of: &Descriptor) -
                 referring_p = coalesce(referring_p, excluded.referring_p)
              RETURNING id",
         )?
-        .query_row(
-            params_from_iter(says.into_iter().chain([received])),
-            |row| row.get(0),
-        )?)
+        .query_row(params_from_iter(says().chain([received])), |row| row.get(0))?)
 }
 
 pub(crate) fn upsert_series(
@@ -291,8 +263,10 @@ pub(crate) fn upsert_series(
     if let Some(id) = known {
         return Ok(id);
     }
-    let series = &of.series_attributes;
-    let description = series.description.as_ref();
+    let of_row: [&dyn ToSql; 3] = [&study, &tenant, &of.series];
+    let attributes = attributes::of_series(&of.series_attributes);
+    let says = attributes.iter().map(|value| value as _);
+    let received: &dyn ToSql = &of.received_at;
     Ok(tx
         .prepare_cached(
             "INSERT INTO series (study, tenant, uid, modality, number, description, description_key,
@@ -302,28 +276,9 @@ pub(crate) fn upsert_series(
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
                 ?19, ?20, ?20)",
         )?
-        .insert(params![
-            study,
-            tenant,
-            of.series,
-            series.modality,
-            series.number,
-            description.map(|text| &text.value),
-            description.map(|text| &text.key),
-            series.body_part,
-            series.laterality,
-            series.date,
-            series.time,
-            series.protocol,
-            series.manufacturer,
-            series.station,
-            series.frame_of_reference,
-            series.performed_step_date,
-            series.performed_step_time,
-            series.scheduled_step_id,
-            series.requested_procedure_id,
-            of.received_at,
-        ])?)
+        .insert(params_from_iter(
+            of_row.into_iter().chain(says).chain([received]),
+        ))?)
 }
 
 pub(crate) fn wire_patient(patient: &PatientIdentity) -> WirePatient {

@@ -4,6 +4,7 @@
 
 pub(crate) mod again;
 pub(crate) mod answer;
+mod attributes;
 pub(crate) mod commit;
 pub(crate) mod condition;
 pub(crate) mod conflict;

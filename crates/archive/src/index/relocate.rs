@@ -7,7 +7,9 @@ use hilum_contracts::Event;
 use hilum_contracts::ids::{CorrelationId, TenantId};
 use hilum_contracts::imaging::{InstancesMoved, StudyCorrected};
 use hilum_platform::clock::from_millis;
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{
+    Connection, OptionalExtension, ToSql, TransactionBehavior, params, params_from_iter,
+};
 
 use super::conflict::recount;
 use super::delete::remove_empty;
@@ -16,7 +18,7 @@ use super::moving::{Source, admits, sources};
 use super::objects::{self, Name};
 use super::schema::state;
 use super::tombstone::{self, Marks, study_row};
-use super::{note, outbox, packs, placement};
+use super::{attributes, note, outbox, packs, placement};
 use crate::error::{ArchiveError, Result};
 use crate::format::Kind;
 use crate::model::{MoveOf, MoveTo, Moved, NewMove, Overlay};
@@ -127,11 +129,9 @@ fn target_study(tx: &Connection, tenant: i64, (from, to): (i64, &MoveTo)) -> Res
         Err(ArchiveError::NotFound) => {}
         other => return other,
     }
-    let patient = &to.patient;
-    let study = &to.study_attributes;
-    let name = patient.name.as_ref();
-    let referring = study.referring_physician.as_ref();
-    let description = study.description.as_ref();
+    let of_row: [&dyn ToSql; 2] = [&from, &to.study];
+    let attributes = attributes::of_study(&to.patient, &to.study_attributes);
+    let says = attributes.iter().map(|value| value as _);
     Ok(tx
         .prepare_cached(
             "INSERT INTO study (tenant, uid, issuer, patient_id, patient_name, patient_name_a,
@@ -141,29 +141,7 @@ fn target_study(tx: &Connection, tenant: i64, (from, to): (i64, &MoveTo)) -> Res
              SELECT tenant, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,
                 ?18, ?19, ?20, ?21, first_received, last_received FROM study WHERE id = ?1",
         )?
-        .insert(params![
-            from,
-            to.study,
-            patient.issuer,
-            patient.id,
-            name.map(|name| &name.value),
-            name.and_then(|name| name.alphabetic.as_ref()),
-            name.and_then(|name| name.ideographic.as_ref()),
-            name.and_then(|name| name.phonetic.as_ref()),
-            patient.birth_date,
-            patient.sex,
-            study.date,
-            study.time,
-            study.timezone,
-            study.accession,
-            study.id,
-            description.map(|text| &text.value),
-            description.map(|text| &text.key),
-            referring.map(|name| &name.value),
-            referring.and_then(|name| name.alphabetic.as_ref()),
-            referring.and_then(|name| name.ideographic.as_ref()),
-            referring.and_then(|name| name.phonetic.as_ref()),
-        ])?)
+        .insert(params_from_iter(of_row.into_iter().chain(says)))?)
 }
 
 /// The series' row in the study; a new one has what the other answered with.
