@@ -1,21 +1,13 @@
 // What a person may change of one series: wrong attributes, or that it is there.
 
-import { useState } from 'react';
-
 import { api } from '../api/client';
 import type { Series, StudyDetail } from '../api/types';
 import { plural } from '../lib/format';
 import { navigate } from '../router';
 
+import { Correct, type Field } from './Correct';
 import { Dialogue } from './Dialogue';
 import { MoveSeries } from './Move';
-
-/** Left empty, these stay as they are: the page does not know what they are. */
-const UNKNOWN = [
-  ['BodyPartExamined', 'Body part (such as HEAD); left empty, it stays'],
-  ['Laterality', 'Side (L or R); left empty, it stays'],
-  ['ProtocolName', 'Protocol; left empty, it stays'],
-] as const;
 
 export function ManageSeries({ study, series, ours, only, changed }: {
   study: StudyDetail; series: Series; ours: boolean;
@@ -27,7 +19,12 @@ export function ManageSeries({ study, series, ours, only, changed }: {
     <details>
       <summary>Manage this series</summary>
       <div className="decisions">
-        {!ours && <Correct study={study.study_uid} series={series} done={changed} />}
+        {!ours && (
+          <Correct open="Correct series…" title="Correct this series" fields={fields(series)} done={changed}
+            act={(set, reason) => api.correctSeries(study.study_uid, series.series_uid, set, reason)}>
+            <Named series={series} />
+          </Correct>
+        )}
         {!ours && <MoveSeries study={study} series={series}><Named series={series} /></MoveSeries>}
         <Dialogue kind="danger" open="Delete series…" title="Delete this series"
           act={reason => api.deleteSeries(study.study_uid, series.series_uid, reason)} done={only ? () => navigate('/') : changed}>
@@ -49,27 +46,14 @@ function Named({ series }: { series: Series }) {
   );
 }
 
-function Correct({ study, series, done }: { study: string; series: Series; done: () => void }) {
-  const [set, setSet] = useState<Record<string, string>>({});
-  const put = (name: string, value: string, was: string) => {
-    const { [name]: _, ...rest } = set;
-    setSet(value === was ? rest : { ...rest, [name]: value });
-  };
-  const field = (name: string, label: string, was: string) => (
-    <label key={name} className="field">
-      <span>{label}</span>
-      <input maxLength={200} value={set[name] ?? was} onChange={event => put(name, event.target.value, was)} />
-    </label>
-  );
-  return (
-    <Dialogue open="Correct series…" title="Correct this series" disabled={Object.keys(set).length === 0}
-      act={async reason => { await api.correctSeries(study, series.series_uid, set, reason); setSet({}); }} done={done}>
-      <Named series={series} />
-      <p>The received images stay as they are. Everything that is shown, sent or computed from now on carries the correction, and what it replaced.</p>
-      {field('SeriesDescription', 'Description', series.description)}
-      {field('SeriesNumber', 'Number', series.number === null ? '' : String(series.number))}
-      {field('Modality', 'Modality', series.modality)}
-      {UNKNOWN.map(([name, label]) => field(name, label, ''))}
-    </Dialogue>
-  );
+function fields(series: Series): Field[] {
+  return [
+    ['SeriesDescription', 'Description', series.description],
+    ['SeriesNumber', 'Number', series.number === null ? '' : String(series.number)],
+    ['Modality', 'Modality', series.modality],
+    // Left empty, these stay as they are: the page does not know what they are.
+    ['BodyPartExamined', 'Body part (such as HEAD); left empty, it stays', ''],
+    ['Laterality', 'Side (L or R); left empty, it stays', ''],
+    ['ProtocolName', 'Protocol; left empty, it stays', ''],
+  ];
 }
