@@ -1,17 +1,20 @@
 //! Backup while serving, and restore. Objects never change once they are live,
 //! so a snapshot of the index and the objects that it names are a consistent
-//! copy; the keys are copied last, so that none is missing, into a folder of
-//! their own, to be kept apart. The master key is never copied.
+//! copy; the keys are copied right after the index, so that none that it needs
+//! is missing, into a folder of their own, to be kept apart. The master key is
+//! never copied. A restore finds the erasures that the backup does not know.
 
 use std::fs;
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError};
 
 use crate::engine::Engine;
+use crate::erasures::copies::{self, KNOWN};
+use crate::erasures::ledger::{self, DUE, LEDGER, SINCE};
 use crate::error::{ArchiveError, Result};
 use crate::index::{objects, sqlite};
 use crate::lookup;
-use crate::model::{BackupReport, Progress};
+use crate::model::{BackupReport, Progress, RestoreReport};
 use crate::tenant::object_path;
 
 /// Objects listed at a time.
@@ -34,23 +37,46 @@ impl Engine {
 
     fn backup_here(&self, to: &Path, progress: Option<&Progress>) -> Result<BackupReport> {
         must_be_empty(to)?;
+        self.begin_backup(to)?;
         let index = to.join("archive.sqlite");
+        fs::create_dir_all(to.join("keys"))?;
         {
+            let _whole = self.snapshot.lock().unwrap_or_else(PoisonError::into_inner);
             let _files = self.packs.lookup.pause();
             self.readers.read_here(|db| sqlite::backup(db, &index))?;
+            self.keys.backup(&to.join("keys").join("keys.sqlite"))?;
             lookup::copy(&open_copy(&index)?, &self.dir, to)?;
         }
         let report = copy_objects(&index, &self.dir, to, progress)?;
-        fs::create_dir_all(to.join("keys"))?;
-        self.keys.backup(&to.join("keys").join("keys.sqlite"))?;
         sync_dir(&to.join("keys"))?;
+        // Of erasures meanwhile, and every backup that was away at its time.
+        self.tell_backups()?;
         sync_dir(to)?;
         Ok(report)
     }
+
+    /// What is written before anything is copied: from here on the backup is
+    /// told of erasures. Those that were carried out before are in it.
+    fn begin_backup(&self, to: &Path) -> Result<()> {
+        let _one = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+        copies::begin(&self.dir, to, self.clock.now_millis())?;
+        let due = ledger::read(&self.dir.join(DUE))?;
+        let done = ledger::without(ledger::read(&self.dir.join(LEDGER))?, &due);
+        ledger::write(&to.join(LEDGER), &done)?;
+        copy(&self.dir.join(KNOWN), &to.join(KNOWN))?;
+        Ok(())
+    }
 }
 
-/// Makes an archive folder from a backup. Blocks.
-pub(crate) fn restore(from: &Path, to: &Path, progress: Option<&Progress>) -> Result<BackupReport> {
+/// Makes an archive folder from a backup, with the erasures to be carried out
+/// in it: those that the backup was told of, those in `erasures`, and those that
+/// were left in the folder. Blocks.
+pub(crate) fn restore(
+    from: &Path,
+    to: &Path,
+    erasures: &[PathBuf],
+    progress: Option<&Progress>,
+) -> Result<RestoreReport> {
     for part in ["archive.sqlite", "keys/keys.sqlite"] {
         if !from.join(part).is_file() {
             return Err(ArchiveError::Invalid(
@@ -65,8 +91,22 @@ pub(crate) fn restore(from: &Path, to: &Path, progress: Option<&Progress>) -> Re
             "restore into a folder without an archive",
         ));
     }
+    let done = ledger::read(&from.join(LEDGER))?;
+    let mut known = done.clone();
+    ledger::add(&mut known, ledger::read(&from.join(SINCE))?);
+    for path in erasures {
+        ledger::add(&mut known, ledger::given(path)?);
+    }
+    ledger::add(&mut known, ledger::read(&to.join(LEDGER))?);
+    let newest_erasure = known.iter().map(|record| record.at).max();
+    ledger::write(&to.join(LEDGER), &known)?;
+    let due = ledger::without(known, &done);
+    ledger::write(&to.join(DUE), &due)?;
+    if from.join(KNOWN).is_file() && !to.join(KNOWN).exists() {
+        copy(&from.join(KNOWN), &to.join(KNOWN))?;
+    }
     let index = from.join("archive.sqlite");
-    let report = copy_objects(&index, from, to, progress)?;
+    let copied = copy_objects(&index, from, to, progress)?;
     lookup::copy(&open_copy(&index)?, from, to)?;
     copy(
         &from.join("keys").join("keys.sqlite"),
@@ -75,7 +115,13 @@ pub(crate) fn restore(from: &Path, to: &Path, progress: Option<&Progress>) -> Re
     // The index last: before it is there, this is no archive.
     copy(&from.join("archive.sqlite"), &to.join("archive.sqlite"))?;
     sync_dir(to)?;
-    Ok(report)
+    Ok(RestoreReport {
+        objects: copied.objects,
+        bytes: copied.bytes,
+        backup_at: copies::made_at(from),
+        erasures_due: due.len() as u64,
+        newest_erasure,
+    })
 }
 
 fn open_copy(index: &Path) -> Result<rusqlite::Connection> {

@@ -1,7 +1,7 @@
 //! Deletion: a note of it first, then one transaction, then the key. A crash in
 //! between leaves either everything or a key that the next start destroys.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use crate::descriptor::Digest;
 use crate::engine::Engine;
@@ -10,7 +10,7 @@ use crate::index::delete::{self, Unit};
 use crate::index::tombstone::{self, Level, Marks, mark};
 use crate::index::{hold, placement};
 use crate::limits;
-use crate::model::{Deleted, MetadataScope, NewDeletion};
+use crate::model::{Cause, Deleted, ErasedMarks, MetadataScope, NewDeletion};
 use crate::note::Note;
 use crate::steps;
 use crate::tenant::Tenant;
@@ -34,7 +34,10 @@ impl Engine {
             let study = tombstone::study_row(db, tenant.row, deletion.of.study())?;
             // Asked again in the transaction; here so that no note tells of a
             // deletion that is refused.
-            hold::may_delete(db, tenant.row, study, now)
+            match deletion.cause {
+                Cause::ErasedAgain => Ok(()),
+                _ => hold::may_delete(db, tenant.row, study, now),
+            }
         })?;
         steps::at("delete.begin");
         let mark = mark(&self.keys, name, level, uid, within, now)?;
@@ -42,13 +45,15 @@ impl Engine {
         let note = Note::Deleted {
             level: level.as_str().to_owned(),
             mark,
-            also: also.marks.iter().copied().map(Digest).collect(),
+            also: also.all().collect(),
             cause: deletion.cause,
             reason: deletion.reason.clone(),
             by: deletion.by.clone(),
             at: now,
         };
         let note = self.write_note(tenant, NOTES, &note)?;
+        let others = also.all().map(|Digest(mark)| mark);
+        let marks = std::iter::once(mark).chain(others).collect();
         let unit = Unit {
             tenant: tenant.id.clone(),
             tenant_row: tenant.row,
@@ -61,7 +66,7 @@ impl Engine {
             },
             deletion,
             level,
-            marks: std::iter::once(mark).chain(also.marks).collect(),
+            marks,
             note,
         };
         let deleted = self.carry_out(tenant, unit.note.name, move |db, context| {
@@ -78,7 +83,7 @@ impl Engine {
 
     /// Under which other marks, and sealed with which other keys, what is to be
     /// deleted was received before it was moved there.
-    fn marks_of_followers(
+    pub(crate) fn marks_of_followers(
         &self,
         tenant: &Tenant,
         of: &MetadataScope,
@@ -97,22 +102,33 @@ impl Engine {
         let mut all = OfFollowers::default();
         for study in &found.studies {
             all.marks
-                .push(mark(keys, name, Level::Study, study, "", now)?);
+                .studies
+                .push(Digest(mark(keys, name, Level::Study, study, "", now)?));
             all.keys.extend(keys.id_of(name, study)?);
         }
         for (study, series) in &found.series {
             all.marks
-                .push(mark(keys, name, Level::Series, series, study, now)?);
+                .series
+                .push(Digest(mark(keys, name, Level::Series, series, study, now)?));
         }
         for instance in &found.instances {
-            all.marks
-                .push(mark(keys, name, Level::Instance, instance, "", now)?);
+            all.marks.instances.push(Digest(mark(
+                keys,
+                name,
+                Level::Instance,
+                instance,
+                "",
+                now,
+            )?));
         }
         Ok(all)
     }
 
     /// Destroys the keys of what was deleted. Also after a crash. Blocks.
     pub(crate) fn destroy_dead_keys(&self) -> Result<()> {
+        // Not between the copies of index and keys that a backup makes: it would
+        // have rows whose key it lacks.
+        let _whole = self.snapshot.lock().unwrap_or_else(PoisonError::into_inner);
         for (row, tenant, id) in self.readers.read_here(tombstone::undestroyed)? {
             self.keys.destroy_id(&tenant, &id)?;
             self.writer
@@ -138,9 +154,17 @@ impl Engine {
 }
 
 #[derive(Default)]
-struct OfFollowers {
-    marks: Vec<[u8; 32]>,
+pub(crate) struct OfFollowers {
+    pub(crate) marks: ErasedMarks,
     keys: Vec<[u8; 16]>,
+}
+
+impl OfFollowers {
+    fn all(&self) -> impl Iterator<Item = Digest> {
+        let marks = &self.marks;
+        let levels = [&marks.studies, &marks.series, &marks.instances];
+        levels.into_iter().flatten().copied()
+    }
 }
 
 /// The key label of notes about what is there no more; no UID begins like this.

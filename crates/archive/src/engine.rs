@@ -51,6 +51,10 @@ pub(crate) struct Engine {
     tenants: Mutex<HashMap<String, Arc<Tenant>>>,
     pub bell: Arc<Notify>,
     pub quotas: Quotas,
+    /// Held by who writes the ledger of erasures or the list of backups.
+    pub ledger: Mutex<()>,
+    /// Held while index and keys are copied, and while keys are destroyed.
+    pub snapshot: Mutex<()>,
     /// Tenants that take again what they deleted.
     resends: Mutex<HashSet<String>>,
     _lock: File,
@@ -116,6 +120,8 @@ impl Engine {
             tenants: Mutex::default(),
             bell,
             quotas: Quotas::default(),
+            ledger: Mutex::default(),
+            snapshot: Mutex::default(),
             resends: Mutex::default(),
             dir,
             limits,

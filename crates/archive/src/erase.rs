@@ -77,14 +77,21 @@ impl Archive {
             .await?;
         steps::at("erase.begun");
         let mut erased = Erased {
-            holds: self.erase_holds(&tenant, &of, &studies).await?,
+            holds: self.erase_holds(&tenant, Some(&of), &studies).await?,
             ..Erased::default()
         };
         for study in there {
             let label = study.clone();
             let engine = Arc::clone(&self.engine);
             let owner = Arc::clone(&tenant);
-            let key = blocking(move || engine.keys.id_of(owner.id.as_str(), &label)).await?;
+            let (key, marks) = blocking(move || {
+                let now = engine.clock.now_millis();
+                let key = engine.keys.id_of(owner.id.as_str(), &label)?;
+                let of = MetadataScope::Study(label);
+                Ok((key, engine.marks_of_followers(&owner, &of, now)?.marks))
+            })
+            .await?;
+            erased.marks.add(marks);
             let deletion = NewDeletion {
                 of: MetadataScope::Study(study),
                 cause: Cause::Erased,
@@ -104,6 +111,8 @@ impl Archive {
             steps::at("erase.keys");
         }
         for item in items {
+            let mark = self.quarantined_mark(scope, item).await?;
+            erased.marks.quarantined.extend(mark);
             match self.delete_quarantined(scope, item).await {
                 // Somebody else deleted it in between.
                 Err(ArchiveError::NotFound) => {}
@@ -123,18 +132,18 @@ impl Archive {
 
     /// Forgets lifted holds that name the patient or the studies, with their
     /// notes and keys; how many.
-    async fn erase_holds(
+    pub(crate) async fn erase_holds(
         &self,
         tenant: &Arc<Tenant>,
-        patient: &ErasedPatient,
+        patient: Option<&ErasedPatient>,
         studies: &[String],
     ) -> Result<u64> {
         let engine = Arc::clone(&self.engine);
-        let (tenant, patient) = (Arc::clone(tenant), patient.clone());
+        let (tenant, patient) = (Arc::clone(tenant), patient.cloned());
         let studies = studies.to_vec();
         blocking(move || {
             let (holds, notes) = engine.readers.read_here(|db| {
-                let holds = hold::lifted(db, tenant.row, &patient, &studies)?;
+                let holds = hold::lifted(db, tenant.row, patient.as_ref(), &studies)?;
                 let notes = match holds.is_empty() {
                     true => Vec::new(),
                     false => hold::unexplained(db, tenant.row)?,
@@ -173,7 +182,7 @@ impl Archive {
 
     /// Quarantined items in whose bytes one of `elements` stands. Nothing else
     /// is known of what could not be read.
-    async fn quarantined_with(
+    pub(crate) async fn quarantined_with(
         &self,
         scope: &TenantScope,
         elements: &[Vec<u8>],

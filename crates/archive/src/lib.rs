@@ -16,6 +16,7 @@ mod descriptor;
 mod disk;
 mod engine;
 mod erase;
+mod erasures;
 mod error;
 mod format;
 mod index;

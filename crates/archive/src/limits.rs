@@ -180,3 +180,10 @@ pub const REASON_BYTES: usize = 2_048;
 /// The overlay of one row: a thousand corrections of a few attributes. It is
 /// read with every instance of the row.
 pub const OVERLAY_BYTES: usize = 256 << 10;
+
+/// A file with records of erasures: a hundred thousand of them.
+pub const LEDGER_BYTES: u64 = 64 << 20;
+
+/// Backups that are remembered: daily ones of ten years. The oldest is
+/// forgotten for the next.
+pub const BACKUPS_KNOWN: usize = 4_096;

@@ -225,6 +225,10 @@ impl Opened {
             Arc::clone(&clock),
             notices.clone(),
         );
+        erasures
+            .carry_out_due()
+            .await
+            .context("erasures that the restored backup does not know can't be carried out")?;
         let parts = http::Parts {
             erasures: erasures.clone(),
             config: Arc::clone(&config),

@@ -293,7 +293,7 @@ export interface RetentionRule {
 export interface Deletion {
   id: number;
   level: 'study' | 'series' | 'instance';
-  cause: 'person' | 'rejected' | 'retention' | 'erased';
+  cause: 'person' | 'rejected' | 'retention' | 'erased' | 'erased_again';
   reason: string;
   by: string;
   at: string;

@@ -26,6 +26,7 @@ const CAUSES: Record<Deletion['cause'], [Tone, string, string]> = {
   rejected: ['warn', 'Rejected', 'A rejection note named it.'],
   retention: ['quiet', 'Expired', 'A retention rule ended its time.'],
   erased: ['bad', 'Erased', 'A patient was erased: keys and rows are destroyed.'],
+  erased_again: ['bad', 'Erased again', 'A backup from before the erasure was restored.'],
 };
 
 const EXTENTS: Record<Export['extent'], string> = { studies: 'Named studies', patient: 'A patient', everything: 'Everything' };

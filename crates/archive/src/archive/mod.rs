@@ -30,7 +30,8 @@ use crate::keys::MasterKey;
 use crate::limits::Limits;
 use crate::model::{
     BackupReport, Body, FilesReport, NewInstance, PackReport, Progress, PublishOutcome,
-    RebuildReport, ResultKey, StorageReport, StoreOutcome, SweepReport, VerifyReport,
+    RebuildReport, RestoreReport, ResultKey, StorageReport, StoreOutcome, SweepReport,
+    VerifyReport,
 };
 use crate::pack::Packs;
 
@@ -252,7 +253,9 @@ impl Archive {
     }
 
     /// Makes an archive in `dir` from a backup. It opens with the master key
-    /// that the backup was made under.
+    /// that the backup was made under. What the backup was told of erasures, and
+    /// what the files `erasures` (ledgers, certificates) tell, is
+    /// [due](Archive::due_erasures) in it.
     ///
     /// # Errors
     /// [`ArchiveError::Invalid`] when `source` is no backup or `dir` holds an
@@ -260,10 +263,11 @@ impl Archive {
     pub async fn restore(
         source: &Path,
         dir: &Path,
+        erasures: &[PathBuf],
         progress: Option<Progress>,
-    ) -> Result<BackupReport> {
-        let (source, dir) = (source.to_owned(), dir.to_owned());
-        blocking(move || crate::backup::restore(&source, &dir, progress.as_ref())).await
+    ) -> Result<RestoreReport> {
+        let (source, dir, erasures) = (source.to_owned(), dir.to_owned(), erasures.to_owned());
+        blocking(move || crate::backup::restore(&source, &dir, &erasures, progress.as_ref())).await
     }
 
     /// Makes `to` the master key, while serving; [`MasterKey::File`] makes a new

@@ -46,7 +46,9 @@ impl MetadataScope {
 pub(crate) fn delete(db: &mut Connection, packs: &Packs, unit: &Unit, now: i64) -> Result<Deleted> {
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let study = study_row(&tx, unit.tenant_row, unit.deletion.of.study())?;
-    hold::may_delete(&tx, unit.tenant_row, study, now)?;
+    if unit.deletion.cause != Cause::ErasedAgain {
+        hold::may_delete(&tx, unit.tenant_row, study, now)?;
+    }
     dissolve_packs(&tx, packs, unit, study, now)?;
     let gone = rows_of(&tx, unit, study)?;
     if gone.is_empty() && unit.level != Level::Study {
@@ -111,7 +113,8 @@ pub(crate) fn delete(db: &mut Connection, packs: &Packs, unit: &Unit, now: i64) 
         note
     ])?;
     // Who keeps rows about an erased study is asked to forget it, not told.
-    if unit.deletion.cause != Cause::Erased {
+    let erased = matches!(unit.deletion.cause, Cause::Erased | Cause::ErasedAgain);
+    if !(erased && unit.level == Level::Study) {
         outbox::append(&tx, &event(unit, instances, now)?)?;
     }
     tx.commit()?;

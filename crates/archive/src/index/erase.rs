@@ -5,7 +5,9 @@ use hilum_platform::clock::from_millis;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use crate::error::{ArchiveError, Result};
+use crate::index::packs;
 use crate::model::{ErasedPatient, ErasureRow};
+use crate::pack::Packs;
 
 /// Studies under a Patient ID, as received or as corrected.
 pub(crate) fn studies(
@@ -68,13 +70,132 @@ pub(crate) fn begin(
 pub(crate) fn unfinished(db: &Connection, tenant: i64) -> Result<Vec<(ErasedPatient, String)>> {
     let mut query = db.prepare_cached(
         "SELECT patient_id, issuer, by FROM erasing
-         WHERE tenant = ?1 AND patient_id IS NOT NULL ORDER BY id",
+         WHERE tenant = ?1 AND patient_id IS NOT NULL AND record IS NULL ORDER BY id",
     )?;
     let rows = query.query_map([tenant], |row| {
         let (id, issuer) = (row.get(0)?, row.get(1)?);
         Ok((ErasedPatient { id, issuer }, row.get(2)?))
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Every patient who has a study or a hold.
+pub(crate) fn patients(db: &Connection, tenant: i64) -> Result<Vec<ErasedPatient>> {
+    let mut query = db.prepare(
+        "SELECT patient_id, issuer FROM study WHERE tenant = ?1 AND patient_id IS NOT NULL
+         UNION SELECT patient_id, issuer FROM hold WHERE tenant = ?1 AND patient_id IS NOT NULL",
+    )?;
+    let rows = query.query_map([tenant], |row| {
+        Ok(ErasedPatient {
+            id: row.get(0)?,
+            issuer: row.get(1)?,
+        })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Calls `each` with the UID of every study.
+pub(crate) fn each_study(
+    db: &Connection,
+    tenant: i64,
+    mut each: impl FnMut(String) -> Result<()>,
+) -> Result<()> {
+    let mut query = db.prepare("SELECT uid FROM study WHERE tenant = ?1")?;
+    let mut rows = query.query([tenant])?;
+    while let Some(row) = rows.next()? {
+        each(row.get(0)?)?;
+    }
+    Ok(())
+}
+
+/// Calls `each` with the UIDs of every study and series.
+pub(crate) fn each_series(
+    db: &Connection,
+    tenant: i64,
+    mut each: impl FnMut(String, String) -> Result<()>,
+) -> Result<()> {
+    let mut query = db.prepare(
+        "SELECT t.uid, s.uid FROM series s JOIN study t ON t.id = s.study WHERE t.tenant = ?1",
+    )?;
+    let mut rows = query.query([tenant])?;
+    while let Some(row) = rows.next()? {
+        each(row.get(0)?, row.get(1)?)?;
+    }
+    Ok(())
+}
+
+/// Calls `each` with the UIDs of study, series and instance, of every instance.
+pub(crate) fn each_instance(
+    db: &Connection,
+    packs: &Packs,
+    tenant: i64,
+    mut each: impl FnMut(&str, &str, &str) -> Result<()>,
+) -> Result<()> {
+    let mut query = db.prepare(
+        "SELECT t.uid, s.uid, i.uid FROM instance i JOIN series s ON s.id = i.series
+         JOIN study t ON t.id = s.study WHERE i.tenant = ?1",
+    )?;
+    let mut rows = query.query([tenant])?;
+    while let Some(row) = rows.next()? {
+        let text = |at: usize| row.get::<_, String>(at);
+        each(&text(0)?, &text(1)?, &text(2)?)?;
+    }
+    let mut query = db.prepare("SELECT id FROM pack WHERE tenant = ?1 AND series IS NOT NULL")?;
+    let mut rows = query.query([tenant])?;
+    while let Some(row) = rows.next()? {
+        if let Some(pack) = packs::by_id(db, tenant, row.get(0)?)? {
+            let packed = packs.open(db, pack)?;
+            for entry in &packed.block.entries {
+                let row = &packed.row;
+                each(&row.study_uid, &row.series_uid, &entry.sop_instance)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Remembers that an erasure is carried out again, and of which studies; with
+/// those of an attempt before.
+pub(crate) fn begin_again(
+    db: &mut Connection,
+    tenant: i64,
+    record: &str,
+    studies: &[String],
+) -> Result<Vec<String>> {
+    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let before: Option<String> = tx
+        .query_row(
+            "DELETE FROM erasing WHERE record = ?1 AND patient_id IS NOT NULL RETURNING studies",
+            [record],
+            |row| row.get(0),
+        )
+        .optional()?;
+    let mut all: Vec<String> = before
+        .map(|studies| serde_json::from_str(&studies).map_err(|_| ArchiveError::Corrupt))
+        .transpose()?
+        .unwrap_or_default();
+    for study in studies {
+        if !all.contains(study) {
+            all.push(study.clone());
+        }
+    }
+    let text = serde_json::to_string(&all).map_err(|_| ArchiveError::Corrupt)?;
+    // No Patient ID is empty: it is about nobody by name.
+    tx.execute(
+        "INSERT INTO erasing (tenant, patient_id, by, studies, record) VALUES (?1, '', '', ?2, ?3)",
+        params![tenant, text, record],
+    )?;
+    tx.commit()?;
+    Ok(all)
+}
+
+/// Nobody keeps anything of it; what was deleted may still stand in free pages.
+pub(crate) fn end_again(db: &Connection, record: &str) -> Result<()> {
+    db.execute(
+        "UPDATE erasing SET patient_id = NULL, studies = '[]' WHERE record = ?1",
+        [record],
+    )?;
+    Ok(())
 }
 
 /// What is certified and may still stand in free pages or logs.

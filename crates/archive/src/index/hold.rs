@@ -202,9 +202,11 @@ pub(crate) struct Lifted {
 pub(crate) fn lifted(
     db: &Connection,
     tenant: i64,
-    patient: &ErasedPatient,
+    patient: Option<&ErasedPatient>,
     studies: &[String],
 ) -> Result<Vec<Lifted>> {
+    let id = patient.map(|patient| &patient.id);
+    let issuer = patient.and_then(|patient| patient.issuer.as_ref());
     let mut query = db.prepare_cached(
         "SELECT id, note, study, issuer, patient_id FROM hold
          WHERE tenant = ?1 AND lifted_at IS NOT NULL AND (study = ?2
@@ -213,7 +215,7 @@ pub(crate) fn lifted(
     let mut found: Vec<Lifted> = Vec::new();
     let of_patient = std::iter::once(None);
     for study in of_patient.chain(studies.iter().map(Some)) {
-        let rows = query.query_map(params![tenant, study, patient.id, patient.issuer], |row| {
+        let rows = query.query_map(params![tenant, study, id, issuer], |row| {
             Ok(Lifted {
                 id: row.get(0)?,
                 note: row.get(1)?,
@@ -248,6 +250,34 @@ pub(crate) fn unexplained(db: &Connection, tenant: i64) -> Result<Vec<(i64, [u8;
     )?;
     let rows = query.query_map([tenant], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Lifts every hold on these patients and studies, without a note: what they
+/// are on is about to be forgotten, and they with it.
+pub(crate) fn lift_all(
+    db: &mut Connection,
+    tenant: i64,
+    patients: &[ErasedPatient],
+    studies: &[String],
+    by: &str,
+    now: i64,
+) -> Result<()> {
+    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let lift = "UPDATE hold SET lifted_at = ?2, lifted_by = ?3
+        WHERE tenant = ?1 AND lifted_at IS NULL AND";
+    for study in studies {
+        tx.execute(
+            &format!("{lift} study = ?4"),
+            params![tenant, now, by, study],
+        )?;
+    }
+    for patient in patients {
+        tx.execute(
+            &format!("{lift} patient_id = ?4 AND (issuer IS NULL OR issuer IS ?5)"),
+            params![tenant, now, by, patient.id, patient.issuer],
+        )?;
+    }
+    Ok(tx.commit()?)
 }
 
 /// Forgets lifted holds: their rows and notes go, and their keys are doomed.

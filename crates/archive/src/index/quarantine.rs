@@ -47,6 +47,13 @@ pub(crate) fn admit(
     Ok(full.then_some(QuarantineOutcome::Full))
 }
 
+/// What is held: row and SHA-256.
+pub(crate) fn digests(db: &Connection, tenant: i64) -> Result<Vec<(i64, [u8; 32])>> {
+    let mut query = db.prepare("SELECT id, sha256 FROM quarantine WHERE tenant = ?1")?;
+    let rows = query.query_map([tenant], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
 /// `reserved → live` together with the row; or, when another came first,
 /// `reserved → dead`.
 pub(crate) fn keep(

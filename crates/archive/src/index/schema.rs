@@ -355,4 +355,9 @@ CREATE TABLE redirect (
 CREATE INDEX redirect_to ON redirect (tenant, to_study, to_series);
 CREATE INDEX redirect_placed ON redirect (placement);
 ",
+    "
+-- Set: an erasure that a restored backup carries out again, by the name of its
+-- record. Its Patient ID is empty until it is ended.
+ALTER TABLE erasing ADD COLUMN record TEXT;
+",
 ];

@@ -17,6 +17,9 @@ pub enum Cause {
     Retention,
     /// A patient was erased.
     Erased,
+    /// A patient was erased once before, and a backup from before that was
+    /// restored: what stood against it was asked then.
+    ErasedAgain,
 }
 
 impl Cause {
@@ -28,13 +31,20 @@ impl Cause {
             Self::Rejected => "rejected",
             Self::Retention => "retention",
             Self::Erased => "erased",
+            Self::ErasedAgain => "erased_again",
         }
     }
 
     pub(crate) fn of(text: &str) -> Option<Self> {
-        [Self::Person, Self::Rejected, Self::Retention, Self::Erased]
-            .into_iter()
-            .find(|cause| cause.as_str() == text)
+        [
+            Self::Person,
+            Self::Rejected,
+            Self::Retention,
+            Self::Erased,
+            Self::ErasedAgain,
+        ]
+        .into_iter()
+        .find(|cause| cause.as_str() == text)
     }
 }
 

@@ -1,7 +1,11 @@
 //! The erasure of a patient.
 
-use serde::Serialize;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
+
+use crate::descriptor::Digest;
 
 /// Whom to erase: everything under this Patient ID.
 #[derive(Clone, PartialEq, Eq)]
@@ -34,6 +38,9 @@ pub struct Erased {
     pub quarantined: u64,
     /// Lifted legal holds that named the patient or one of the studies.
     pub holds: u64,
+    /// Under which hashes what went is remembered.
+    #[serde(skip)]
+    pub marks: ErasedMarks,
 }
 
 /// A certificate as it is kept.
@@ -45,4 +52,69 @@ pub struct ErasureRow {
     pub at: OffsetDateTime,
     /// The certificate: JSON.
     pub certificate: String,
+}
+
+/// Keyed hashes of what went with a patient beside the patient's own studies.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErasedMarks {
+    /// Studies, also those that were merged into one of them.
+    pub(crate) studies: Vec<Digest>,
+    /// Series that were moved to the patient, where they had come from.
+    pub(crate) series: Vec<Digest>,
+    /// Instances that were.
+    pub(crate) instances: Vec<Digest>,
+    /// Quarantined items.
+    pub(crate) quarantined: Vec<Digest>,
+}
+
+impl ErasedMarks {
+    pub(crate) fn add(&mut self, more: Self) {
+        self.studies.extend(more.studies);
+        self.series.extend(more.series);
+        self.instances.extend(more.instances);
+        self.quarantined.extend(more.quarantined);
+    }
+}
+
+/// What is remembered of an erasure, so that a backup made before does not
+/// bring the patient back. Names nobody: its hashes are made with a key of the
+/// tenant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErasureRecord {
+    /// Names it.
+    pub id: String,
+    /// Whose patient it was.
+    pub tenant: String,
+    /// When, in Unix milliseconds.
+    pub at: i64,
+    pub(crate) patient: Digest,
+    pub(crate) marks: ErasedMarks,
+    /// Ids of the destroyed keys, in hexadecimal.
+    pub(crate) keys: Vec<String>,
+    /// HMAC of the record with this field zero: nobody without the tenant's key
+    /// has a patient erased by it.
+    pub(crate) mac: Digest,
+}
+
+/// What became of a backup that was made before an erasure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BackupState {
+    /// It holds the patient and was told: restored, it erases the patient.
+    Told,
+    /// It may hold the patient and could not be told.
+    Unreachable,
+    /// Its folder was removed.
+    Gone,
+}
+
+/// A backup that the archive knows of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BackupCopy {
+    /// When it was begun.
+    pub at: OffsetDateTime,
+    /// Where it was made.
+    pub folder: PathBuf,
+    /// What became of it.
+    pub state: BackupState,
 }

@@ -21,7 +21,9 @@ pub use answer::{
 };
 pub use correction::{Corrected, CorrectionRow, NewCorrection, Overlay};
 pub use deletion::{Cause, Deleted, DeletionRow, NewDeletion, Resend};
-pub use erasure::{Erased, ErasedPatient, ErasureRow};
+pub use erasure::{
+    BackupCopy, BackupState, Erased, ErasedMarks, ErasedPatient, ErasureRecord, ErasureRow,
+};
 pub use filter::{
     DateRange, InstanceFilter, MetadataScope, NamePattern, Order, SeriesFilter, StudyFilter,
     TextPattern, TimeRange,
@@ -36,6 +38,6 @@ pub use moving::{Followed, MoveOf, MoveTo, Moved, NewMove};
 pub use quarantine::{NewQuarantined, QuarantineItem, QuarantineOutcome};
 pub use rejection::{Rejection, RejectionReason};
 pub use report::{
-    BackupReport, FilesReport, ObjectFault, PackReport, Progress, RebuildReport, StorageReport,
-    SweepReport, VerifyReport,
+    BackupReport, FilesReport, ObjectFault, PackReport, Progress, RebuildReport, RestoreReport,
+    StorageReport, SweepReport, VerifyReport,
 };

@@ -111,6 +111,22 @@ pub struct BackupReport {
     pub bytes: u64,
 }
 
+/// What a restore made of a backup.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct RestoreReport {
+    /// Objects copied.
+    pub objects: u64,
+    /// Bytes of objects copied.
+    pub bytes: u64,
+    /// When the backup was begun, in Unix milliseconds; `None`: it does not say.
+    pub backup_at: Option<i64>,
+    /// Erasures that it does not know and that are carried out before the
+    /// archive is served.
+    pub erasures_due: u64,
+    /// When the newest erasure was that is known of, in Unix milliseconds.
+    pub newest_erasure: Option<i64>,
+}
+
 /// What a new index was made from.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct RebuildReport {

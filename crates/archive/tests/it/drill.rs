@@ -147,7 +147,9 @@ async fn a_backup_under_load_restores_everything_that_was_acknowledged_before() 
 
     let elsewhere = tempfile::tempdir().unwrap();
     let dir = elsewhere.path().join("data");
-    Archive::restore(backup.path(), &dir, None).await.unwrap();
+    Archive::restore(backup.path(), &dir, &[], None)
+        .await
+        .unwrap();
     std::fs::create_dir_all(dir.join("keys")).unwrap();
     std::fs::write(dir.join("keys/master.key"), master).unwrap();
     for again in 0..2 {

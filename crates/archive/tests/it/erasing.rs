@@ -1,6 +1,8 @@
 //! Erasure: every file of the archive is searched for what named the patient,
 //! and for the wrapped key.
 
+mod restoring;
+
 use std::time::Duration;
 
 use hilum_archive::{

@@ -97,7 +97,7 @@ async fn a_backup_made_while_serving_restores_to_a_sound_archive() {
     assert!(!backup.path().join("keys/master.key").exists());
 
     let restored = tempfile::tempdir().unwrap();
-    Archive::restore(backup.path(), restored.path(), None)
+    Archive::restore(backup.path(), restored.path(), &[], None)
         .await
         .unwrap();
     let keys = restored.path().join("keys");
@@ -123,7 +123,7 @@ async fn a_backup_made_while_serving_restores_to_a_sound_archive() {
         .await;
     assert_eq!(new, Ok(StoreOutcome::Stored));
 
-    let over = Archive::restore(backup.path(), restored.path(), None).await;
+    let over = Archive::restore(backup.path(), restored.path(), &[], None).await;
     assert!(matches!(over, Err(ArchiveError::Invalid(_))));
     let full = test.archive.backup(backup.path(), None).await;
     assert!(matches!(full, Err(ArchiveError::Invalid(_))));

@@ -107,7 +107,9 @@ async fn a_backup_holds_packs_and_their_lookup_and_restores_them() {
     let before = everything(&test.archive, &test.scope).await;
     let (to, dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     test.archive.backup(to.path(), None).await.unwrap();
-    Archive::restore(to.path(), dir.path(), None).await.unwrap();
+    Archive::restore(to.path(), dir.path(), &[], None)
+        .await
+        .unwrap();
     std::fs::create_dir_all(dir.path().join("keys")).unwrap();
     let key = "keys/master.key";
     std::fs::copy(test.dir.path().join(key), dir.path().join(key)).unwrap();

@@ -156,8 +156,24 @@ fn show(certificate: &Value, path: &Path) {
         terminal::counted(count("quarantined"), "item", "items"),
     ));
     terminal::line(format_args!("The certificate is in {}.", path.display()));
+    let backups = certificate.get("backups").and_then(Value::as_array);
+    for backup in backups.into_iter().flatten() {
+        let text = |field: &str| {
+            backup
+                .get(field)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+        };
+        let (folder, made_at) = (text("folder"), text("made_at"));
+        let state = match text("state") {
+            "told" => "holds the patient; it was told, and erases the patient when it is restored",
+            "gone" => "was removed",
+            _ => "is not reachable; restore it with --erasures and this certificate",
+        };
+        terminal::line(format_args!("Backup of {made_at} in {folder}: {state}."));
+    }
     terminal::line(
-        "Backups made before, and what was exported or delivered, still hold what they hold: \
-         delete them too.",
+        "Copies of backups elsewhere, and what was exported or delivered, still hold what they \
+         hold: delete them too. Keep the certificate: a restore needs it.",
     );
 }

@@ -22,6 +22,11 @@ impl Own {
     pub(crate) async fn open(config: &Config, tenant: &TenantId) -> anyhow::Result<Self> {
         std::fs::create_dir_all(&config.data)?;
         let archive = super::verify::open(config).await?;
+        anyhow::ensure!(
+            archive.due_erasures().await?.is_empty(),
+            "this restored backup holds patients who were erased since: start it with `hilum \
+             serve`, which erases them again first"
+        );
         let imaging = ImagingService::open(
             archive.clone(),
             Arc::new(config.clone()),

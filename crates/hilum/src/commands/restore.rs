@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use hilum_archive::Archive;
+use hilum_archive::{Archive, RestoreReport};
+use time::format_description::well_known::Rfc3339;
 
 use super::verify::object_bar;
 use super::{Doors, Installation};
@@ -15,6 +16,11 @@ use crate::terminal;
 pub(crate) struct Restore {
     /// The backup's folder.
     from: PathBuf,
+    /// What tells of erasures since the backup: certificates, the
+    /// erasures.jsonl of a data folder or a newer backup, or a folder of such
+    /// files. May be given several times.
+    #[arg(long, value_name = "PATH")]
+    erasures: Vec<PathBuf>,
     #[command(flatten)]
     installation: Installation,
     /// Print one JSON object.
@@ -33,7 +39,8 @@ impl Restore {
         );
         std::fs::create_dir_all(&config.data)?;
         let (bar, progress) = object_bar("restoring");
-        let report = Archive::restore(&self.from, &config.data, Some(progress)).await?;
+        let report =
+            Archive::restore(&self.from, &config.data, &self.erasures, Some(progress)).await?;
         for name in SERVICE_DATABASES {
             let (from, to) = (self.from.join(name), config.data.join(name));
             if from.is_file() {
@@ -52,11 +59,34 @@ impl Restore {
                 report.bytes,
                 config.data.display()
             ));
+            terminal::line(of_erasures(&report));
             terminal::line(
                 "The master key is not part of a backup: put it at keys/master.key in that \
                  folder, or set HILUM_MASTER_KEY. Then run `hilum verify`.",
             );
         }
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Whether patients who were erased since may be in it.
+fn of_erasures(report: &RestoreReport) -> String {
+    let day = |millis: Option<i64>| {
+        let at = millis.map(hilum_platform::clock::from_millis);
+        at.and_then(|at| at.format(&Rfc3339).ok())
+    };
+    let since = day(report.backup_at).unwrap_or_else(|| "it was made".to_owned());
+    match (report.erasures_due, day(report.newest_erasure)) {
+        (0, _) => format!(
+            "No erasure after {since} is known. Patients who were erased since are in it again, if \
+             there were any: then remove this folder and restore once more, with --erasures and \
+             their certificates or a newer erasures.jsonl."
+        ),
+        (due, newest) => format!(
+            "{} from after the backup, the newest of {}, will be carried out at the start, before \
+             anything is served. If there were later ones, restore once more with --erasures.",
+            terminal::counted(due, "erasure", "erasures"),
+            newest.unwrap_or_default(),
+        ),
     }
 }

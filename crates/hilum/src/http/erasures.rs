@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use hilum_archive::{Archive, ErasedPatient};
+use hilum_archive::{Archive, BackupCopy, BackupState, ErasedPatient, ErasureRecord};
 use hilum_contracts::erasure::Forgets;
 use hilum_contracts::error::ServiceError;
 use hilum_contracts::ids::TenantId;
@@ -55,9 +55,50 @@ pub(crate) struct Certificate {
     /// Rows that each service destroyed.
     services: Vec<ServiceRows>,
     /// What still holds it.
-    backups: String,
+    #[schema(value_type = Vec<BackupOfPatient>)]
+    backups: Backups,
+    /// What `hilum restore --erasures` reads, so that a backup from before does
+    /// not bring the patient back. Hashes under a key of the tenant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    record: Option<ErasureRecord>,
     /// SHA-256 of this document with this field empty, in hexadecimal.
     sha256: String,
+}
+
+/// The known backups that were made before, or the sentence that certificates
+/// of version 1 have in their place.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Backups {
+    Known(Vec<BackupOfPatient>),
+    Unknown(String),
+}
+
+/// A backup that was made before an erasure.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+pub(crate) struct BackupOfPatient {
+    /// When it was begun.
+    #[serde(with = "time::serde::rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
+    made_at: OffsetDateTime,
+    /// Where it was made.
+    folder: String,
+    /// `told`: it holds the destroyed keys and objects until it is deleted, and
+    /// erases them again when it is restored. `unreachable`: it may hold them,
+    /// and knows nothing of the erasure. `gone`: its folder was removed.
+    #[schema(value_type = String)]
+    state: BackupState,
+}
+
+impl From<BackupCopy> for BackupOfPatient {
+    fn from(copy: BackupCopy) -> Self {
+        Self {
+            made_at: copy.at,
+            folder: copy.folder.display().to_string(),
+            state: copy.state,
+        }
+    }
 }
 
 #[derive(Clone, Serialize, Deserialize, ToSchema)]
@@ -172,23 +213,13 @@ impl Erasures {
             .archive
             .erase(scope, patient.clone(), &elements, &by)
             .await?;
-        let mut services = Vec::new();
-        for service in self.forgetful.iter() {
-            let rows = service.forget(scope, &erased.studies).await?;
-            services.push(ServiceRows {
-                name: service.name().to_owned(),
-                rows,
-            });
-        }
-        // What was told from one to the other meanwhile, with nothing on its way.
-        let halted = self.transit.halt().await;
-        self.archive.forget_events(scope, &erased.studies).await?;
-        for (service, told) in self.forgetful.iter().zip(&mut services) {
-            told.rows += service.forget(scope, &erased.studies).await?;
-        }
-        drop(halted);
+        let services = self.forget(scope, &erased.studies).await?;
+        let (record, backups) = self
+            .archive
+            .record_erasure(scope, &patient, &erased)
+            .await?;
         let mut certificate = Certificate {
-            version: 1,
+            version: 2,
             tenant: scope.tenant().as_str().to_owned(),
             at: self.clock.now(),
             by,
@@ -198,9 +229,8 @@ impl Erasures {
             quarantined: erased.quarantined,
             keys: erased.keys,
             services,
-            backups: "Backups made before this moment still hold the destroyed keys and objects \
-                      until they are deleted."
-                .to_owned(),
+            backups: Backups::Known(backups.into_iter().map(Into::into).collect()),
+            record: Some(record),
             sha256: String::new(),
         };
         certificate.sha256 = digest(&certificate)?;
@@ -215,6 +245,52 @@ impl Erasures {
             self.notices.tell(scope.tenant(), topic, None);
         }
         Ok(certificate)
+    }
+
+    /// Has every service forget these studies; how many rows of each went.
+    async fn forget(
+        &self,
+        scope: &TenantScope,
+        studies: &[String],
+    ) -> Result<Vec<ServiceRows>, ServiceError> {
+        let mut services = Vec::new();
+        for service in self.forgetful.iter() {
+            let rows = service.forget(scope, studies).await?;
+            services.push(ServiceRows {
+                name: service.name().to_owned(),
+                rows,
+            });
+        }
+        // What was told from one to the other meanwhile, with nothing on its way.
+        let halted = self.transit.halt().await;
+        self.archive.forget_events(scope, studies).await?;
+        for (service, told) in self.forgetful.iter().zip(&mut services) {
+            told.rows += service.forget(scope, studies).await?;
+        }
+        drop(halted);
+        Ok(services)
+    }
+
+    /// Carries out the erasures that a restored backup does not know. Nothing
+    /// may be served before.
+    pub(crate) async fn carry_out_due(&self) -> Result<(), ServiceError> {
+        let _turn = self.turn.lock().await;
+        for record in self.archive.due_erasures().await? {
+            let tenant = TenantId::new(&record.tenant)
+                .map_err(|_| ServiceError::internal("A record of an erasure names no tenant."))?;
+            let scope = auth::service(&tenant, "erasures");
+            let studies = self
+                .archive
+                .erase_again(&scope, &record, hilum_imaging::patient_id_elements)
+                .await?;
+            self.forget(&scope, &studies).await?;
+            self.archive.erased_again(&record).await?;
+            tracing::info!(
+                studies = studies.len(),
+                "an erasure from after the restored backup was carried out again"
+            );
+        }
+        Ok(())
     }
 }
 

@@ -206,3 +206,112 @@ fn a_patient_is_erased_from_the_command_line_serving_or_not() {
     assert_eq!(studies.len(), 1, "{studies:?}");
     hilum.ends_sound();
 }
+
+#[test]
+fn a_restored_backup_does_not_bring_an_erased_patient_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = |path: &Path| path.to_str().unwrap().to_owned();
+    let hilum = hilum().start();
+    let staying = Series::sample();
+    hilum.takes(&staying);
+    hilum.takes(&Series::another_study(
+        STUDY,
+        &[
+            "PatientID=ERASEME-7731",
+            "PatientName=Zyxwvutian^Quentin",
+            "PatientBirthDate=19370313",
+            "AccessionNumber=ACC-ZYXW-9",
+            "StudyDescription=Erasable thorax",
+        ],
+    ));
+    let [kept, away] = ["kept", "away"].map(|name| folder.path().join(name).join("backup"));
+    let said = |arguments: &[&str]| {
+        let output = hilum.command(arguments);
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert!(output.status.success(), "{arguments:?}: {said}");
+        said
+    };
+    let data = text(hilum.data());
+    for to in [&kept, &away] {
+        said(&["backup", &text(to), "--data", &data]);
+    }
+    // Not mounted while the patient is erased.
+    let elsewhere = folder.path().join("elsewhere");
+    std::fs::rename(&away, &elsewhere).unwrap();
+    let file = text(&folder.path().join("certificate.json"));
+    let [config, path, ..] = hilum.installation();
+    let erase = ["erase", "--patient", "ERASEME-7731", "--yes"];
+    let erased = said(
+        &[
+            &erase[..],
+            &["--certificate", &file, &config, &path, "--data", &data],
+        ]
+        .concat(),
+    );
+    assert!(erased.contains("it was told"), "{erased}");
+    assert!(erased.contains("is not reachable"), "{erased}");
+    let certificate = hilum.api().items("/api/v1/erasures").remove(0);
+    let states: Vec<_> = certificate["backups"].as_array().unwrap().iter().collect();
+    assert_eq!(
+        states
+            .iter()
+            .map(|backup| &backup["state"])
+            .collect::<Vec<_>>(),
+        [&json!("told"), &json!("unreachable")]
+    );
+    assert_eq!(states[0]["folder"], json!(kept));
+    for trace in TRACES {
+        assert!(!certificate.to_string().contains(trace), "{trace}");
+    }
+
+    let key = "keys/master.key";
+    let master = std::fs::read(hilum.data().join(key)).unwrap();
+    let restore = |from: &Path, name: &str, more: &[&str]| {
+        let to = folder.path().join(name);
+        let to_text = text(&to);
+        let said = said(&[&["restore", &text(from), "--data", &to_text], more].concat());
+        std::fs::create_dir_all(to.join("keys")).unwrap();
+        std::fs::write(to.join(key), &master).unwrap();
+        (to, said)
+    };
+    let (told, first) = restore(&kept, "told", &[]);
+    assert!(first.contains("1 erasure"), "{first}");
+    let (unaware, second) = restore(&elsewhere, "unaware", &[]);
+    assert!(second.contains("No erasure after"), "{second}");
+    let (given, third) = restore(&elsewhere, "given", &["--erasures", &file]);
+    assert!(third.contains("1 erasure"), "{third}");
+    // What does not serve first does not take anything out of it either.
+    let out = text(&folder.path().join("out"));
+    let refused = hilum.command(&["export", &out, "--all", "--data", &text(&given)]);
+    assert!(!refused.status.success());
+    let refused = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(refused.contains("erased since"), "{refused}");
+    drop(hilum);
+
+    for restored in [&told, &given] {
+        assert!(
+            !holders(restored, b"Zyxwvutian").is_empty(),
+            "the search finds it"
+        );
+        let hilum = crate::hilum().on_data(restored).start();
+        for trace in TRACES {
+            let left = holders(restored, trace.as_bytes());
+            assert!(left.is_empty(), "{trace} is in {left:?}");
+        }
+        let study = hilum.api().get(&format!("/api/v1/studies/{STUDY}"));
+        assert_eq!(study.status, 404, "{}", study.text());
+        assert_eq!(hilum.instances(staying.study_uid(), "MR").len(), 20);
+        for key in wrapped_keys(&hilum) {
+            let hex: String = key.0.iter().map(|byte| format!("{byte:02x}")).collect();
+            assert!(
+                !certificate["keys"]
+                    .as_array()
+                    .unwrap()
+                    .contains(&json!(hex))
+            );
+        }
+        hilum.ends_sound();
+    }
+    let hilum = crate::hilum().on_data(&unaware).start();
+    assert_eq!(hilum.instances(STUDY, "MR").len(), 20);
+}
