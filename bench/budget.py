@@ -1,8 +1,9 @@
-"""What a settled instance takes on disk beside its image, by file and by table: settles a long series
-the way the benchmark does, and asks SQLite's dbstat about each database."""
+"""What a settled instance takes on disk beside its data set, by file and by table: settles series as the
+benchmark does, once few and once many, asks SQLite's dbstat about each database, and divides what the many
+take more. What an empty server takes is in neither."""
 
 import argparse
-import contextlib
+import collections
 import sqlite3
 import sys
 import tempfile
@@ -10,6 +11,7 @@ import time
 from pathlib import Path
 
 import bench
+import databases
 import images
 import servers
 import settled
@@ -19,79 +21,83 @@ import work
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--hilum", default=None, help="the binary [default: the release build]")
-    parser.add_argument("--series", type=int, default=1, help="series of the study")
+    parser.add_argument("--few", type=int, default=1, help="series, each of a study of its own")
+    parser.add_argument("--many", type=int, default=1 + settled.MORE, help="series that it is compared with")
     parser.add_argument("--length", type=int, default=settled.SERIES, help="slices in each")
     parser.add_argument("--size", type=int, default=settled.SMALL, help="rows and columns of a slice")
+    parser.add_argument("--per-request", type=int, default=100, help="instances a request; 0: by C-STORE, one association")
     parser.add_argument("--seed", type=int, default=20260102)
+    parser.add_argument("--least", type=float, default=0.05, help="bytes an instance below which a row is not shown")
     return parser.parse_args()
 
 
-def tables(path):
-    """Bytes of each table and index with their rows; of the pages that hold them and nothing free."""
-    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True)) as database:
-        try:
-            rows = database.execute("SELECT name, SUM(pgsize), SUM(ncell), SUM(unused) FROM dbstat GROUP BY name").fetchall()
-        except sqlite3.OperationalError:
-            sys.exit("Missing: an SQLite with dbstat for Python's sqlite3.")
-        free, size = (database.execute(f"PRAGMA {name}").fetchone()[0] for name in ("freelist_count", "page_size"))
-    return rows, free * size
+def tables(database):
+    """Bytes of each table and index; of the pages that hold them and nothing free."""
+    try:
+        return dict(database.execute("SELECT name, SUM(pgsize) FROM dbstat GROUP BY name"))
+    except sqlite3.OperationalError:
+        sys.exit("Missing: an SQLite with dbstat for Python's sqlite3.")
 
 
-def print_row(total, instances, name):
-    if total >= instances:
-        print(f"{total:>12,} {total / instances:>9.1f}  {name}")
-
-
-def print_budget(folder, images_bytes, instances):
-    everything = settled.used([folder])
-    print(f"{'bytes':>12} {'each':>9}  file or table")
-    groups = {}
-    for path in sorted(path for path in Path(folder).rglob("*") if path.is_file()):
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            database = file.read(16) == b"SQLite format 3\0"
+def sizes(folder, data_sets):
+    """{what: bytes} of everything below; tables under their file."""
+    found = collections.Counter()
+    for path in (path for path in Path(folder).rglob("*") if path.is_file()):
         name = path.relative_to(folder)
-        if not database:
-            head = name.parts[:2] if len(name.parts) > 2 else name.parts
-            key = "/".join(head) + ("/…" if len(name.parts) > 2 else "")
-            groups[key] = groups.get(key, 0) + size
+        key = "/".join(name.parts[:2]) + ("/…" if len(name.parts) > 2 else "")
+        size = path.stat().st_size
+        if not databases.is_one(path):
+            found[key] += size
             continue
-        rows, free = tables(path)
-        print_row(size - free, instances, f"{name} without {free:,} free")
-        for table, pages, cells, unused in sorted(rows, key=lambda row: -row[1]):
-            print_row(pages, instances, f"    {table}: {cells} cells, {unused:,} unused")
-    for name, size in sorted(groups.items(), key=lambda group: -group[1]):
-        if name.startswith("data/objects"):
-            name, size = f"{name} beyond the images' files", size - images_bytes
-            print(f"{size:>12,} {size / instances:>9.1f}  {name}")
+        free = databases.asked(path, databases.free_bytes)
+        found[key] += size - free
+        found["free pages, not counted"] += free
+        for table, pages in databases.asked(path, tables).items():
+            found[f"{key}: {table}"] += pages
+    found["data/objects/…"] -= data_sets
+    found["all, as the benchmark counts"] = settled.used([folder]) - data_sets
+    return found
+
+
+def settle(options, binary, place, series):
+    slices = images.Slices(options.seed, options.size)
+    files = []
+    for number in range(series):
+        files += slices.study(place / f"series-{number}", options.length)[1]
+    models = bench.ROOT / "models"
+    folder = place / "hilum"
+    server = settled.start(binary, folder, models, 1)
+    try:
+        if options.per_request:
+            work.stow(server, files, 1, options.per_request)
         else:
-            print_row(size, instances, name)
-    print(f"{everything - images_bytes:>12,} {(everything - images_bytes) / instances:>9.1f}  all, as the benchmark counts")
+            work.c_store(server, files, 1)
+        settled.wait_until_packed(server, 1)
+        server.end()
+        # What packs replaced goes with the next sweep; one follows every start.
+        server = settled.start_again(binary, folder, models, server)
+        time.sleep(5)
+        server.end()
+        return sizes(folder / "run", sum(settled.data_set(file.path) for file in files))
+    finally:
+        server.stop()
 
 
 def main():
     options = arguments()
     binary = options.hilum or bench.release_binary()
-    models = bench.ROOT / "models"
     bench.CACHE.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="budget-", dir=bench.CACHE) as place:
-        folder = Path(place) / "hilum"
-        slices = images.Slices(options.seed, options.size)
-        files = []
-        for number in range(options.series):
-            files += slices.study(Path(place) / f"series-{number}", options.length)[1]
-        server = settled.start(binary, folder, models, 1)
-        try:
-            work.stow(server, files, 1, 100)
-            settled.wait_until_packed(server, 1)
-            server.end()
-            server = settled.start_again(binary, folder, models, server)
-            time.sleep(5)
-            server.end()
-            size = sum(file.path.stat().st_size for file in files)
-            print_budget(folder / "run", size, len(files))
-        finally:
-            server.stop()
+    found = []
+    for series in (options.few, options.many):
+        with tempfile.TemporaryDirectory(prefix="budget-", dir=bench.CACHE) as place:
+            found.append(settle(options, binary, Path(place), series))
+    few, many = found
+    instances = (options.many - options.few) * options.length
+    print(f"{'few':>12} {'many':>12} {'each':>9}  file or table")
+    for name in sorted(many.keys() | few.keys(), key=lambda name: (name.split(":")[0], few[name] - many[name])):
+        each = (many[name] - few[name]) / instances
+        if abs(each) >= options.least:
+            print(f"{few[name]:>12,} {many[name]:>12,} {each:>9.2f}  {name}")
 
 
 if __name__ == "__main__":

@@ -1,14 +1,13 @@
 """What settling costs and gives: intake while series are packed, the metadata of a long series from its
 pack, and what everything but the images takes on disk."""
 
-import contextlib
 import http.client
 import os
 import re
-import sqlite3
 import time
 from pathlib import Path
 
+import databases
 import images
 import servers
 import work
@@ -59,28 +58,13 @@ def wait_until_packed(server, settle_seconds):
     raise work.Wrong("the series were not packed in time")
 
 
-def free_bytes(path):
-    """Of a database whose server may write at this moment: looked at again when it was half written."""
-    for last in (False,) * 9 + (True,):
-        try:
-            with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True)) as database:
-                free, size = (database.execute(f"PRAGMA {name}").fetchone()[0] for name in ("freelist_count", "page_size"))
-                return free * size
-        except sqlite3.DatabaseError:
-            if last:
-                raise
-            time.sleep(1)
-
-
 def used(folders):
     """Bytes of every file below, without the pages that a database holds free for what comes next."""
     total = 0
     for path in (path for folder in folders for path in Path(folder).rglob("*") if path.is_file()):
         total += path.stat().st_size
-        with path.open("rb") as file:
-            if file.read(16) != b"SQLite format 3\0":
-                continue
-        total -= free_bytes(path)
+        if databases.is_one(path):
+            total -= databases.asked(path, databases.free_bytes)
     return total
 
 

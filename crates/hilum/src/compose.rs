@@ -33,6 +33,9 @@ use crate::run_file::{RunFile, Written};
 /// At the end, requests and jobs get this long to finish or to be handed back.
 const SHUTDOWN: Duration = Duration::from_secs(20);
 
+/// Statements that still run then get this long; each works on a few rows.
+const CLOSE: Duration = Duration::from_secs(2);
+
 /// Everything, running.
 pub(crate) struct Hilum {
     /// Address of HTTP.
@@ -41,7 +44,7 @@ pub(crate) struct Hilum {
     pub(crate) dicom: SocketAddr,
     /// The same requests that HTTP takes, without a socket.
     pub(crate) router: Router,
-    archive: Archive,
+    services: Services,
     stop: CancellationToken,
     tasks: TaskTracker,
     _run_file: Written,
@@ -68,13 +71,13 @@ impl Hilum {
         let config = Arc::new(config);
 
         let opened = Opened::new(Arc::clone(&config), master_key, clock, metrics).await?;
-        let Opened {
+        let Services {
             imaging,
             patients,
             inference,
             integration,
             ..
-        } = &opened;
+        } = &opened.services;
         let imaging_contract: Arc<dyn Imaging> = Arc::new(imaging.clone());
         let patients_contract: Arc<dyn Patients> = Arc::new(patients.clone());
         let (stop, tasks) = (opened.stop.clone(), TaskTracker::new());
@@ -122,7 +125,7 @@ impl Hilum {
             http,
             dicom,
             router: opened.router,
-            archive: opened.archive,
+            services: opened.services,
             stop,
             tasks,
             _run_file: run_file,
@@ -139,8 +142,34 @@ impl Hilum {
         {
             tracing::warn!("some work did not end in time; it goes on at the next start");
         }
-        self.archive.close().await;
+        self.services.close().await;
         tracing::info!("stopped");
+    }
+}
+
+/// Every service, each with its own database.
+struct Services {
+    archive: Archive,
+    imaging: ImagingService,
+    patients: PatientsService,
+    inference: InferenceService,
+    integration: IntegrationService,
+}
+
+impl Services {
+    /// Folds every write-ahead log back into its database. One that is still
+    /// read from after a while is left; the next start takes it up.
+    async fn close(self) {
+        let services = async {
+            self.imaging.close().await;
+            self.patients.close().await;
+            self.inference.close().await;
+            self.integration.close().await;
+        };
+        if tokio::time::timeout(CLOSE, services).await.is_err() {
+            tracing::warn!("a database is in use and was not closed");
+        }
+        self.archive.close().await;
     }
 }
 
@@ -148,11 +177,7 @@ impl Hilum {
 pub(crate) struct Opened {
     /// The requests that HTTP takes, without a socket.
     pub(crate) router: Router,
-    archive: Archive,
-    imaging: ImagingService,
-    patients: PatientsService,
-    inference: InferenceService,
-    integration: IntegrationService,
+    services: Services,
     inboxes: Vec<Inbox>,
     transit: Transit,
     erasures: http::Erasures,
@@ -249,11 +274,13 @@ impl Opened {
         let router = http::router(parts);
         Ok(Self {
             router,
-            archive,
-            imaging,
-            patients,
-            inference,
-            integration,
+            services: Services {
+                archive,
+                imaging,
+                patients,
+                inference,
+                integration,
+            },
             inboxes,
             transit,
             erasures,
@@ -264,7 +291,7 @@ impl Opened {
     /// Closes what was opened.
     pub(crate) async fn close(self) {
         self.stop.cancel();
-        self.archive.close().await;
+        self.services.close().await;
     }
 }
 

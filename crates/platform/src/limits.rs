@@ -21,13 +21,10 @@ pub const RELAY_POLL: Duration = Duration::from_secs(5);
 pub const EVENT_ATTEMPTS: i64 = 12;
 /// Longest pause between two tries of an event.
 pub const EVENT_BACKOFF_MAX: Duration = Duration::from_secs(60);
-/// Days that a consumed event is remembered after it last came, so that a
-/// repeat is recognised: one comes where a power cut undid that it was sent, or
+/// Whole days that a consumed event is remembered after the one on which it
+/// last came, so that a repeat is recognised: one comes where a power cut undid that it was sent, or
 /// from a backup, which takes hours between an outbox and the inboxes.
 pub const INBOX_KEEP_DAYS: i64 = 2;
-/// How exactly it is known when a consumed event last came: one that a failing
-/// inbox holds up comes to the others every second.
-pub const INBOX_SEEN_STEP_MS: i64 = 3_600_000;
 /// How often an inbox looks for what it may forget: days are kept, so an hour
 /// more does not matter.
 pub const FORGET_EVERY: Duration = Duration::from_secs(3_600);

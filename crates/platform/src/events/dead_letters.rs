@@ -4,9 +4,9 @@
 use hilum_contracts::scope::TenantScope;
 use sqlx::Row;
 
-use super::Inbox;
+use super::{Inbox, consumed};
 use crate::db::DbError;
-use crate::limits::{DEAD_LETTERS_LISTED, FORGET_BATCH, INBOX_KEEP_DAYS};
+use crate::limits::DEAD_LETTERS_LISTED;
 
 /// An event that a consumer could not take.
 #[derive(Clone, Debug)]
@@ -92,26 +92,14 @@ impl Inbox {
     /// # Errors
     /// When the database does not answer.
     pub async fn forget_old(&self) -> Result<u64, DbError> {
-        let keep = INBOX_KEEP_DAYS.saturating_mul(86_400_000);
-        let before = self.clock.now_millis().saturating_sub(keep);
+        let consumer = self.number().await?;
         let mut forgotten: u64 = 0;
         loop {
-            let mut tx = self.db.begin().await?;
-            let gone = sqlx::query(
-                "DELETE FROM inbox WHERE rowid IN (SELECT rowid FROM inbox
-                 WHERE consumer = $1 AND state = 'done' AND received_at < $2 LIMIT $3)",
-            )
-            .bind(self.consumer.name())
-            .bind(before)
-            .bind(FORGET_BATCH)
-            .execute(&mut *tx)
-            .await?
-            .rows_affected();
-            tx.commit().await?;
-            forgotten = forgotten.saturating_add(gone);
-            if gone < u64::from(FORGET_BATCH) {
+            let gone = consumed::forget(&self.db, consumer, self.clock.now_millis()).await?;
+            if gone == 0 {
                 return Ok(forgotten);
             }
+            forgotten = forgotten.saturating_add(gone);
         }
     }
 }

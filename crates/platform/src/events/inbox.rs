@@ -10,15 +10,14 @@ use hilum_contracts::ids::TenantId;
 use serde::Serialize;
 use sqlx::Row;
 use sqlx::sqlite::SqliteConnection;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OnceCell};
 use tokio_util::sync::CancellationToken;
 
+use super::consumed;
 use crate::clock::SharedClock;
 use crate::db::{Db, DbError};
 use crate::jobs::{backoff, shorten};
-use crate::limits::{
-    CONSUME_BATCH, EVENT_ATTEMPTS, EVENT_BACKOFF_MAX, FORGET_EVERY, INBOX_SEEN_STEP_MS, RELAY_POLL,
-};
+use crate::limits::{CONSUME_BATCH, EVENT_ATTEMPTS, EVENT_BACKOFF_MAX, FORGET_EVERY, RELAY_POLL};
 use crate::notices::{Notices, Topic};
 
 /// Why an event could not be consumed.
@@ -58,6 +57,8 @@ pub struct Inbox {
     pub(super) notices: Notices,
     pub(super) consumer: Arc<dyn Consumer>,
     pub(super) bell: Arc<Notify>,
+    /// Of the consumer, once it was asked for.
+    number: Arc<OnceCell<i64>>,
 }
 
 /// An event as the statement takes it that keeps a batch.
@@ -88,10 +89,17 @@ impl Inbox {
             notices,
             consumer,
             bell: Arc::new(Notify::new()),
+            number: Arc::default(),
         }
     }
 
-    /// Keeps those events that the consumer follows; of repeats, only when.
+    /// The number under which the consumer's events are remembered.
+    pub(super) async fn number(&self) -> Result<i64, DbError> {
+        let made = || consumed::number(&self.db, self.consumer.name());
+        self.number.get_or_try_init(made).await.copied()
+    }
+
+    /// Keeps those events that the consumer follows; of repeats, only the day.
     /// When this returns, they are durable.
     ///
     /// # Errors
@@ -105,33 +113,36 @@ impl Inbox {
         if wanted.is_empty() {
             return Ok(());
         }
-        let rows = wanted
+        let (consumer, now) = (self.number().await?, self.clock.now_millis());
+        let ids: Vec<_> = wanted.iter().map(|(_, event)| event.id).collect();
+        let mut tx = self.db.begin().await?;
+        let known: HashSet<_> = consumed::recognise(&mut tx, consumer, &json(&ids)?, now)
+            .await?
             .into_iter()
-            .map(|(position, event)| {
+            .collect();
+        let rows = (0..)
+            .zip(wanted)
+            .filter(|(index, _)| !known.contains(index))
+            .map(|(_, (position, event))| {
                 Ok(Arrived {
                     id: event.id.to_string(),
                     tenant: event.tenant.as_str(),
                     kind: &event.kind,
                     position: *position,
-                    event: serde_json::to_string(event)?,
+                    event: json(event)?,
                 })
             })
-            .collect::<Result<Vec<_>, serde_json::Error>>()
-            .and_then(|rows| serde_json::to_string(&rows))
-            .map_err(|e| DbError::Encode(Box::new(e)))?;
-        let mut tx = self.db.begin().await?;
+            .collect::<Result<Vec<_>, DbError>>()?;
         // One statement, because each is handed to another thread and back.
         sqlx::query(
             "INSERT INTO inbox (event_id, consumer, tenant, kind, position, event, state, next_at, received_at)
              SELECT value ->> 'id', $2, value ->> 'tenant', value ->> 'kind', value ->> 'position',
                 value ->> 'event', 'pending', $3, $3 FROM json_each($1) WHERE true
-             ON CONFLICT (event_id, consumer) DO UPDATE SET received_at = excluded.received_at
-                WHERE state = 'done' AND received_at < excluded.received_at - $4",
+             ON CONFLICT (event_id, consumer) DO NOTHING",
         )
-        .bind(rows)
+        .bind(json(&rows)?)
         .bind(self.consumer.name())
-        .bind(self.clock.now_millis())
-        .bind(INBOX_SEEN_STEP_MS)
+        .bind(now)
         .execute(&mut *tx)
         .await?;
         tx.commit().await?;
@@ -221,13 +232,14 @@ impl Inbox {
     /// Consumes events in one transaction: all of them or none.
     async fn consume(&self, due: &[Due]) -> Result<(), ConsumeError> {
         let ids: Vec<&str> = due.iter().map(|row| row.event_id.as_str()).collect();
+        let consumer = self.number().await?;
         let mut consumed = Vec::with_capacity(due.len());
         let mut tx = self.db.begin().await?;
-        // Only the transition from pending may do the work: a second worker finds none.
+        // Only who takes the row away may do the work: a second worker finds none. What the
+        // event said goes with it, and its pages are the next one's.
         let first: HashSet<String> = sqlx::query_scalar(
-            "UPDATE inbox SET state = 'done', event = '', attempts = attempts + 1
-             WHERE event_id IN (SELECT value FROM json_each($1)) AND consumer = $2
-                AND state = 'pending' RETURNING event_id",
+            "DELETE FROM inbox WHERE event_id IN (SELECT value FROM json_each($1))
+                AND consumer = $2 AND state = 'pending' RETURNING event_id",
         )
         .bind(serde_json::to_string(&ids)?)
         .bind(self.consumer.name())
@@ -235,6 +247,8 @@ impl Inbox {
         .await?
         .into_iter()
         .collect();
+        let now = self.clock.now_millis();
+        consumed::remember(&mut tx, consumer, &serde_json::to_string(&first)?, now).await?;
         for row in due.iter().filter(|row| first.contains(&row.event_id)) {
             let event: Event = serde_json::from_str(&row.text)?;
             self.consumer.consume(&event, &mut tx).await?;
@@ -276,4 +290,8 @@ impl Inbox {
         }
         Ok(())
     }
+}
+
+fn json(value: &impl Serialize) -> Result<String, DbError> {
+    serde_json::to_string(value).map_err(|error| DbError::Encode(Box::new(error)))
 }

@@ -4,6 +4,7 @@
 //! event was consumed. Retries and dead letters live in the inbox, so that one
 //! consumer that is down holds up nobody else.
 
+mod consumed;
 mod dead_letters;
 mod inbox;
 mod outbox;
@@ -55,5 +56,24 @@ pub const MIGRATIONS: &[Migration] = &[
         WHERE state <> 'done' AND json_valid(event);
     CREATE INDEX inbox_dead ON inbox (consumer, tenant, received_at) WHERE state = 'dead';
     CREATE INDEX inbox_done ON inbox (consumer, received_at) WHERE state = 'done';",
+    },
+    // Of a consumed event only the id, by the day (since 1970) that it last came. Rows of an
+    // id that can't be one would be repeats of nothing.
+    Migration {
+        version: 3,
+        sql: "CREATE TABLE inbox_consumer (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+    CREATE TABLE inbox_consumed (
+        consumer INTEGER NOT NULL,
+        day INTEGER NOT NULL,
+        event BLOB NOT NULL CHECK (length(event) = 16),
+        PRIMARY KEY (consumer, day, event)) WITHOUT ROWID;
+    INSERT INTO inbox_consumer (name)
+        SELECT consumer FROM inbox WHERE state = 'done' GROUP BY consumer;
+    INSERT INTO inbox_consumed (consumer, day, event)
+        SELECT c.id, i.received_at / 86400000, unhex(i.event_id, '-')
+        FROM inbox i JOIN inbox_consumer c ON c.name = i.consumer
+        WHERE i.state = 'done' AND length(unhex(i.event_id, '-')) = 16 ORDER BY 1, 2, 3;
+    DROP INDEX inbox_done;
+    DELETE FROM inbox WHERE state = 'done';",
     },
 ];

@@ -7,9 +7,9 @@ use hilum_contracts::inference::RunFinished;
 use hilum_contracts::{CorrelationId, Event};
 use hilum_platform::auth;
 use hilum_platform::clock::{self, Clock};
-use hilum_platform::db::Db;
+use hilum_platform::db::{Db, Migration};
 use hilum_platform::events::{
-    ConsumeError, Consumer, DbOutbox, Inbox, OutboxSource as _, Relay, Transit, append,
+    ConsumeError, Consumer, DbOutbox, Inbox, MIGRATIONS, OutboxSource as _, Relay, Transit, append,
 };
 use hilum_platform::notices::{Notices, Topic};
 use sqlx::sqlite::SqliteConnection;
@@ -249,9 +249,9 @@ async fn a_consumed_event_is_forgotten_when_no_repeat_can_come_and_a_dead_letter
     consumer.fails.store(true, Ordering::SeqCst);
     give_up(&inbox, &clock, &event("b")).await;
 
-    clock.0.store(2 * DAY, Ordering::SeqCst);
+    clock.0.store(3 * DAY - 1, Ordering::SeqCst);
     assert_eq!(inbox.forget_old().await.unwrap(), 0);
-    clock.0.store(2 * DAY + 1, Ordering::SeqCst);
+    clock.0.store(3 * DAY, Ordering::SeqCst);
     assert_eq!(inbox.forget_old().await.unwrap(), 1);
     clock.0.store(100 * DAY, Ordering::SeqCst);
     assert_eq!(inbox.forget_old().await.unwrap(), 0);
@@ -279,6 +279,164 @@ async fn a_consumed_event_that_keeps_coming_is_remembered() {
     assert_eq!(seen(&db).await, ["a"]);
     clock.0.store(7 * DAY, Ordering::SeqCst);
     assert_eq!(inbox.forget_old().await.unwrap(), 1);
+}
+
+async fn count(db: &Db, table: &'static str) -> i64 {
+    sqlx::query_scalar(sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {table}")))
+        .fetch_one(db.read())
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn of_a_consumed_event_only_its_id_stays() {
+    let (_dir, db) = database().await;
+    let inbox = Inbox::new(
+        db.clone(),
+        clock::system(),
+        Notices::default(),
+        recorder(false),
+    );
+    let events: Vec<_> = (1..).zip((0..100).map(|_| event("a"))).collect();
+    inbox.receive(&events).await.unwrap();
+    while inbox.step().await.unwrap() {}
+    assert_eq!(count(&db, "inbox").await, 0);
+    assert_eq!(count(&db, "inbox_consumed").await, 100);
+    let ids: Vec<Vec<u8>> = sqlx::query_scalar("SELECT event FROM inbox_consumed ORDER BY event")
+        .fetch_all(db.read())
+        .await
+        .unwrap();
+    let mut told: Vec<_> = events
+        .iter()
+        .map(|(_, of)| of.id.0.as_bytes().to_vec())
+        .collect();
+    told.sort();
+    assert_eq!(ids, told);
+
+    // A batch of old and new ones: only the new one has an effect.
+    let mut again = events;
+    again.insert(50, (101, event("b")));
+    inbox.receive(&again).await.unwrap();
+    while inbox.step().await.unwrap() {}
+    assert_eq!(seen(&db).await.len(), 101);
+    assert_eq!(count(&db, "inbox_consumed").await, 101);
+}
+
+#[tokio::test]
+async fn a_repeat_is_recognised_also_when_the_clock_went_back() {
+    let (_dir, db) = database().await;
+    let clock = Arc::new(SetClock::default());
+    let inbox = Inbox::new(
+        db.clone(),
+        clock.clone(),
+        Notices::default(),
+        recorder(false),
+    );
+    let (early, late) = (event("early"), event("late"));
+    for (day, event) in [(10, &early), (700, &late)] {
+        clock.0.store(day * DAY, Ordering::SeqCst);
+        inbox.receive(&[(1, event.clone())]).await.unwrap();
+        while inbox.step().await.unwrap() {}
+    }
+    clock.0.store(9 * DAY, Ordering::SeqCst);
+    inbox.receive(&[(1, early), (2, late)]).await.unwrap();
+    while inbox.step().await.unwrap() {}
+    assert_eq!(seen(&db).await, ["early", "late"]);
+}
+
+#[tokio::test]
+async fn another_consumer_in_the_same_database_remembers_for_itself() {
+    struct Other(Arc<Recorder>);
+    #[async_trait]
+    impl Consumer for Other {
+        fn name(&self) -> &'static str {
+            "other"
+        }
+        fn kinds(&self) -> &'static [&'static str] {
+            self.0.kinds()
+        }
+        async fn consume(&self, of: &Event, tx: &mut SqliteConnection) -> Result<(), ConsumeError> {
+            self.0.consume(of, tx).await
+        }
+    }
+    let (_dir, db) = database().await;
+    let of = |consumer: Arc<dyn Consumer>| {
+        Inbox::new(db.clone(), clock::system(), Notices::default(), consumer)
+    };
+    let event = event("a");
+    for inbox in [of(recorder(false)), of(Arc::new(Other(recorder(false))))] {
+        inbox.receive(&[(1, event.clone())]).await.unwrap();
+        while inbox.step().await.unwrap() {}
+    }
+    assert_eq!(seen(&db).await, ["a", "a"]);
+}
+
+#[tokio::test]
+async fn events_that_were_consumed_waited_or_were_given_up_before_the_migration_still_are() {
+    let [done, pending, dead] = ["done", "pending", "dead"].map(event);
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("service.sqlite");
+    let options = sqlx::sqlite::SqliteConnectOptions::new()
+        .filename(&path)
+        .create_if_missing(true);
+    let old = sqlx::SqlitePool::connect_with(options).await.unwrap();
+    sqlx::raw_sql("CREATE TABLE schema_migrations (owner TEXT, version INTEGER)")
+        .execute(&old)
+        .await
+        .unwrap();
+    for step in &MIGRATIONS[..2] {
+        sqlx::raw_sql(step.sql).execute(&old).await.unwrap();
+        sqlx::query("INSERT INTO schema_migrations VALUES ('platform', $1)")
+            .bind(step.version)
+            .execute(&old)
+            .await
+            .unwrap();
+    }
+    for (position, of) in (1_i64..).zip([&done, &pending, &dead]) {
+        let text = match of.subject.as_str() {
+            "done" => String::new(),
+            _ => serde_json::to_string(of).unwrap(),
+        };
+        sqlx::query(
+            "INSERT INTO inbox (event_id, consumer, tenant, kind, position, event, state, next_at, received_at)
+             VALUES ($1, 'recorder', 'default', $2, $3, $4, $5, 0, 1795000000000)",
+        )
+        .bind(of.id.to_string())
+        .bind(&of.kind)
+        .bind(position)
+        .bind(text)
+        .bind(&of.subject)
+        .execute(&old)
+        .await
+        .unwrap();
+    }
+    old.close().await;
+
+    let seen_table = [Migration {
+        version: 1,
+        sql: "CREATE TABLE seen (subject TEXT NOT NULL)",
+    }];
+    let db = Db::open(&path, &seen_table).await.unwrap();
+    assert_eq!(count(&db, "inbox").await, 2);
+    let day: i64 = sqlx::query_scalar("SELECT day FROM inbox_consumed")
+        .fetch_one(db.read())
+        .await
+        .unwrap();
+    assert_eq!(day, 1_795_000_000_000 / DAY);
+    let inbox = Inbox::new(
+        db.clone(),
+        clock::system(),
+        Notices::default(),
+        recorder(false),
+    );
+    let repeats: Vec<_> = (1..).zip([done, pending, dead.clone()]).collect();
+    inbox.receive(&repeats).await.unwrap();
+    while inbox.step().await.unwrap() {}
+    assert_eq!(seen(&db).await, ["pending"]);
+    let scope = auth::local_operator(&tenant());
+    assert!(inbox.replay(&scope, &dead.id.to_string()).await.unwrap());
+    while inbox.step().await.unwrap() {}
+    assert_eq!(seen(&db).await, ["pending", "dead"]);
 }
 
 #[tokio::test]

@@ -70,6 +70,11 @@ impl IntegrationService {
         })
     }
 
+    /// Closes its database: its write-ahead log is folded back.
+    pub async fn close(&self) {
+        self.store.db().close().await;
+    }
+
     /// The service's REST endpoints, below `/api/v1`.
     pub fn router(&self) -> OpenApiRouter {
         api::router().with_state(self.clone())
