@@ -53,6 +53,21 @@ fn a_patient_conflict_holds_the_delivery_until_a_person_decides() {
 }
 
 #[test]
+fn a_server_that_ended_leaves_its_databases_without_write_ahead_logs() {
+    let mut hilum = hilum().start();
+    hilum.takes(&Series::sample());
+    assert!(hilum.terminated().success());
+    let names = std::fs::read_dir(hilum.data()).unwrap();
+    let names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
+    let ending = |of: &str| {
+        let names = names.iter().map(|name| name.to_str().unwrap());
+        names.filter(|name| name.ends_with(of)).count()
+    };
+    assert!(ending(".sqlite") >= 6, "{names:?}");
+    assert_eq!(ending("-wal"), 0, "{names:?}");
+}
+
+#[test]
 fn a_backup_made_while_serving_becomes_a_whole_installation() {
     let folder = tempfile::tempdir().unwrap();
     let (copy, restored) = (folder.path().join("copy"), folder.path().join("restored"));
