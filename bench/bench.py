@@ -250,10 +250,7 @@ class Bench:
         """The server ended, with nothing left on disk that the next start would take away."""
         server.end()
         if name == "Hilum":
-            # What packs replaced goes with the next sweep; one follows every start.
-            server = settled.start_again(self.binary, folder, ROOT / "models", server)
-            time.sleep(5)
-            server.end()
+            server = settled.at_rest(self.binary, folder, ROOT / "models", server)
         return server
 
     def pack_while_sending(self):
@@ -346,7 +343,7 @@ association is 1 / (time an instance takes to a receiver that keeps nothing + on
 size with fsync of file and folder, and a page of log with fdatasync); of eight, and of STOW-RS, new
 files of eight instances with fsync of file and folder. Hilum writes objects past the page cache, which
 the limit does not, so that it may come out above it. Where the time of one instance goes is in
-[benchmarks-commit.md](benchmarks-commit.md).
+[benchmarks-commit.md](benchmarks-commit.md), and where its bytes are in [benchmarks-bytes.md](benchmarks-bytes.md).
 """
         print(text)
         if not self.options.quick:

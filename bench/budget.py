@@ -7,13 +7,11 @@ import collections
 import sqlite3
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import bench
 import databases
 import images
-import servers
 import settled
 import work
 
@@ -51,7 +49,7 @@ def sizes(folder, data_sets):
             continue
         free = databases.asked(path, databases.free_bytes)
         found[key] += size - free
-        found["free pages, not counted"] += free
+        found[f"free pages, not counted: {name}"] += free
         for table, pages in databases.asked(path, tables).items():
             found[f"{key}: {table}"] += pages
     found["data/objects/…"] -= data_sets
@@ -74,10 +72,7 @@ def settle(options, binary, place, series):
             work.c_store(server, files, 1)
         settled.wait_until_packed(server, 1)
         server.end()
-        # What packs replaced goes with the next sweep; one follows every start.
-        server = settled.start_again(binary, folder, models, server)
-        time.sleep(5)
-        server.end()
+        server = settled.at_rest(binary, folder, models, server)
         return sizes(folder / "run", sum(settled.data_set(file.path) for file in files))
     finally:
         server.stop()

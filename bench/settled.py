@@ -18,6 +18,9 @@ MORE = 9
 # Small images: what is measured here does not depend on their size.
 SMALL = 64
 PACKED_WITHIN = 300
+# Starts until a sweep finds nothing; less than so many bytes are a log's.
+SWEEPS = 40
+SWEPT = 4096
 
 
 def start(binary, folder, models, settle_seconds):
@@ -33,6 +36,19 @@ def start_again(binary, folder, models, ended):
     again = servers.hilum_at(binary, folder / "run/data", folder / "run", models)
     again.folders = ended.folders
     return again
+
+
+def at_rest(binary, folder, models, ended):
+    """The same data, ended once more with nothing left that the next start would take away: what packs
+    replaced goes with the sweep after a start."""
+    for _ in range(SWEEPS):
+        before = used(ended.folders)
+        ended = start_again(binary, folder, models, ended)
+        time.sleep(5)
+        ended.end()
+        if before - used(ended.folders) < SWEPT:
+            return ended
+    raise work.Wrong("what packs replaced was not swept in time")
 
 
 def metric(server, name):
