@@ -215,10 +215,11 @@ pub(crate) fn keep_move(
         }
     };
     tx.prepare_cached(
-        "INSERT INTO correction (tenant, study, series, version, detail, reason, by, at, note)
+        "INSERT INTO correction
+            (tenant, study, series, version, detail, reason, by, at, note, of_move)
          VALUES (?1, ?2, ?3,
             (SELECT count(*) + 1 FROM correction WHERE tenant = ?1 AND study = ?2),
-            ?4, ?5, ?6, ?7, ?8)",
+            ?4, ?5, ?6, ?7, ?8, 1)",
     )?
     .execute(params![tenant, study, moved, detail, reason, by, at, note])?;
     tx.commit()?;

@@ -80,21 +80,18 @@ pub(crate) fn delete(db: &mut Connection, packs: &Packs, unit: &Unit, now: i64) 
             reject::lift(&tx, packs, unit.tenant_row, &row.uid, &mut lifted)?;
         }
     }
-    objects.extend(forget_corrections(&tx, unit)?);
     for series in touched {
         recount(&tx, series)?;
     }
     reject::finish(&tx, &unit.tenant, CorrelationId::new(), lifted, now)?;
-    remove_empty(&tx, study)?;
+    let emptied = remove_empty(&tx, study)?;
+    objects.extend(forget_told(&tx, unit.tenant_row, &emptied)?);
     let buried = objects::bury_unused(&tx, objects, now)?;
     for mark in &unit.marks {
         tombstone::raise(&tx, unit.tenant_row, mark, now)?;
     }
     for key in &unit.keys {
         tombstone::doom(&tx, unit.tenant_row, key)?;
-    }
-    if placement::any(&tx, unit.tenant_row)? {
-        forget_ways(&tx, unit)?;
     }
     let note = note::keep(&tx, unit.tenant_row, &unit.note, now)?;
     let instances = gone.len() as u64;
@@ -122,17 +119,6 @@ pub(crate) fn delete(db: &mut Connection, packs: &Packs, unit: &Unit, now: i64) 
         instances,
         objects: buried,
     })
-}
-
-/// Nothing leads any more to what is gone.
-fn forget_ways(tx: &Connection, unit: &Unit) -> Result<()> {
-    match &unit.deletion.of {
-        MetadataScope::Study(study) => placement::forget_way_to(tx, unit.tenant_row, study, None),
-        MetadataScope::Series { study, series } => {
-            placement::forget_way_to(tx, unit.tenant_row, study, Some(series))
-        }
-        MetadataScope::Instance { .. } => Ok(()),
-    }
 }
 
 fn event(unit: &Unit, instances: u64, now: i64) -> Result<Event> {
@@ -241,26 +227,22 @@ fn promote(tx: &Connection, tenant: i64, uid: &str) -> Result<Option<i64>> {
         .optional()?)
 }
 
-/// Corrections of what goes tell of it: they go too. The objects of their notes.
-fn forget_corrections(tx: &Connection, unit: &Unit) -> Result<Vec<i64>> {
-    let (study, series) = match &unit.deletion.of {
-        MetadataScope::Study(study) => (study, None),
-        MetadataScope::Series { study, series } => (study, Some(series)),
-        MetadataScope::Instance { .. } => return Ok(Vec::new()),
-    };
-    let mut query = tx.prepare_cached(
-        "DELETE FROM correction WHERE tenant = ?1 AND study = ?2 AND (?3 IS NULL OR series = ?3)
-         RETURNING note",
-    )?;
-    let notes: Vec<i64> = query
-        .query_map(params![unit.tenant_row, study, series], |row| row.get(0))?
-        .collect::<rusqlite::Result<_>>()?;
+/// What tells of a study or series that is no more goes with it: its history,
+/// and what leads there. The objects of notes that tell nothing else.
+fn forget_told(tx: &Connection, tenant: i64, gone: &Emptied) -> Result<Vec<i64>> {
     let mut objects = Vec::new();
-    for note in notes {
-        let object = tx
-            .prepare_cached("DELETE FROM note WHERE id = ?1 RETURNING object")?
-            .query_row([note], |row| row.get(0))?;
-        objects.push(object);
+    for series in gone.levels() {
+        let notes: Vec<i64> = tx
+            .prepare_cached(
+                "DELETE FROM correction WHERE tenant = ?1 AND study = ?2
+                    AND (?3 IS NULL OR series = ?3) RETURNING note",
+            )?
+            .query_map(params![tenant, gone.uid, series], |row| row.get(0))?
+            .collect::<rusqlite::Result<_>>()?;
+        objects.extend(note::forget_unused(tx, notes)?);
+        if placement::any(tx, tenant)? {
+            placement::forget_way_to(tx, tenant, &gone.uid, series)?;
+        }
     }
     Ok(objects)
 }
@@ -275,23 +257,51 @@ fn forget_publication(tx: &Connection, tenant: i64, uid: &str) -> Result<()> {
     Ok(())
 }
 
+/// A study of which nothing is left, or of which some series are no more.
+pub(crate) struct Emptied {
+    pub uid: String,
+    pub study: bool,
+    pub series: Vec<String>,
+}
+
+impl Emptied {
+    /// `None` for the whole study; else each series that is no more.
+    pub(crate) fn levels(&self) -> impl Iterator<Item = Option<&str>> {
+        let series = self.series.iter().filter(|_| !self.study);
+        let whole = self.study.then_some(None);
+        whole
+            .into_iter()
+            .chain(series.map(|series| Some(series.as_str())))
+    }
+}
+
 /// Series without any instance go, and a study without any series.
-pub(crate) fn remove_empty(tx: &Connection, study: i64) -> Result<()> {
-    tx.prepare_cached(
-        "DELETE FROM series WHERE study = ?1
-         AND NOT EXISTS (SELECT 1 FROM instance WHERE instance.series = series.id)
-         AND NOT EXISTS (SELECT 1 FROM pack WHERE pack.series = series.id)",
-    )?
-    .execute([study])?;
+pub(crate) fn remove_empty(tx: &Connection, study: i64) -> Result<Emptied> {
+    let series = tx
+        .prepare_cached(
+            "DELETE FROM series WHERE study = ?1
+             AND NOT EXISTS (SELECT 1 FROM instance WHERE instance.series = series.id)
+             AND NOT EXISTS (SELECT 1 FROM pack WHERE pack.series = series.id) RETURNING uid",
+        )?
+        .query_map([study], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    let uid = tx
+        .prepare_cached("SELECT uid FROM study WHERE id = ?1")?
+        .query_row([study], |row| row.get(0))?;
     let left = tx
         .prepare_cached("SELECT 1 FROM series WHERE study = ?1")?
         .exists([study])?;
     if left {
-        return refresh_modalities(tx, study);
+        refresh_modalities(tx, study)?;
+    } else {
+        tx.prepare_cached("DELETE FROM study WHERE id = ?1")?
+            .execute([study])?;
     }
-    tx.prepare_cached("DELETE FROM study WHERE id = ?1")?
-        .execute([study])?;
-    Ok(())
+    Ok(Emptied {
+        uid,
+        study: !left,
+        series,
+    })
 }
 
 /// Buries a note's object after its transaction failed.

@@ -1,6 +1,6 @@
 //! Notes in the index: which objects hold them.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::objects;
 use super::schema::state;
@@ -24,4 +24,22 @@ pub(crate) fn keep(tx: &Connection, tenant: i64, note: &Written, now: i64) -> Re
             note.length,
             note.sha256
         ])?)
+}
+
+/// Forgets notes of corrections and moves that no entry of a history refers to
+/// any more; their objects.
+pub(crate) fn forget_unused(tx: &Connection, notes: Vec<i64>) -> Result<Vec<i64>> {
+    let mut objects = Vec::new();
+    for note in notes {
+        let object: Option<i64> = tx
+            .prepare_cached(
+                "DELETE FROM note WHERE id = ?1
+                 AND NOT EXISTS (SELECT 1 FROM correction WHERE correction.note = ?1)
+                 RETURNING object",
+            )?
+            .query_row([note], |row| row.get(0))
+            .optional()?;
+        objects.extend(object);
+    }
+    Ok(objects)
 }

@@ -12,7 +12,7 @@ use rusqlite::{
 };
 
 use super::conflict::recount;
-use super::delete::remove_empty;
+use super::delete::{Emptied, remove_empty};
 use super::levels::wire_patient;
 use super::moving::{Source, admits, sources};
 use super::objects::{self, Name};
@@ -104,8 +104,9 @@ pub(crate) fn relocate(db: &mut Connection, unit: &Unit, now: i64) -> Result<Mov
     objects::bury_unused(&tx, objects, now)?;
     let version = count(&tx, (from, to), &series, now)?;
     tell(&tx, unit, &series, now)?;
-    remove_empty(&tx, from)?;
-    remember(&tx, unit, version, now)?;
+    let emptied = remove_empty(&tx, from)?;
+    let objects = remember(&tx, unit, &emptied, version, now)?;
+    objects::bury_unused(&tx, objects, now)?;
     placement::forget_unused(&tx, tenant)?;
     steps::at("move.indexed");
     tx.commit()?;
@@ -304,10 +305,17 @@ fn tell(tx: &Connection, unit: &Unit, series: &BTreeMap<i64, i64>, now: i64) -> 
 }
 
 /// The history: of the study that it went to, which has that of the other one
-/// when nothing is left of it.
-fn remember(tx: &Connection, unit: &Unit, version: u64, now: i64) -> Result<()> {
-    let asked = &unit.asked;
-    let note = note::keep(tx, unit.tenant_row, &unit.note, now)?;
+/// when nothing is left of it. A correction of what is no more corrects nothing
+/// that comes there later: its note goes, and the entry stays with the move's.
+fn remember(
+    tx: &Connection,
+    unit: &Unit,
+    emptied: &Emptied,
+    version: u64,
+    now: i64,
+) -> Result<Vec<i64>> {
+    let (tenant, asked) = (unit.tenant_row, &unit.asked);
+    let note = note::keep(tx, tenant, &unit.note, now)?;
     let series = match &asked.of {
         MoveOf::Study => None,
         MoveOf::Series(series) | MoveOf::Instances { series, .. } => {
@@ -315,11 +323,12 @@ fn remember(tx: &Connection, unit: &Unit, version: u64, now: i64) -> Result<()> 
         }
     };
     tx.prepare_cached(
-        "INSERT INTO correction (tenant, study, series, version, detail, reason, by, at, note)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        "INSERT INTO correction
+            (tenant, study, series, version, detail, reason, by, at, note, of_move)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 1)",
     )?
     .execute(params![
-        unit.tenant_row,
+        tenant,
         asked.to.study,
         series,
         version,
@@ -329,13 +338,22 @@ fn remember(tx: &Connection, unit: &Unit, version: u64, now: i64) -> Result<()> 
         now,
         note
     ])?;
-    let gone = matches!(
-        study_row(tx, unit.tenant_row, &asked.study),
-        Err(ArchiveError::NotFound)
-    );
-    if gone {
-        tx.prepare_cached("UPDATE correction SET study = ?3 WHERE tenant = ?1 AND study = ?2")?
-            .execute(params![unit.tenant_row, asked.study, asked.to.study])?;
+    let mut notes: Vec<i64> = Vec::new();
+    for series in emptied.levels() {
+        let told = params![tenant, asked.study, series];
+        let of = "tenant = ?1 AND study = ?2 AND (?3 IS NULL OR series = ?3) AND NOT of_move";
+        let mut query = tx.prepare_cached(&format!("SELECT note FROM correction WHERE {of}"))?;
+        for told in query.query_map(told, |row| row.get(0))? {
+            notes.push(told?);
+        }
+        tx.prepare_cached(&format!(
+            "UPDATE correction SET note = ?4, of_move = 1 WHERE {of}"
+        ))?
+        .execute(params![tenant, asked.study, series, note])?;
     }
-    Ok(())
+    if emptied.study {
+        tx.prepare_cached("UPDATE correction SET study = ?3 WHERE tenant = ?1 AND study = ?2")?
+            .execute(params![tenant, asked.study, asked.to.study])?;
+    }
+    note::forget_unused(tx, notes)
 }

@@ -360,4 +360,10 @@ CREATE INDEX redirect_placed ON redirect (placement);
 -- record. Its Patient ID is empty until it is ended.
 ALTER TABLE erasing ADD COLUMN record TEXT;
 ",
+    "
+-- Set: the note of this entry tells of a move.
+ALTER TABLE correction ADD COLUMN of_move INTEGER NOT NULL DEFAULT 0;
+UPDATE correction SET of_move = 1
+    WHERE instr(detail, '\"0020000D\"') > 0 OR instr(detail, '\"0020000E\"') > 0;
+",
 ];

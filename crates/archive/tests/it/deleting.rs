@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use hilum_archive::{
-    ArchiveError, Cause, MetadataScope, NewDeletion, Page, Resend, StoreOutcome, StudyFilter,
+    ArchiveError, Cause, Corrected, MetadataScope, NewCorrection, NewDeletion, Page, Resend,
+    StoreOutcome, StudyFilter,
 };
 
 use crate::support::{TestArchive, instance, noise};
@@ -225,4 +226,40 @@ async fn nothing_acknowledged_after_a_deletion_is_lost_to_its_key() {
     }
     let rows = studies(&test).await;
     assert_eq!(rows.first().map_or(0, |row| row.2), stored);
+}
+
+#[tokio::test]
+async fn the_corrections_of_a_study_go_with_its_last_instance() {
+    let test = filled().await;
+    let row = test.archive.study(&test.scope, "1.2.2").await.unwrap();
+    let row = row.unwrap();
+    let was = row.patient.clone();
+    let mut patient = was.clone();
+    patient.id = Some("SOMEBODY-ELSE".into());
+    let correction = NewCorrection {
+        study: row.uid,
+        revision: row.revision,
+        corrected: Corrected::Study {
+            patient,
+            attributes: row.attributes,
+        },
+        overlay: "[]".into(),
+        detail: "[]".into(),
+        reason: "another patient".into(),
+        by: "local operator".into(),
+    };
+    test.archive.correct(&test.scope, correction).await.unwrap();
+    let last = MetadataScope::Instance {
+        study: "1.2.2".into(),
+        series: "1.2.2.1".into(),
+        instance: "1.2.2.1.1".into(),
+    };
+    let deleted = test.archive.delete(&test.scope, deletion(last)).await;
+    assert_eq!(deleted.unwrap().objects, 2, "the image's and the note's");
+    let told = test.archive.corrections(&test.scope, "1.2.2").await;
+    assert!(told.unwrap().is_empty());
+    let again = instance(2, 1, 2, noise(5, 300));
+    test.archive.store(&test.scope, again).await.unwrap();
+    let row = test.archive.study(&test.scope, "1.2.2").await.unwrap();
+    assert_eq!(row.unwrap().patient, was);
 }

@@ -26,6 +26,7 @@ mod publish;
 mod quarantine;
 mod queries;
 mod ranges;
+mod rebuild_model;
 mod rebuilding;
 mod rejecting;
 mod storing;

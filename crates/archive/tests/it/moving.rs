@@ -16,7 +16,7 @@ async fn stores(test: &TestArchive, study: u32, series: u32, number: u32) -> Sto
     test.archive.store(&test.scope, new).await.unwrap()
 }
 
-fn to(study: &str, patient: &str) -> MoveTo {
+pub(crate) fn to(study: &str, patient: &str) -> MoveTo {
     MoveTo {
         study: study.into(),
         series: None,
@@ -31,7 +31,7 @@ fn to(study: &str, patient: &str) -> MoveTo {
     }
 }
 
-async fn moves(
+pub(crate) async fn moves(
     test: &TestArchive,
     from: &str,
     of: MoveOf,

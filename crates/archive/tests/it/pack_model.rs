@@ -14,10 +14,10 @@ use hilum_archive::{
 use crate::support::{TestArchive, assert_tally, instance, noise};
 
 /// A small generator: a failure is repeated by its seed.
-struct Dice(u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
-    fn below(&mut self, end: u64) -> u64 {
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;

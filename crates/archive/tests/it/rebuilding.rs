@@ -32,7 +32,7 @@ async fn store(test: &TestArchive, study: u32, series: u32, numbers: std::ops::R
 }
 
 /// Every answer, but for the numbers of conflicts and how often a row changed.
-async fn answers(test: &TestArchive) -> Vec<String> {
+pub(crate) async fn answers(test: &TestArchive) -> Vec<String> {
     let lines = everything(&test.archive, &test.scope).await;
     let mut told: Vec<String> = lines
         .into_iter()
@@ -86,7 +86,7 @@ fn lose_the_index(dir: &Path) {
     }
 }
 
-async fn rebuilt(test: TestArchive) -> (TestArchive, RebuildReport) {
+pub(crate) async fn rebuilt(test: TestArchive) -> (TestArchive, RebuildReport) {
     test.archive.close().await;
     let TestArchive {
         archive,
@@ -107,7 +107,7 @@ async fn rebuilt(test: TestArchive) -> (TestArchive, RebuildReport) {
     (test, report)
 }
 
-async fn assert_sound(test: &TestArchive) {
+pub(crate) async fn assert_sound(test: &TestArchive) {
     let report = test.archive.verify(None).await.unwrap();
     assert!(report.faults.is_empty(), "{:?}", report.faults);
 }
