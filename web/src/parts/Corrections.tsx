@@ -24,12 +24,6 @@ export function Corrections({ study, changed }: { study: StudyDetail; changed: (
   );
 }
 
-/** A move may name an attribute twice, and what is the same in both studies. */
-function changed({ changes }: Correction): Correction['changes'] {
-  return changes.filter(({ tag, before, after }, index) =>
-    (before ?? '') !== (after ?? '') && changes.findLastIndex(one => one.tag === tag) === index);
-}
-
 function Entry({ entry }: { entry: Correction }) {
   return (
     <article className="card">
@@ -40,7 +34,7 @@ function Entry({ entry }: { entry: Correction }) {
         </div>
       </header>
       <ul className="objects">
-        {changed(entry).map(change => (
+        {entry.changes.map(change => (
           <li key={change.tag}>{change.keyword}: {change.before || 'nothing'} → {change.after || 'nothing'}</li>
         ))}
       </ul>

@@ -218,11 +218,7 @@ impl Wish {
             let after = Placed::moved(before.as_ref(), &step, study, series)?;
             overlays.push((before, after));
         }
-        let detail: Vec<ChangedAttribute> = step
-            .changes
-            .iter()
-            .map(|change| self.told(&from, change))
-            .collect();
+        let detail = self.history(&from, &step.changes);
         Ok(NewMove {
             study: self.study.clone(),
             of: self.of.clone(),
@@ -323,6 +319,22 @@ impl Wish {
                 None => MetadataScope::Series { study, series },
             },
         }
+    }
+
+    /// What the move changes, for people: of several changes of one attribute the
+    /// last, and none that leaves it as it is.
+    fn history(&self, from: &StudyRow, changes: &[Change]) -> Vec<ChangedAttribute> {
+        let last: BTreeMap<u32, &Change> = changes
+            .iter()
+            .map(|change| (change.tag(), change))
+            .collect();
+        last.into_values()
+            .map(|change| self.told(from, change))
+            .filter(|told| {
+                told.before.as_deref().unwrap_or_default()
+                    != told.after.as_deref().unwrap_or_default()
+            })
+            .collect()
     }
 
     fn told(&self, from: &StudyRow, change: &Change) -> ChangedAttribute {
