@@ -4,6 +4,7 @@
 
 mod master;
 mod rotate;
+mod whole;
 
 use std::collections::HashMap;
 use std::path::Path;

@@ -187,3 +187,6 @@ pub const LEDGER_BYTES: u64 = 64 << 20;
 /// Backups that are remembered: daily ones of ten years. The oldest is
 /// forgotten for the next.
 pub const BACKUPS_KNOWN: usize = 4_096;
+
+/// Rows of an older index whose digests one turn of the writer fills in.
+pub const DIGESTS_COMPLETED: u32 = 1_024;

@@ -7,6 +7,7 @@ use std::fs;
 use crate::descriptor::hex;
 use crate::engine::Engine;
 use crate::error::Result;
+use crate::index::row_digest::{self, Of};
 use crate::index::schema::state;
 use crate::index::{objects, sqlite};
 use crate::model::SweepReport;
@@ -104,6 +105,14 @@ impl Engine {
                     Ok(tx.commit()?)
                 })
                 .await?;
+        }
+        for of in [Of::Study, Of::Series] {
+            // Of an index from before rows had digests.
+            while self
+                .writer
+                .run(move |db, _| row_digest::complete(db, of))
+                .await?
+            {}
         }
         while self.writer.run(|db, _| sqlite::release_pages(db)).await? {}
         Ok(())

@@ -11,7 +11,7 @@ use rusqlite::{
 
 use super::levels::{refresh_modalities, wire_patient};
 use super::tombstone::study_row;
-use super::{attributes, note, outbox, placement};
+use super::{attributes, note, outbox, placement, row_digest};
 use crate::error::{ArchiveError, Result};
 use crate::model::{
     Corrected, CorrectionRow, MoveOf, NewCorrection, PatientIdentity, SeriesAttributes,
@@ -123,21 +123,24 @@ fn study_becomes(
     let attributes = attributes::of_study(patient, study);
     let says = attributes.iter().map(|value| value as _);
     let overlay: &dyn ToSql = &overlay;
-    tx.prepare_cached(
-        "UPDATE study SET issuer = ?3, patient_id = ?4, patient_name = ?5, patient_name_a = ?6,
+    let version = tx
+        .prepare_cached(
+            "UPDATE study SET issuer = ?3, patient_id = ?4, patient_name = ?5, patient_name_a = ?6,
             patient_name_i = ?7, patient_name_p = ?8, birth_date = ?9, sex = ?10, date = ?11,
             time = ?12, timezone = ?13, accession = ?14, study_id = ?15, description = ?16,
             description_key = ?17, referring = ?18, referring_a = ?19, referring_i = ?20,
             referring_p = ?21, overlay = ?22, overlay_version = overlay_version + 1,
             revision = revision + 1
          WHERE id = ?1 AND revision = ?2 RETURNING overlay_version",
-    )?
-    .query_row(
-        params_from_iter(of_row.into_iter().chain(says).chain([overlay])),
-        |row| row.get(0),
-    )
-    .optional()?
-    .ok_or(ArchiveError::Outdated)
+        )?
+        .query_row(
+            params_from_iter(of_row.into_iter().chain(says).chain([overlay])),
+            |row| row.get(0),
+        )
+        .optional()?
+        .ok_or(ArchiveError::Outdated)?;
+    row_digest::write(tx, row_digest::Of::Study, row)?;
+    Ok(version)
 }
 
 fn series_becomes(
@@ -156,21 +159,24 @@ fn series_becomes(
     let attributes = attributes::of_series(series);
     let says = attributes.iter().map(|value| value as _);
     let overlay: &dyn ToSql = &overlay;
-    tx.prepare_cached(
-        "UPDATE series SET modality = ?3, number = ?4, description = ?5, description_key = ?6,
+    let version = tx
+        .prepare_cached(
+            "UPDATE series SET modality = ?3, number = ?4, description = ?5, description_key = ?6,
             body_part = ?7, laterality = ?8, date = ?9, time = ?10, protocol = ?11,
             manufacturer = ?12, station = ?13, frame_of_reference = ?14,
             performed_step_date = ?15, performed_step_time = ?16, scheduled_step_id = ?17,
             requested_procedure_id = ?18, overlay = ?19, overlay_version = overlay_version + 1,
             revision = revision + 1
          WHERE id = ?1 AND revision = ?2 RETURNING overlay_version",
-    )?
-    .query_row(
-        params_from_iter(of_row.into_iter().chain(says).chain([overlay])),
-        |row| row.get(0),
-    )
-    .optional()?
-    .ok_or(ArchiveError::Outdated)
+        )?
+        .query_row(
+            params_from_iter(of_row.into_iter().chain(says).chain([overlay])),
+            |row| row.get(0),
+        )
+        .optional()?
+        .ok_or(ArchiveError::Outdated)?;
+    row_digest::write(tx, row_digest::Of::Series, row)?;
+    Ok(version)
 }
 
 /// Puts what a note tells of a move into an index that is made again.

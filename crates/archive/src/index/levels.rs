@@ -9,7 +9,7 @@ use hilum_contracts::imaging::{InstancesStored, PatientIdentity as WirePatient};
 use hilum_platform::clock::from_millis;
 use rusqlite::{Connection, OptionalExtension, ToSql, Transaction, params, params_from_iter};
 
-use super::{attributes, outbox, packs};
+use super::{attributes, outbox, packs, row_digest};
 use crate::descriptor::Descriptor;
 use crate::error::{ArchiveError, Result};
 use crate::model::{Origin, PatientIdentity, Standing};
@@ -218,7 +218,7 @@ pub(crate) fn upsert_study(tx: &Transaction<'_>, tenant: i64, of: &Descriptor) -
     }
     let received: &dyn ToSql = &of.received_at;
     // What came first stays; what it left open is filled in.
-    Ok(tx
+    let row = tx
         .prepare_cached(
             "INSERT INTO study (tenant, uid, issuer, patient_id, patient_name, patient_name_a,
                 patient_name_i, patient_name_p, birth_date, sex, date, time, timezone, accession,
@@ -247,7 +247,10 @@ pub(crate) fn upsert_study(tx: &Transaction<'_>, tenant: i64, of: &Descriptor) -
                 referring_p = coalesce(referring_p, excluded.referring_p)
              RETURNING id",
         )?
-        .query_row(params_from_iter(says().chain([received])), |row| row.get(0))?)
+        .query_row(params_from_iter(says().chain([received])), |row| row.get(0),
+        )?;
+    row_digest::write(tx, row_digest::Of::Study, row)?;
+    Ok(row)
 }
 
 pub(crate) fn upsert_series(
@@ -267,7 +270,7 @@ pub(crate) fn upsert_series(
     let attributes = attributes::of_series(&of.series_attributes);
     let says = attributes.iter().map(|value| value as _);
     let received: &dyn ToSql = &of.received_at;
-    Ok(tx
+    let row = tx
         .prepare_cached(
             "INSERT INTO series (study, tenant, uid, modality, number, description, description_key,
                 body_part, laterality, date, time, protocol, manufacturer, station,
@@ -278,7 +281,9 @@ pub(crate) fn upsert_series(
         )?
         .insert(params_from_iter(
             of_row.into_iter().chain(says).chain([received]),
-        ))?)
+        ))?;
+    row_digest::write(tx, row_digest::Of::Series, row)?;
+    Ok(row)
 }
 
 pub(crate) fn wire_patient(patient: &PatientIdentity) -> WirePatient {

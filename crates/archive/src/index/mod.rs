@@ -27,6 +27,7 @@ pub(crate) mod reject;
 pub(crate) mod relocate;
 pub(crate) mod retention;
 pub(crate) mod route;
+pub(crate) mod row_digest;
 pub(crate) mod schema;
 pub(crate) mod series_metadata;
 pub(crate) mod sqlite;
@@ -123,6 +124,13 @@ impl Readers {
             idle.push(connection);
         }
         answer
+    }
+
+    /// Runs `work` on a connection of its own, which knows nothing of before:
+    /// full-text search keeps the form of its index per connection, and takes
+    /// it for damage when it is checked after others wrote.
+    pub(crate) fn read_anew<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        snapshot(&sqlite::open_reader(&self.path)?, work)
     }
 
     /// Runs `work` on a reader, and once more on a newer snapshot when a pack

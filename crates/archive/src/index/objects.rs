@@ -51,6 +51,13 @@ pub(crate) fn find_tenant(db: &Connection, name: &str) -> Result<Option<i64>> {
         .optional()?)
 }
 
+/// Every tenant: row and name.
+pub(crate) fn tenants(db: &Connection) -> Result<Vec<(i64, String)>> {
+    let mut query = db.prepare_cached("SELECT id, name FROM tenant")?;
+    let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
 pub(crate) fn tenant_names(db: &Connection, rows: &BTreeSet<i64>) -> Result<Vec<String>> {
     let mut query = db.prepare_cached("SELECT name FROM tenant WHERE id = ?1")?;
     rows.iter()

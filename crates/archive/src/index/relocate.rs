@@ -18,7 +18,7 @@ use super::moving::{Source, admits, sources};
 use super::objects::{self, Name};
 use super::schema::state;
 use super::tombstone::{self, Marks, study_row};
-use super::{attributes, note, outbox, packs, placement};
+use super::{attributes, note, outbox, packs, placement, row_digest};
 use crate::error::{ArchiveError, Result};
 use crate::format::Kind;
 use crate::model::{MoveOf, MoveTo, Moved, NewMove, Overlay};
@@ -133,7 +133,7 @@ fn target_study(tx: &Connection, tenant: i64, (from, to): (i64, &MoveTo)) -> Res
     let of_row: [&dyn ToSql; 2] = [&from, &to.study];
     let attributes = attributes::of_study(&to.patient, &to.study_attributes);
     let says = attributes.iter().map(|value| value as _);
-    Ok(tx
+    let row = tx
         .prepare_cached(
             "INSERT INTO study (tenant, uid, issuer, patient_id, patient_name, patient_name_a,
                 patient_name_i, patient_name_p, birth_date, sex, date, time, timezone, accession,
@@ -142,7 +142,9 @@ fn target_study(tx: &Connection, tenant: i64, (from, to): (i64, &MoveTo)) -> Res
              SELECT tenant, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,
                 ?18, ?19, ?20, ?21, first_received, last_received FROM study WHERE id = ?1",
         )?
-        .insert(params_from_iter(of_row.into_iter().chain(says)))?)
+        .insert(params_from_iter(of_row.into_iter().chain(says)))?;
+    row_digest::write(tx, row_digest::Of::Study, row)?;
+    Ok(row)
 }
 
 /// The series' row in the study; a new one has what the other answered with.
@@ -186,6 +188,7 @@ fn target_series(
             description.map(|text| &text.key)
         ])?;
     }
+    row_digest::write(tx, row_digest::Of::Series, row)?;
     Ok(row)
 }
 

@@ -366,4 +366,11 @@ ALTER TABLE correction ADD COLUMN of_move INTEGER NOT NULL DEFAULT 0;
 UPDATE correction SET of_move = 1
     WHERE instr(detail, '\"0020000D\"') > 0 OR instr(detail, '\"0020000E\"') > 0;
 ",
+    "
+-- Digests of what the rows say (see `row_digest`); NULL: not written yet.
+ALTER TABLE study ADD COLUMN digest INTEGER;
+ALTER TABLE series ADD COLUMN digest INTEGER;
+CREATE INDEX study_undigested ON study (id) WHERE digest IS NULL;
+CREATE INDEX series_undigested ON series (id) WHERE digest IS NULL;
+",
 ];

@@ -66,6 +66,22 @@ pub enum ObjectFault {
         /// Tenant.
         tenant: String,
     },
+    /// A row of the index says something else than was written.
+    Row {
+        /// Tenant.
+        tenant: String,
+        /// `study` or `series`.
+        level: String,
+        /// Its number in the index.
+        row: i64,
+    },
+    /// A database is damaged.
+    Database {
+        /// Its file, in the archive's folder.
+        file: String,
+        /// What was noticed first; names no patient.
+        detail: String,
+    },
     /// A file that no row names.
     Unknown {
         /// Path below the archive's folder.
@@ -78,7 +94,8 @@ pub enum ObjectFault {
 pub struct VerifyReport {
     /// Live objects read.
     pub objects: u64,
-    /// Instances decrypted and hashed.
+    /// Instances decrypted and hashed; one that was packed meanwhile may count
+    /// where it was and where it is.
     pub instances: u64,
     /// Bytes of objects read.
     pub bytes: u64,

@@ -68,7 +68,8 @@ impl Engine {
             let Some(last) = batch.last() else { break };
             after = (last.since, last.series);
             for candidate in batch {
-                // Verification must not find instances on the move.
+                // The last look of verification must not find instances on the
+                // move.
                 let _moving = self.moving.lock().await;
                 let engine = Arc::clone(self);
                 let outcome = crate::archive::blocking(move || engine.pack(&candidate, wait)).await;

@@ -24,7 +24,7 @@ use crate::model::{ObjectFault, RebuildReport};
 use crate::moved::MovedAway;
 use crate::pack::{Block, Packs};
 use crate::read::read_header;
-use crate::verify::{segments, walk};
+use crate::verify::{Walked, segments, walk};
 
 use super::found::{Buried, Found};
 use super::note;
@@ -129,8 +129,9 @@ fn read(
         name: found.name,
         bytes,
     };
-    let mut members = HashMap::new();
+    let mut members = Walked::default();
     let walked = walk(&file, &live, keys, &mut members);
+    let members = members.members;
     let mut broken = BTreeSet::new();
     for (entry, ordinal) in block.entries.iter().zip(0_u32..) {
         let here = entry.place.elsewhere.is_none();

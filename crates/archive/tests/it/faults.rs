@@ -1,6 +1,8 @@
 //! One call to the disk fails: nothing of it is acknowledged, the file is
 //! abandoned and never tried again, and the archive goes on.
 
+mod flipped;
+
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};

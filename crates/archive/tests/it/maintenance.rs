@@ -1,6 +1,9 @@
 //! Sweep, verify, backup and restore.
 
-use hilum_archive::{Archive, ArchiveError, ObjectFault, StoreOutcome};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use hilum_archive::{Archive, ArchiveError, ObjectFault, Progress, StoreOutcome};
 
 use crate::support::{TestArchive, config, instance, noise};
 
@@ -191,4 +194,36 @@ async fn no_name_uid_or_pixel_stands_in_the_objects_or_the_keys() {
             assert!(!found, "{secret} in {}", file.display());
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn packing_and_the_sweep_go_on_while_everything_is_verified() {
+    let test = TestArchive::new().await;
+    for study in 0..12 {
+        for number in 0..3 {
+            let body = noise(u64::from(study * 10 + number), 4_000);
+            let new = instance(study, 1, number, body);
+            test.archive.store(&test.scope, new).await.unwrap();
+        }
+    }
+    // After its first object verification waits until everything is packed and
+    // what that left is swept.
+    let (packed, waits) = std::sync::mpsc::channel::<()>();
+    let waits = Mutex::new(Some(waits));
+    let progress: Progress = Arc::new(move |_, _| {
+        if let Some(waits) = waits.lock().unwrap().take() {
+            waits.recv_timeout(Duration::from_secs(60)).unwrap();
+        }
+    });
+    let verifying = tokio::spawn({
+        let archive = test.archive.clone();
+        async move { archive.verify(Some(progress)).await.unwrap() }
+    });
+    let report = test.archive.pack(Duration::ZERO).await.unwrap();
+    assert_eq!(report.series, 12);
+    assert!(test.archive.sweep().await.unwrap().deleted > 0);
+    packed.send(()).unwrap();
+    let report = verifying.await.unwrap();
+    assert_eq!(report.faults, []);
+    assert!(report.instances >= 36, "{}", report.instances);
 }

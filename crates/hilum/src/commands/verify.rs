@@ -147,6 +147,17 @@ fn describe(fault: &ObjectFault) -> String {
                 "LOOKUP    {tenant}: delete lookup/{tenant} and start: it is made anew from the packs"
             )
         }
+        ObjectFault::Row { tenant, level, row } => format!(
+            "ROW       {tenant} {level} {row} is not as it was written: stop Hilum and run \
+             `hilum verify --rebuild-index`"
+        ),
+        ObjectFault::Database { file, detail } if file == "keys.sqlite" => format!(
+            "DATABASE  {file} is damaged ({detail}): restore it from a backup's folder keys/ before anything \
+             else is done"
+        ),
+        ObjectFault::Database { file, detail } => format!(
+            "DATABASE  {file} is damaged ({detail}): stop Hilum and run `hilum verify --rebuild-index`"
+        ),
         ObjectFault::Unknown { path } => {
             format!("UNKNOWN   {path}: no row names it; it was left alone")
         }

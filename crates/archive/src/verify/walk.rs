@@ -1,223 +1,37 @@
-//! Verification: every live object is read, every segment decrypted and
-//! hashed, and what is found is held against the index. Reads only.
+//! Reads an object from end to end by its own headers. Asks the keys and never
+//! the index.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::fs::File;
-use std::sync::Arc;
 
 use aws_lc_rs::digest;
-use futures::{StreamExt, stream};
 
-use crate::descriptor::{Descriptor, NoteDescriptor, QuarantineDescriptor, hex};
-use crate::engine::Engine;
+use super::described::Described;
+use crate::descriptor::{Descriptor, NoteDescriptor, QuarantineDescriptor};
 use crate::error::{ArchiveError, Result};
 use crate::format::{
     BLOCK_SEGMENT, Kind, ObjectHeader, SEGMENT_HEADER, SegmentHeader, Shape, TAG, Trailer,
     sealed_len,
 };
-use crate::index::objects::{self, LiveObject, Member};
-use crate::index::packs::{self, PackRow};
-use crate::index::schema::state;
+use crate::index::objects::{LiveObject, Member};
 use crate::keys::KeyStore;
-use crate::limits;
-use crate::model::{ObjectFault, Progress, VerifyReport};
 use crate::pack::Block;
 use crate::read::{read_exact, read_header};
 use crate::seal::{Part, SegmentKeys};
-use crate::tenant::object_path;
 
-/// Objects listed at a time.
-const BATCH: u32 = 256;
 /// Bytes decrypted at a time.
 const READ: u64 = 1 << 20;
-
-/// A pack's row, and its block as the disk has it.
-type OwnPack = (PackRow, Result<Block>);
 
 /// What is wrong with an object, and where.
 #[derive(Clone, Copy)]
 pub(crate) struct Damage(pub(crate) Option<u32>);
 
-impl Engine {
-    pub(crate) async fn verify(
-        self: &Arc<Self>,
-        progress: Option<Progress>,
-    ) -> Result<VerifyReport> {
-        let _gate = self.gate.read().await;
-        // Nor does an instance move from what is still to be read to what was.
-        let _moving = self.moving.lock().await;
-        let total = self.readers.read(objects::count_live).await?;
-        let parallel = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let mut report = VerifyReport::default();
-        let mut astray = BTreeSet::new();
-        let mut after = 0;
-        loop {
-            let batch = self
-                .readers
-                .read(move |db| objects::live_after(db, after, BATCH))
-                .await?;
-            let Some(last) = batch.last() else { break };
-            after = last.row;
-            let mut checks = stream::iter(batch)
-                .map(|object| {
-                    let engine = Arc::clone(self);
-                    tokio::task::spawn_blocking(move || engine.check(&object))
-                })
-                .buffer_unordered(parallel);
-            while let Some(check) = checks.next().await {
-                let part = check.map_err(|_| ArchiveError::Closed)??;
-                report.objects += 1;
-                report.instances += part.instances;
-                report.bytes += part.bytes;
-                for fault in part.faults {
-                    match fault {
-                        // One of the tenant's packs finds it, or many.
-                        ObjectFault::Lookup { tenant } => drop(astray.insert(tenant)),
-                        other => note(&mut report, other),
-                    }
-                }
-                if let Some(progress) = &progress {
-                    progress(report.objects, total);
-                }
-            }
-        }
-        astray.extend(
-            self.readers
-                .read({
-                    let packs = Arc::clone(&self.packs);
-                    move |db| objects::tenant_names(db, &packs.lookup.verify(db)?)
-                })
-                .await?,
-        );
-        for tenant in astray {
-            note(&mut report, ObjectFault::Lookup { tenant });
-        }
-        let engine = Arc::clone(self);
-        let unknown = tokio::task::spawn_blocking(move || {
-            let mut paths = Vec::new();
-            let mut count = 0_u64;
-            engine.walk_unknown(&mut |path| {
-                count += 1;
-                if paths.len() < limits::FAULTS_REPORTED {
-                    paths.push(path);
-                }
-            })?;
-            Ok::<_, ArchiveError>((paths, count))
-        })
-        .await
-        .map_err(|_| ArchiveError::Closed)??;
-        let listed = unknown.0.len() as u64;
-        for path in unknown.0 {
-            note(&mut report, ObjectFault::Unknown { path });
-        }
-        report.fault_count += unknown.1 - listed;
-        Ok(report)
-    }
-
-    /// Checks one live object. Blocks.
-    fn check(&self, live: &LiveObject) -> Result<VerifyReport> {
-        let mut report = VerifyReport {
-            bytes: live.bytes,
-            ..VerifyReport::default()
-        };
-        let (members, pack) = self.members(live)?;
-        let unread = pack.as_ref().map_or(0, |(row, block)| match block {
-            Ok(_) => 0,
-            Err(_) => row.instances,
-        });
-        let tenant = || live.tenant.clone();
-        let object = || hex::encode(&live.name);
-        let file = match File::open(object_path(&self.dir, &live.tenant, &live.name)) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let now = self
-                    .readers
-                    .read_here(|db| objects::state_of(db, live.row))?;
-                if now == Some(state::LIVE) {
-                    let fault = ObjectFault::Missing {
-                        tenant: tenant(),
-                        object: object(),
-                        instances: members.len() as u64 + unread,
-                    };
-                    note(&mut report, fault);
-                }
-                return Ok(report);
-            }
-            other => other?,
-        };
-        let mut found = HashMap::new();
-        let walked = walk(&file, live, &self.keys, &mut found);
-        let damage = match (walked, &pack) {
-            // Its bytes are as written, and still they are no block.
-            (Ok(()), Some((_, Err(_)))) => Err(Damage(Some(BLOCK_SEGMENT))),
-            (walked, _) => walked,
-        };
-        if let Err(Damage(segment)) = damage {
-            let fault = ObjectFault::Corrupt {
-                tenant: tenant(),
-                object: object(),
-                segment,
-            };
-            note(&mut report, fault);
-        }
-        for member in members {
-            if found.get(&member.segment) == Some(&member) {
-                report.instances += 1;
-            } else {
-                let fault = ObjectFault::Disagrees {
-                    tenant: tenant(),
-                    object: object(),
-                    segment: member.segment,
-                };
-                note(&mut report, fault);
-            }
-        }
-        if let Some((row, Ok(block))) = pack {
-            let leads = self
-                .readers
-                .read_here(|db| self.packs.leads_to(db, &row, &block));
-            if !matches!(leads, Ok(true)) {
-                note(&mut report, ObjectFault::Lookup { tenant: tenant() });
-            }
-        }
-        Ok(report)
-    }
-
-    /// What rows and packs have in an object; and the pack that it is.
-    fn members(&self, live: &LiveObject) -> Result<(Vec<Member>, Option<OwnPack>)> {
-        let (mut members, packs) = self.readers.read_here(|db| {
-            let packs = packs::in_object(db, live.row)?;
-            Ok((objects::members(db, live.row)?, packs))
-        })?;
-        let mut own = None;
-        for row in packs {
-            let is_own = row.object == live.name;
-            let block = match self.packs.check(&row) {
-                Err(error @ (ArchiveError::Disk(_) | ArchiveError::Index(_))) => return Err(error),
-                other => other,
-            };
-            for entry in block.iter().flat_map(|block| &block.entries) {
-                if entry.place.elsewhere.unwrap_or(row.object) == live.name {
-                    members.push(Member {
-                        segment: entry.place.segment,
-                        offset: entry.place.offset,
-                        length: entry.length,
-                        sha256: entry.sha256,
-                    });
-                }
-            }
-            if is_own {
-                own = Some((row, block));
-            }
-        }
-        Ok((members, own))
-    }
-}
-
-fn note(report: &mut VerifyReport, fault: ObjectFault) {
-    report.fault_count += 1;
-    if report.faults.len() < limits::FAULTS_REPORTED {
-        report.faults.push(fault);
-    }
+/// What an object holds, by segment.
+#[derive(Default)]
+pub(crate) struct Walked {
+    pub members: HashMap<u32, Member>,
+    /// Of instances.
+    pub described: HashMap<u32, Described>,
 }
 
 /// Reads an object from end to end by its own headers. Damage in one segment
@@ -226,7 +40,7 @@ pub(crate) fn walk(
     file: &File,
     live: &LiveObject,
     keys: &KeyStore,
-    found: &mut HashMap<u32, Member>,
+    found: &mut Walked,
 ) -> std::result::Result<(), Damage> {
     let whole = |_| Damage(None);
     let length = file.metadata().map_err(|_| Damage(None))?.len();
@@ -242,14 +56,17 @@ pub(crate) fn walk(
             .and_then(|key| SegmentKeys::derive(&key.secret, &header.salt, &encoded, head, shape))
             .and_then(|keys| open(file, &keys, (header.kind, shape), segment, at));
         match opened {
-            Ok(sha256) => {
+            Ok((sha256, described)) => {
                 let member = Member {
                     segment: segment.ordinal,
                     offset: at,
                     length: segment.body,
                     sha256,
                 };
-                found.insert(segment.ordinal, member);
+                found.members.insert(segment.ordinal, member);
+                if let Some(described) = described {
+                    found.described.insert(segment.ordinal, described);
+                }
             }
             // Its key was destroyed: it was deleted, and no row may name it.
             Err(ArchiveError::NotFound) => {}
@@ -261,7 +78,7 @@ pub(crate) fn walk(
     };
     // Its segments have no headers: its block says where they are.
     let at = |segment| Damage(Some(segment));
-    let Some(block) = found.get(&BLOCK_SEGMENT) else {
+    let Some(block) = found.members.get(&BLOCK_SEGMENT) else {
         // Its key was destroyed.
         return damage.map_or(Ok(()), Err);
     };
@@ -286,6 +103,8 @@ pub(crate) fn walk(
         if entry.place.elsewhere.is_some() {
             continue;
         }
+        let described = Described::of(&entry.clone().descriptor(), None);
+        found.described.insert(entry.place.segment, described);
         let (segment, offset) = (entry.place.segment, entry.place.offset);
         match sealed(segment, entry.length)
             .and_then(|keys| hash(file, &keys, shape, (offset, entry.length)))
@@ -297,7 +116,7 @@ pub(crate) fn walk(
                     length: entry.length,
                     sha256,
                 };
-                found.insert(segment, member);
+                found.members.insert(segment, member);
             }
             Err(_) => damage = damage.or(Some(at(segment))),
         }
@@ -360,11 +179,12 @@ fn open(
     (kind, shape): (Kind, Shape),
     segment: &SegmentHeader,
     at: u64,
-) -> Result<[u8; 32]> {
+) -> Result<([u8; 32], Option<Described>)> {
     if shape == Shape::Packed {
         let body_at = at + shape.body_offset(segment);
-        return hash(file, keys, shape, (body_at, segment.body));
+        return Ok((hash(file, keys, shape, (body_at, segment.body))?, None));
     }
+    let mut described = None;
     let descriptor_len = sealed_len(u64::from(segment.descriptor));
     let mut text = vec![0; usize::try_from(descriptor_len).map_err(|_| ArchiveError::Corrupt)?];
     read_exact(file, &mut text, at + SEGMENT_HEADER as u64)?;
@@ -372,7 +192,8 @@ fn open(
     text.truncate(plain);
     let (length, sha256) = match kind {
         Kind::Bundle | Kind::Streamed | Kind::Moved => {
-            let (descriptor, _) = Descriptor::decode(&text)?;
+            let (descriptor, blocks) = Descriptor::decode(&text)?;
+            described = Some(Described::of(&descriptor, Some(&blocks)));
             (descriptor.length, Some(descriptor.sha256))
         }
         Kind::Quarantine => {
@@ -391,7 +212,7 @@ fn open(
     if length != segment.body || sha256.is_some_and(|sha256| sha256 != found) {
         return Err(ArchiveError::Corrupt);
     }
-    Ok(found)
+    Ok((found, described))
 }
 
 /// Decrypts a body and hashes it.
