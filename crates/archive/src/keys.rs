@@ -5,17 +5,20 @@
 mod master;
 mod rotate;
 mod whole;
+mod wrap;
 
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
-use aws_lc_rs::{hmac, rand};
+use aws_lc_rs::aead::LessSafeKey;
+use aws_lc_rs::hmac;
 use rusqlite::{Connection, OptionalExtension, params};
 use zeroize::Zeroizing;
 
 use self::master::MasterFile;
+pub(crate) use self::wrap::random;
+use self::wrap::{study_context, tenant_context, unwrap, wrap, wrapping_key};
 use crate::error::{ArchiveError, Result};
 use crate::index::sqlite;
 use crate::steps;
@@ -326,12 +329,6 @@ impl TenantKey {
     }
 }
 
-pub(crate) fn random<const N: usize>() -> Result<[u8; N]> {
-    let mut bytes = [0; N];
-    rand::fill(&mut bytes).map_err(|_| ArchiveError::Disk(std::io::ErrorKind::Other))?;
-    Ok(bytes)
-}
-
 fn proof(db: &Connection) -> Result<Option<Vec<u8>>> {
     Ok(db
         .query_row("SELECT proof FROM master WHERE id = 1", [], |row| {
@@ -344,50 +341,6 @@ fn proof(db: &Connection) -> Result<Option<Vec<u8>>> {
 fn prove(db: &Connection, master: &LessSafeKey) -> Result<Option<bool>> {
     let proof = proof(db)?;
     Ok(proof.map(|proof| unwrap(master, &proof, PROOF).is_ok()))
-}
-
-fn tenant_context(tenant: &str) -> Vec<u8> {
-    [b"hilum tenant key v1 ".as_slice(), tenant.as_bytes()].concat()
-}
-
-fn study_context(tenant: &str, id: &[u8; 16]) -> Vec<u8> {
-    [b"hilum study key v1 ".as_slice(), id, tenant.as_bytes()].concat()
-}
-
-fn wrapping_key(secret: &[u8; 32]) -> Result<LessSafeKey> {
-    UnboundKey::new(&AES_256_GCM, secret)
-        .map(LessSafeKey::new)
-        .map_err(|_| ArchiveError::WrongKey)
-}
-
-fn wrap(by: &LessSafeKey, secret: &[u8; 32], context: &[u8]) -> Result<Vec<u8>> {
-    let nonce: [u8; 12] = random()?;
-    let mut sealed = Zeroizing::new(*secret);
-    let tag = by
-        .seal_in_place_separate_tag(
-            Nonce::assume_unique_for_key(nonce),
-            Aad::from(context),
-            sealed.as_mut_slice(),
-        )
-        .map_err(|_| ArchiveError::WrongKey)?;
-    Ok([nonce.as_slice(), sealed.as_slice(), tag.as_ref()].concat())
-}
-
-fn unwrap(by: &LessSafeKey, wrapped: &[u8], context: &[u8]) -> Result<Zeroizing<[u8; 32]>> {
-    let (nonce, sealed) = wrapped
-        .split_first_chunk::<12>()
-        .ok_or(ArchiveError::Corrupt)?;
-    let mut sealed = Zeroizing::new(sealed.to_vec());
-    let plain = by
-        .open_in_place(
-            Nonce::assume_unique_for_key(*nonce),
-            Aad::from(context),
-            sealed.as_mut_slice(),
-        )
-        .map_err(|_| ArchiveError::Corrupt)?;
-    let plain: &[u8] = plain;
-    let secret = <[u8; 32]>::try_from(plain).map_err(|_| ArchiveError::Corrupt)?;
-    Ok(Zeroizing::new(secret))
 }
 
 #[cfg(test)]
