@@ -98,7 +98,7 @@ def questions(samples):
     return [
         Questions("worklist: 7 days, modality, part of a name, newest 25", 5, JSON, worklist(7)),
         Questions("worklist: 90 days, the same", 5, JSON, worklist(90)),
-        Questions("worklist: three years, the same", None, JSON, worklist(1_095)),
+        Questions("worklist: three years, the same", 5, JSON, worklist(1_095)),
         Questions(
             "worklist: part of a name, all years",
             5,
@@ -108,7 +108,7 @@ def questions(samples):
         Questions("worklist: newest 100", 20, JSON, lambda chance: "/api/v1/studies?limit=100"),
         Questions("QIDO: 7 days, modality, wild-card name, newest 25", 5, DICOM_JSON, wild(7)),
         Questions("QIDO: 90 days, the same", 5, DICOM_JSON, wild(90)),
-        Questions("QIDO: three years, the same", None, DICOM_JSON, wild(1_095)),
+        Questions("QIDO: three years, the same", 5, DICOM_JSON, wild(1_095)),
         Questions("QIDO by patient", 5, DICOM_JSON, lambda chance: qido(PatientID=chance.choice(samples["patients"]))),
         Questions(
             "QIDO by accession", 5, DICOM_JSON, lambda chance: qido(AccessionNumber=chance.choice(samples["accessions"]))

@@ -49,7 +49,8 @@ pub(crate) async fn ask(dir: &Path, times: u64) -> Result<(), Failure> {
                 Question::Lookup(uids) => archive.lookup_many(&scope, &uids).await?.len(),
             };
             taken.push(started.elapsed().as_secs_f64() * 1e3);
-            work.push((processor() - worked).as_secs_f64() * 1e3);
+            // Less than before where a thread has ended meanwhile.
+            work.push(processor().saturating_sub(worked).as_secs_f64() * 1e3);
         }
         taken.sort_by(f64::total_cmp);
         work.sort_by(f64::total_cmp);

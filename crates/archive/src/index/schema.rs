@@ -373,4 +373,5 @@ ALTER TABLE series ADD COLUMN digest INTEGER;
 CREATE INDEX study_undigested ON study (id) WHERE digest IS NULL;
 CREATE INDEX series_undigested ON series (id) WHERE digest IS NULL;
 ",
+    include_str!("period.sql"),
 ];

@@ -25,6 +25,13 @@ pub struct DateRange {
     pub to: Option<String>,
 }
 
+impl DateRange {
+    /// False when it says nothing, which what has no date fulfils too.
+    pub(crate) fn is_bounded(&self) -> bool {
+        self.from.is_some() || self.to.is_some()
+    }
+}
+
 /// `HHMMSS[.FFFFFF]` to `HHMMSS[.FFFFFF]`, both inclusive. `to` must be filled
 /// up by the caller (`10` means `105959.999999`).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]

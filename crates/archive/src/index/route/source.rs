@@ -11,8 +11,20 @@ use crate::model::{DateRange, NamePattern, StudyFilter, TextPattern};
 /// Trigrams of one pattern that are looked up.
 const TRIGRAMS: usize = 6;
 
+/// What a source is read from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Rows of studies, one by one.
+    Rows,
+    /// `study_modality`.
+    Modality,
+    /// `study_by_date`.
+    Date,
+}
+
 /// A condition by which an index finds studies.
 pub(super) struct Source {
+    pub(super) kind: Kind,
     /// Each selects `id`; a study may be in several.
     branches: Vec<Branch>,
     pub(super) few: u64,
@@ -57,8 +69,13 @@ impl Source {
 
     pub(super) fn ids_of(&self) -> (String, Vec<Value>) {
         let branches = self.branches.iter().map(Branch::copied).collect();
-        let few = self.few;
-        Self { branches, few }.ids()
+        let Self { kind, few, .. } = *self;
+        Self {
+            kind,
+            branches,
+            few,
+        }
+        .ids()
     }
 }
 
@@ -94,8 +111,11 @@ pub(super) fn sources(tenant: i64, filter: &StudyFilter, few: Few) -> Result<Vec
     let mut sources = Vec::new();
     let mut fetched = |branches: Vec<Branch>| {
         if !branches.is_empty() {
-            let few = few.fetched;
-            sources.push(Source { branches, few });
+            sources.push(Source {
+                kind: Kind::Rows,
+                branches,
+                few: few.fetched,
+            });
         }
     };
     if !filter.uids.is_empty() {
@@ -120,7 +140,7 @@ pub(super) fn sources(tenant: i64, filter: &StudyFilter, few: Few) -> Result<Vec
         for modality in &filter.modalities {
             let mut range = Conditions::of_tenant("m.tenant", tenant);
             range.raw("m.modality = ?", [Value::Text(modality.clone())]);
-            modality_dates(&mut range, dates);
+            covered_dates(&mut range, "m.date", dates);
             let mut more = Conditions::any();
             more.name("m.patient_name", filter.patient_name.as_ref())?;
             branches.push(Branch {
@@ -132,10 +152,12 @@ pub(super) fn sources(tenant: i64, filter: &StudyFilter, few: Few) -> Result<Vec
                 more: Some(more),
             });
         }
-        let few = few.covered;
-        sources.push(Source { branches, few });
-    }
-    if dates.is_some_and(|dates| dates.from.is_some() || dates.to.is_some()) {
+        sources.push(Source {
+            kind: Kind::Modality,
+            branches,
+            few: few.covered,
+        });
+    } else if dates.is_some_and(DateRange::is_bounded) {
         let mut range = Conditions::of_tenant("d.tenant", tenant);
         range.raw("d.instances > 0", []);
         range.dates("d.date", dates);
@@ -149,17 +171,21 @@ pub(super) fn sources(tenant: i64, filter: &StudyFilter, few: Few) -> Result<Vec
             values: range.values,
             more: Some(more),
         }];
-        let few = few.covered;
-        sources.push(Source { branches, few });
+        sources.push(Source {
+            kind: Kind::Date,
+            branches,
+            few: few.covered,
+        });
     }
     Ok(sources)
 }
 
-/// A range of dates in `study_modality AS m`, where an absent one is empty.
-pub(super) fn modality_dates(range: &mut Conditions, dates: Option<&DateRange>) {
-    range.dates("m.date", dates);
-    if dates.is_some_and(|dates| dates.to.is_some()) {
-        range.raw("m.date > ''", []);
+/// A range of dates in a column where an absent one is empty.
+pub(super) fn covered_dates(range: &mut Conditions, column: &str, dates: Option<&DateRange>) {
+    range.dates(column, dates);
+    let from = dates.and_then(|dates| dates.from.as_deref());
+    if dates.is_some_and(DateRange::is_bounded) && from.unwrap_or_default().is_empty() {
+        range.raw(&format!("{column} > ''"), []);
     }
 }
 

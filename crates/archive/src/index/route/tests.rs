@@ -19,6 +19,13 @@ const PATTERNS: [&str; 12] = [
 ];
 const MODALITIES: [&str; 3] = ["CT", "MR", "PT"];
 
+/// Three of four in the same minute.
+const RECEIVED_EACH: i64 = 20_000;
+
+fn date(year: i64, month: i64, day: i64) -> String {
+    format!("{}{:02}{:02}", 2024 + year, month + 1, day + 1)
+}
+
 fn filled() -> Connection {
     let mut db = Connection::open_in_memory().unwrap();
     sqlite::migrate(&mut db, MIGRATIONS).unwrap();
@@ -26,7 +33,7 @@ fn filled() -> Connection {
         .unwrap();
     for n in 0..120_i64 {
         let name = NAMES.get(usize::try_from(n * 7 % 8).unwrap());
-        let date = (n % 11 > 0).then(|| format!("202601{:02}", n * 13 % 28 + 1));
+        let date = (n % 11 > 0).then(|| date(n % 3, n * 5 % 12, n * 13 % 28));
         db.execute(
             "INSERT INTO study (tenant, uid, patient_id, patient_name_a, patient_name_i, date,
                 time, accession, instances, first_received, last_received)
@@ -41,7 +48,7 @@ fn filled() -> Connection {
                 (n % 7 > 0).then_some("1200"),
                 format!("A{n}"),
                 i64::from(n % 10 > 0),
-                n * 37 % 40,
+                n * 37 % 40 * RECEIVED_EACH,
             ],
         )
         .unwrap();
@@ -86,7 +93,10 @@ fn filter() -> impl Strategy<Value = StudyFilter> {
         1 => (proptest::option::of(pattern()), proptest::option::of(pattern()))
             .prop_map(|(a, i)| NamePattern::Groups([a, i, None])),
     ];
-    let date = || proptest::option::of((1..29_u8).prop_map(|day| format!("202601{day:02}")));
+    let date = || {
+        let day = (0..3_i64, 0..12_i64, 0..28_i64);
+        proptest::option::of(day.prop_map(|(year, month, day)| date(year, month, day)))
+    };
     let dates = (date(), date()).prop_map(|(from, to)| DateRange { from, to });
     let modalities = proptest::sample::subsequence(&MODALITIES[..], 0..3)
         .prop_map(|list| list.into_iter().map(str::to_owned).collect());
@@ -121,9 +131,9 @@ proptest! {
     #[test]
     fn every_way_gives_the_same_answer(
         filter in filter(),
-        few in (0..20_u64, 0..20_u64, 0..60_u64, 0..60_u64),
+        few in (0..20_u64, 0..20_u64, 0..8_000_u64, 0..60_u64),
         (limit, offset) in (1..20_u64, 0..20_u64),
-        after in proptest::option::of((0..40_i64, 1..120_i64)),
+        after in proptest::option::of((0..40 * RECEIVED_EACH, 1..120_i64)),
     ) {
         thread_local!(static DB: Connection = filled());
         let (fetched, covered, walked, counted) = few;
@@ -176,6 +186,86 @@ proptest! {
             Ok(())
         })?;
     }
+}
+
+/// What the table is to hold, from the rows alone.
+fn differences(db: &Connection) -> i64 {
+    let held = "SELECT tenant, facet, minute, study, date, patient_name_a, patient_name_i,
+        patient_name_p FROM study_period";
+    let meant = "SELECT t.tenant, f.facet, t.last_received / 60000, t.id, coalesce(t.date, ''),
+            t.patient_name_a, t.patient_name_i, t.patient_name_p
+        FROM study t JOIN (SELECT id AS study, '' AS facet FROM study
+            UNION SELECT study, modality FROM series
+                WHERE instances > 0 AND modality IS NOT NULL) f ON f.study = t.id
+        WHERE t.instances > 0";
+    let sql = format!(
+        "SELECT (SELECT count(*) FROM ({held} EXCEPT {meant}))
+            + (SELECT count(*) FROM ({meant} EXCEPT {held}))"
+    );
+    db.query_row(&sql, [], |row| row.get(0)).unwrap()
+}
+
+#[test]
+fn quarters_follow_what_changes_in_studies() {
+    let db = filled();
+    assert_eq!(differences(&db), 0);
+    for change in [
+        "UPDATE study SET last_received = last_received + 1 WHERE id % 3 = 0",
+        "UPDATE study SET last_received = last_received + 90000 WHERE id % 3 = 0",
+        "UPDATE study SET patient_name_a = 'brown^x', date = '20250101' WHERE id % 5 = 0",
+        "UPDATE study SET date = NULL WHERE id % 7 = 0",
+        "UPDATE study SET instances = 0 WHERE id % 4 = 0",
+        "UPDATE study SET instances = 3 WHERE id % 8 = 0",
+    ] {
+        assert!(db.execute(change, []).unwrap() > 0);
+        assert_eq!(differences(&db), 0, "{change}");
+    }
+    db.execute("UPDATE series SET modality = 'OT' WHERE study = 2", [])
+        .unwrap();
+    crate::index::levels::refresh_modalities(&db, 2).unwrap();
+    assert_eq!(differences(&db), 0);
+    db.execute_batch("DELETE FROM series; DELETE FROM study")
+        .unwrap();
+    assert_eq!(differences(&db), 0);
+}
+
+proptest! {
+    #[test]
+    fn a_later_date_is_in_no_earlier_quarter(
+        dates in proptest::collection::vec("[0-9]{8}|[0-9a/]{0,9}|\\PC{0,9}", 2..6),
+    ) {
+        thread_local!(static DB: Connection = filled());
+        let mut dates = dates;
+        dates.sort();
+        let period_of = |date: &String| -> String {
+            DB.with(|db| {
+                db.execute("UPDATE study SET date = ?1 WHERE id = 2", [date]).unwrap();
+                let sql = "SELECT DISTINCT period FROM study_period WHERE study = 2";
+                db.query_row(sql, [], |row| row.get(0)).unwrap()
+            })
+        };
+        let quarters: Vec<String> = dates.iter().map(period_of).collect();
+        let ours: Vec<_> = dates.iter().map(|date| period::quarter(date)).collect();
+        prop_assert_eq!(&ours, &quarters);
+        prop_assert!(quarters.is_sorted(), "{:?}", quarters);
+    }
+}
+
+#[test]
+fn what_takes_too_many_steps_is_ended_and_the_next_question_is_not() {
+    let db = filled();
+    let count = || -> Result<i64> {
+        let sql = "SELECT count(*) FROM study a, study b WHERE a.date <> b.time";
+        Ok(db.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
+    };
+    let all = count().unwrap();
+    for _ in 0..3 {
+        assert_eq!(budget::within(&db, 2_000, count).unwrap(), None);
+        assert_eq!(budget::within(&db, 10_000_000, count).unwrap(), Some(all));
+        assert_eq!(count().unwrap(), all);
+    }
+    let refused = || Err::<(), _>(crate::error::ArchiveError::Invalid("refused"));
+    assert!(budget::within(&db, 2_000, refused).is_err());
 }
 
 #[test]
