@@ -124,8 +124,15 @@ impl Engine {
         Ok(all)
     }
 
-    /// Destroys the keys of what was deleted. Also after a crash. Blocks.
+    /// Destroys the keys of what was deleted, and forgets what is in memory.
+    /// Also after a crash. Blocks.
     pub(crate) fn destroy_dead_keys(&self) -> Result<()> {
+        let destroyed = self.destroy_each();
+        self.hot.forget();
+        destroyed
+    }
+
+    fn destroy_each(&self) -> Result<()> {
         // Not between the copies of index and keys that a backup makes: it would
         // have rows whose key it lacks.
         let _whole = self.snapshot.lock().unwrap_or_else(PoisonError::into_inner);

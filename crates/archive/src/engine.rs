@@ -15,6 +15,7 @@ use tokio::sync::{Notify, RwLock, Semaphore};
 
 use crate::disk::Disk;
 use crate::error::{ArchiveError, Result};
+use crate::hot::{Changes, Hot};
 use crate::index::route::Marks;
 use crate::index::schema::MIGRATIONS;
 use crate::index::{Readers, objects, sqlite};
@@ -36,6 +37,7 @@ pub(crate) struct Engine {
     pub disk: Arc<dyn Disk>,
     pub keys: Arc<KeyStore>,
     pub packs: Arc<Packs>,
+    pub hot: Hot,
     pub readers: Readers,
     pub writer: Writer,
     pub clock: SharedClock,
@@ -95,12 +97,14 @@ impl Engine {
             lookup,
             limits.cached_block_bytes,
         ));
+        let changes = Arc::new(Changes::default());
         let context = Context {
             disk: Arc::clone(&disk),
             clock: Arc::clone(&clock),
             bell: Arc::clone(&bell),
             packs: Arc::clone(&packs),
             opening,
+            changes: Arc::clone(&changes),
             doubted: AtomicBool::new(false),
         };
         let engine = Self {
@@ -108,6 +112,7 @@ impl Engine {
             writer: Writer::start(db, context)?,
             keys,
             packs,
+            hot: Hot::new(&limits, changes),
             disk,
             clock,
             gate: Arc::default(),

@@ -27,6 +27,10 @@ pub struct Limits {
     pub cached_keys: usize,
     /// Bytes of decoded blocks of packs kept in memory.
     pub cached_block_bytes: usize,
+    /// Bytes of instances kept in the clear in memory, for who asks again.
+    pub cached_body_bytes: usize,
+    /// Bytes of rows and layouts kept in memory by their addresses.
+    pub cached_address_bytes: usize,
 }
 
 impl Default for Limits {
@@ -42,6 +46,10 @@ impl Default for Limits {
             quarantine_bytes: 4 << 30,
             cached_keys: 4_096,
             cached_block_bytes: 32 << 20,
+            // A study of CT, and half of what a server under load may take.
+            cached_body_bytes: 64 << 20,
+            // Some thousand slices.
+            cached_address_bytes: 8 << 20,
         }
     }
 }

@@ -77,10 +77,11 @@ impl RangeReader {
         Ok(all.freeze())
     }
 
-    fn empty() -> Self {
+    /// Of bytes that are there already.
+    pub(crate) fn of(bytes: Bytes) -> Self {
         Self {
-            length: 0,
-            pieces: stream::empty().boxed(),
+            length: bytes.len() as u64,
+            pieces: stream::iter((!bytes.is_empty()).then_some(Ok(bytes))).boxed(),
         }
     }
 }
@@ -248,6 +249,12 @@ impl OpenSegment {
 
     /// Plain bytes of `range`, which must lie inside the body. Blocks.
     pub(crate) fn read(&self, range: Range<u64>) -> Result<Bytes> {
+        let (plain, within) = self.read_chunks(range)?;
+        Ok(plain.slice(within))
+    }
+
+    /// Plain bytes of the chunks that `range` touches, and where it is in them.
+    pub(crate) fn read_chunks(&self, range: Range<u64>) -> Result<(Bytes, Range<usize>)> {
         let chunk = self.chunk;
         let first = range.start / chunk;
         let after = range.end.div_ceil(chunk);
@@ -285,7 +292,7 @@ impl OpenSegment {
         if to > plain.len() {
             return Err(ArchiveError::Corrupt);
         }
-        Ok(plain.slice(from..to))
+        Ok((plain, from..to))
     }
 
     /// Bytes that are read at a time: no chunk is opened twice.
@@ -368,27 +375,12 @@ fn whole(read: io::Result<()>) -> Result<()> {
     })
 }
 
-/// Opens and starts a range read. Blocks for the first piece.
-pub(crate) fn start(
-    root: &Path,
-    keys: &KeyStore,
-    at: Whereabouts<'_>,
-    range: &Range<u64>,
-) -> Result<(Arc<OpenSegment>, Bytes)> {
-    let segment = OpenSegment::open(root, keys, at)?;
+/// Starts to read a range. Blocks for the first piece.
+pub(crate) fn stream(segment: OpenSegment, range: Range<u64>) -> Result<RangeReader> {
     let first = match range.end - range.start {
-        0 => Bytes::new(),
+        0 => return Ok(RangeReader::of(Bytes::new())),
         1..=READ_WHOLE_BYTES => segment.read(range.clone())?,
         _ => segment.read(range.start..segment.piece_end(range.start, range.end))?,
     };
-    Ok((Arc::new(segment), first))
-}
-
-/// Ends an opened read as a stream.
-pub(crate) fn finish(segment: Arc<OpenSegment>, range: Range<u64>, first: Bytes) -> RangeReader {
-    if range.start == range.end {
-        RangeReader::empty()
-    } else {
-        segment.stream(range, first)
-    }
+    Ok(Arc::new(segment).stream(range, first))
 }

@@ -292,7 +292,7 @@ impl Archive {
             .await?;
         self.engine
             .writer
-            .run(|_, context| {
+            .run_aside(|_, context| {
                 if context.doubted.load(Ordering::SeqCst) {
                     return Err(ArchiveError::Index(
                         "its log waits to be folded back".to_owned(),
@@ -421,7 +421,7 @@ impl OutboxSource for Archive {
         let positions = positions.to_vec();
         self.engine
             .writer
-            .run(move |db, _| {
+            .run_aside(move |db, _| {
                 // Losing this only repeats an event, which consumers
                 // recognise: not worth a barrier in the way of intake.
                 db.pragma_update(None, "synchronous", "NORMAL")?;

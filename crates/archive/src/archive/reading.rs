@@ -6,14 +6,17 @@ use std::sync::Arc;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt, stream};
 use hilum_platform::scope::TenantScope;
+use rusqlite::Connection;
 
 use crate::error::{ArchiveError, Result};
+use crate::hot::{Address, Keep};
 use crate::index::{instances, reject, series_metadata, texts};
 use crate::limits::METADATA_AHEAD_ROWS;
 use crate::model::{
     InstanceLayout, InstanceLocation, InstanceMetadata, InstancePart, MetadataScope,
 };
-use crate::read::{self, InstanceSource, OpenSegment, RangeReader, Whereabouts};
+use crate::pack::Packs;
+use crate::read::{InstanceSource, OpenSegment, RangeReader, Whereabouts};
 
 use crate::archive::{Archive, blocking};
 
@@ -117,57 +120,69 @@ impl Archive {
         (study, series, instance): (String, String, String),
         pick: impl Fn(&InstanceLayout) -> Option<Range<u64>> + Send + 'static,
     ) -> Result<Option<InstancePart>> {
+        let address = Arc::new(Address {
+            tenant: scope.tenant().as_str().to_owned(),
+            study,
+            series,
+            instance,
+        });
+        if let Some(found) = self.engine.hot.place(&address) {
+            match self.part_of(scope, &found, &pick).await {
+                Ok(part) => return Ok(Some(InstancePart { found, part })),
+                // Moved in this moment.
+                Err(ArchiveError::Missing) => {}
+                Err(error) => return Err(error),
+            }
+        }
         let engine = Arc::clone(&self.engine);
-        let name = scope.tenant().clone();
-        let opened = self
-            .ask_packs(scope, move |db, packs, tenant| {
-                let address = (study.as_str(), series.as_str(), instance.as_str());
-                let found = match texts::located(db, packs, tenant, address)? {
-                    Some(found) => Some(found),
-                    None => {
-                        let (study, series) = (study.clone(), series.clone());
-                        let instance = instance.clone();
-                        let of = MetadataScope::Instance {
-                            study,
-                            series,
-                            instance,
-                        };
-                        let rejected = reject::retrievable(db, packs, tenant, &of)?;
-                        rejected.map(|of| InstanceLayout {
-                            row: of.row,
-                            layout: of.layout,
-                        })
-                    }
-                };
-                let Some(found) = found else {
-                    return Ok(None);
-                };
-                let location = &found.row.location;
-                let range = pick(&found)
-                    .filter(|range| range.start <= range.end && range.end <= location.length);
-                let opened = match range {
-                    None => None,
-                    Some(range) => {
-                        let at = Whereabouts {
-                            tenant: name.as_str(),
-                            object: &location.object,
-                            offset: location.offset,
-                            segment: location.segment,
-                            length: location.length,
-                        };
-                        let (segment, first) = read::start(&engine.dir, &engine.keys, at, &range)?;
-                        Some((segment, range, first))
-                    }
-                };
-                Ok(Some((found, opened)))
+        let seen = engine.hot.seen();
+        self.ask_packs(scope, move |db, packs, tenant| {
+            let Some(found) = located(db, packs, tenant, &address)? else {
+                return Ok(None);
+            };
+            let found = Arc::new(found);
+            let part = match picked(&found, &pick) {
+                None => None,
+                Some(range) => {
+                    let at = whereabouts(&address.tenant, &found.row.location);
+                    let reader = match engine.hot.bytes(at, &range) {
+                        Some(bytes) => RangeReader::of(bytes),
+                        None => {
+                            let (dir, keys) = (&engine.dir, &engine.keys);
+                            engine.hot.read(dir, keys, at, &range, Keep::Always)?
+                        }
+                    };
+                    Some((range, reader))
+                }
+            };
+            Ok(Some((Arc::clone(&address), InstancePart { found, part })))
+        })
+        .await
+        .map(|answer| {
+            answer.map(|(address, answer)| {
+                let found = Arc::clone(&answer.found);
+                self.engine.hot.keep_place(address, seen, found);
+                answer
             })
+        })
+    }
+
+    /// The range that `pick` finds in what is known to be there, without a turn
+    /// of another thread when it was read lately.
+    async fn part_of(
+        &self,
+        scope: &TenantScope,
+        found: &InstanceLayout,
+        pick: &(impl Fn(&InstanceLayout) -> Option<Range<u64>> + Send),
+    ) -> Result<Option<(Range<u64>, RangeReader)>> {
+        let Some(range) = picked(found, pick) else {
+            return Ok(None);
+        };
+        let location = &found.row.location;
+        let reader = self
+            .hot_or_read(scope, location, range.clone(), Keep::Always)
             .await?;
-        Ok(opened.map(|(found, opened)| InstancePart {
-            found,
-            part: opened.map(|(segment, range, first)| {
-                (range.clone(), read::finish(segment, range, first))
-            }),
-        }))
+        Ok(Some((range, reader)))
     }
 
     /// Streams a range of an instance's data set as received; `0..length()`
@@ -215,13 +230,7 @@ impl Archive {
             let engine = Arc::clone(&self.engine);
             let tenant = scope.tenant().clone();
             blocking(move || {
-                let at = Whereabouts {
-                    tenant: tenant.as_str(),
-                    object: &location.object,
-                    offset: location.offset,
-                    segment: location.segment,
-                    length: location.length,
-                };
+                let at = whereabouts(tenant.as_str(), &location);
                 OpenSegment::open(&engine.dir, &engine.keys, at).map(InstanceSource::of)
             })
         };
@@ -249,21 +258,70 @@ impl Archive {
         if range.start > range.end || range.end > location.length {
             return Err(ArchiveError::Invalid("the range is outside the data set"));
         }
+        self.hot_or_read(scope, location, range, Keep::IfRoom).await
+    }
+
+    async fn hot_or_read(
+        &self,
+        scope: &TenantScope,
+        location: &InstanceLocation,
+        range: Range<u64>,
+        keep: Keep,
+    ) -> Result<RangeReader> {
+        let at = whereabouts(scope.tenant().as_str(), location);
+        if let Some(bytes) = self.engine.hot.bytes(at, &range) {
+            return Ok(RangeReader::of(bytes));
+        }
         let engine = Arc::clone(&self.engine);
         let tenant = scope.tenant().clone();
         let location = location.clone();
-        let wanted = range.clone();
-        let (segment, first) = blocking(move || {
-            let at = Whereabouts {
-                tenant: tenant.as_str(),
-                object: &location.object,
-                offset: location.offset,
-                segment: location.segment,
-                length: location.length,
-            };
-            read::start(&engine.dir, &engine.keys, at, &wanted)
+        blocking(move || {
+            let at = whereabouts(tenant.as_str(), &location);
+            let (dir, keys) = (&engine.dir, &engine.keys);
+            engine.hot.read(dir, keys, at, &range, keep)
         })
-        .await?;
-        Ok(read::finish(segment, range, first))
+        .await
     }
+}
+
+fn whereabouts<'a>(tenant: &'a str, location: &'a InstanceLocation) -> Whereabouts<'a> {
+    Whereabouts {
+        tenant,
+        object: &location.object,
+        offset: location.offset,
+        segment: location.segment,
+        length: location.length,
+    }
+}
+
+/// What `pick` wants, where it is inside the data set.
+fn picked(
+    found: &InstanceLayout,
+    pick: &impl Fn(&InstanceLayout) -> Option<Range<u64>>,
+) -> Option<Range<u64>> {
+    let length = found.row.location.length;
+    pick(found).filter(|range| range.start <= range.end && range.end <= length)
+}
+
+/// What is served under an address, or was rejected for its quality.
+fn located(
+    db: &Connection,
+    packs: &Packs,
+    tenant: i64,
+    at: &Address,
+) -> Result<Option<InstanceLayout>> {
+    let address = (at.study.as_str(), at.series.as_str(), at.instance.as_str());
+    if let Some(found) = texts::located(db, packs, tenant, address)? {
+        return Ok(Some(found));
+    }
+    let of = MetadataScope::Instance {
+        study: at.study.clone(),
+        series: at.series.clone(),
+        instance: at.instance.clone(),
+    };
+    let rejected = reject::retrievable(db, packs, tenant, &of)?;
+    Ok(rejected.map(|of| InstanceLayout {
+        row: of.row,
+        layout: of.layout,
+    }))
 }

@@ -45,6 +45,7 @@ impl Bench {
             disk: Arc::new(LocalDisk),
             clock: hilum_platform::clock::system(),
             bell: Arc::new(Notify::new()),
+            changes: Arc::default(),
             opening: 1,
             doubted: std::sync::atomic::AtomicBool::new(false),
         };

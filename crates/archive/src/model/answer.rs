@@ -205,7 +205,7 @@ pub struct InstanceLayout {
 #[derive(Debug)]
 pub struct InstancePart {
     /// The instance.
-    pub found: InstanceLayout,
+    pub found: std::sync::Arc<InstanceLayout>,
     /// The range that was picked, and what reads it.
     pub part: Option<(std::ops::Range<u64>, crate::RangeReader)>,
 }

@@ -55,7 +55,7 @@ impl OpenTexts {
             let name = form.name(&row.study_uid, &row.series_uid);
             Key::Made(row.id, group, name)
         });
-        if let Some(Kept::Texts(made)) = kept.and_then(|key| packs.cache.get(key)) {
+        if let Some(Kept::Texts(made)) = kept.and_then(|key| packs.cache.get(&key)) {
             return Ok(made);
         }
         let piece = self.piece(packs, group)?;
@@ -74,7 +74,7 @@ impl OpenTexts {
         let (row, block) = (&self.of.row, &self.of.block);
         let text = match packs
             .cache
-            .get(Key::Texts(row.id, Section::Metadata, group))
+            .get(&Key::Texts(row.id, Section::Metadata, group))
         {
             Some(Kept::Texts(text)) => text,
             // Not kept: the form's is.

@@ -19,7 +19,7 @@ use crate::model::{InstanceLocation, InstanceMetadata, InstanceRow, Standing};
 use crate::read::{OpenSegment, Whereabouts};
 
 use super::block::{BLOCK_HEADER, Block, Entry, Header, Section};
-use super::cache::{Cache, Kept, Key};
+use super::cache::{Cache, Kept, Key, cache};
 
 /// Read at once: most heads of blocks are within.
 const HEAD_BYTES: u64 = 64 << 10;
@@ -42,7 +42,7 @@ impl Packs {
         Self {
             dir: dir.to_owned(),
             keys,
-            cache: Cache::new(cached_bytes),
+            cache: cache(cached_bytes),
             lookup,
         }
     }
@@ -99,7 +99,7 @@ impl Packs {
     }
 
     fn block(&self, row: &PackRow) -> Result<Arc<Block>> {
-        if let Some(Kept::Block(block)) = self.cache.get(Key::Block(row.id)) {
+        if let Some(Kept::Block(block)) = self.cache.get(&Key::Block(row.id)) {
             return Ok(block);
         }
         let block = Arc::new(self.read_block(row)?);
@@ -140,7 +140,7 @@ impl Packs {
         (offset, length, instances): (u64, u64, u64),
     ) -> Result<Arc<Block>> {
         let key = Key::Remains(*object);
-        if let Some(Kept::Block(block)) = self.cache.get(key) {
+        if let Some(Kept::Block(block)) = self.cache.get(&key) {
             return Ok(block);
         }
         let at = Whereabouts {
@@ -159,7 +159,7 @@ impl Packs {
     /// A group of texts in the clear.
     pub(crate) fn texts(&self, of: &Packed, section: Section, group: usize) -> Result<Bytes> {
         let key = Key::Texts(of.row.id, section, group);
-        if let Some(Kept::Texts(texts)) = self.cache.get(key) {
+        if let Some(Kept::Texts(texts)) = self.cache.get(&key) {
             return Ok(texts);
         }
         let segment = self.segment(&of.row)?;
@@ -222,7 +222,7 @@ impl Packs {
 
     /// Forgets what was kept of a pack in memory.
     pub(crate) fn forget(&self, pack: i64) {
-        self.cache.forget(pack);
+        self.cache.forget(|key| key.pack() == Some(pack));
     }
 }
 

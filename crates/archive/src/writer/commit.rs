@@ -32,8 +32,10 @@ pub(super) fn commit_bundle(db: &mut Connection, context: &Context, mut bundle: 
     let mut replies = Vec::with_capacity(sealed.len());
     let mut records = Vec::with_capacity(sealed.len());
     let mut offset = bundle.encoded.len() as u64;
+    let mut rejects = false;
     for segment in sealed {
         let mut record = segment.record;
+        rejects |= record.descriptor.rejects.is_some();
         record.offset = offset;
         offset += segment.bytes.len() as u64;
         records.push(record);
@@ -62,6 +64,11 @@ pub(super) fn commit_bundle(db: &mut Connection, context: &Context, mut bundle: 
         ),
     };
     context.saw(&outcome);
+    // What only arrives leaves alone what is served: it has a UID of its own or
+    // stands back. What a note rejects, and what went wrong, may be anything.
+    if rejects || outcome.is_err() {
+        context.changes.count();
+    }
     metrics::histogram!("archive_bundle_write_seconds").record(wrote.as_secs_f64());
     metrics::histogram!("archive_bundle_commit_seconds").record(started.elapsed().as_secs_f64());
     metrics::histogram!("archive_bundle_instances")

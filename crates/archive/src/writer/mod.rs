@@ -13,6 +13,7 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::disk::Disk;
 use crate::error::{ArchiveError, Result};
+use crate::hot::Changes;
 use crate::index::objects::{self, Name};
 use crate::index::sqlite;
 use crate::pack::Packs;
@@ -34,6 +35,8 @@ pub(crate) struct Context {
     pub packs: Arc<Packs>,
     /// This run of the program.
     pub opening: i64,
+    /// What was kept of addresses is true until these change.
+    pub changes: Arc<Changes>,
     /// A write or sync of the index failed, and its log was not folded since.
     pub doubted: AtomicBool,
 }
@@ -101,6 +104,20 @@ impl Writer {
         T: Send + 'static,
         F: FnOnce(&mut Connection, &Context) -> Result<T> + Send + 'static,
     {
+        self.submit_aside(move |db, context| {
+            let outcome = work(db, context);
+            // Whatever it did and however it ended.
+            context.changes.count();
+            outcome
+        })
+    }
+
+    /// The same for what changes nothing that is read at an instance's address.
+    fn submit_aside<T, F>(&self, work: F) -> oneshot::Receiver<Result<T>>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Connection, &Context) -> Result<T> + Send + 'static,
+    {
         let (reply, answer) = oneshot::channel();
         let mut state = self.shared.state();
         if !state.closed {
@@ -123,7 +140,17 @@ impl Writer {
         self.submit(work).await.map_err(|_| ArchiveError::Closed)?
     }
 
-    /// The same from a thread that may block.
+    /// [`Writer::run`] for what changes nothing that is read at an instance's address.
+    pub(crate) async fn run_aside<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Connection, &Context) -> Result<T> + Send + 'static,
+    {
+        let answer = self.submit_aside(work);
+        answer.await.map_err(|_| ArchiveError::Closed)?
+    }
+
+    /// [`Writer::run`] from a thread that may block.
     pub(crate) fn run_here<T, F>(&self, work: F) -> Result<T>
     where
         T: Send + 'static,
@@ -141,7 +168,7 @@ impl Writer {
                 return Ok(name);
             }
             let names = Arc::clone(tenant);
-            self.run_here(move |db, context| {
+            let reserved = self.submit_aside(move |db, context| {
                 if names.names_wanted().is_some() {
                     let tx = db.transaction()?;
                     let now = context.clock.now_millis();
@@ -152,7 +179,10 @@ impl Writer {
                     names.add_names(fresh);
                 }
                 Ok(())
-            })?;
+            });
+            reserved
+                .blocking_recv()
+                .map_err(|_| ArchiveError::Closed)??;
         }
     }
 

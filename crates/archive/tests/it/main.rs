@@ -16,6 +16,7 @@ mod erasing;
 mod everything;
 mod faults;
 mod fixture;
+mod hot;
 mod maintenance;
 mod moving;
 mod pack_faults;
