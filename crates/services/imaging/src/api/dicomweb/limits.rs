@@ -20,6 +20,9 @@ pub(super) const FRAME_BYTES: u64 = 1 << 30;
 /// An image whose frames are decoded is read at once up to this: slices of CT
 /// and MR. As much as the archive reads in one go.
 pub(super) const HELD_BYTES: u64 = hilum_archive::limits::READ_WHOLE_BYTES;
+/// Instances of one answer that are opened at once, one of them being sent:
+/// their first pieces are in memory.
+pub(super) const INSTANCES_AHEAD: usize = 3;
 /// Deflated data sets are inflated in memory up to this.
 pub(super) const INFLATED_BYTES: u64 = 256 << 20;
 /// Frames decoded at once in the whole process: each holds a frame in memory

@@ -11,7 +11,6 @@ use hilum_contracts::error::ServiceError;
 use hilum_dataset::{Encoding, Identity, PixelLayout, ScanOptions, scan};
 use hilum_pixels::{
     DecodedFrame, Display, EncodedFrame, ImageDescription, NativeFrame, PixelError, PixelVr,
-    RenderRequest,
 };
 use tokio::sync::Semaphore;
 
@@ -95,32 +94,33 @@ pub(super) fn plain_syntax(encoding: Encoding) -> dicom_transfer_syntax_registry
 
 /// Everything before the pixel data.
 pub(super) async fn head(stored: &Stored) -> Result<Bytes, Failure> {
+    stored.read(0, head_length(stored)?).await
+}
+
+fn head_length(stored: &Stored) -> Result<u64, Failure> {
     let head = around(stored).head;
     if head > limits::HEAD_BYTES {
         return Err(Failure::not_acceptable(
             "this instance is too large to take apart; it is given as stored with transfer-syntax=*",
         ));
     }
-    stored.read(0, head).await
+    Ok(head)
+}
+
+fn without_pixels() -> Failure {
+    Failure::not_acceptable("this instance has no pixel data")
 }
 
 impl Image {
     /// Reads what describes the pixels.
     pub(crate) async fn open(stored: Stored) -> Result<Self, Failure> {
         if stored.layout.pixels.is_none() {
-            return Err(Failure::not_acceptable("this instance has no pixel data"));
+            return Err(without_pixels());
         }
         let stored = stored.holding_if_small().await?;
         let bytes = head(&stored).await?;
-        let syntax = plain_syntax(stored.layout.encoding);
-        let (description, display) = decoding(move || {
-            let data_set = InMemDicomObject::read_dataset_with_ts(Cursor::new(bytes), &syntax)
-                .map_err(|_| PixelError::Unsupported("the attributes can't be read"))?;
-            let description = ImageDescription::from_dataset(&data_set)?;
-            let display = Display::from_dataset(&data_set, &description);
-            Ok((description, display))
-        })
-        .await?;
+        let encoding = stored.layout.encoding;
+        let (description, display) = decoding(move || described(&bytes, encoding)).await?;
         Ok(Self {
             stored,
             description: Arc::new(description),
@@ -133,30 +133,44 @@ impl Image {
         self.description.number_of_frames
     }
 
-    /// The bytes of a frame, counted from 0.
-    async fn encoded(&self, index: u32) -> Result<(Vec<Bytes>, u8), Failure> {
-        let (ranges, bit_offset) = match &self.stored.layout.pixels {
-            Some(PixelLayout::Native { offset, length, .. }) => {
-                let place = hilum_pixels::native_frame_location(&self.description, index)?;
-                let end = place.bytes.end.min(*length);
-                let size = end.saturating_sub(place.bytes.start);
-                (
-                    vec![(offset.saturating_add(place.bytes.start), size)],
-                    place.bit_offset,
-                )
-            }
-            Some(pixels) => (frame_ranges(pixels, index)?, 0),
-            None => return Err(Failure::not_found()),
+    /// Works on a frame, counted from 0, and on what describes it: in one turn
+    /// of one thread where the instance is small.
+    pub(super) async fn of_frame<T: Send + 'static>(
+        stored: Stored,
+        index: u32,
+        work: impl FnOnce(&ImageDescription, &Display, &EncodedFrame<'_>) -> Result<T, PixelError>
+        + Send
+        + 'static,
+    ) -> Result<T, Failure> {
+        if stored.layout.pixels.is_none() {
+            return Err(without_pixels());
+        }
+        let stored = stored.holding_if_small().await?;
+        let Some(held) = stored.held() else {
+            let image = Self::open(stored).await?;
+            let (description, display) = (Arc::clone(&image.description), image.display.clone());
+            return image
+                .with_frame(index, move |frame| work(&description, &display, frame))
+                .await;
         };
-        let total: u64 = ranges.iter().map(|(_, size)| size).sum();
-        if total > limits::FRAME_BYTES {
-            return Err(Failure::not_acceptable("this frame is too large to decode"));
-        }
-        let mut fragments = Vec::with_capacity(ranges.len());
-        for (offset, size) in ranges {
-            fragments.push(self.stored.read(offset, size).await?);
-        }
-        Ok((fragments, bit_offset))
+        decoding(move || {
+            let part = |offset: u64, size: u64| {
+                let at = |place: u64| usize::try_from(place).unwrap_or(usize::MAX).min(held.len());
+                let start = at(offset);
+                held.get(start..at(offset.saturating_add(size)).max(start))
+                    .unwrap_or_default()
+            };
+            let head = part(0, head_length(&stored)?);
+            let (description, display) = described(head, stored.layout.encoding)?;
+            let (ranges, bit_offset) = places(&stored, &description, index)?;
+            let fragments: Vec<&[u8]> = ranges
+                .into_iter()
+                .map(|(offset, size)| part(offset, size))
+                .collect();
+            let frame = encoded(&stored, &fragments, bit_offset);
+            Ok::<_, Failure>(work(&description, &display, &frame)?)
+        })
+        .await
     }
 
     /// What the instance says that it is.
@@ -189,58 +203,73 @@ impl Image {
         .await
     }
 
-    /// A frame, counted from 0, as a JPEG or PNG file.
-    pub(super) async fn render(
-        &self,
-        index: u32,
-        request: RenderRequest,
-    ) -> Result<Vec<u8>, Failure> {
-        let (description, display) = (Arc::clone(&self.description), Arc::clone(&self.display));
-        self.with_frame(index, move |frame| {
-            hilum_pixels::render_frame(&description, &display, index, frame, &request)
-        })
-        .await
-    }
-
-    /// A frame, counted from 0, as a small JPEG or PNG file.
-    pub(super) async fn thumbnail(
-        &self,
-        index: u32,
-        format: hilum_pixels::OutputFormat,
-    ) -> Result<Vec<u8>, Failure> {
-        let (description, display) = (Arc::clone(&self.description), Arc::clone(&self.display));
-        self.with_frame(index, move |frame| {
-            hilum_pixels::thumbnail_frame(&description, &display, index, frame, format)
-        })
-        .await
-    }
-
     async fn with_frame<T: Send + 'static>(
         &self,
         index: u32,
         work: impl FnOnce(&EncodedFrame<'_>) -> Result<T, PixelError> + Send + 'static,
     ) -> Result<T, Failure> {
-        if index >= self.frames() {
-            return Err(Failure::not_found());
+        let (ranges, bit_offset) = places(&self.stored, &self.description, index)?;
+        let mut fragments = Vec::with_capacity(ranges.len());
+        for (offset, size) in ranges {
+            fragments.push(self.stored.read(offset, size).await?);
         }
-        let (fragments, bit_offset) = self.encoded(index).await?;
-        let transfer_syntax = self.stored.transfer_syntax().to_owned();
-        let words = self
-            .stored
-            .layout
-            .bulk
-            .iter()
-            .all(|bulk| bulk.path != PIXEL_DATA[0] || bulk.vr != "OB");
+        let stored = self.stored.clone();
         decoding(move || {
             let fragments: Vec<&[u8]> = fragments.iter().map(AsRef::as_ref).collect();
-            let frame = EncodedFrame {
-                bit_offset,
-                vr: if words { PixelVr::Ow } else { PixelVr::Ob },
-                ..EncodedFrame::new(&transfer_syntax, &fragments)
-            };
-            work(&frame)
+            work(&encoded(&stored, &fragments, bit_offset))
         })
         .await
+    }
+}
+
+/// What a data set's elements before its pixels say of them.
+fn described(head: &[u8], encoding: Encoding) -> Result<(ImageDescription, Display), PixelError> {
+    let syntax = plain_syntax(encoding);
+    let data_set = InMemDicomObject::read_dataset_with_ts(Cursor::new(head), &syntax)
+        .map_err(|_| PixelError::Unsupported("the attributes can't be read"))?;
+    let description = ImageDescription::from_dataset(&data_set)?;
+    let display = Display::from_dataset(&data_set, &description);
+    Ok((description, display))
+}
+
+/// Where the bytes of a frame lie, counted from 0, and how many bits of the
+/// first are another's.
+fn places(
+    stored: &Stored,
+    description: &ImageDescription,
+    index: u32,
+) -> Result<(Vec<(u64, u64)>, u8), Failure> {
+    if index >= description.number_of_frames {
+        return Err(Failure::not_found());
+    }
+    let (ranges, bit_offset) = match &stored.layout.pixels {
+        Some(PixelLayout::Native { offset, length, .. }) => {
+            let place = hilum_pixels::native_frame_location(description, index)?;
+            let end = place.bytes.end.min(*length);
+            let size = end.saturating_sub(place.bytes.start);
+            let start = offset.saturating_add(place.bytes.start);
+            (vec![(start, size)], place.bit_offset)
+        }
+        Some(pixels) => (frame_ranges(pixels, index)?, 0),
+        None => return Err(Failure::not_found()),
+    };
+    let total: u64 = ranges.iter().map(|(_, size)| size).sum();
+    if total > limits::FRAME_BYTES {
+        return Err(Failure::not_acceptable("this frame is too large to decode"));
+    }
+    Ok((ranges, bit_offset))
+}
+
+fn encoded<'a>(stored: &'a Stored, fragments: &'a [&'a [u8]], bit_offset: u8) -> EncodedFrame<'a> {
+    let words = stored
+        .layout
+        .bulk
+        .iter()
+        .all(|bulk| bulk.path != PIXEL_DATA[0] || bulk.vr != "OB");
+    EncodedFrame {
+        bit_offset,
+        vr: if words { PixelVr::Ow } else { PixelVr::Ob },
+        ..EncodedFrame::new(stored.transfer_syntax(), fragments)
     }
 }
 
@@ -254,14 +283,16 @@ pub(super) fn frame_ranges(pixels: &PixelLayout, index: u32) -> Result<Vec<(u64,
     }
 }
 
-async fn decoding<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, PixelError> + Send + 'static,
-) -> Result<T, Failure> {
+async fn decoding<T, E>(work: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, Failure>
+where
+    T: Send + 'static,
+    E: Into<Failure> + Send + 'static,
+{
     let ended = || Failure::Service(ServiceError::internal("Decoding ended early."));
     let permit = DECODERS.acquire().await.map_err(|_| ended())?;
     let done = tokio::task::spawn_blocking(move || {
         let _permit = permit;
         work()
     });
-    Ok(done.await.map_err(|_| ended())??)
+    done.await.map_err(|_| ended())?.map_err(Into::into)
 }

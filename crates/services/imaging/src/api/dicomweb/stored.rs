@@ -135,6 +135,11 @@ impl Stored {
         Ok(self)
     }
 
+    /// All of it, where it is in memory.
+    pub(super) fn held(&self) -> Option<Bytes> {
+        self.held.clone()
+    }
+
     async fn inflate(&self) -> Result<Bytes, Failure> {
         let length = self.row.location.length();
         if length > limits::INFLATED_BYTES {

@@ -17,6 +17,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::base::Base;
 use super::error::Failure;
+use super::limits;
 use super::stored::{First, Pieces, Stored, as_received};
 use super::transcode::{can_rewrite, file_meta, rewritten};
 use super::validator::Validator;
@@ -136,7 +137,7 @@ async fn retrieve(
         let opened = first.take();
         std::future::ready(Some((part, opened)))
     });
-    let parts = parts.then(move |(((row, form), head), opened)| {
+    let parts = parts.map(move |(((row, form), head), opened)| {
         let (service, scope) = (service.clone(), scope.clone());
         async move {
             let pieces = match opened {
@@ -148,6 +149,8 @@ async fn retrieve(
             Ok::<_, ServiceError>((head, pieces))
         }
     });
+    // The next are read and opened while one is sent.
+    let parts = parts.buffered(limits::INSTANCES_AHEAD);
     let body = Body::from_stream(write(boundary, parts));
     Ok(validator.mark(respond(status, &content_type, length, body)))
 }

@@ -167,15 +167,17 @@ async fn render(
     if let Some(answer) = validator.not_modified(&asked.headers) {
         return Ok(answer);
     }
-    let image = Image::open(stored).await?;
     let index = number.checked_sub(1).ok_or_else(Failure::not_found)?;
     // A thumbnail with parameters is a rendered image of its own size.
-    let bytes = match size {
-        Size::Thumbnail if parameters == Rendered::default() => {
-            image.thumbnail(index, format).await?
+    let small = matches!(size, Size::Thumbnail) && parameters == Rendered::default();
+    let bytes = Image::of_frame(stored, index, move |description, display, frame| {
+        if small {
+            hilum_pixels::thumbnail_frame(description, display, index, frame, format)
+        } else {
+            hilum_pixels::render_frame(description, display, index, frame, &request)
         }
-        Size::Full | Size::Thumbnail => image.render(index, request).await?,
-    };
+    })
+    .await?;
     let answer = ([(header::CONTENT_TYPE, form.media_type())], bytes).into_response();
     Ok(validator.mark(answer))
 }
