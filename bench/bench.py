@@ -180,21 +180,48 @@ class Bench:
     def read_rounds(self, pair):
         patient, files = self.slices.study(self.folder("read"), self.many(100), keep=True)
         _, others = self.slices.study(self.folder("others"), 1, patient=patient, studies=19)
+        _, once = self.slices.study(self.folder("once"), self.rounds * self.many(20))
         for server in pair:
+            work.stow(server, once, 1, 25)
             work.stow(server, files, 1, 25)
             work.stow(server, others, 1, 19)
         pixels = files[len(files) // 2].data[-2 * images.SIZE**2 :]
-        webs = {server.name: work.Web(server) for server in pair}
+        webs = {server.name: work.Plain(server) for server in pair}
         jobs = work.reads(patient, 20, files, pixels)
         time.sleep(5)
+        title = "WADO one frame, not asked for before"
+        for number in range(self.rounds):
+            asked = work.frames(once[number :: self.rounds])
+            for server in self.order(number, pair):
+                seconds = work.read_each(webs[server.name], asked, len(pixels))
+                self.table.add(title, "ms", "less", server.name, 1000 * seconds)
         for name, times, *rest in jobs:
-            for server in pair:
-                work.read(webs[server.name], 2, *rest)
+            self.read_job(name, times, rest, pair, webs)
+        # Reads what has no Content-Length 8 kB at a time, which is most of what it then takes.
+        webs = {server.name: work.Web(server) for server in pair}
+        for name, times, *rest in jobs:
+            if name.startswith(("WADO retrieve", "WADO one", "WADO rendered")):
+                self.read_job(f"{name}, Python's http.client", times, rest, pair, webs, False)
+
+    def read_job(self, name, times, rest, pair, webs, limited=True):
+        for server in pair:
+            work.read(webs[server.name], 2, *rest)
+        source = limit.NullSource(len(webs["Hilum"].get(*rest[:2])[2])) if limited else None
+        try:
+            if source:
+                empty = work.Plain(source)
+                work.read(empty, 2, "/", "*/*", len)
             for number in range(self.rounds):
                 for server in self.order(number, pair):
                     seconds = work.read(webs[server.name], times, *rest)
                     self.table.add(name, "ms", "less", server.name, 1000 * seconds)
-            progress(f"{name}: done")
+                if source:
+                    seconds = work.read(empty, times, "/", "*/*", len)
+                    self.table.add(name, "ms", "less", "limit", 1000 * seconds)
+        finally:
+            if source:
+                source.stop()
+        progress(f"{name}: done")
 
     def settle(self):
         """One long series: its metadata, and what it takes on disk beside its images."""
@@ -344,6 +371,13 @@ size with fsync of file and folder, and a page of log with fdatasync); of eight,
 files of eight instances with fsync of file and folder. Hilum writes objects past the page cache, which
 the limit does not, so that it may come out above it. Where the time of one instance goes is in
 [benchmarks-commit.md](benchmarks-commit.md), and where its bytes are in [benchmarks-bytes.md](benchmarks-bytes.md).
+
+Answers are read through one kept connection into one buffer, for both sides alike; the limit is the same
+number of bytes from a server that has them ready. Both servers keep in memory what was read lately, and are
+asked for the same again, but for the frames that were "not asked for before". In the rows named so, Python's
+http.client reads: an answer without Content-Length, as Orthanc's of several parts is, it takes from the socket
+8 kB at a time, and a program that reads so waits for that and not for the server.
+[benchmarks-reads.md](benchmarks-reads.md) says where the time of a frame goes.
 """
         print(text)
         if not self.options.quick:

@@ -5,6 +5,7 @@ import contextlib
 import os
 import socket
 import subprocess
+import sys
 import time
 
 import servers
@@ -67,6 +68,34 @@ class NullSink:
     def stop(self):
         self.process.terminate()
         self.process.wait()
+
+
+class NullSource:
+    """A server that has its answer ready: what sending and taking so many bytes costs."""
+
+    name = "limit"
+    root = ""
+    PROGRAM = """
+import socket, sys
+body = bytes(int(sys.argv[1]))
+head = b"HTTP/1.1 200 OK\\r\\nContent-Length: %d\\r\\n\\r\\n" % len(body)
+listener = socket.create_server(("127.0.0.1", 0))
+print(listener.getsockname()[1], flush=True)
+asking, _ = listener.accept()
+asking.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+while asking.recv(4096):
+    asking.sendall(head)
+    asking.sendall(body)
+"""
+
+    def __init__(self, size):
+        self.process = subprocess.Popen([sys.executable, "-c", self.PROGRAM, str(size)], stdout=subprocess.PIPE)
+        self.http_port = int(self.process.stdout.readline())
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
+        self.process.stdout.close()
 
 
 def of_one_association(sink, folder, instances, sender):

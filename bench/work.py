@@ -56,7 +56,7 @@ def c_store(server, instances, associations, sender="storescu"):
 
 
 class Web:
-    """One kept connection, without Nagle's delay at our end."""
+    """One kept connection, without Nagle's delay at our end: what a Python program meets."""
 
     def __init__(self, server):
         self.server = server
@@ -76,6 +76,76 @@ class Web:
         start = time.perf_counter()
         answer, data = self.ask("GET", path, headers={"Accept": accept})
         return time.perf_counter() - start, answer, data
+
+
+class Plain:
+    """One kept connection and one buffer: next to nothing of the time is the client's. A new connection
+    follows where the server ended the one before."""
+
+    HEAD = 16384
+
+    def __init__(self, server):
+        self.server = server
+        self.socket = None
+        self.buffer = bytearray(1 << 20)
+
+    def connect(self):
+        self.socket = socket.create_connection(("127.0.0.1", self.server.http_port), timeout=300)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def close(self):
+        self.socket.close()
+        self.socket = None
+
+    def more(self, filled):
+        """Reads what is there; 0 when nothing follows."""
+        if filled == len(self.buffer):
+            self.buffer.extend(bytes(len(self.buffer)))
+        with memoryview(self.buffer) as view:
+            return self.socket.recv_into(view[filled:])
+
+    def get(self, path, accept):
+        host = f"127.0.0.1:{self.server.http_port}"
+        request = f"GET {self.server.root}{path} HTTP/1.1\r\nHost: {host}\r\nAccept: {accept}\r\n\r\n".encode()
+        start = time.perf_counter()
+        if self.socket is None:
+            self.connect()
+        self.socket.sendall(request)
+        filled = 0
+        while (end := self.buffer.find(b"\r\n\r\n", 0, min(filled, self.HEAD))) < 0:
+            read = self.more(filled) if filled < self.HEAD else 0
+            if not read:
+                raise Wrong(f"{self.server.name} gave no answer")
+            filled += read
+        head = bytes(self.buffer[:end]).lower()
+        if not head.startswith(b"http/1.1 200"):
+            raise Wrong(f"{self.server.name} answered GET {path} with {head[:40]}")
+        body = end + 4
+        told = re.search(rb"\r\ncontent-length: *(\d+)", head)
+        chunked = b"\r\ntransfer-encoding: chunked" in head
+        whole = body + int(told[1]) if told else None
+        while filled != whole and not (chunked and self.buffer[filled - 7 : filled] == b"\r\n0\r\n\r\n"):
+            read = self.more(filled)
+            if not read and whole is None and not chunked:
+                self.close()
+                break
+            if not read:
+                raise Wrong(f"{self.server.name} broke off")
+            filled += read
+        seconds = time.perf_counter() - start
+        if self.socket is not None and b"\r\nconnection: close" in head:
+            self.close()
+        data = bytes(self.buffer[body:filled])
+        return seconds, head, joined(data) if chunked else data
+
+
+def joined(chunks):
+    """The bytes of a chunked body."""
+    data, at = [], 0
+    while size := int(chunks[at : (line := chunks.index(b"\r\n", at))].split(b";")[0], 16):
+        data.append(chunks[line + 2 : line + 2 + size])
+        at = line + 4 + size
+    return b"".join(data)
 
 
 def stow_body(instances):
@@ -175,6 +245,25 @@ def reads(patient, studies, instances, pixels):
             lambda data: data[:2] == b"\xff\xd8",
         ),
     ]
+
+
+def frames(instances):
+    """Each one's only frame: (path, accept)."""
+    kind = 'multipart/related; type="application/octet-stream"'
+    return [
+        (f"/studies/{one.study}/series/{one.series}/instances/{one.uid}/frames/1", kind) for one in instances
+    ]
+
+
+def read_each(web, asked, size):
+    """Median seconds of requests for frames of `size` bytes, each made once."""
+    taken = []
+    for path, accept in asked:
+        seconds, _, data = web.get(path, accept)
+        if len(data) < size:
+            raise Wrong(f"{web.server.name} did not give what was asked for: {path} ({len(data)} bytes)")
+        taken.append(seconds)
+    return sorted(taken)[len(taken) // 2]
 
 
 def read(web, times, path, accept, check):
