@@ -75,6 +75,10 @@ pub(crate) async fn load(
             samples.insert("series_uids".to_owned(), uids.into());
         }
     }
+    // The first sweep completes rows that nobody committed; not while it is asked.
+    let archive = open(dir).await?;
+    archive.sweep().await?;
+    archive.close().await;
     std::fs::write(dir.join("samples.json"), serde_json::to_vec(&samples)?)?;
     println!(
         "{studies} studies and {instances} instances in {:.0} s; the index has {} MB",

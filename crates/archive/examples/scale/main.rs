@@ -30,7 +30,8 @@ async fn main() -> Result<(), Failure> {
         Ok(arguments.get(at).map_or(Ok(default), |text| text.parse())?)
     };
     let usage = "say `load DIR STUDIES INSTANCES`, `load-settled …` or `ask DIR [TIMES]`";
-    let dir = PathBuf::from(arguments.get(1).ok_or(usage)?);
+    let dir = arguments.get(1).filter(|dir| !dir.starts_with('-'));
+    let dir = PathBuf::from(dir.ok_or(usage)?);
     match arguments.first().map(String::as_str) {
         Some("ask") => ask::ask(&dir, number(2, 200)?).await,
         Some(form @ ("load" | "load-settled")) => {
