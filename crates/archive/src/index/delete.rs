@@ -239,7 +239,7 @@ fn forget_told(tx: &Connection, tenant: i64, gone: &Emptied) -> Result<Vec<i64>>
             )?
             .query_map(params![tenant, gone.uid, series], |row| row.get(0))?
             .collect::<rusqlite::Result<_>>()?;
-        objects.extend(note::forget_unused(tx, notes)?);
+        objects.extend(note::forget_unused(tx, &notes)?);
         if placement::any(tx, tenant)? {
             placement::forget_way_to(tx, tenant, &gone.uid, series)?;
         }

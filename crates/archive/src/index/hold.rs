@@ -294,14 +294,7 @@ pub(crate) fn forget(
         tx.prepare_cached("DELETE FROM hold WHERE id = ?1 AND lifted_at IS NOT NULL")?
             .execute([hold])?;
     }
-    let mut objects = Vec::new();
-    for note in notes {
-        let object: Option<i64> = tx
-            .prepare_cached("DELETE FROM note WHERE id = ?1 RETURNING object")?
-            .query_row([note], |row| row.get(0))
-            .optional()?;
-        objects.extend(object);
-    }
+    let objects = note::forget_unused(&tx, notes)?;
     objects::bury_unused(&tx, objects, now)?;
     for key in keys {
         tombstone::doom(&tx, tenant, key)?;

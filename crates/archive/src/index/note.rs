@@ -26,9 +26,9 @@ pub(crate) fn keep(tx: &Connection, tenant: i64, note: &Written, now: i64) -> Re
         ])?)
 }
 
-/// Forgets notes of corrections and moves that no entry of a history refers to
-/// any more; their objects.
-pub(crate) fn forget_unused(tx: &Connection, notes: Vec<i64>) -> Result<Vec<i64>> {
+/// Forgets notes, but for those that an entry of a history refers to; their
+/// objects.
+pub(crate) fn forget_unused(tx: &Connection, notes: &[i64]) -> Result<Vec<i64>> {
     let mut objects = Vec::new();
     for note in notes {
         let object: Option<i64> = tx

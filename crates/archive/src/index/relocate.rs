@@ -358,5 +358,5 @@ fn remember(
         tx.prepare_cached("UPDATE correction SET study = ?3 WHERE tenant = ?1 AND study = ?2")?
             .execute(params![tenant, asked.study, asked.to.study])?;
     }
-    note::forget_unused(tx, notes)
+    note::forget_unused(tx, &notes)
 }

@@ -8,13 +8,11 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use hilum_archive::{
-    Archive, ArchiveError, Body, Cause, HoldOn, MetadataScope, NewDeletion, NewQuarantined, Origin,
-    Page, StoreOutcome,
+    Archive, ArchiveError, Cause, HoldOn, MetadataScope, NewDeletion, Page, StoreOutcome,
 };
-use hilum_contracts::ids::CorrelationId;
 use hilum_platform::scope::TenantScope;
 
-use crate::support::{TestArchive, config, instance, noise, scope, sha256};
+use crate::support::{TestArchive, config, instance, noise, scope, sha256, unreadable};
 
 fn body(study: u32, number: u32) -> Vec<u8> {
     noise(u64::from(study * 100_000 + number), 4_000)
@@ -86,16 +84,7 @@ async fn a_backup_under_load_restores_everything_that_was_acknowledged_before() 
     };
     let hold = archive.place_hold(&test.scope, on, "a claim".into(), "somebody".into());
     hold.await.unwrap();
-    let refused = NewQuarantined {
-        sha256: sha256(b"broken"),
-        body: Body::Memory(b"broken".to_vec().into()),
-        reason: "truncated".into(),
-        detail: String::new(),
-        transfer_syntax: None,
-        origin: Origin::Stow,
-        correlation: CorrelationId::new(),
-        received_at: hilum_platform::clock::from_millis(1),
-    };
+    let refused = unreadable(b"broken");
     archive.quarantine(&test.scope, refused).await.unwrap();
 
     let other = scope("b");

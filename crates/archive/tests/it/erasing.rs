@@ -5,12 +5,9 @@ mod restoring;
 
 use std::time::Duration;
 
-use hilum_archive::{
-    ArchiveError, Corrected, ErasedPatient, HoldOn, NewCorrection, NewQuarantined, Origin, Page,
-};
-use hilum_contracts::ids::CorrelationId;
+use hilum_archive::{ArchiveError, Corrected, ErasedPatient, HoldOn, NewCorrection, Page};
 
-use crate::support::{TestArchive, files, instance, noise, sha256};
+use crate::support::{TestArchive, files, instance, noise, unreadable};
 
 fn patient(id: &str) -> ErasedPatient {
     ErasedPatient {
@@ -28,19 +25,6 @@ fn holders(test: &TestArchive, trace: &[u8]) -> Vec<String> {
         })
         .map(|path| path.display().to_string())
         .collect()
-}
-
-fn unreadable(body: &[u8]) -> NewQuarantined {
-    NewQuarantined {
-        sha256: sha256(body),
-        body: hilum_archive::Body::Memory(body.to_vec().into()),
-        reason: "truncated".into(),
-        detail: String::new(),
-        transfer_syntax: None,
-        origin: Origin::Stow,
-        correlation: CorrelationId::new(),
-        received_at: hilum_platform::clock::from_millis(1),
-    }
 }
 
 /// Every wrapped study key, by its id in hexadecimal.

@@ -4,14 +4,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use hilum_archive::{
-    Archive, ArchiveError, Body, Cause, Corrected, Decision, HoldOn, MetadataScope, NewCorrection,
-    NewDeletion, NewQuarantined, ObjectFault, Origin, Page, PublishOutcome, RebuildReport, Resend,
-    ResultKey, StoreOutcome,
+    Archive, ArchiveError, Cause, Corrected, Decision, HoldOn, MetadataScope, NewCorrection,
+    NewDeletion, ObjectFault, Page, PublishOutcome, RebuildReport, Resend, ResultKey, StoreOutcome,
 };
-use hilum_contracts::ids::CorrelationId;
 
 use crate::everything::everything;
-use crate::support::{TestArchive, config, files, instance, noise, sha256};
+use crate::support::{TestArchive, config, files, instance, noise, sha256, unreadable};
 
 async fn pack(test: &TestArchive) {
     let report = test.archive.pack(Duration::ZERO).await.unwrap();
@@ -217,16 +215,7 @@ async fn what_was_decided_deleted_corrected_held_and_refused_comes_back() {
         .place_hold(&test.scope, on, "a claim".into(), "somebody".into())
         .await
         .unwrap();
-    let item = NewQuarantined {
-        sha256: sha256(b"broken"),
-        body: Body::Memory(b"broken".to_vec().into()),
-        reason: "truncated".into(),
-        detail: String::new(),
-        transfer_syntax: None,
-        origin: Origin::Stow,
-        correlation: CorrelationId::new(),
-        received_at: hilum_platform::clock::from_millis(1),
-    };
+    let item = unreadable(b"broken");
     test.archive.quarantine(&test.scope, item).await.unwrap();
     let before = answers(&test).await;
 

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hilum_archive::{
     Archive, ArchiveConfig, Body, Disk, Folded, InstanceAttributes, Limits, LocalDisk, MasterKey,
-    NewInstance, Origin, PatientIdentity, PersonName, SeriesAttributes, StudyAttributes,
+    NewInstance, NewQuarantined, Origin, PatientIdentity, PersonName, SeriesAttributes,
+    StudyAttributes,
 };
 use hilum_contracts::ids::{CorrelationId, TenantId};
 use hilum_platform::auth;
@@ -205,5 +206,19 @@ pub(crate) fn instance(study: u32, series: u32, number: u32, body: Vec<u8>) -> N
         correlation: CorrelationId::new(),
         received_at: from_millis(1_790_000_000_000 + i64::from(study) * 1_000 + i64::from(number)),
         rejects: None,
+    }
+}
+
+/// Bytes that broke off, for the quarantine.
+pub(crate) fn unreadable(body: &[u8]) -> NewQuarantined {
+    NewQuarantined {
+        sha256: sha256(body),
+        body: Body::Memory(body.to_vec().into()),
+        reason: "truncated".into(),
+        detail: String::new(),
+        transfer_syntax: None,
+        origin: Origin::Stow,
+        correlation: CorrelationId::new(),
+        received_at: from_millis(1),
     }
 }

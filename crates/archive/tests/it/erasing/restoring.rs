@@ -5,13 +5,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hilum_archive::{
-    Archive, ArchiveError, BackupState, Body, Cause, ErasedPatient, ErasureRecord, HoldOn,
-    NewQuarantined, Origin, Page, RestoreReport,
+    Archive, ArchiveError, BackupState, Cause, ErasedPatient, ErasureRecord, HoldOn, Page,
+    RestoreReport,
 };
-use hilum_contracts::ids::CorrelationId;
 use tempfile::TempDir;
 
-use crate::support::{TestArchive, config, files, instance, noise, scope, sha256};
+use crate::support::{TestArchive, config, files, instance, noise, scope, unreadable};
 
 fn patient() -> ErasedPatient {
     ErasedPatient {
@@ -239,17 +238,8 @@ async fn what_came_of_the_patient_after_the_erasure_stays() {
 #[tokio::test]
 async fn holds_that_were_lifted_since_and_quarantined_items_do_not_keep_it() {
     let test = archive_with_the_patient().await;
-    let body = b"ERASE-7731 and then it broke off".to_vec();
-    let refused = NewQuarantined {
-        sha256: sha256(&body),
-        body: Body::Memory(body.into()),
-        reason: "truncated".into(),
-        detail: String::new(),
-        transfer_syntax: None,
-        origin: Origin::Stow,
-        correlation: CorrelationId::new(),
-        received_at: hilum_platform::clock::from_millis(1),
-    };
+    let body = b"ERASE-7731 and then it broke off";
+    let refused = unreadable(body);
     test.archive.quarantine(&test.scope, refused).await.unwrap();
     let study = "1.2.1".to_owned();
     let (issuer, id) = (None, "ERASE-7731".to_owned());
