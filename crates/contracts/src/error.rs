@@ -11,12 +11,18 @@ pub enum ErrorCode {
     Invalid,
     /// It does not exist, or the caller may not know that it does.
     NotFound,
+    /// Who asks is not known: sign in, or send a key.
+    Unauthenticated,
+    /// Who asks is known and may not do this.
+    Forbidden,
     /// It contradicts what is stored; a person or the caller has to decide.
     Conflict,
     /// The request is right but this installation does not support it.
     Unsupported,
     /// A limit was reached; try again later or with less.
     Exhausted,
+    /// More was asked in a short time than this caller may; wait and ask again.
+    TooMany,
     /// A part that is needed does not answer; try again later.
     Unavailable,
     /// Stored bytes are not what was written.
@@ -29,7 +35,10 @@ impl ErrorCode {
     /// Whether the same request may succeed later without being changed.
     #[must_use]
     pub const fn is_retryable(self) -> bool {
-        matches!(self, Self::Exhausted | Self::Unavailable | Self::Internal)
+        matches!(
+            self,
+            Self::Exhausted | Self::TooMany | Self::Unavailable | Self::Internal
+        )
     }
 }
 

@@ -115,6 +115,23 @@ uuid_id! {
     EventId
 }
 
+uuid_id! {
+    /// A person who can sign in, whatever the tenants they belong to.
+    PersonId
+}
+uuid_id! {
+    /// A person's signing in on one browser.
+    SessionId
+}
+uuid_id! {
+    /// An API key; not its secret.
+    ApiKeyId
+}
+uuid_id! {
+    /// Emergency access that somebody took.
+    BreakGlassId
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,6 +5,7 @@
 //! Fields are only ever added, and unknown ones are ignored, so that an older
 //! and a newer service understand each other during an upgrade.
 
+pub mod access;
 pub mod erasure;
 pub mod error;
 pub mod event;

@@ -1,8 +1,11 @@
 //! How errors look over HTTP (RFC 9457), and the scope of a request.
 
+use std::marker::PhantomData;
+
 use axum::Json;
 use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, Response};
+use hilum_contracts::access::Allowed;
 use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_contracts::scope::TenantScope;
 use http::request::Parts;
@@ -38,6 +41,9 @@ pub struct ProblemBody {
 pub const fn status_of(code: ErrorCode) -> StatusCode {
     match code {
         ErrorCode::Invalid => StatusCode::BAD_REQUEST,
+        ErrorCode::Unauthenticated => StatusCode::UNAUTHORIZED,
+        ErrorCode::Forbidden => StatusCode::FORBIDDEN,
+        ErrorCode::TooMany => StatusCode::TOO_MANY_REQUESTS,
         ErrorCode::NotFound => StatusCode::NOT_FOUND,
         ErrorCode::Conflict => StatusCode::CONFLICT,
         ErrorCode::Unsupported => StatusCode::NOT_IMPLEMENTED,
@@ -87,20 +93,21 @@ impl IntoResponse for Problem {
     }
 }
 
-/// The scope of the request, put there by the server when it let it in. A
-/// handler that takes it can't be reached without one.
-pub struct Scope(pub TenantScope);
+/// The scope of the request, put there by the server when it knew who asks,
+/// and whose role includes `A`. There is no other way to a scope in a handler,
+/// so that none is reached without naming what it is for.
+pub struct May<A: Allowed>(pub TenantScope, pub PhantomData<A>);
 
-impl<S: Send + Sync> FromRequestParts<S> for Scope {
+impl<A: Allowed, S: Send + Sync> FromRequestParts<S> for May<A> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        parts
-            .extensions
-            .get::<TenantScope>()
-            .cloned()
-            .map(Self)
-            .ok_or_else(|| Problem(ServiceError::not_found("No such address.")))
+        let scope = parts.extensions.get::<TenantScope>().ok_or_else(|| {
+            let text = "Sign in, or send an API key as a bearer token.";
+            ServiceError::new(ErrorCode::Unauthenticated, text)
+        })?;
+        scope.require(A::ACTION)?;
+        Ok(Self(scope.clone(), PhantomData))
     }
 }
 

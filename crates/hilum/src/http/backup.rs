@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use axum::Json;
 use axum::extract::State;
+use hilum_contracts::access::doors;
 use hilum_contracts::error::ServiceError;
-use hilum_platform::http::{Problem, ProblemBody, Scope};
+use hilum_platform::http::{May, Problem, ProblemBody};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -27,10 +28,11 @@ pub(crate) struct BackupMade {
 
 /// Copies everything to a folder of this machine, while serving. Answers when
 /// the copy is complete.
-#[utoipa::path(post, path = "/backups", tag = "platform", request_body = BackupRequest,
+#[utoipa::path(post, path = "/backups",
+    extensions(("x-hilum-action" = json!("operate"))), tag = "platform", request_body = BackupRequest,
     responses((status = 200, body = BackupMade), (status = 400, body = ProblemBody)))]
 pub(crate) async fn make_backup(
-    Scope(scope): Scope,
+    May(scope, _): May<doors::Operate>,
     State(shared): State<Shared>,
     Json(request): Json<BackupRequest>,
 ) -> Result<Json<BackupMade>, Problem> {

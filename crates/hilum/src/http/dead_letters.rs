@@ -2,8 +2,9 @@
 
 use axum::Json;
 use axum::extract::State;
+use hilum_contracts::access::doors;
 use hilum_platform::clock::from_millis;
-use hilum_platform::http::{Problem, ProblemBody, Scope, database_error};
+use hilum_platform::http::{May, Problem, ProblemBody, database_error};
 use serde::Serialize;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
@@ -32,10 +33,11 @@ struct DeadLetterItem {
 
 /// Events that a service could not take and does not try any more, the newest
 /// of each service first. What failed of a run or a delivery stands with it.
-#[utoipa::path(get, path = "/dead-letters", tag = "platform",
+#[utoipa::path(get, path = "/dead-letters",
+    extensions(("x-hilum-action" = json!("view-dead-letters"))), tag = "platform",
     responses((status = 200, body = DeadLetterList), (status = 503, body = ProblemBody)))]
 pub(crate) async fn list_dead_letters(
-    Scope(scope): Scope,
+    May(scope, _): May<doors::ViewDeadLetters>,
     State(shared): State<Shared>,
 ) -> Result<Json<DeadLetterList>, Problem> {
     let mut items = Vec::new();

@@ -8,14 +8,15 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use hilum_archive::{Archive, BackupCopy, BackupState, ErasedPatient, ErasureRecord};
+use hilum_contracts::access::doors;
 use hilum_contracts::erasure::Forgets;
 use hilum_contracts::error::ServiceError;
 use hilum_contracts::ids::TenantId;
-use hilum_contracts::scope::{Principal, TenantScope};
+use hilum_contracts::scope::TenantScope;
 use hilum_platform::auth;
 use hilum_platform::clock::SharedClock;
 use hilum_platform::events::Transit;
-use hilum_platform::http::{Problem, ProblemBody, Scope};
+use hilum_platform::http::{May, Problem, ProblemBody};
 use hilum_platform::notices::{Notices, Topic};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -113,22 +114,19 @@ pub(crate) struct CertificateList {
 }
 
 /// Erases a patient: images, results, keys, rows, events. It can't be undone.
-#[utoipa::path(post, path = "/erasures", tag = "platform", request_body = ErasureRequest,
+#[utoipa::path(post, path = "/erasures",
+    extensions(("x-hilum-action" = json!("erase-patients"))), tag = "platform", request_body = ErasureRequest,
     responses((status = 200, body = Certificate), (status = 404, body = ProblemBody),
         (status = 409, body = ProblemBody)))]
 pub(crate) async fn erase_patient(
-    Scope(scope): Scope,
+    May(scope, _): May<doors::ErasePatients>,
     State(shared): State<Shared>,
     Json(request): Json<ErasureRequest>,
 ) -> Result<Json<Certificate>, Problem> {
     if request.patient_id.trim().is_empty() {
         return Err(ServiceError::invalid("Name the Patient ID that is to be erased.").into());
     }
-    let by = match scope.principal() {
-        Principal::LocalOperator => "local operator".to_owned(),
-        Principal::Device(ae_title) => format!("device {ae_title}"),
-        Principal::Service(name) => format!("service {name}"),
-    };
+    let by = scope.principal().to_string();
     let patient = ErasedPatient {
         id: request.patient_id,
         issuer: request.issuer.filter(|issuer| !issuer.is_empty()),
@@ -295,10 +293,11 @@ impl Erasures {
 }
 
 /// The certificates of what was erased, the newest first.
-#[utoipa::path(get, path = "/erasures", tag = "platform",
+#[utoipa::path(get, path = "/erasures",
+    extensions(("x-hilum-action" = json!("view-erasures"))), tag = "platform",
     responses((status = 200, body = CertificateList)))]
 pub(crate) async fn list_erasures(
-    Scope(scope): Scope,
+    May(scope, _): May<doors::ViewErasures>,
     State(shared): State<Shared>,
 ) -> Result<Json<CertificateList>, Problem> {
     let rows = shared.archive.certificates(&scope, LISTED).await?;

@@ -4,8 +4,9 @@
 use axum::Json;
 use axum::extract::State;
 use hilum_archive::MasterKey;
+use hilum_contracts::access::doors;
 use hilum_contracts::error::{ErrorCode, ServiceError};
-use hilum_platform::http::{Problem, ProblemBody, Scope};
+use hilum_platform::http::{May, Problem, ProblemBody};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -20,10 +21,11 @@ pub(crate) struct Rotated {
 
 /// Makes a new master key in its file and wraps every tenant key anew, while
 /// serving. Refused where the master key comes from the environment.
-#[utoipa::path(post, path = "/keys/rotate-master", tag = "platform",
+#[utoipa::path(post, path = "/keys/rotate-master",
+    extensions(("x-hilum-action" = json!("operate"))), tag = "platform",
     responses((status = 200, body = Rotated), (status = 409, body = ProblemBody)))]
 pub(crate) async fn rotate_master_key(
-    Scope(scope): Scope,
+    May(scope, _): May<doors::Operate>,
     State(shared): State<Shared>,
 ) -> Result<Json<Rotated>, Problem> {
     if !matches!(master_key(), Ok(MasterKey::File)) {

@@ -8,9 +8,10 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures::{Stream, StreamExt as _};
+use hilum_contracts::access::doors;
 use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_contracts::ids::TenantId;
-use hilum_platform::http::{Problem, ProblemBody, Scope};
+use hilum_platform::http::{May, Problem, ProblemBody};
 use hilum_platform::limits::LIVE_CONNECTIONS;
 use hilum_platform::notices::Notices;
 use tokio::sync::Semaphore;
@@ -70,11 +71,12 @@ impl Live {
 
 /// A stream of server-sent events `changed` with `{"topic", "study_uid"}`; ask
 /// again for what changed. `reload` means that some were missed.
-#[utoipa::path(get, path = "/events", tag = "platform",
+#[utoipa::path(get, path = "/events",
+    extensions(("x-hilum-action" = json!("view-live"))), tag = "platform",
     responses((status = 200, content_type = "text/event-stream", body = String),
         (status = 503, body = ProblemBody)))]
 pub(crate) async fn live_updates(
-    Scope(scope): Scope,
+    May(scope, _): May<doors::ViewLive>,
     State(shared): State<Shared>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     let events = shared

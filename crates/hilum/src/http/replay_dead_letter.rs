@@ -1,19 +1,21 @@
 //! `POST /api/v1/dead-letters/{consumer}/{event_id}/replay`
 
 use axum::extract::{Path, State};
+use hilum_contracts::access::doors;
 use hilum_contracts::error::{ErrorCode, ServiceError};
-use hilum_platform::http::{Problem, ProblemBody, Scope, database_error};
+use hilum_platform::http::{May, Problem, ProblemBody, database_error};
 use hilum_platform::notices::Topic;
 use http::StatusCode;
 
 use super::Shared;
 
 /// Gives an event once more to the service that could not take it.
-#[utoipa::path(post, path = "/dead-letters/{consumer}/{event_id}/replay", tag = "platform",
+#[utoipa::path(post, path = "/dead-letters/{consumer}/{event_id}/replay",
+    extensions(("x-hilum-action" = json!("replay-dead-letters"))), tag = "platform",
     params(("consumer" = String, Path), ("event_id" = String, Path)),
     responses((status = 202), (status = 409, body = ProblemBody), (status = 503, body = ProblemBody)))]
 pub(crate) async fn replay_dead_letter(
-    Scope(scope): Scope,
+    May(scope, _): May<doors::ReplayDeadLetters>,
     State(shared): State<Shared>,
     Path((consumer, event_id)): Path<(String, String)>,
 ) -> Result<StatusCode, Problem> {

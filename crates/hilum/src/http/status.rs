@@ -2,8 +2,9 @@
 
 use axum::Json;
 use axum::extract::State;
+use hilum_contracts::access::doors;
 use hilum_inference::runtime::{find_library, library_version};
-use hilum_platform::http::Scope;
+use hilum_platform::http::May;
 use serde::Serialize;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
@@ -32,8 +33,12 @@ struct ServiceStatus {
 }
 
 /// What this installation is and how it does.
-#[utoipa::path(get, path = "/status", tag = "platform", responses((status = 200, body = Status)))]
-pub(crate) async fn status(Scope(scope): Scope, State(shared): State<Shared>) -> Json<Status> {
+#[utoipa::path(get, path = "/status",
+    extensions(("x-hilum-action" = json!("view-status"))), tag = "platform", responses((status = 200, body = Status)))]
+pub(crate) async fn status(
+    May(scope, _): May<doors::ViewStatus>,
+    State(shared): State<Shared>,
+) -> Json<Status> {
     let archive = shared.archive.answers().await;
     let runtime = find_library(shared.config.onnxruntime.as_deref());
     let services = vec![

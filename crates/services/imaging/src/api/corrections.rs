@@ -9,9 +9,10 @@ use dicom_dictionary_std::StandardDataDictionary;
 use hilum_archive::{
     ArchiveError, Corrected, NewCorrection, Page, SeriesFilter, SeriesRow, StudyFilter, StudyRow,
 };
+use hilum_contracts::access::doors;
 use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_dataset::patch::{Change, Correction};
-use hilum_platform::http::{Problem, ProblemBody, Scope};
+use hilum_platform::http::{May, Problem, ProblemBody};
 use hilum_platform::notices::Topic;
 use hilum_platform::scope::TenantScope;
 use serde::{Deserialize, Serialize};
@@ -82,12 +83,13 @@ pub(super) struct ChangedAttribute {
 
 /// Corrects attributes of a patient and study, or of a series. What was
 /// received stays and can still be asked for.
-#[utoipa::path(post, path = "/studies/{study_uid}/corrections", tag = "imaging",
+#[utoipa::path(post, path = "/studies/{study_uid}/corrections",
+    extensions(("x-hilum-action" = json!("correct-studies"))), tag = "imaging",
     params(("study_uid" = String, Path)), request_body = CorrectionRequest,
     responses((status = 200, body = CorrectionVersion), (status = 400, body = ProblemBody),
         (status = 404, body = ProblemBody)))]
 pub(crate) async fn correct_study(
-    Scope(scope): Scope,
+    May(scope, _): May<doors::CorrectStudies>,
     State(service): State<ImagingService>,
     Path(study_uid): Path<String>,
     Json(request): Json<CorrectionRequest>,
@@ -119,7 +121,7 @@ pub(crate) async fn correct(
         match service.archive.correct(scope, correction).await {
             Ok(version) => {
                 tracing::info!(
-                    by = %super::describe_principal(scope.principal()), version,
+                    by = %scope.principal(), version,
                     attributes = changes.len(), "corrected"
                 );
                 let topic = Topic::Studies;
@@ -135,11 +137,12 @@ pub(crate) async fn correct(
 }
 
 /// The corrections of a study and its series, the oldest first.
-#[utoipa::path(get, path = "/studies/{study_uid}/corrections", tag = "imaging",
+#[utoipa::path(get, path = "/studies/{study_uid}/corrections",
+    extensions(("x-hilum-action" = json!("view-studies"))), tag = "imaging",
     params(("study_uid" = String, Path)),
     responses((status = 200, body = CorrectionList), (status = 404, body = ProblemBody)))]
 pub(crate) async fn list_corrections(
-    Scope(scope): Scope,
+    May(scope, _): May<doors::ViewStudies>,
     State(service): State<ImagingService>,
     Path(study_uid): Path<String>,
 ) -> Result<Json<CorrectionList>, Problem> {
@@ -265,7 +268,7 @@ async fn prepare(
         overlay: serde_json::to_string(&steps).map_err(json)?,
         detail: serde_json::to_string(&detail).map_err(json)?,
         reason: reason.to_owned(),
-        by: super::describe_principal(scope.principal()),
+        by: scope.principal().to_string(),
     })
 }
 

@@ -4,8 +4,9 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use hilum_archive::{Cause, MetadataScope, NewDeletion};
+use hilum_contracts::access::doors;
 use hilum_contracts::error::ServiceError;
-use hilum_platform::http::{Problem, ProblemBody, Scope};
+use hilum_platform::http::{May, Problem, ProblemBody};
 use hilum_platform::notices::Topic;
 use hilum_platform::scope::TenantScope;
 use serde::{Deserialize, Serialize};
@@ -51,12 +52,13 @@ struct Deletion {
 
 /// Deletes a study for good: rows, bytes and its key. A resend is refused
 /// unless the tenant accepts resends.
-#[utoipa::path(delete, path = "/studies/{study_uid}", tag = "imaging",
+#[utoipa::path(delete, path = "/studies/{study_uid}",
+    extensions(("x-hilum-action" = json!("delete-images"))), tag = "imaging",
     params(("study_uid" = String, Path)), request_body = DeletionReason,
     responses((status = 200, body = Deleted), (status = 404, body = ProblemBody),
         (status = 409, body = ProblemBody)))]
 pub(crate) async fn delete_study(
-    Scope(scope): Scope,
+    May(scope, _): May<doors::DeleteImages>,
     State(service): State<ImagingService>,
     Path(study_uid): Path<String>,
     Json(reason): Json<DeletionReason>,
@@ -65,13 +67,14 @@ pub(crate) async fn delete_study(
 }
 
 /// Deletes a series for good.
-#[utoipa::path(delete, path = "/studies/{study_uid}/series/{series_uid}", tag = "imaging",
+#[utoipa::path(delete, path = "/studies/{study_uid}/series/{series_uid}",
+    extensions(("x-hilum-action" = json!("delete-images"))), tag = "imaging",
     params(("study_uid" = String, Path), ("series_uid" = String, Path)),
     request_body = DeletionReason,
     responses((status = 200, body = Deleted), (status = 404, body = ProblemBody),
         (status = 409, body = ProblemBody)))]
 pub(crate) async fn delete_series(
-    Scope(scope): Scope,
+    May(scope, _): May<doors::DeleteImages>,
     State(service): State<ImagingService>,
     Path((study, series)): Path<(String, String)>,
     Json(reason): Json<DeletionReason>,
@@ -84,6 +87,7 @@ pub(crate) async fn delete_series(
 /// UID in this series.
 #[utoipa::path(delete,
     path = "/studies/{study_uid}/series/{series_uid}/instances/{sop_instance_uid}",
+    extensions(("x-hilum-action" = json!("delete-images"))),
     tag = "imaging",
     params(("study_uid" = String, Path), ("series_uid" = String, Path),
         ("sop_instance_uid" = String, Path)),
@@ -91,7 +95,7 @@ pub(crate) async fn delete_series(
     responses((status = 200, body = Deleted), (status = 404, body = ProblemBody),
         (status = 409, body = ProblemBody)))]
 pub(crate) async fn delete_instance(
-    Scope(scope): Scope,
+    May(scope, _): May<doors::DeleteImages>,
     State(service): State<ImagingService>,
     Path((study, series, instance)): Path<(String, String, String)>,
     Json(reason): Json<DeletionReason>,
@@ -118,11 +122,11 @@ async fn delete(
         of,
         cause: Cause::Person,
         reason,
-        by: super::describe_principal(scope.principal()),
+        by: scope.principal().to_string(),
     };
     let deleted = service.archive.delete(scope, deletion).await?;
     tracing::info!(
-        by = %super::describe_principal(scope.principal()),
+        by = %scope.principal(),
         instances = deleted.instances, objects = deleted.objects, "deleted"
     );
     metrics::counter!("hilum_deleted_instances_total").increment(deleted.instances);
@@ -133,10 +137,11 @@ async fn delete(
 }
 
 /// What was deleted, when, by whom and why; the newest first.
-#[utoipa::path(get, path = "/deletions", tag = "imaging",
+#[utoipa::path(get, path = "/deletions",
+    extensions(("x-hilum-action" = json!("view-erasures"))), tag = "imaging",
     responses((status = 200, body = DeletionList)))]
 pub(crate) async fn list_deletions(
-    Scope(scope): Scope,
+    May(scope, _): May<doors::ViewErasures>,
     State(service): State<ImagingService>,
 ) -> Result<Json<DeletionList>, Problem> {
     let rows = service.archive.deletions(&scope, LIST_MAX).await?;

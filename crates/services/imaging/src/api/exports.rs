@@ -4,9 +4,10 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
+use hilum_contracts::access::doors;
 use hilum_contracts::error::ServiceError;
 use hilum_platform::clock::from_millis;
-use hilum_platform::http::{Problem, ProblemBody, Scope, database_error};
+use hilum_platform::http::{May, Problem, ProblemBody, database_error};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -98,11 +99,12 @@ impl From<ExportRow> for ExportEntry {
 
 /// Records that an export begins, before anything is taken out. `id` is any
 /// UUID; to say again that the same one goes on changes nothing.
-#[utoipa::path(post, path = "/exports/{id}", tag = "imaging",
+#[utoipa::path(post, path = "/exports/{id}",
+    extensions(("x-hilum-action" = json!("export-studies"))), tag = "imaging",
     params(("id" = String, Path)), request_body = ExportRequest,
     responses((status = 204), (status = 400, body = ProblemBody)))]
 pub(crate) async fn begin_export(
-    Scope(scope): Scope,
+    May(scope, _): May<doors::ExportStudies>,
     State(service): State<ImagingService>,
     Path(id): Path<Uuid>,
     Json(request): Json<ExportRequest>,
@@ -115,7 +117,7 @@ pub(crate) async fn begin_export(
             Extent::Everything => "everything",
         },
         as_received: request.as_received,
-        by: super::describe_principal(scope.principal()),
+        by: scope.principal().to_string(),
         at: service.clock.now_millis(),
         studies: i64::from(request.studies),
     };
@@ -132,12 +134,13 @@ pub(crate) async fn begin_export(
 }
 
 /// Records what an export took out.
-#[utoipa::path(post, path = "/exports/{id}/end", tag = "imaging",
+#[utoipa::path(post, path = "/exports/{id}/end",
+    extensions(("x-hilum-action" = json!("export-studies"))), tag = "imaging",
     params(("id" = String, Path)), request_body = ExportEnd,
     responses((status = 204), (status = 400, body = ProblemBody),
         (status = 404, body = ProblemBody)))]
 pub(crate) async fn end_export(
-    Scope(scope): Scope,
+    May(scope, _): May<doors::ExportStudies>,
     State(service): State<ImagingService>,
     Path(id): Path<Uuid>,
     Json(end): Json<ExportEnd>,
@@ -162,17 +165,18 @@ pub(crate) async fn end_export(
         return Err(ServiceError::not_found("There is no such export.").into());
     }
     tracing::info!(
-        target: "audit", by = %super::describe_principal(scope.principal()), export = %id,
+        target: "audit", by = %scope.principal(), export = %id,
         files = ended.files, bytes, failed = ended.failed, "an export ended"
     );
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// The latest exports, the newest first.
-#[utoipa::path(get, path = "/exports", tag = "imaging",
+#[utoipa::path(get, path = "/exports",
+    extensions(("x-hilum-action" = json!("export-studies"))), tag = "imaging",
     responses((status = 200, body = ExportList)))]
 pub(crate) async fn list_exports(
-    Scope(scope): Scope,
+    May(scope, _): May<doors::ExportStudies>,
     State(service): State<ImagingService>,
 ) -> Result<Json<ExportList>, Problem> {
     let rows = service

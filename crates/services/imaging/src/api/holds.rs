@@ -3,8 +3,9 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use hilum_archive::{HoldOn, HoldRow};
+use hilum_contracts::access::doors;
 use hilum_contracts::error::ServiceError;
-use hilum_platform::http::{Problem, ProblemBody, Scope};
+use hilum_platform::http::{May, Problem, ProblemBody};
 use hilum_platform::notices::Topic;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -71,10 +72,11 @@ pub(crate) struct HoldPlaced {
 }
 
 /// Legal holds that stand, the newest first.
-#[utoipa::path(get, path = "/holds", tag = "imaging",
+#[utoipa::path(get, path = "/holds",
+    extensions(("x-hilum-action" = json!("view-holds"))), tag = "imaging",
     responses((status = 200, body = HoldList)))]
 pub(crate) async fn list_holds(
-    Scope(scope): Scope,
+    May(scope, _): May<doors::ViewHolds>,
     State(service): State<ImagingService>,
 ) -> Result<Json<HoldList>, Problem> {
     let rows = service.archive.holds(&scope, LIST_MAX).await?;
@@ -84,11 +86,12 @@ pub(crate) async fn list_holds(
 
 /// Places a legal hold on a study or a patient: from here on nothing of it is
 /// deleted, by nobody and by no rule, until the hold is lifted.
-#[utoipa::path(post, path = "/holds", tag = "imaging", request_body = NewHold,
+#[utoipa::path(post, path = "/holds",
+    extensions(("x-hilum-action" = json!("manage-holds"))), tag = "imaging", request_body = NewHold,
     responses((status = 200, body = HoldPlaced), (status = 400, body = ProblemBody),
         (status = 404, body = ProblemBody)))]
 pub(crate) async fn place_hold(
-    Scope(scope): Scope,
+    May(scope, _): May<doors::ManageHolds>,
     State(service): State<ImagingService>,
     Json(new): Json<NewHold>,
 ) -> Result<Json<HoldPlaced>, Problem> {
@@ -104,12 +107,12 @@ pub(crate) async fn place_hold(
             return Err(Problem(ServiceError::invalid(text)));
         }
     };
-    let by = super::describe_principal(scope.principal());
+    let by = scope.principal().to_string();
     let id = service
         .archive
         .place_hold(&scope, on, new.reason, by)
         .await?;
-    tracing::info!(by = %super::describe_principal(scope.principal()), hold = id, "a legal hold was placed");
+    tracing::info!(by = %scope.principal(), hold = id, "a legal hold was placed");
     service
         .notices
         .tell(scope.tenant(), Topic::Studies, study.as_deref());
@@ -117,17 +120,18 @@ pub(crate) async fn place_hold(
 }
 
 /// Lifts a legal hold.
-#[utoipa::path(delete, path = "/holds/{id}", tag = "imaging",
+#[utoipa::path(delete, path = "/holds/{id}",
+    extensions(("x-hilum-action" = json!("manage-holds"))), tag = "imaging",
     params(("id" = i64, Path)),
     responses((status = 204), (status = 404, body = ProblemBody)))]
 pub(crate) async fn lift_hold(
-    Scope(scope): Scope,
+    May(scope, _): May<doors::ManageHolds>,
     State(service): State<ImagingService>,
     Path(id): Path<i64>,
 ) -> Result<StatusCode, Problem> {
-    let by = super::describe_principal(scope.principal());
+    let by = scope.principal().to_string();
     service.archive.lift_hold(&scope, id, by).await?;
-    tracing::info!(by = %super::describe_principal(scope.principal()), hold = id, "a legal hold was lifted");
+    tracing::info!(by = %scope.principal(), hold = id, "a legal hold was lifted");
     service.notices.tell(scope.tenant(), Topic::Studies, None);
     Ok(StatusCode::NO_CONTENT)
 }

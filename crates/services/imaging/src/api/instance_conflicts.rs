@@ -3,7 +3,8 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use hilum_archive::{Decision, Page};
-use hilum_platform::http::{Problem, ProblemBody, Scope};
+use hilum_contracts::access::doors;
+use hilum_platform::http::{May, Problem, ProblemBody};
 use hilum_platform::notices::Topic;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -51,10 +52,11 @@ enum InstanceChoice {
 }
 
 /// Instances whose SOP Instance UID came with two different contents.
-#[utoipa::path(get, path = "/instance-conflicts", tag = "imaging",
+#[utoipa::path(get, path = "/instance-conflicts",
+    extensions(("x-hilum-action" = json!("view-studies"))), tag = "imaging",
     responses((status = 200, body = InstanceConflictList)))]
 pub(crate) async fn list_instance_conflicts(
-    Scope(scope): Scope,
+    May(scope, _): May<doors::ViewStudies>,
     State(service): State<ImagingService>,
 ) -> Result<Json<InstanceConflictList>, Problem> {
     let rows = service
@@ -78,11 +80,12 @@ pub(crate) async fn list_instance_conflicts(
 }
 
 /// Decides which of two contents is served.
-#[utoipa::path(post, path = "/instance-conflicts/{id}/decide", tag = "imaging",
+#[utoipa::path(post, path = "/instance-conflicts/{id}/decide",
+    extensions(("x-hilum-action" = json!("decide-conflicts"))), tag = "imaging",
     params(("id" = i64, Path)), request_body = InstanceDecision,
     responses((status = 204), (status = 404, body = ProblemBody)))]
 pub(crate) async fn decide_instance_conflict(
-    Scope(scope): Scope,
+    May(scope, _): May<doors::DecideConflicts>,
     State(service): State<ImagingService>,
     Path(id): Path<i64>,
     Json(decision): Json<InstanceDecision>,

@@ -23,18 +23,7 @@ use utoipa_axum::routes;
 pub(crate) use corrections::correct;
 pub(crate) use quarantine::describe as describe_origin;
 
-use hilum_contracts::scope::Principal;
-
 use crate::ImagingService;
-
-/// Who acts, as it is kept with what they did.
-pub(crate) fn describe_principal(principal: &Principal) -> String {
-    match principal {
-        Principal::LocalOperator => "local operator".to_owned(),
-        Principal::Device(ae_title) => format!("device {ae_title}"),
-        Principal::Service(name) => format!("service {name}"),
-    }
-}
 
 pub(crate) fn router() -> OpenApiRouter<ImagingService> {
     OpenApiRouter::new()

@@ -7,9 +7,10 @@ use axum::Json;
 use axum::extract::{Path, State};
 use futures::StreamExt as _;
 use hilum_archive::{ArchiveError, MetadataScope, MoveOf, MoveTo, NewMove, StudyRow};
+use hilum_contracts::access::doors;
 use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_dataset::patch::{Change, Correction};
-use hilum_platform::http::{Problem, ProblemBody, Scope};
+use hilum_platform::http::{May, Problem, ProblemBody};
 use hilum_platform::notices::Topic;
 use hilum_platform::scope::TenantScope;
 use serde::{Deserialize, Serialize};
@@ -67,12 +68,13 @@ pub(crate) struct MoveAnswer {
 /// Moves a study, a series or instances to where they belong. What was received
 /// stays and can still be asked for; later arrivals of a series or study
 /// follow.
-#[utoipa::path(post, path = "/studies/{study_uid}/moves", tag = "imaging",
+#[utoipa::path(post, path = "/studies/{study_uid}/moves",
+    extensions(("x-hilum-action" = json!("correct-studies"))), tag = "imaging",
     params(("study_uid" = String, Path)), request_body = MoveRequest,
     responses((status = 200, body = MoveAnswer), (status = 400, body = ProblemBody),
         (status = 404, body = ProblemBody), (status = 409, body = ProblemBody)))]
 pub(crate) async fn move_study(
-    Scope(scope): Scope,
+    May(scope, _): May<doors::CorrectStudies>,
     State(service): State<ImagingService>,
     Path(study_uid): Path<String>,
     Json(request): Json<MoveRequest>,
@@ -150,7 +152,7 @@ impl Wish {
             match service.archive.relocate(scope, prepared).await {
                 Ok(moved) => {
                     tracing::info!(
-                        by = %super::describe_principal(scope.principal()),
+                        by = %scope.principal(),
                         instances = moved.instances, "moved"
                     );
                     metrics::counter!("hilum_moved_instances_total").increment(moved.instances);
@@ -235,7 +237,7 @@ impl Wish {
             detail: serde_json::to_string(&detail)
                 .map_err(|_| ServiceError::internal("The move can't be written."))?,
             reason: self.reason.clone(),
-            by: super::describe_principal(scope.principal()),
+            by: scope.principal().to_string(),
         })
     }
 

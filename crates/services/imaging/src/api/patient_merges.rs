@@ -2,8 +2,9 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
+use hilum_contracts::access::doors;
 use hilum_contracts::error::ServiceError;
-use hilum_platform::http::{Problem, ProblemBody, Scope, database_error};
+use hilum_platform::http::{May, Problem, ProblemBody, database_error};
 use hilum_platform::notices::Topic;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -91,11 +92,12 @@ struct MergeEntry {
 
 /// Merges a patient into another one: every study of the first is corrected to
 /// the second, now and when more come. Asked again, it goes on.
-#[utoipa::path(post, path = "/patient-merges", tag = "imaging", request_body = MergeRequest,
+#[utoipa::path(post, path = "/patient-merges",
+    extensions(("x-hilum-action" = json!("correct-studies"))), tag = "imaging", request_body = MergeRequest,
     responses((status = 200, body = MergeAnswer), (status = 400, body = ProblemBody),
         (status = 409, body = ProblemBody)))]
 pub(crate) async fn merge_patients(
-    Scope(scope): Scope,
+    May(scope, _): May<doors::CorrectStudies>,
     State(service): State<ImagingService>,
     Json(request): Json<MergeRequest>,
 ) -> Result<Json<MergeAnswer>, Problem> {
@@ -108,7 +110,7 @@ pub(crate) async fn merge_patients(
         let text = "They are one already.";
         return Err(ServiceError::invalid(text).into());
     }
-    let by = super::describe_principal(scope.principal());
+    let by = scope.principal().to_string();
     let now = service.clock.now_millis();
     let id = service
         .store
@@ -126,10 +128,11 @@ pub(crate) async fn merge_patients(
 }
 
 /// Merges that stand, the newest first.
-#[utoipa::path(get, path = "/patient-merges", tag = "imaging",
+#[utoipa::path(get, path = "/patient-merges",
+    extensions(("x-hilum-action" = json!("view-studies"))), tag = "imaging",
     responses((status = 200, body = MergeList)))]
 pub(crate) async fn list_patient_merges(
-    Scope(scope): Scope,
+    May(scope, _): May<doors::ViewStudies>,
     State(service): State<ImagingService>,
 ) -> Result<Json<MergeList>, Problem> {
     let merges = service.store.patient_merges(&scope).await;
@@ -151,11 +154,12 @@ pub(crate) async fn list_patient_merges(
 
 /// Undoes a merge: the studies that it corrected are the prior patient's again,
 /// unless they belong to somebody else by now.
-#[utoipa::path(delete, path = "/patient-merges/{id}", tag = "imaging",
+#[utoipa::path(delete, path = "/patient-merges/{id}",
+    extensions(("x-hilum-action" = json!("correct-studies"))), tag = "imaging",
     params(("id" = i64, Path)),
     responses((status = 200, body = MergeUndone), (status = 404, body = ProblemBody)))]
 pub(crate) async fn undo_patient_merge(
-    Scope(scope): Scope,
+    May(scope, _): May<doors::CorrectStudies>,
     State(service): State<ImagingService>,
     Path(id): Path<i64>,
 ) -> Result<Json<MergeUndone>, Problem> {

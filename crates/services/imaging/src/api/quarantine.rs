@@ -3,7 +3,8 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use hilum_archive::{Origin, Page};
-use hilum_platform::http::{Problem, ProblemBody, Scope};
+use hilum_contracts::access::doors;
+use hilum_platform::http::{May, Problem, ProblemBody};
 use hilum_platform::notices::Topic;
 use http::StatusCode;
 use serde::Serialize;
@@ -40,10 +41,11 @@ struct QuarantineEntry {
 }
 
 /// What was refused, the newest first.
-#[utoipa::path(get, path = "/quarantine", tag = "imaging",
+#[utoipa::path(get, path = "/quarantine",
+    extensions(("x-hilum-action" = json!("view-quarantine"))), tag = "imaging",
     responses((status = 200, body = QuarantineList)))]
 pub(crate) async fn list_quarantine(
-    Scope(scope): Scope,
+    May(scope, _): May<doors::ViewQuarantine>,
     State(service): State<ImagingService>,
 ) -> Result<Json<QuarantineList>, Problem> {
     let rows = service
@@ -78,11 +80,12 @@ pub(crate) fn describe(origin: &Origin) -> String {
 }
 
 /// Removes something that was refused, for good.
-#[utoipa::path(delete, path = "/quarantine/{id}", tag = "imaging",
+#[utoipa::path(delete, path = "/quarantine/{id}",
+    extensions(("x-hilum-action" = json!("manage-quarantine"))), tag = "imaging",
     params(("id" = i64, Path)),
     responses((status = 204), (status = 404, body = ProblemBody)))]
 pub(crate) async fn delete_quarantined(
-    Scope(scope): Scope,
+    May(scope, _): May<doors::ManageQuarantine>,
     State(service): State<ImagingService>,
     Path(id): Path<i64>,
 ) -> Result<StatusCode, Problem> {

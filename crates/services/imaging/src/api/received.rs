@@ -6,8 +6,9 @@ use axum::response::{IntoResponse, Response};
 use futures::StreamExt as _;
 use futures::stream;
 use hilum_archive::MetadataScope;
+use hilum_contracts::access::doors;
 use hilum_contracts::error::ServiceError;
-use hilum_platform::http::{Problem, ProblemBody, Scope};
+use hilum_platform::http::{May, Problem, ProblemBody};
 use http::header;
 
 use super::dicomweb::file_head;
@@ -17,13 +18,14 @@ use crate::ImagingService;
 /// recorded.
 #[utoipa::path(get,
     path = "/studies/{study_uid}/series/{series_uid}/instances/{sop_instance_uid}/received",
+    extensions(("x-hilum-action" = json!("view-received"))),
     tag = "imaging",
     params(("study_uid" = String, Path), ("series_uid" = String, Path),
         ("sop_instance_uid" = String, Path)),
     responses((status = 200, content_type = "application/dicom"),
         (status = 404, body = ProblemBody)))]
 pub(crate) async fn received_instance(
-    Scope(scope): Scope,
+    May(scope, _): May<doors::ViewReceived>,
     State(service): State<ImagingService>,
     Path((study, series, instance)): Path<(String, String, String)>,
 ) -> Result<Response, Problem> {
@@ -42,7 +44,7 @@ pub(crate) async fn received_instance(
     let data_set = service.received(&scope, &found.row).await?;
     tracing::info!(
         target: "audit",
-        by = %super::describe_principal(scope.principal()),
+        by = %scope.principal(),
         "an instance was read as received"
     );
     metrics::counter!("hilum_received_reads_total").increment(1);

@@ -3,8 +3,9 @@
 use axum::extract::{Path, State};
 use futures::StreamExt as _;
 use hilum_contracts::CorrelationId;
+use hilum_contracts::access::doors;
 use hilum_contracts::error::{ErrorCode, ServiceError};
-use hilum_platform::http::{Problem, ProblemBody, Scope};
+use hilum_platform::http::{May, Problem, ProblemBody};
 use hilum_platform::notices::Topic;
 use http::StatusCode;
 
@@ -14,11 +15,12 @@ use crate::intake::{Intake, Refused, Source};
 
 /// Takes something in again that was refused, as after an upgrade that reads
 /// it. When it is refused again, it stays where it is.
-#[utoipa::path(post, path = "/quarantine/{id}/redrive", tag = "imaging",
+#[utoipa::path(post, path = "/quarantine/{id}/redrive",
+    extensions(("x-hilum-action" = json!("manage-quarantine"))), tag = "imaging",
     params(("id" = i64, Path)),
     responses((status = 204), (status = 404, body = ProblemBody), (status = 409, body = ProblemBody)))]
 pub(crate) async fn redrive_quarantined(
-    Scope(scope): Scope,
+    May(scope, _): May<doors::ManageQuarantine>,
     State(service): State<ImagingService>,
     Path(id): Path<i64>,
 ) -> Result<StatusCode, Problem> {

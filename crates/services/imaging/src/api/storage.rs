@@ -2,9 +2,10 @@
 
 use axum::Json;
 use axum::extract::State;
+use hilum_contracts::access::doors;
 use hilum_contracts::error::ServiceError;
 use hilum_platform::config::{Retention, RetentionSince};
-use hilum_platform::http::{Problem, ProblemBody, Scope};
+use hilum_platform::http::{May, Problem, ProblemBody};
 use hilum_platform::scope::TenantScope;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -73,10 +74,11 @@ impl From<&Retention> for RetentionRule {
 }
 
 /// What the archive holds.
-#[utoipa::path(get, path = "/storage", tag = "imaging",
+#[utoipa::path(get, path = "/storage",
+    extensions(("x-hilum-action" = json!("view-storage"))), tag = "imaging",
     responses((status = 200, body = Storage), (status = 503, body = ProblemBody)))]
 pub(crate) async fn storage_report(
-    Scope(scope): Scope,
+    May(scope, _): May<doors::ViewStorage>,
     State(service): State<ImagingService>,
 ) -> Result<Json<Storage>, Problem> {
     Ok(Json(report(&service, &scope).await?))

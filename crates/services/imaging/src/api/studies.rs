@@ -3,9 +3,10 @@
 use axum::Json;
 use axum::extract::{Query, State};
 use hilum_archive::{DateRange, NamePattern, StudyFilter, StudyRow, TextPattern, WorklistCursor};
+use hilum_contracts::access::doors;
 use hilum_contracts::error::ServiceError;
 use hilum_dataset::text::fold;
-use hilum_platform::http::{Problem, ProblemBody, Scope};
+use hilum_platform::http::{May, Problem, ProblemBody};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
@@ -130,10 +131,11 @@ pub(crate) fn display_name(name: &str) -> String {
 }
 
 /// Studies, the last received first.
-#[utoipa::path(get, path = "/studies", tag = "imaging", params(StudiesQuery),
+#[utoipa::path(get, path = "/studies",
+    extensions(("x-hilum-action" = json!("view-studies"))), tag = "imaging", params(StudiesQuery),
     responses((status = 200, body = StudyList), (status = 400, body = ProblemBody)))]
 pub(crate) async fn list_studies(
-    Scope(scope): Scope,
+    May(scope, _): May<doors::ViewStudies>,
     State(service): State<ImagingService>,
     Query(query): Query<StudiesQuery>,
 ) -> Result<Json<StudyList>, Problem> {

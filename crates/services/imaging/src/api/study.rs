@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use axum::Json;
 use axum::extract::{Path, State};
 use hilum_archive::{InstanceFilter, InstanceRow, Page, SeriesFilter, SeriesRow, StudyFilter};
+use hilum_contracts::access::doors;
 use hilum_contracts::error::ServiceError;
 use hilum_platform::clock::from_millis;
-use hilum_platform::http::{Problem, ProblemBody, Scope, database_error};
+use hilum_platform::http::{May, Problem, ProblemBody, database_error};
 use serde::Serialize;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
@@ -113,11 +114,12 @@ impl From<&InputSetRow> for InputSet {
 }
 
 /// One study with its series, and why each input set was considered complete.
-#[utoipa::path(get, path = "/studies/{study_uid}", tag = "imaging",
+#[utoipa::path(get, path = "/studies/{study_uid}",
+    extensions(("x-hilum-action" = json!("view-studies"))), tag = "imaging",
     params(("study_uid" = String, Path)),
     responses((status = 200, body = StudyDetail), (status = 404, body = ProblemBody)))]
 pub(crate) async fn get_study(
-    Scope(scope): Scope,
+    May(scope, _): May<doors::ViewStudies>,
     State(service): State<ImagingService>,
     Path(study_uid): Path<String>,
 ) -> Result<Json<StudyDetail>, Problem> {

@@ -48,7 +48,11 @@ impl Acceptor for TenantsByAeTitle {
             .config
             .tenant_called(&request.called_ae_title)
             .ok_or(Rejection::CALLED_AE_TITLE)?;
-        let scope = auth::device(&tenant.name, &request.calling_ae_title);
+        let scope = auth::device(
+            &tenant.name,
+            &request.calling_ae_title,
+            Some(request.peer.ip()),
+        );
         let source = Source::Dimse {
             calling_ae_title: request.calling_ae_title.clone(),
         };

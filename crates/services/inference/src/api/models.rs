@@ -2,7 +2,8 @@
 
 use axum::Json;
 use axum::extract::State;
-use hilum_platform::http::Scope;
+use hilum_contracts::access::doors;
+use hilum_platform::http::May;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -33,9 +34,10 @@ struct ModelItem {
 }
 
 /// The models of this installation.
-#[utoipa::path(get, path = "/models", tag = "inference", responses((status = 200, body = ModelList)))]
+#[utoipa::path(get, path = "/models",
+    extensions(("x-hilum-action" = json!("view-status"))), tag = "inference", responses((status = 200, body = ModelList)))]
 pub(crate) async fn list_models(
-    Scope(_scope): Scope,
+    _: May<doors::ViewStatus>,
     State(service): State<InferenceService>,
 ) -> Json<ModelList> {
     let items = service.models.iter().map(item).collect();

@@ -1,8 +1,9 @@
 //! `POST /runs/{id}/retry`
 
 use axum::extract::{Path, State};
+use hilum_contracts::access::doors;
 use hilum_contracts::error::{ErrorCode, ServiceError};
-use hilum_platform::http::{Problem, ProblemBody, Scope, database_error};
+use hilum_platform::http::{May, Problem, ProblemBody, database_error};
 use hilum_platform::notices::Topic;
 use http::StatusCode;
 
@@ -10,11 +11,12 @@ use crate::service::InferenceService;
 use crate::store;
 
 /// Starts a run anew that was refused or has failed.
-#[utoipa::path(post, path = "/runs/{id}/retry", tag = "inference",
+#[utoipa::path(post, path = "/runs/{id}/retry",
+    extensions(("x-hilum-action" = json!("retry-work"))), tag = "inference",
     params(("id" = String, Path)),
     responses((status = 202), (status = 409, body = ProblemBody)))]
 pub(crate) async fn retry_run(
-    Scope(scope): Scope,
+    May(scope, _): May<doors::RetryWork>,
     State(service): State<InferenceService>,
     Path(id): Path<String>,
 ) -> Result<StatusCode, Problem> {

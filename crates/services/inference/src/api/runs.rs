@@ -2,9 +2,10 @@
 
 use axum::Json;
 use axum::extract::State;
+use hilum_contracts::access::doors;
 use hilum_contracts::error::ServiceError;
 use hilum_platform::clock::from_millis;
-use hilum_platform::http::{Problem, ProblemBody, RepeatedQuery, Scope, database_error};
+use hilum_platform::http::{May, Problem, ProblemBody, RepeatedQuery, database_error};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
@@ -96,14 +97,15 @@ pub(crate) struct ResultInstanceItem {
 }
 
 /// Runs of models, the newest first.
-#[utoipa::path(get, path = "/runs", tag = "inference",
+#[utoipa::path(get, path = "/runs",
+    extensions(("x-hilum-action" = json!("view-studies"))), tag = "inference",
     params(("study_uid" = Option<Vec<String>>, Query, description = "Study Instance UID; repeat it, up to 200 times"),
         ("state" = Option<String>, Query, description = "Only in this state"),
         ("limit" = Option<u32>, Query, description = "At most 200; 50 when absent"),
         ("cursor" = Option<String>, Query, description = "Where the last page ended")),
     responses((status = 200, body = RunList), (status = 400, body = ProblemBody), (status = 503, body = ProblemBody)))]
 pub(crate) async fn list_runs(
-    Scope(scope): Scope,
+    May(scope, _): May<doors::ViewStudies>,
     State(service): State<InferenceService>,
     query: RepeatedQuery,
 ) -> Result<Json<RunList>, Problem> {

@@ -2,8 +2,9 @@
 
 use axum::Json;
 use axum::extract::State;
+use hilum_contracts::access::doors;
 use hilum_platform::clock::from_millis;
-use hilum_platform::http::{Problem, ProblemBody, RepeatedQuery, Scope, database_error};
+use hilum_platform::http::{May, Problem, ProblemBody, RepeatedQuery, database_error};
 use serde::Serialize;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
@@ -43,12 +44,13 @@ struct Delivery {
 }
 
 /// Deliveries of the named studies, or the newest ones.
-#[utoipa::path(get, path = "/deliveries", tag = "integration",
+#[utoipa::path(get, path = "/deliveries",
+    extensions(("x-hilum-action" = json!("view-studies"))), tag = "integration",
     params(("study_uid" = Option<Vec<String>>, Query, description = "Study Instance UID; repeat it, up to 200 times"),
         ("state" = Option<String>, Query, description = "Only in this state, when no study is named")),
     responses((status = 200, body = DeliveryList), (status = 503, body = ProblemBody)))]
 pub(crate) async fn list_deliveries(
-    Scope(scope): Scope,
+    May(scope, _): May<doors::ViewStudies>,
     State(service): State<IntegrationService>,
     query: RepeatedQuery,
 ) -> Result<Json<DeliveryList>, Problem> {

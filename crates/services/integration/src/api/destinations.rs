@@ -2,7 +2,8 @@
 
 use axum::Json;
 use axum::extract::State;
-use hilum_platform::http::Scope;
+use hilum_contracts::access::doors;
+use hilum_platform::http::May;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -22,10 +23,11 @@ struct DestinationItem {
 }
 
 /// Where this tenant's results are delivered.
-#[utoipa::path(get, path = "/destinations", tag = "integration",
+#[utoipa::path(get, path = "/destinations",
+    extensions(("x-hilum-action" = json!("view-studies"))), tag = "integration",
     responses((status = 200, body = DestinationList)))]
 pub(crate) async fn list_destinations(
-    Scope(scope): Scope,
+    May(scope, _): May<doors::ViewStudies>,
     State(service): State<IntegrationService>,
 ) -> Json<DestinationList> {
     let items = service

@@ -1,8 +1,9 @@
 //! `POST /deliveries/{id}/retry`
 
 use axum::extract::{Path, State};
+use hilum_contracts::access::doors;
 use hilum_contracts::error::{ErrorCode, ServiceError};
-use hilum_platform::http::{Problem, ProblemBody, Scope, database_error};
+use hilum_platform::http::{May, Problem, ProblemBody, database_error};
 use hilum_platform::notices::Topic;
 use http::StatusCode;
 
@@ -10,11 +11,12 @@ use crate::IntegrationService;
 use crate::store::planning;
 
 /// Starts a delivery anew that was given up or is held.
-#[utoipa::path(post, path = "/deliveries/{id}/retry", tag = "integration",
+#[utoipa::path(post, path = "/deliveries/{id}/retry",
+    extensions(("x-hilum-action" = json!("retry-work"))), tag = "integration",
     params(("id" = String, Path)),
     responses((status = 202), (status = 409, body = ProblemBody)))]
 pub(crate) async fn retry_delivery(
-    Scope(scope): Scope,
+    May(scope, _): May<doors::RetryWork>,
     State(service): State<IntegrationService>,
     Path(id): Path<String>,
 ) -> Result<StatusCode, Problem> {

@@ -2,8 +2,9 @@
 
 use axum::Json;
 use axum::extract::{Query, State};
+use hilum_contracts::access::doors;
 use hilum_platform::clock::from_millis;
-use hilum_platform::http::{Problem, ProblemBody, Scope, database_error};
+use hilum_platform::http::{May, Problem, ProblemBody, database_error};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
@@ -44,10 +45,11 @@ struct PatientConflict {
 }
 
 /// Identities that contradict each other and wait for a person.
-#[utoipa::path(get, path = "/patient-conflicts", tag = "patients", params(ConflictsQuery),
+#[utoipa::path(get, path = "/patient-conflicts",
+    extensions(("x-hilum-action" = json!("view-studies"))), tag = "patients", params(ConflictsQuery),
     responses((status = 200, body = PatientConflictList), (status = 503, body = ProblemBody)))]
 pub(crate) async fn list_patient_conflicts(
-    Scope(scope): Scope,
+    May(scope, _): May<doors::ViewStudies>,
     State(service): State<PatientsService>,
     Query(query): Query<ConflictsQuery>,
 ) -> Result<Json<PatientConflictList>, Problem> {

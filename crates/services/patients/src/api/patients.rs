@@ -2,7 +2,8 @@
 
 use axum::Json;
 use axum::extract::{Query, State};
-use hilum_platform::http::{Problem, ProblemBody, Scope, database_error};
+use hilum_contracts::access::doors;
+use hilum_platform::http::{May, Problem, ProblemBody, database_error};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -43,10 +44,11 @@ struct Patient {
 }
 
 /// Patients that images have named, the last changed first.
-#[utoipa::path(get, path = "/patients", tag = "patients", params(PatientsQuery),
+#[utoipa::path(get, path = "/patients",
+    extensions(("x-hilum-action" = json!("view-studies"))), tag = "patients", params(PatientsQuery),
     responses((status = 200, body = PatientList), (status = 503, body = ProblemBody)))]
 pub(crate) async fn list_patients(
-    Scope(scope): Scope,
+    May(scope, _): May<doors::ViewStudies>,
     State(service): State<PatientsService>,
     Query(query): Query<PatientsQuery>,
 ) -> Result<Json<PatientList>, Problem> {

@@ -2,11 +2,12 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
+use hilum_contracts::access::doors;
 use hilum_contracts::error::ServiceError;
 use hilum_contracts::patients::ConflictResolved;
 use hilum_contracts::{CorrelationId, Event};
 use hilum_platform::events::append;
-use hilum_platform::http::{Problem, ProblemBody, Scope, database_error};
+use hilum_platform::http::{May, Problem, ProblemBody, database_error};
 use hilum_platform::notices::Topic;
 use http::StatusCode;
 use serde::Deserialize;
@@ -23,11 +24,12 @@ pub(crate) struct Resolution {
 }
 
 /// Ends a conflict with a person's decision; what was held goes on.
-#[utoipa::path(post, path = "/patient-conflicts/{id}/resolve", tag = "patients",
+#[utoipa::path(post, path = "/patient-conflicts/{id}/resolve",
+    extensions(("x-hilum-action" = json!("decide-conflicts"))), tag = "patients",
     params(("id" = String, Path)), request_body = Resolution,
     responses((status = 204), (status = 404, body = ProblemBody), (status = 409, body = ProblemBody)))]
 pub(crate) async fn resolve_patient_conflict(
-    Scope(scope): Scope,
+    May(scope, _): May<doors::DecideConflicts>,
     State(service): State<PatientsService>,
     Path(id): Path<String>,
     Json(resolution): Json<Resolution>,

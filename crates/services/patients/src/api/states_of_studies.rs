@@ -2,8 +2,9 @@
 
 use axum::Json;
 use axum::extract::State;
+use hilum_contracts::access::doors;
 use hilum_contracts::patients::PatientState;
-use hilum_platform::http::{Problem, ProblemBody, RepeatedQuery, Scope, database_error};
+use hilum_platform::http::{May, Problem, ProblemBody, RepeatedQuery, database_error};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -26,11 +27,12 @@ struct StudyPatientState {
 }
 
 /// What is known of the patients of the named studies.
-#[utoipa::path(get, path = "/patients/by-study", tag = "patients",
+#[utoipa::path(get, path = "/patients/by-study",
+    extensions(("x-hilum-action" = json!("view-studies"))), tag = "patients",
     params(("study_uid" = Vec<String>, Query, description = "Study Instance UID; repeat it, up to 200 times")),
     responses((status = 200, body = StudyStateList), (status = 503, body = ProblemBody)))]
 pub(crate) async fn states_of_studies(
-    Scope(scope): Scope,
+    May(scope, _): May<doors::ViewStudies>,
     State(service): State<PatientsService>,
     query: RepeatedQuery,
 ) -> Result<Json<StudyStateList>, Problem> {

@@ -4,36 +4,39 @@ use axum::extract::{Path, RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use futures::StreamExt as _;
 use hilum_archive::{InstanceFilter, MetadataScope, Page, SeriesFilter, StudyFilter};
+use hilum_contracts::access::{Allowed, doors};
 use hilum_dicomweb::accept::{Accept, DICOM_JSON};
 use hilum_dicomweb::json::DataSet;
 use hilum_dicomweb::query::{FUZZY_WARNING, Level, Query};
-use hilum_platform::http::Scope;
+use hilum_platform::http::May;
 use hilum_platform::scope::TenantScope;
 use http::{HeaderMap, HeaderValue, header};
 use std::collections::HashMap;
+use std::marker::PhantomData;
 
 use super::base::Base;
 use super::error::Failure;
 use super::{limits, qido_answer as answer, qido_filter as filter};
 use crate::ImagingService;
 
-/// What a handler of this file is given besides its path.
-pub(super) struct Asked {
+/// What a handler is given besides its path, when it may do `A`.
+pub(super) struct Asked<A: Allowed = doors::ViewStudies> {
     pub(super) service: ImagingService,
     pub(super) scope: TenantScope,
     pub(super) base: Base,
     pub(super) query: String,
     pub(super) headers: HeaderMap,
+    may: PhantomData<A>,
 }
 
-impl axum::extract::FromRequestParts<ImagingService> for Asked {
+impl<A: Allowed> axum::extract::FromRequestParts<ImagingService> for Asked<A> {
     type Rejection = Response;
 
     async fn from_request_parts(
         parts: &mut http::request::Parts,
         service: &ImagingService,
     ) -> Result<Self, Response> {
-        let Scope(scope) = Scope::from_request_parts(parts, service)
+        let May(scope, may) = May::<A>::from_request_parts(parts, service)
             .await
             .map_err(IntoResponse::into_response)?;
         let Ok(base) = Base::from_request_parts(parts, service).await;
@@ -47,6 +50,7 @@ impl axum::extract::FromRequestParts<ImagingService> for Asked {
             base,
             query: query.unwrap_or_default(),
             headers: parts.headers.clone(),
+            may,
         })
     }
 }

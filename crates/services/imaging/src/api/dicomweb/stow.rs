@@ -9,12 +9,13 @@ use axum::extract::{Path, RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::stream::{FuturesOrdered, StreamExt as _};
+use hilum_contracts::access::doors;
 use hilum_contracts::error::ServiceError;
 use hilum_contracts::ids::CorrelationId;
 use hilum_dicomweb::accept::{self, Accept};
 use hilum_dicomweb::multipart::{Limits, MultipartError, Reader, boundary_of};
 use hilum_dicomweb::store_response::{Failed, FailureReason, StoreResponse, Stored};
-use hilum_platform::http::Scope;
+use hilum_platform::http::May;
 use hilum_platform::scope::TenantScope;
 use http::{HeaderMap, header};
 use tokio::task::JoinHandle;
@@ -28,7 +29,7 @@ use crate::intake::{FileSpool, Intake, Received, Refused, Source};
 
 /// `POST /studies`
 pub(super) async fn any_study(
-    Scope(scope): Scope,
+    May(scope, _): May<doors::StoreImages>,
     State(service): State<ImagingService>,
     base: Base,
     RawQuery(query): RawQuery,
@@ -40,7 +41,7 @@ pub(super) async fn any_study(
 
 /// `POST /studies/{study}`: instances of other studies fail.
 pub(super) async fn one_study(
-    Scope(scope): Scope,
+    May(scope, _): May<doors::StoreImages>,
     State(service): State<ImagingService>,
     base: Base,
     Path(study): Path<String>,

@@ -8,11 +8,12 @@ use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
 use bytes::Bytes;
 use futures::stream::{self, StreamExt as _};
+use hilum_contracts::access::doors;
 use hilum_contracts::error::ServiceError;
 use hilum_dataset::{BulkRange, Encoding, PixelLayout};
 use hilum_dicomweb::accept::{Accept, EXPLICIT_VR_LITTLE_ENDIAN, OCTET_STREAM};
 use hilum_dicomweb::multipart::{PartHead, body_length, write};
-use hilum_platform::http::Scope;
+use hilum_platform::http::May;
 use http::{HeaderMap, StatusCode};
 
 use super::base::Base;
@@ -27,7 +28,7 @@ use crate::ImagingService;
 
 /// `GET …/instances/{instance}/bulkdata/{path}`
 pub(super) async fn bulk_data(
-    Scope(scope): Scope,
+    May(scope, _): May<doors::RetrieveImages>,
     State(service): State<ImagingService>,
     base: Base,
     Path((study, series, instance, path)): Path<(String, String, String, String)>,

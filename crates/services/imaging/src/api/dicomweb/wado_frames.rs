@@ -8,12 +8,13 @@ use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
 use bytes::Bytes;
 use futures::stream::{self, StreamExt as _};
+use hilum_contracts::access::doors;
 use hilum_contracts::error::ServiceError;
 use hilum_dataset::PixelLayout;
 use hilum_dicomweb::accept::{EXPLICIT_VR_LITTLE_ENDIAN, FrameForm};
 use hilum_dicomweb::frames;
 use hilum_dicomweb::multipart::{PartHead, body_length, write};
-use hilum_platform::http::Scope;
+use hilum_platform::http::May;
 use http::{HeaderMap, StatusCode, header};
 
 use super::base::Base;
@@ -27,7 +28,7 @@ use crate::ImagingService;
 
 /// `GET …/instances/{instance}/frames/{frames}`
 pub(super) async fn frames(
-    Scope(scope): Scope,
+    May(scope, _): May<doors::RetrieveImages>,
     State(service): State<ImagingService>,
     base: Base,
     Path((study, series, instance, list)): Path<(String, String, String, String)>,

@@ -8,10 +8,11 @@ use bytes::Bytes;
 use futures::stream::{self, StreamExt as _};
 use hilum_archive::limits::PAGE_ROWS;
 use hilum_archive::{InstanceFilter, InstanceRow, MetadataScope, Page, SeriesFilter, StudyFilter};
+use hilum_contracts::access::doors;
 use hilum_contracts::error::ServiceError;
 use hilum_dicomweb::accept::{Accept, DICOM, EXPLICIT_VR_LITTLE_ENDIAN, InstanceForm};
 use hilum_dicomweb::multipart::{Boundary, PartHead, body_length, write};
-use hilum_platform::http::Scope;
+use hilum_platform::http::May;
 use hilum_platform::scope::TenantScope;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
@@ -25,7 +26,7 @@ use crate::ImagingService;
 
 /// `GET /studies/{study}`
 pub(super) async fn study(
-    Scope(scope): Scope,
+    May(scope, _): May<doors::RetrieveImages>,
     State(service): State<ImagingService>,
     base: Base,
     Path(study): Path<String>,
@@ -38,7 +39,7 @@ pub(super) async fn study(
 
 /// `GET /studies/{study}/series/{series}`
 pub(super) async fn series(
-    Scope(scope): Scope,
+    May(scope, _): May<doors::RetrieveImages>,
     State(service): State<ImagingService>,
     base: Base,
     Path((study, series)): Path<(String, String)>,
@@ -51,7 +52,7 @@ pub(super) async fn series(
 
 /// `GET /studies/{study}/series/{series}/instances/{instance}`
 pub(super) async fn instance(
-    Scope(scope): Scope,
+    May(scope, _): May<doors::RetrieveImages>,
     State(service): State<ImagingService>,
     base: Base,
     Path((study, series, instance)): Path<(String, String, String)>,

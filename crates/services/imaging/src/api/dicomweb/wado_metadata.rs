@@ -10,10 +10,11 @@ use axum::response::Response;
 use bytes::Bytes;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use hilum_archive::{ArchiveError, MetadataForm, MetadataPiece, MetadataScope};
+use hilum_contracts::access::doors;
 use hilum_contracts::error::ServiceError;
 use hilum_dataset::{patch, with_bulk_addresses};
 use hilum_dicomweb::accept::DICOM_JSON;
-use hilum_platform::http::Scope;
+use hilum_platform::http::May;
 use hilum_platform::scope::TenantScope;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use memchr::memmem;
@@ -30,7 +31,7 @@ use crate::overlay::steps;
 
 /// `GET /studies/{study}/metadata`
 pub(super) async fn study(
-    Scope(scope): Scope,
+    May(scope, _): May<doors::ViewStudies>,
     State(service): State<ImagingService>,
     base: Base,
     Path(study): Path<String>,
@@ -43,7 +44,7 @@ pub(super) async fn study(
 
 /// `GET /studies/{study}/series/{series}/metadata`
 pub(super) async fn series(
-    Scope(scope): Scope,
+    May(scope, _): May<doors::ViewStudies>,
     State(service): State<ImagingService>,
     base: Base,
     Path((study, series)): Path<(String, String)>,
@@ -56,7 +57,7 @@ pub(super) async fn series(
 
 /// `GET /studies/{study}/series/{series}/instances/{instance}/metadata`
 pub(super) async fn instance(
-    Scope(scope): Scope,
+    May(scope, _): May<doors::ViewStudies>,
     State(service): State<ImagingService>,
     base: Base,
     Path((study, series, instance)): Path<(String, String, String)>,

@@ -5,6 +5,7 @@ use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
 use futures::StreamExt as _;
 use hilum_archive::MetadataScope;
+use hilum_contracts::access::doors;
 use hilum_dicomweb::accept::RenderedForm;
 use hilum_dicomweb::{Refusal, frames, rendered::Rendered};
 use hilum_pixels::{OutputFormat, RenderRequest};
@@ -12,11 +13,12 @@ use http::header;
 
 use super::error::Failure;
 use super::pixels::Image;
-use super::qido::Asked;
+use super::qido;
 use super::stored::{First, Stored};
 use super::validator::Validator;
 use super::wado_instances::accepted;
 
+type Asked = qido::Asked<doors::RetrieveImages>;
 type InstancePath = Path<(String, String, String)>;
 type FramePath = Path<(String, String, String, String)>;
 
