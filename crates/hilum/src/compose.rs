@@ -22,6 +22,7 @@ use hilum_platform::clock::SharedClock;
 use hilum_platform::config::Config;
 use hilum_platform::events::{Inbox, Relay, Transit};
 use hilum_platform::notices::Notices;
+use hilum_platform::tenants::Directory;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -201,9 +202,11 @@ impl Opened {
         })
         .await
         .context("the archive did not open")?;
+        let tenants = Directory::of(&config);
         let imaging = ImagingService::open(
             archive.clone(),
             Arc::clone(&config),
+            tenants.clone(),
             Arc::clone(&clock),
             notices.clone(),
         )

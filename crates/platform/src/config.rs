@@ -299,23 +299,6 @@ impl Config {
         }
         Ok(())
     }
-
-    /// The device that calls itself `ae_title` towards `tenant`, when it has
-    /// settings of its own.
-    #[must_use]
-    pub fn device(&self, tenant: &TenantId, ae_title: &str) -> Option<&Device> {
-        self.devices
-            .iter()
-            .find(|device| device.tenant == *tenant && device.ae_title == ae_title)
-    }
-
-    /// The tenant that is called by `ae_title`.
-    #[must_use]
-    pub fn tenant_called(&self, ae_title: &str) -> Option<&Tenant> {
-        self.tenants
-            .iter()
-            .find(|tenant| tenant.ae_title == ae_title)
-    }
 }
 
 /// An AE title is 1 to 16 printable ASCII characters without a backslash

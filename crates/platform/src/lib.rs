@@ -13,6 +13,7 @@ pub mod jobs;
 pub mod limits;
 pub mod notices;
 pub mod telemetry;
+pub mod tenants;
 
 /// Whose data a call may touch.
 pub mod scope {

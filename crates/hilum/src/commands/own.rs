@@ -10,6 +10,7 @@ use hilum_contracts::scope::TenantScope;
 use hilum_imaging::ImagingService;
 use hilum_platform::config::Config;
 use hilum_platform::notices::Notices;
+use hilum_platform::tenants::Directory;
 use hilum_platform::{auth, clock};
 
 pub(crate) struct Own {
@@ -30,6 +31,7 @@ impl Own {
         let imaging = ImagingService::open(
             archive.clone(),
             Arc::new(config.clone()),
+            Directory::of(config),
             clock::system(),
             Notices::default(),
         )

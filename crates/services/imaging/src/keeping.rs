@@ -1,9 +1,9 @@
 //! What the configuration says about how much and how long a tenant keeps, told
 //! to the archive, and the deletion of studies whose time is over.
 
-use hilum_archive::{Quota, RetentionRule, Since};
+use hilum_archive::{Quota, Resend, RetentionRule, Since};
 use hilum_platform::auth;
-use hilum_platform::config::{RetentionSince, Tenant};
+use hilum_platform::config::{ResendPolicy, RetentionSince, Tenant};
 use hilum_platform::notices::Topic;
 use tokio_util::sync::CancellationToken;
 
@@ -11,21 +11,45 @@ use crate::ImagingService;
 use crate::limits::{EXPIRED_AT_ONCE, RETENTION_EVERY};
 
 impl ImagingService {
-    /// Tells the archive the quotas and retention rules of every tenant.
+    /// Tells the archive the quotas and rules of every tenant.
     pub(crate) async fn tell_rules(&self) -> hilum_archive::Result<()> {
-        for tenant in &self.config.tenants {
+        for tenant in self.tenants.known().tenants() {
             self.archive.set_quota(&tenant.name, quota(tenant));
+            let resend = match tenant.archive.resend {
+                ResendPolicy::Refuse => Resend::Refuse,
+                ResendPolicy::Accept => Resend::Accept,
+            };
+            self.archive.set_resend(&tenant.name, resend);
             let scope = auth::service(&tenant.name, "imaging");
             self.archive.set_retention(&scope, rules(tenant)).await?;
         }
         Ok(())
     }
 
+    /// Tells the archive the rules again whenever they change, until told to
+    /// stop.
+    pub(crate) async fn follow_rules(self, stop: CancellationToken) {
+        let mut changes = self.tenants.follow();
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                changed = changes.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                }
+            }
+            if let Err(error) = self.tell_rules().await {
+                tracing::error!(%error, "the archive was not told its tenants' rules");
+            }
+        }
+    }
+
     /// Deletes studies whose time is over, and instances whose rejection note
     /// says so, until told to stop.
     pub(crate) async fn delete_expired_regularly(self, stop: CancellationToken) {
         while !stop.is_cancelled() {
-            for tenant in &self.config.tenants {
+            for tenant in self.tenants.known().tenants() {
                 let scope = auth::service(&tenant.name, "imaging");
                 match self.archive.delete_expired(&scope, EXPIRED_AT_ONCE).await {
                     Ok(0) => {}

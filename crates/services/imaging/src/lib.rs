@@ -28,12 +28,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use hilum_archive::{Archive, Resend};
+use hilum_archive::Archive;
 use hilum_platform::clock::SharedClock;
-use hilum_platform::config::{Config, ResendPolicy};
+use hilum_platform::config::Config;
 use hilum_platform::db::{Db, DbError, Migration};
 use hilum_platform::events::{DbOutbox, Inbox, OutboxSource};
 use hilum_platform::notices::Notices;
+use hilum_platform::tenants::Directory;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -83,6 +84,7 @@ pub struct ImagingService {
     clock: SharedClock,
     notices: Notices,
     config: Arc<Config>,
+    tenants: Directory,
     readiness_bell: readiness::Bell,
     comparison_bell: Arc<Notify>,
     retention_bell: Arc<Notify>,
@@ -112,17 +114,11 @@ impl ImagingService {
     pub async fn open(
         archive: Archive,
         config: Arc<Config>,
+        tenants: Directory,
         clock: SharedClock,
         notices: Notices,
     ) -> Result<Self, OpenError> {
         let db = Db::open(&config.data.join("imaging.sqlite"), MIGRATIONS).await?;
-        for tenant in &config.tenants {
-            let resend = match tenant.archive.resend {
-                ResendPolicy::Refuse => Resend::Refuse,
-                ResendPolicy::Accept => Resend::Accept,
-            };
-            archive.set_resend(&tenant.name, resend);
-        }
         let store = Store::new(db.clone());
         store.compact_lists().await?;
         let service = Self {
@@ -133,6 +129,7 @@ impl ImagingService {
             clock,
             notices,
             config,
+            tenants,
             readiness_bell: readiness::Bell::default(),
             comparison_bell: Arc::default(),
             retention_bell: Arc::default(),
@@ -196,6 +193,7 @@ impl ImagingService {
         tasks.spawn(self.clone().delete_expired_regularly(stop.clone()));
         tasks.spawn(self.clone().pack_regularly(stop.clone()));
         tasks.spawn(self.clone().follow_merges(stop.clone()));
+        tasks.spawn(self.clone().follow_rules(stop.clone()));
     }
 
     /// Rewrites settled series as packs.

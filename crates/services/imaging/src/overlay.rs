@@ -99,7 +99,8 @@ impl ImagingService {
         let Origin::Dimse { calling_ae } = origin else {
             return None;
         };
-        let device = self.config.device(scope.tenant(), calling_ae)?;
+        let known = self.tenants.known();
+        let device = known.device(scope.tenant(), calling_ae)?;
         CharacterSet::parse(device.fallback_charset.as_deref()?)
     }
 

@@ -96,9 +96,10 @@ impl Consumer for InputSetsFromInstances {
 impl ImagingService {
     /// The quiet time in milliseconds for what came from `origin`.
     pub(crate) fn quiet_ms(&self, scope: &TenantScope, origin: &str) -> i64 {
+        let known = self.tenants.known();
         let device = origin
             .strip_prefix("dimse:")
-            .and_then(|ae_title| self.config.device(scope.tenant(), ae_title));
+            .and_then(|ae_title| known.device(scope.tenant(), ae_title));
         let seconds = device
             .and_then(|device| device.quiet_seconds)
             .unwrap_or(self.config.quiet_seconds);

@@ -103,9 +103,10 @@ async fn report(service: &ImagingService, scope: &TenantScope) -> hilum_archive:
     let quota = service.archive.quota(scope.tenant());
     let files = service.archive.files(scope).await?;
     let holds = service.archive.holds(scope, u32::MAX).await?;
-    let tenants = service.config.tenants.iter();
-    let rules = tenants
-        .filter(|tenant| tenant.name == *scope.tenant())
+    let known = service.tenants.known();
+    let tenant = known.tenant(scope.tenant());
+    let rules = tenant
+        .into_iter()
         .flat_map(|tenant| &tenant.archive.retention);
     Ok(Storage {
         studies: report.studies,

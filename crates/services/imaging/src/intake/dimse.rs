@@ -43,9 +43,8 @@ impl Acceptor for TenantsByAeTitle {
         &self,
         request: &AssociationRequest,
     ) -> Result<Box<dyn AssociationHandler>, Rejection> {
-        let tenant = self
-            .service
-            .config
+        let known = self.service.tenants.known();
+        let tenant = known
             .tenant_called(&request.called_ae_title)
             .ok_or(Rejection::CALLED_AE_TITLE)?;
         let scope = auth::device(

@@ -260,12 +260,14 @@ impl Intake {
         describe::describe(self, transfer_syntax_uid, spooled, options).await
     }
 
-    fn device(&self) -> Option<&hilum_platform::config::Device> {
+    fn device(&self) -> Option<hilum_platform::config::Device> {
         match &self.source {
             Source::Dimse { calling_ae_title } => self
                 .service
-                .config
-                .device(self.scope.tenant(), calling_ae_title),
+                .tenants
+                .known()
+                .device(self.scope.tenant(), calling_ae_title)
+                .cloned(),
             Source::Stow | Source::Hilum | Source::Import => None,
         }
     }

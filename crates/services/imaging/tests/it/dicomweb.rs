@@ -13,6 +13,7 @@ use hilum_platform::auth;
 use hilum_platform::clock;
 use hilum_platform::config::Config;
 use hilum_platform::notices::Notices;
+use hilum_platform::tenants::Directory;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -60,9 +61,11 @@ async fn judge(script: &str, arguments: &[PathBuf]) {
     })
     .await
     .unwrap();
+    let tenants = Directory::of(&config);
     let service = ImagingService::open(
         archive,
         Arc::new(config),
+        tenants,
         clock::system(),
         Notices::default(),
     )
