@@ -9,6 +9,7 @@ pub mod access;
 pub mod erasure;
 pub mod error;
 pub mod event;
+pub mod identity;
 pub mod ids;
 pub mod imaging;
 pub mod inference;

@@ -43,6 +43,44 @@ pub struct Config {
     pub devices: Vec<Device>,
     /// Where results are delivered.
     pub destinations: Vec<Destination>,
+    /// How people and devices come in.
+    pub identity: IdentityRules,
+}
+
+/// How people and devices come in.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct IdentityRules {
+    /// The address that people reach Hilum by, such as
+    /// `https://hilum.example.org`; links in mails begin with it.
+    pub public_url: Option<String>,
+    /// Who may make an organisation.
+    pub sign_up: SignUp,
+    /// What becomes of devices that a tenant does not know, where it has not
+    /// decided itself. Absent: those of this machine are admitted while DICOM
+    /// listens on loopback only.
+    pub unknown_devices: Option<UnknownDevices>,
+}
+
+/// Who may make an organisation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SignUp {
+    /// Anybody who reaches the sign-in page.
+    Open,
+    /// Nobody: people come by invitation.
+    #[default]
+    Invited,
+}
+
+/// What becomes of a device that a tenant does not know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UnknownDevices {
+    /// It is rejected and shown to the administrators.
+    Reject,
+    /// The same, unless it calls from this machine.
+    AdmitFromLoopback,
 }
 
 /// What holds for everything that is kept.
@@ -134,6 +172,13 @@ pub struct Device {
     pub ae_title: String,
     /// The tenant it sends to.
     pub tenant: TenantId,
+    /// The address, or the network in CIDR notation, that it calls from.
+    /// Without one and without a certificate it is known on this machine only.
+    #[serde(default)]
+    pub address: Option<String>,
+    /// SHA-256 of its TLS client certificate (DER), in hexadecimal.
+    #[serde(default)]
+    pub certificate_sha256: Option<String>,
     /// Issuer of Patient ID for images that name none.
     #[serde(default)]
     pub issuer: Option<String>,
@@ -203,6 +248,7 @@ impl Default for Config {
                 .collect(),
             devices: Vec::new(),
             destinations: Vec::new(),
+            identity: IdentityRules::default(),
         }
     }
 }
@@ -301,13 +347,18 @@ impl Config {
     }
 }
 
-/// An AE title is 1 to 16 printable ASCII characters without a backslash
-/// (PS3.5 §6.2).
-fn check_ae_title(title: &str) -> Result<(), ConfigError> {
+/// Whether the text can be an AE title: 1 to 16 printable ASCII characters
+/// without a backslash (PS3.5 §6.2).
+#[must_use]
+pub fn is_ae_title(title: &str) -> bool {
     let printable = title
         .bytes()
         .all(|b| (0x20..0x7f).contains(&b) && b != b'\\');
-    if (1..=16).contains(&title.len()) && printable && title.trim() == title {
+    (1..=16).contains(&title.len()) && printable && title.trim() == title
+}
+
+fn check_ae_title(title: &str) -> Result<(), ConfigError> {
+    if is_ae_title(title) {
         Ok(())
     } else {
         Err(ConfigError::Invalid(format!(

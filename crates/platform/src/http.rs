@@ -1,6 +1,7 @@
 //! How errors look over HTTP (RFC 9457), and the scope of a request.
 
 use std::marker::PhantomData;
+use std::net::IpAddr;
 
 use axum::Json;
 use axum::extract::FromRequestParts;
@@ -108,6 +109,24 @@ impl<A: Allowed, S: Send + Sync> FromRequestParts<S> for May<A> {
         })?;
         scope.require(A::ACTION)?;
         Ok(Self(scope.clone(), PhantomData))
+    }
+}
+
+/// From where a request came, put there by the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// Address of the other side.
+    pub address: IpAddr,
+    /// Whether it came over TLS.
+    pub secure: bool,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        let caller = parts.extensions.get::<Self>().copied();
+        caller.ok_or_else(|| ServiceError::internal("The server did not say who calls.").into())
     }
 }
 
