@@ -54,6 +54,7 @@ fn source_files(folder: &Path) -> Vec<PathBuf> {
 #[test]
 fn dependencies_point_one_way() {
     let services = [
+        "hilum-identity",
         "hilum-imaging",
         "hilum-inference",
         "hilum-integration",

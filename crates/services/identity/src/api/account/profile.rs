@@ -1,0 +1,77 @@
+//! `GET|PATCH /account`
+
+use axum::Json;
+use axum::extract::State;
+use hilum_contracts::access::doors;
+use hilum_contracts::error::ServiceError;
+use hilum_platform::http::{May, Problem, ProblemBody, database_error};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::oneself;
+use crate::domain::text;
+use crate::store::people;
+use crate::{IdentityService, api::body::Body};
+
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Account {
+    id: String,
+    name: String,
+    email: String,
+    email_verified: bool,
+    /// Whether one can sign in with a password.
+    has_password: bool,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AccountChange {
+    name: String,
+}
+
+/// One's own account.
+#[utoipa::path(get, path = "/account",
+    extensions(("x-hilum-action" = json!("own-account"))), tag = "account",
+    responses((status = 200, body = Account), (status = 403, body = ProblemBody)))]
+pub(crate) async fn get_account(
+    May(scope, _): May<doors::OwnAccount>,
+    State(service): State<IdentityService>,
+) -> Result<Json<Account>, Problem> {
+    let (id, _) = oneself(&scope)?;
+    let person = service
+        .store
+        .person(id)
+        .await
+        .map_err(|error| database_error(&error))?
+        .ok_or_else(|| ServiceError::not_found("This account is gone."))?;
+    Ok(Json(Account {
+        id: person.id.to_string(),
+        name: person.name,
+        email: person.email,
+        email_verified: person.email_verified,
+        has_password: person.password.is_some(),
+    }))
+}
+
+/// Changes one's own name.
+#[utoipa::path(patch, path = "/account",
+    extensions(("x-hilum-action" = json!("own-account"))), tag = "account",
+    request_body = AccountChange,
+    responses((status = 200, body = Account), (status = 400, body = ProblemBody)))]
+pub(crate) async fn change_account(
+    May(scope, of): May<doors::OwnAccount>,
+    State(service): State<IdentityService>,
+    Body(change): Body<AccountChange>,
+) -> Result<Json<Account>, Problem> {
+    let failed = |error| Problem(database_error(&error));
+    let (id, _) = oneself(&scope)?;
+    let name = text::name(&change.name, "Your name")?;
+    let person = service.store.person(id).await.map_err(failed)?;
+    let person = person.ok_or_else(|| ServiceError::not_found("This account is gone."))?;
+    let mut tx = service.store.db().begin().await.map_err(failed)?;
+    people::rename(&mut tx, &person, &name)
+        .await
+        .map_err(failed)?;
+    tx.commit().await.map_err(failed)?;
+    get_account(May(scope, of), State(service)).await
+}

@@ -1,0 +1,24 @@
+//! `/auth`: signing in and out. Who comes is not known yet; each door says of
+//! itself in the document that it is open.
+
+mod set_up;
+mod sign_in;
+mod sign_out;
+mod sign_up;
+pub(crate) mod state;
+mod tenant;
+
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::IdentityService;
+
+pub(crate) fn router() -> OpenApiRouter<IdentityService> {
+    OpenApiRouter::new()
+        .routes(routes!(state::auth_state))
+        .routes(routes!(set_up::set_up))
+        .routes(routes!(sign_up::sign_up))
+        .routes(routes!(sign_in::sign_in))
+        .routes(routes!(sign_out::sign_out))
+        .routes(routes!(tenant::switch_tenant))
+}

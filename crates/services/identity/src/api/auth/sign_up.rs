@@ -1,0 +1,87 @@
+//! `POST /auth/sign-up`
+
+use axum::extract::State;
+use axum::response::IntoResponse;
+use hilum_contracts::access::Role;
+use hilum_contracts::error::{ErrorCode, ServiceError};
+use hilum_contracts::ids::PersonId;
+use hilum_platform::auth;
+use hilum_platform::config::SignUp as Rule;
+use hilum_platform::http::{Problem, ProblemBody, database_error};
+use http::StatusCode;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use crate::domain::{email, password, text};
+use crate::secret::Confidential;
+use crate::store::members;
+use crate::store::people::{self, Person};
+use crate::tenants::NewTenant;
+use crate::visit::Visit;
+use crate::{IdentityService, api::body::Body};
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SignUp {
+    organisation: String,
+    email: String,
+    name: String,
+    password: Confidential,
+}
+
+/// Makes an organisation and its owner, where the installation is open to it.
+#[utoipa::path(post, path = "/sign-up", extensions(("x-hilum-action" = json!("open"))), tag = "auth",
+    request_body = SignUp,
+    responses((status = 204), (status = 400, body = ProblemBody), (status = 403, body = ProblemBody),
+        (status = 409, body = ProblemBody), (status = 429, body = ProblemBody)))]
+pub(crate) async fn sign_up(
+    State(service): State<IdentityService>,
+    visit: Visit,
+    Body(asked): Body<SignUp>,
+) -> Result<impl IntoResponse, Problem> {
+    let failed = |error| Problem(database_error(&error));
+    if service.rules.sign_up != Rule::Open || !service.is_set_up().await? {
+        let text = "Here people come by invitation: ask an administrator for one.";
+        return Err(ServiceError::new(ErrorCode::Forbidden, text).into());
+    }
+    // Each takes a tenant, a hash and a row: they are counted like failures.
+    service.attempt("sign-up", &visit).await?;
+    let organisation = text::name(&asked.organisation, "The organisation's name")?;
+    let mut person = Person {
+        id: PersonId::new(),
+        email: email::email(&asked.email)?,
+        name: text::name(&asked.name, "Your name")?,
+        email_verified: false,
+        must_verify: false,
+        password: None,
+    };
+    let context = [person.email.as_str(), &person.name, &organisation];
+    password::check(asked.password.reveal(), &context)?;
+    person.password = Some(service.hashing.hash(asked.password.reveal()).await?);
+    let now = service.clock.now_millis();
+    let mut tx = service.store.db().begin().await.map_err(failed)?;
+    if !people::insert(&mut tx, &person, now)
+        .await
+        .map_err(failed)?
+    {
+        let text = "This address has an account: sign in with it.";
+        return Err(ServiceError::new(ErrorCode::Conflict, text).into());
+    }
+    let new = NewTenant {
+        display_name: organisation,
+        name: None,
+        ae_title: None,
+    };
+    let made = service.make_tenant(&mut tx, new).await?;
+    let scope = auth::service(&made.name, "identity");
+    members::insert(&mut tx, &scope, &person, Role::Owner, now)
+        .await
+        .map_err(failed)?;
+    let begun = service
+        .begin_session(&mut tx, person.id, &made.name, &visit)
+        .await?;
+    tx.commit().await.map_err(failed)?;
+    service.publish().await?;
+    let cookies = visit.cookies(&begun.token, begun.browser.as_ref());
+    Ok((StatusCode::NO_CONTENT, cookies))
+}

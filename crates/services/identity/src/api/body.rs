@@ -1,0 +1,47 @@
+//! Bodies of requests: JSON within a limit, with no field that the door does
+//! not name. Another content type is refused: a form of another site can't
+//! send this one without being asked for leave first (Fetch, CORS).
+
+use axum::extract::{FromRequest, Request};
+use hilum_contracts::error::ServiceError;
+use hilum_platform::http::Problem;
+use http::header;
+use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
+
+use crate::limits::BODY_MAX;
+
+/// A request's body.
+pub(crate) struct Body<T>(pub(crate) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let kind = request
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .and_then(|kind| kind.to_str().ok())
+            .and_then(|kind| kind.split(';').next())
+            .map(str::trim);
+        if !kind.is_some_and(|kind| kind.eq_ignore_ascii_case("application/json")) {
+            let text = "Send the body as application/json.";
+            return Err(ServiceError::invalid(text).into());
+        }
+        let bytes = axum::body::to_bytes(request.into_body(), BODY_MAX)
+            .await
+            .map_err(|_| ServiceError::invalid("The body is too long, or broke off."))?;
+        let bytes = Zeroizing::new(Vec::from(bytes));
+        serde_json::from_slice(&bytes).map(Self).map_err(|error| {
+            // Never the value: it may be a password.
+            let what = error.to_string();
+            let what = if what.starts_with("unknown field") || what.starts_with("missing field") {
+                what
+            } else {
+                format!("line {}, column {}", error.line(), error.column())
+            };
+            ServiceError::invalid(format!("The body is not what this address takes: {what}."))
+                .into()
+        })
+    }
+}

@@ -1,0 +1,222 @@
+//! Which device of which tenant asks for an association (design.md, Tenancy):
+//! the called AE title picks the tenant; the calling one, with an address or a
+//! certificate, the device. An AE title alone proves nothing. A device of one
+//! tenant is nothing to another: nothing here ever changes whose it is.
+
+use std::sync::Mutex;
+use std::sync::PoisonError;
+
+use hilum_contracts::error::ServiceError;
+use hilum_contracts::identity::{AdmittedDevice, DeviceAdmission, DeviceAsks, DeviceRejection};
+use hilum_contracts::ids::TenantId;
+use hilum_platform::auth;
+use hilum_platform::config::UnknownDevices;
+use hilum_platform::http::database_error;
+use hilum_platform::scope::TenantScope;
+use uuid::Uuid;
+
+use crate::IdentityService;
+use crate::domain::network::{is_loopback, matches, plain};
+use crate::domain::settings::millis;
+use crate::domain::text::printable;
+use crate::limits::{SEEN_EVERY, UNKNOWN_DEVICES, UNKNOWN_WRITES};
+use crate::store::devices::{self, DeviceRow, UnknownRow};
+
+impl IdentityService {
+    pub(crate) async fn admit_device(
+        &self,
+        asks: &DeviceAsks,
+    ) -> Result<DeviceAdmission, ServiceError> {
+        let failed = |error| database_error(&error);
+        let Some(tenant) = self
+            .store
+            .tenant_called(&asks.called)
+            .await
+            .map_err(failed)?
+        else {
+            return Ok(DeviceAdmission::Rejected(DeviceRejection::CalledUnknown));
+        };
+        let scope = auth::service(&tenant.name, "identity");
+        let known = self
+            .store
+            .devices_called(&scope, &asks.calling)
+            .await
+            .map_err(failed)?;
+        let best = known
+            .into_iter()
+            .filter_map(|device| Some((strength(&device, asks)?, device)))
+            .max_by_key(|(strength, _)| *strength);
+        if let Some((_, device)) = best {
+            self.device_called(&scope, &device, asks).await?;
+            return Ok(DeviceAdmission::Admitted(admitted(&tenant.name, device)));
+        }
+        let rule = tenant.settings.unknown_devices;
+        let rule = rule.unwrap_or(self.rules.unknown_devices);
+        if rule == UnknownDevices::AdmitFromLoopback && is_loopback(asks.peer) {
+            return Ok(DeviceAdmission::Admitted(AdmittedDevice {
+                tenant: tenant.name,
+                ae_title: asks.calling.clone(),
+                issuer: None,
+                quiet_seconds: None,
+                fallback_charset: None,
+            }));
+        }
+        self.remember_unknown(&scope, asks).await?;
+        Ok(DeviceAdmission::Rejected(DeviceRejection::CallingUnknown))
+    }
+
+    async fn device_called(
+        &self,
+        scope: &TenantScope,
+        device: &DeviceRow,
+        asks: &DeviceAsks,
+    ) -> Result<(), ServiceError> {
+        let failed = |error| database_error(&error);
+        let now = self.clock.now_millis();
+        if device
+            .seen_at
+            .is_some_and(|at| now < at + millis(SEEN_EVERY))
+        {
+            return Ok(());
+        }
+        let from = plain(asks.peer).to_string();
+        let mut tx = self.store.db().begin().await.map_err(failed)?;
+        devices::seen(&mut tx, scope, device.id, &from, now)
+            .await
+            .map_err(failed)?;
+        tx.commit().await.map_err(failed)
+    }
+
+    async fn remember_unknown(
+        &self,
+        scope: &TenantScope,
+        asks: &DeviceAsks,
+    ) -> Result<(), ServiceError> {
+        let failed = |error| database_error(&error);
+        let now = self.clock.now_millis();
+        if !self.unknown_writes.may(now) {
+            return Ok(());
+        }
+        let row = UnknownRow {
+            id: Uuid::now_v7(),
+            ae_title: printable(&asks.calling, 16),
+            address: plain(asks.peer).to_string(),
+            certificate: asks.certificate_sha256.map(hex).unwrap_or_default(),
+            count: 1,
+            first_at: now,
+            last_at: now,
+        };
+        let mut tx = self.store.db().begin().await.map_err(failed)?;
+        devices::remember_unknown(&mut tx, scope, &row, UNKNOWN_DEVICES)
+            .await
+            .map_err(failed)?;
+        tx.commit().await.map_err(failed)
+    }
+}
+
+/// How surely it is this device; nothing when it is not. A certificate proves
+/// more than an address, a smaller network more than a larger one.
+fn strength(device: &DeviceRow, asks: &DeviceAsks) -> Option<u16> {
+    let by_address = if device.address.is_empty() {
+        0
+    } else {
+        u16::from(matches(&device.address, asks.peer)?) + 1
+    };
+    if !device.certificate.is_empty() {
+        let shown = hex(asks.certificate_sha256?);
+        return (shown == device.certificate).then_some(1_000 + by_address);
+    }
+    // Known by its AE title only: the configuration may name what a device
+    // needs without saying where it is.
+    (by_address > 0 || is_loopback(asks.peer)).then_some(by_address)
+}
+
+fn admitted(tenant: &TenantId, device: DeviceRow) -> AdmittedDevice {
+    AdmittedDevice {
+        tenant: tenant.clone(),
+        ae_title: device.ae_title,
+        issuer: device.issuer,
+        quiet_seconds: device.quiet_seconds,
+        fallback_charset: device.fallback_charset,
+    }
+}
+
+/// Lower-case hexadecimal.
+fn hex(bytes: [u8; 32]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _never_fails = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// Bounds how often strangers make this service write.
+#[derive(Debug, Default)]
+pub(crate) struct UnknownWrites(Mutex<(i64, u32)>);
+
+impl UnknownWrites {
+    fn may(&self, now: i64) -> bool {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (second, count) = &mut *state;
+        if *second != now / 1_000 {
+            *second = now / 1_000;
+            *count = 0;
+        }
+        *count += 1;
+        *count <= UNKNOWN_WRITES
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn device(address: &str, certificate: &str) -> DeviceRow {
+        DeviceRow {
+            id: Uuid::nil(),
+            tenant: TenantId::new("a").unwrap(),
+            ae_title: "MR1".to_owned(),
+            address: address.to_owned(),
+            certificate: certificate.to_owned(),
+            issuer: None,
+            quiet_seconds: None,
+            fallback_charset: None,
+            configured: false,
+            created_at: 0,
+            seen_at: None,
+            seen_from: None,
+        }
+    }
+
+    fn asks(peer: &str, certificate_sha256: Option<[u8; 32]>) -> DeviceAsks {
+        DeviceAsks {
+            called: "HILUM".to_owned(),
+            calling: "MR1".to_owned(),
+            peer: peer.parse().unwrap(),
+            certificate_sha256,
+        }
+    }
+
+    #[test]
+    fn an_ae_title_alone_proves_nothing() {
+        assert!(strength(&device("", ""), &asks("192.0.2.7", None)).is_none());
+        assert!(strength(&device("", ""), &asks("127.0.0.1", None)).is_some());
+    }
+
+    #[test]
+    fn who_has_a_certificate_must_show_it() {
+        let with = device("", &hex([7; 32]));
+        assert!(strength(&with, &asks("192.0.2.7", Some([7; 32]))).is_some());
+        assert!(strength(&with, &asks("192.0.2.7", Some([8; 32]))).is_none());
+        assert!(strength(&with, &asks("127.0.0.1", None)).is_none());
+        let both = device("192.0.2.0/24", &hex([7; 32]));
+        assert!(strength(&both, &asks("198.51.100.1", Some([7; 32]))).is_none());
+    }
+
+    #[test]
+    fn the_smaller_network_names_the_device() {
+        let here = asks("192.0.2.7", None);
+        let (one, net) = (device("192.0.2.7", ""), device("192.0.2.0/24", ""));
+        assert!(strength(&one, &here) > strength(&net, &here));
+    }
+}

@@ -1,0 +1,9 @@
+//! Pure rules of identity.
+
+pub(crate) mod backoff;
+pub(crate) mod email;
+pub(crate) mod network;
+pub(crate) mod password;
+pub(crate) mod roles;
+pub(crate) mod settings;
+pub(crate) mod text;

@@ -1,0 +1,164 @@
+//! What Identity answers to the doors. Answers are taken from memory for a few
+//! seconds; whatever ends a session or a key in this process empties it.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use hilum_contracts::error::ServiceError;
+use hilum_contracts::identity::{Admitted, DeviceAdmission, DeviceAsks, Identity};
+use hilum_contracts::scope::{Acting, Principal, Right};
+use hilum_platform::auth;
+use hilum_platform::http::database_error;
+
+use crate::IdentityService;
+use crate::domain::network::{NOWHERE, plain};
+use crate::domain::settings::millis;
+use crate::limits::{CACHE_LIFE, CACHE_MAX, SEEN_EVERY};
+use crate::secret::{Hash, hash, parse_bearer, same};
+
+/// Answers of the last seconds.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Answers(Arc<Mutex<Kept>>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    /// Grows with every emptying: an answer that was read before is not kept.
+    emptied: u64,
+    answers: HashMap<Hash, (Admitted, i64)>,
+}
+
+impl Answers {
+    fn get(&self, key: &Hash, now: i64) -> (u64, Option<Admitted>) {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = kept.answers.get(key).filter(|(_, until)| now < *until);
+        (kept.emptied, found.map(|(admitted, _)| admitted.clone()))
+    }
+
+    fn keep(&self, emptied: u64, key: Hash, admitted: &Admitted, until: i64) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.emptied != emptied {
+            return;
+        }
+        if kept.answers.len() >= CACHE_MAX {
+            kept.answers.clear();
+        }
+        kept.answers.insert(key, (admitted.clone(), until));
+    }
+
+    /// Nothing that was answered before holds any more.
+    pub(crate) fn empty(&self) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.emptied += 1;
+        kept.answers.clear();
+    }
+}
+
+#[async_trait]
+impl Identity for IdentityService {
+    async fn session(
+        &self,
+        token: &str,
+        from: Option<IpAddr>,
+    ) -> Result<Option<Admitted>, ServiceError> {
+        let failed = |error| database_error(&error);
+        let (key, now) = (hash(token), self.clock.now_millis());
+        let (emptied, found) = self.answers.get(&key, now);
+        if let Some(found) = found {
+            return Ok(Some(called_from(found, from)));
+        }
+        let Some(session) = self.store.session(&key, now).await.map_err(failed)? else {
+            return Ok(None);
+        };
+        if session.seen_at + millis(SEEN_EVERY) <= now {
+            self.store
+                .session_seen(session.id, now)
+                .await
+                .map_err(failed)?;
+        }
+        let mut until = (now + millis(CACHE_LIFE)).min(session.expires_at);
+        let right = match session.break_glass {
+            Some((access, ends)) => {
+                until = until.min(ends);
+                Right::BreakGlass {
+                    role: session.role,
+                    access,
+                }
+            }
+            None => Right::Role(session.role),
+        };
+        let admitted = Admitted {
+            tenant: session.tenant,
+            acting: Acting {
+                principal: Principal::Person {
+                    id: session.person,
+                    session: session.id,
+                },
+                right,
+                limited_to: None,
+                from: None,
+            },
+        };
+        self.answers.keep(emptied, key, &admitted, until);
+        Ok(Some(called_from(admitted, from)))
+    }
+
+    async fn api_key(
+        &self,
+        bearer: &str,
+        from: Option<IpAddr>,
+    ) -> Result<Option<Admitted>, ServiceError> {
+        let failed = |error| database_error(&error);
+        let Some((id, secret)) = parse_bearer(bearer) else {
+            return Ok(None);
+        };
+        let (key, now) = (hash(bearer), self.clock.now_millis());
+        let (emptied, found) = self.answers.get(&key, now);
+        if let Some(found) = found {
+            return Ok(Some(called_from(found, from)));
+        }
+        let Some(found) = self.store.key(id, now).await.map_err(failed)? else {
+            return Ok(None);
+        };
+        if !same(&found.hash, &secret) {
+            return Ok(None);
+        }
+        if found
+            .row
+            .used_at
+            .is_none_or(|at| at + millis(SEEN_EVERY) <= now)
+        {
+            let scope = auth::service(&found.tenant, "identity");
+            let address = plain(from.unwrap_or(NOWHERE)).to_string();
+            self.store
+                .key_used(&scope, id, now, &address)
+                .await
+                .map_err(failed)?;
+        }
+        let until = (now + millis(CACHE_LIFE)).min(found.row.expires_at.unwrap_or(i64::MAX));
+        let admitted = Admitted {
+            tenant: found.tenant,
+            acting: Acting {
+                principal: Principal::ApiKey(id),
+                right: Right::Role(found.row.role),
+                limited_to: found
+                    .row
+                    .limited_to
+                    .map(|actions| actions.into_iter().collect()),
+                from: None,
+            },
+        };
+        self.answers.keep(emptied, key, &admitted, until);
+        Ok(Some(called_from(admitted, from)))
+    }
+
+    async fn device(&self, asks: &DeviceAsks) -> Result<DeviceAdmission, ServiceError> {
+        self.admit_device(asks).await
+    }
+}
+
+fn called_from(mut admitted: Admitted, from: Option<IpAddr>) -> Admitted {
+    admitted.acting.from = from.map(plain);
+    admitted
+}

@@ -1,0 +1,190 @@
+//! Identity owns who may come in: tenants, people and what they are to a
+//! tenant, sessions, API keys, devices. It decides nothing about data: doors ask
+//! it who somebody is, and the matrix of `contracts::access` says the rest.
+//!
+//! Invariants:
+//! - No secret is stored: passwords as argon2id, tokens as SHA-256.
+//! - Whoever does not exist is answered like whoever is wrong, after the same
+//!   time.
+//! - A session's token is new at each sign-in, change of role and change of
+//!   tenant; what a person or an administrator ends is ended at once.
+//! - Somebody who fails elsewhere never locks a person out of the browser that
+//!   they use.
+//! - A tenant always has an owner once it had one, and nobody gives a role above
+//!   their own.
+//! - People, their sessions and their browsers belong to no tenant and are
+//!   reached by whole keys only; everything else takes a `TenantScope`.
+
+mod api;
+mod devices;
+mod domain;
+mod door;
+mod hashing;
+mod keys;
+mod limits;
+mod secret;
+mod sessions;
+mod store;
+mod tenants;
+mod throttle;
+mod visit;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use hilum_contracts::error::ServiceError;
+use hilum_platform::clock::SharedClock;
+use hilum_platform::config::{Config, SignUp, UnknownDevices};
+use hilum_platform::db::{Db, DbError, Migration};
+use hilum_platform::http::database_error;
+use hilum_platform::notices::Notices;
+use hilum_platform::tenants::Directory;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use utoipa_axum::router::OpenApiRouter;
+
+pub use crate::keys::{MadeKey, NewKey};
+pub use crate::tenants::{MadeTenant, NewTenant};
+pub use crate::visit::{cookie, session_cookie};
+
+use crate::door::Answers;
+use crate::hashing::Hashing;
+use crate::limits::UPKEEP_EVERY;
+use crate::secret::Token;
+use crate::store::Store;
+use crate::store::tokens::{self, Purpose};
+
+const MIGRATIONS: &[Migration] = &[Migration {
+    version: 1,
+    sql: include_str!("../migrations/0001_identity.sql"),
+}];
+
+/// The installation's rules.
+#[derive(Clone, Copy, Debug)]
+struct Rules {
+    sign_up: SignUp,
+    unknown_devices: UnknownDevices,
+}
+
+/// The service.
+#[derive(Clone)]
+pub struct IdentityService {
+    store: Store,
+    clock: SharedClock,
+    notices: Notices,
+    directory: Directory,
+    rules: Rules,
+    hashing: Hashing,
+    answers: Answers,
+    unknown_writes: Arc<devices::UnknownWrites>,
+    publishing: Arc<tokio::sync::Mutex<()>>,
+    /// Once somebody exists, somebody always does.
+    is_set_up: Arc<AtomicBool>,
+}
+
+impl IdentityService {
+    /// Opens the service's database in `dir`, puts the tenants and devices of
+    /// the configuration into it, and fills `directory`.
+    ///
+    /// # Errors
+    /// When the database can't be opened or migrated, or what the configuration
+    /// names contradicts what is in it.
+    pub async fn open(
+        dir: &Path,
+        config: &Config,
+        clock: SharedClock,
+        notices: Notices,
+        directory: Directory,
+    ) -> Result<Self, ServiceError> {
+        let db = Db::open(&dir.join("identity.sqlite"), MIGRATIONS)
+            .await
+            .map_err(|error| database_error(&error))?;
+        let on_loopback = config.dicom.ip().is_loopback();
+        let unknown_devices = config.identity.unknown_devices.unwrap_or(if on_loopback {
+            UnknownDevices::AdmitFromLoopback
+        } else {
+            UnknownDevices::Reject
+        });
+        let service = Self {
+            store: Store::new(db),
+            clock,
+            notices,
+            directory,
+            rules: Rules {
+                sign_up: config.identity.sign_up,
+                unknown_devices,
+            },
+            hashing: Hashing::default(),
+            answers: Answers::default(),
+            unknown_writes: Arc::default(),
+            publishing: Arc::default(),
+            is_set_up: Arc::default(),
+        };
+        service.seed(config).await?;
+        service.publish().await?;
+        Ok(service)
+    }
+
+    /// A token for the link that makes the first person, in the place of the
+    /// one that was made before; nothing once somebody exists. It goes into the
+    /// address behind `#`, which no server sees: `/#/set-up/TOKEN`.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn set_up_link_token(&self) -> Result<Option<String>, ServiceError> {
+        let failed = |error| database_error(&error);
+        if self.store.has_people().await.map_err(failed)? {
+            return Ok(None);
+        }
+        let token = Token::new()?;
+        let mut tx = self.store.db().begin().await.map_err(failed)?;
+        tokens::replace(&mut tx, Purpose::SetUp, &token.hash(), None, i64::MAX)
+            .await
+            .map_err(failed)?;
+        tx.commit().await.map_err(failed)?;
+        Ok(Some(token.reveal().to_owned()))
+    }
+
+    /// Closes its database: its write-ahead log is folded back.
+    pub async fn close(&self) {
+        self.store.db().close().await;
+    }
+
+    /// The service's REST endpoints, below `/api/v1`.
+    pub fn router(&self) -> OpenApiRouter {
+        api::router().with_state(self.clone())
+    }
+
+    /// Signing in and out, below `/auth`. Whoever comes needs no scope; each
+    /// request carries a `hilum_platform::http::Caller`.
+    pub fn auth_router(&self) -> OpenApiRouter {
+        api::auth::router().with_state(self.clone())
+    }
+
+    /// Starts what works by itself.
+    pub fn start_workers(&self, tasks: &TaskTracker, stop: &CancellationToken) {
+        let (service, stop) = (self.clone(), stop.clone());
+        tasks.spawn(async move {
+            loop {
+                if let Err(error) = service.upkeep().await {
+                    tracing::error!(%error, "what ended could not be deleted");
+                }
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = tokio::time::sleep(UPKEEP_EVERY) => {}
+                }
+            }
+        });
+    }
+
+    /// Deletes what ended by time.
+    async fn upkeep(&self) -> Result<(), DbError> {
+        let now = self.clock.now_millis();
+        let mut tx = self.store.db().begin().await?;
+        store::sessions::upkeep(&mut tx, now).await?;
+        store::attempts::upkeep(&mut tx, now).await?;
+        tokens::upkeep(&mut tx, now).await?;
+        tx.commit().await
+    }
+}

@@ -1,0 +1,166 @@
+//! Tenants and their settings.
+
+use hilum_contracts::ids::TenantId;
+use hilum_platform::db::DbError;
+use hilum_platform::scope::TenantScope;
+use sqlx::Row as _;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+
+use super::{Store, json, json_of, tenant_of};
+use crate::domain::settings::Settings;
+
+/// A tenant.
+#[derive(Clone, Debug)]
+pub(crate) struct TenantRow {
+    pub(crate) name: TenantId,
+    pub(crate) display_name: String,
+    pub(crate) ae_title: String,
+    pub(crate) settings: Settings,
+    pub(crate) configured: bool,
+    pub(crate) created_at: i64,
+}
+
+impl Store {
+    /// Every tenant of the installation, for its directory and its operator.
+    pub(crate) async fn tenants(&self) -> Result<Vec<TenantRow>, DbError> {
+        sqlx::query("SELECT * FROM tenants ORDER BY created_at, name")
+            .fetch_all(self.db().read())
+            .await?
+            .iter()
+            .map(read)
+            .collect()
+    }
+
+    /// The scope's tenant.
+    pub(crate) async fn tenant(&self, scope: &TenantScope) -> Result<Option<TenantRow>, DbError> {
+        let row = sqlx::query("SELECT * FROM tenants WHERE name = $1")
+            .bind(scope.tenant().as_str())
+            .fetch_optional(self.db().read())
+            .await?;
+        row.as_ref().map(read).transpose()
+    }
+
+    /// The tenant that devices call so: who calls is not known yet.
+    pub(crate) async fn tenant_called(&self, ae_title: &str) -> Result<Option<TenantRow>, DbError> {
+        let row = sqlx::query("SELECT * FROM tenants WHERE ae_title = $1")
+            .bind(ae_title)
+            .fetch_optional(self.db().read())
+            .await?;
+        row.as_ref().map(read).transpose()
+    }
+}
+
+/// Makes a tenant; false when its name or its AE title is taken.
+pub(crate) async fn insert(tx: &mut SqliteConnection, row: &TenantRow) -> Result<bool, DbError> {
+    let done = sqlx::query(
+        "INSERT INTO tenants (name, display_name, ae_title, settings, configured, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
+    )
+    .bind(row.name.as_str())
+    .bind(&row.display_name)
+    .bind(&row.ae_title)
+    .bind(json(&row.settings)?)
+    .bind(row.configured)
+    .bind(row.created_at)
+    .execute(tx)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// What the configuration names has its AE title and, where it names any, its
+/// rules for the archive. Its settings are read before in the same transaction.
+pub(crate) async fn configure(
+    tx: &mut SqliteConnection,
+    scope: &TenantScope,
+    ae_title: &str,
+    settings: &Settings,
+) -> Result<(), DbError> {
+    sqlx::query("UPDATE tenants SET ae_title = $1, settings = $2, configured = 1 WHERE name = $3")
+        .bind(ae_title)
+        .bind(json(settings)?)
+        .bind(scope.tenant().as_str())
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+/// Nothing counts as configured until it is named again; what the configuration
+/// alone made, and nobody joined, is gone.
+pub(crate) async fn forget_configured(
+    tx: &mut SqliteConnection,
+    named: &[TenantId],
+) -> Result<(), DbError> {
+    let rows = sqlx::query(
+        "SELECT name FROM tenants t WHERE configured
+             AND NOT EXISTS (SELECT 1 FROM memberships m WHERE m.tenant = t.name)
+             AND NOT EXISTS (SELECT 1 FROM api_keys k WHERE k.tenant = t.name)",
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    for row in &rows {
+        let name = tenant_of(row, "name")?;
+        if !named.contains(&name) {
+            sqlx::query("DELETE FROM tenants WHERE name = $1")
+                .bind(name.as_str())
+                .execute(&mut *tx)
+                .await?;
+        }
+    }
+    sqlx::query("UPDATE tenants SET configured = 0 WHERE configured")
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+/// The scope's tenant, as the transaction sees it.
+pub(crate) async fn get(
+    tx: &mut SqliteConnection,
+    scope: &TenantScope,
+) -> Result<Option<TenantRow>, DbError> {
+    let row = sqlx::query("SELECT * FROM tenants WHERE name = $1")
+        .bind(scope.tenant().as_str())
+        .fetch_optional(tx)
+        .await?;
+    row.as_ref().map(read).transpose()
+}
+
+/// Keeps what the tenant decided.
+pub(crate) async fn update(
+    tx: &mut SqliteConnection,
+    scope: &TenantScope,
+    display_name: &str,
+    settings: &Settings,
+) -> Result<(), DbError> {
+    sqlx::query("UPDATE tenants SET display_name = $1, settings = $2 WHERE name = $3")
+        .bind(display_name)
+        .bind(json(settings)?)
+        .bind(scope.tenant().as_str())
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+/// The tenants that nobody owns.
+pub(crate) async fn without_owner(tx: &mut SqliteConnection) -> Result<Vec<TenantId>, DbError> {
+    sqlx::query(
+        "SELECT name FROM tenants t WHERE NOT EXISTS
+             (SELECT 1 FROM memberships m WHERE m.tenant = t.name AND m.role = 'owner')
+         ORDER BY created_at, rowid",
+    )
+    .fetch_all(tx)
+    .await?
+    .iter()
+    .map(|row| tenant_of(row, "name"))
+    .collect()
+}
+
+fn read(row: &SqliteRow) -> Result<TenantRow, DbError> {
+    Ok(TenantRow {
+        name: tenant_of(row, "name")?,
+        display_name: row.try_get("display_name")?,
+        ae_title: row.try_get("ae_title")?,
+        settings: json_of(row, "settings")?,
+        configured: row.try_get("configured")?,
+        created_at: row.try_get("created_at")?,
+    })
+}

@@ -1,0 +1,17 @@
+//! Who comes in and who does not, through the service's own doors and on its
+//! own database.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that fails says where"
+)]
+
+mod account;
+mod devices;
+mod keys;
+mod sign_in;
+mod tenants;
+mod world;
