@@ -244,6 +244,20 @@ impl KeyStore {
         }))
     }
 
+    /// A secret of the tenant for one purpose, for what stands beside the
+    /// archive. Blocks.
+    pub(crate) fn derived_secret(
+        &self,
+        tenant: &str,
+        purpose: &str,
+        now: i64,
+    ) -> Result<Zeroizing<[u8; 32]>> {
+        let owner = self.tenant_key(tenant, now)?;
+        let mut secret = Zeroizing::new([0; 32]);
+        secret.copy_from_slice(hmac::sign(&owner.root, purpose.as_bytes()).as_ref());
+        Ok(secret)
+    }
+
     /// Leaves nothing of destroyed keys in free pages or the write-ahead log.
     pub(crate) fn scrub(&self) -> Result<()> {
         let db = self.db.lock().unwrap_or_else(PoisonError::into_inner);

@@ -6,6 +6,7 @@
 //! and a newer service understand each other during an upgrade.
 
 pub mod access;
+pub mod audit;
 pub mod erasure;
 pub mod error;
 pub mod event;

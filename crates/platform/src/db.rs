@@ -72,6 +72,7 @@ impl Db {
         };
         db.migrate("platform", crate::events::MIGRATIONS).await?;
         db.migrate("jobs", crate::jobs::MIGRATIONS).await?;
+        db.migrate("audit", crate::audit::MIGRATIONS).await?;
         db.migrate("service", migrations).await?;
         Ok(db)
     }

@@ -3,6 +3,7 @@
 //! open pages, logs and metrics, and how errors look over HTTP. It knows no
 //! service, and nothing of DICOM.
 
+pub mod audit;
 pub mod auth;
 pub mod clock;
 pub mod config;

@@ -45,3 +45,22 @@ pub const LIVE_CONNECTIONS: usize = 400;
 pub const SCRUB_ATTEMPTS: u32 = 50;
 /// with this pause between.
 pub const SCRUB_PAUSE: Duration = Duration::from_millis(100);
+
+/// Entries of the audit trail in one transaction: what its writer may be held for.
+pub const AUDIT_BATCH: usize = 256;
+/// Entries that wait to be written: each holds up a request, and there are never
+/// so many.
+pub const AUDIT_QUEUED_MAX: usize = 10_000;
+/// Accesses whose repeats are counted in memory, about 300 bytes each.
+pub const AUDIT_SEEN_MAX: usize = 20_000;
+/// For how long an access that comes again is a repeat, in milliseconds: a
+/// person who comes back after an hour looks again.
+pub const AUDIT_REPEATS_FOR: i64 = 3_600_000;
+/// How often counts of repeats are written: what a power cut may take of them.
+pub const AUDIT_COUNTS_EVERY: Duration = Duration::from_secs(60);
+/// Tenants whose audit keys are kept in memory, some hundred bytes each.
+pub const AUDIT_TENANTS_CACHED: usize = 4_096;
+/// Rows of the audit trail that are read at once when all are walked.
+pub const AUDIT_WALK: u32 = 500;
+/// Most subjects that are looked up beside one: more than a patient has studies.
+pub const AUDIT_BESIDE_MAX: u32 = 5_000;

@@ -9,6 +9,7 @@ mod metadata;
 mod moving;
 mod quarantine;
 mod reading;
+mod trail;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -8,6 +8,7 @@
     reason = "a test that fails says where"
 )]
 
+mod audit;
 mod events;
 mod jobs;
 

@@ -1,0 +1,99 @@
+//! The keys that the trail seals and finds subjects with, one set a tenant.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use hilum_contracts::ids::TenantId;
+use zeroize::Zeroizing;
+
+use super::sealing::Keys;
+use crate::limits::AUDIT_TENANTS_CACHED;
+
+/// For what the tenant's key is derived.
+pub(super) const PURPOSE: &str = "hilum audit v1";
+
+/// Why there is no key.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum KeyError {
+    /// The tenant was ended and its key destroyed.
+    #[error("the tenant's key was destroyed")]
+    Destroyed,
+    /// The keys do not answer.
+    #[error("the keys do not answer: {0}")]
+    Unavailable(String),
+    /// The cipher refused its input, or the source of randomness failed.
+    #[error("the cipher failed")]
+    Cipher,
+}
+
+/// Whoever owns the tenants' keys, and hands out what is derived from them.
+#[async_trait]
+pub trait TenantKeys: Send + Sync {
+    /// A secret of `tenant` for one purpose; always the same.
+    ///
+    /// # Errors
+    /// [`KeyError::Destroyed`] when there is no key of the tenant any more.
+    async fn derive(
+        &self,
+        tenant: &TenantId,
+        purpose: &str,
+    ) -> Result<Zeroizing<[u8; 32]>, KeyError>;
+}
+
+/// The trail's keys of every tenant, kept in memory once they were asked for.
+#[derive(Clone)]
+pub struct Keyring {
+    source: Arc<dyn TenantKeys>,
+    known: Arc<Mutex<HashMap<TenantId, Arc<Keys>>>>,
+}
+
+impl std::fmt::Debug for Keyring {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Keyring(…)")
+    }
+}
+
+impl Keyring {
+    /// The keys that `source` derives.
+    #[must_use]
+    pub fn new(source: Arc<dyn TenantKeys>) -> Self {
+        Self {
+            source,
+            known: Arc::default(),
+        }
+    }
+
+    /// The trail's keys of a tenant.
+    ///
+    /// # Errors
+    /// See [`TenantKeys::derive`].
+    pub async fn of(&self, tenant: &TenantId) -> Result<Arc<Keys>, KeyError> {
+        if let Some(keys) = self.known().get(tenant) {
+            return Ok(Arc::clone(keys));
+        }
+        let secret = self.source.derive(tenant, PURPOSE).await?;
+        let keys = Arc::new(Keys::new(tenant, &secret)?);
+        let mut known = self.known();
+        if known.len() >= AUDIT_TENANTS_CACHED {
+            known.clear();
+        }
+        known.insert(tenant.clone(), Arc::clone(&keys));
+        Ok(keys)
+    }
+
+    /// Forgets a tenant's keys, when it is ended.
+    pub fn forget(&self, tenant: &TenantId) {
+        self.known().remove(tenant);
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, HashMap<TenantId, Arc<Keys>>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl From<KeyError> for crate::db::DbError {
+    fn from(error: KeyError) -> Self {
+        Self::Encode(Box::new(error))
+    }
+}

@@ -1,0 +1,168 @@
+//! The trail's tables and statements. A service uses them through sqlx, the
+//! archive through rusqlite: one text for both, parameters in the order of
+//! their numbers.
+
+use super::source::Filter;
+
+/// The tables.
+pub const TABLES: &str = "
+CREATE TABLE audit_entry (
+    tenant TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    act TEXT NOT NULL,
+    outcome TEXT NOT NULL,
+    who TEXT NOT NULL,
+    body BLOB NOT NULL,
+    hash BLOB NOT NULL,
+    PRIMARY KEY (tenant, position)) WITHOUT ROWID;
+CREATE INDEX audit_entry_by_time ON audit_entry (tenant, at, position);
+CREATE INDEX audit_entry_by_who ON audit_entry (tenant, who, at, position);
+CREATE INDEX audit_entry_by_act ON audit_entry (tenant, act, at, position);
+-- Whom entries are about. Without its row, an entry's subject is nobody.
+CREATE TABLE audit_subject (
+    id INTEGER PRIMARY KEY,
+    tenant TEXT NOT NULL,
+    is_query INTEGER NOT NULL,
+    handle BLOB NOT NULL,
+    lookup BLOB NOT NULL,
+    broad BLOB,
+    wrapped BLOB NOT NULL,
+    UNIQUE (tenant, lookup));
+CREATE UNIQUE INDEX audit_subject_by_handle ON audit_subject (tenant, handle);
+CREATE INDEX audit_subject_by_broad ON audit_subject (tenant, broad) WHERE broad IS NOT NULL;
+CREATE INDEX audit_subject_query ON audit_subject (tenant, id) WHERE is_query = 1;
+CREATE TABLE audit_about (
+    subject INTEGER NOT NULL REFERENCES audit_subject ON DELETE CASCADE,
+    position INTEGER NOT NULL,
+    PRIMARY KEY (subject, position)) WITHOUT ROWID;
+-- Up to where the chain goes, and what was removed at its beginning.
+CREATE TABLE audit_head (
+    tenant TEXT PRIMARY KEY,
+    position INTEGER NOT NULL,
+    hash BLOB NOT NULL,
+    removed INTEGER NOT NULL,
+    anchor BLOB NOT NULL) WITHOUT ROWID;";
+
+/// Where the chain of a tenant stands.
+pub const HEAD: &str = "SELECT position, hash, removed, anchor FROM audit_head WHERE tenant = $1";
+/// Where the chain of every tenant stands.
+pub const HEADS: &str =
+    "SELECT tenant, position, hash, removed, anchor FROM audit_head ORDER BY tenant";
+/// Keeps where it stands.
+pub const SET_HEAD: &str = "INSERT INTO audit_head (tenant, position, hash, removed, anchor)
+    VALUES ($1, $2, $3, $4, $5) ON CONFLICT (tenant) DO UPDATE SET position = excluded.position,
+    hash = excluded.hash, removed = excluded.removed, anchor = excluded.anchor";
+/// A subject by its hash.
+pub const SUBJECT: &str =
+    "SELECT id, handle, wrapped FROM audit_subject WHERE tenant = $1 AND lookup = $2";
+/// A subject by its handle.
+pub const SUBJECT_BY_HANDLE: &str =
+    "SELECT id, handle, wrapped FROM audit_subject WHERE tenant = $1 AND handle = $2";
+/// Patients by the hash of a Patient ID.
+pub const SUBJECTS_BY_BROAD: &str =
+    "SELECT id, handle, wrapped FROM audit_subject WHERE tenant = $1 AND broad = $2";
+/// Keeps a new subject.
+pub const ADD_SUBJECT: &str =
+    "INSERT INTO audit_subject (tenant, is_query, handle, lookup, broad, wrapped)
+    VALUES ($1, $2, $3, $4, $5, $6) RETURNING id";
+/// Keeps an entry.
+pub const ADD_ENTRY: &str =
+    "INSERT INTO audit_entry (tenant, position, at, act, outcome, who, body, hash)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+/// Keeps what an entry is about.
+pub const ADD_ABOUT: &str = "INSERT INTO audit_about (subject, position) VALUES ($1, $2)";
+/// Entries after a position, in their order.
+pub const ENTRIES: &str = "SELECT position, at, act, outcome, who, body, hash FROM audit_entry
+    WHERE tenant = $1 AND position > $2 ORDER BY position LIMIT $3";
+/// One entry that a subject stands in.
+pub const BODY_ABOUT: &str = "SELECT e.body FROM audit_about a
+    JOIN audit_entry e ON e.position = a.position WHERE a.subject = $1 AND e.tenant = $2 LIMIT 1";
+/// Queries of a tenant with an entry that says what they were.
+pub const QUERIES: &str = "SELECT s.id, s.handle, s.wrapped,
+        (SELECT e.body FROM audit_about a
+         JOIN audit_entry e ON e.tenant = s.tenant AND e.position = a.position
+         WHERE a.subject = s.id LIMIT 1)
+    FROM audit_subject s WHERE s.tenant = $1 AND s.is_query = 1 AND s.id > $2 ORDER BY s.id LIMIT $3";
+/// What stands in one entry with a subject.
+pub const BESIDE: &str = "SELECT DISTINCT s.id, s.handle, s.wrapped
+    FROM audit_about a JOIN audit_about b ON b.position = a.position AND b.subject <> a.subject
+    JOIN audit_subject s ON s.id = b.subject
+    WHERE a.subject = $1 AND s.tenant = $2 AND s.is_query = 0 LIMIT $3";
+/// Forgets a subject: its entries name nobody then.
+pub const FORGET_ABOUT: &str = "DELETE FROM audit_about WHERE subject = $1";
+/// See [`FORGET_ABOUT`].
+pub const FORGET_SUBJECT: &str = "DELETE FROM audit_subject WHERE id = $1";
+/// Removes what was kept long enough.
+pub const REMOVE_ENTRIES: &str = "DELETE FROM audit_entry WHERE tenant = $1 AND position <= $2";
+/// Removes what pointed there.
+pub const REMOVE_ABOUT: &str = "DELETE FROM audit_about WHERE position <= $1
+    AND subject IN (SELECT id FROM audit_subject WHERE tenant = $2)";
+/// Removes subjects that no entry names any more.
+pub const REMOVE_SUBJECTS: &str = "DELETE FROM audit_subject WHERE tenant = $1
+    AND NOT EXISTS (SELECT 1 FROM audit_about a WHERE a.subject = audit_subject.id)";
+/// The hash at a position.
+pub const HASH_AT: &str = "SELECT hash FROM audit_entry WHERE tenant = $1 AND position = $2";
+
+/// A value that is bound to a statement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// A number.
+    Int(i64),
+    /// A text.
+    Text(String),
+}
+
+/// The statement that finds what `filter` asks for, the newest first, and its
+/// values. `about`: ids of subjects; an entry names one of each group. `before`:
+/// time and position of the last entry of the page before.
+#[must_use]
+pub fn search(
+    tenant: &str,
+    filter: &Filter,
+    about: &[Vec<i64>],
+    before: Option<(i64, u64)>,
+    limit: u32,
+) -> (String, Vec<Value>) {
+    let mut text = "SELECT body FROM audit_entry WHERE tenant = ?".to_owned();
+    let mut values = vec![Value::Text(tenant.to_owned())];
+    for group in about {
+        text.push_str(
+            " AND position IN (SELECT position FROM audit_about
+              WHERE subject IN (SELECT value FROM json_each(?)))",
+        );
+        let ids: Vec<String> = group.iter().map(i64::to_string).collect();
+        values.push(Value::Text(format!("[{}]", ids.join(","))));
+    }
+    let texts = [
+        (" AND who = ?", filter.who.clone()),
+        (" AND act = ?", filter.act.map(|act| act.name().to_owned())),
+        (
+            " AND outcome = ?",
+            filter.outcome.map(|outcome| outcome.name().to_owned()),
+        ),
+    ];
+    for (condition, value) in texts {
+        if let Some(value) = value {
+            text.push_str(condition);
+            values.push(Value::Text(value));
+        }
+    }
+    for (condition, value) in [
+        (" AND at >= ?", filter.since),
+        (" AND at < ?", filter.until),
+    ] {
+        if let Some(value) = value {
+            text.push_str(condition);
+            values.push(Value::Int(value));
+        }
+    }
+    if let Some((at, position)) = before {
+        text.push_str(" AND (at, position) < (?, ?)");
+        values.push(Value::Int(at));
+        values.push(Value::Int(i64::try_from(position).unwrap_or(i64::MAX)));
+    }
+    text.push_str(" ORDER BY at DESC, position DESC LIMIT ?");
+    values.push(Value::Int(i64::from(limit)));
+    (text, values)
+}
