@@ -24,6 +24,8 @@ pub enum Topic {
     Quarantine,
     /// Events that a service could not take.
     DeadLetters,
+    /// People, keys, devices, settings, emergency access.
+    Administration,
 }
 
 /// Something changed.

@@ -81,6 +81,8 @@ CREATE TABLE invitations (
     role TEXT NOT NULL,
     -- None until its mail is on its way.
     hash BLOB UNIQUE,
+    -- The link goes to the address, so that who opens it reads there.
+    mailed INTEGER NOT NULL,
     invited_by TEXT NOT NULL,
     created_at INTEGER NOT NULL,
     expires_at INTEGER NOT NULL,

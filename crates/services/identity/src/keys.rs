@@ -49,9 +49,8 @@ impl IdentityService {
         let failed = |error| database_error(&error);
         let row = self.key_row(scope, new)?;
         let secret = Token::new()?;
-        let hash = crate::secret::hash(secret.reveal());
         let mut tx = self.store.db().begin().await.map_err(failed)?;
-        let kept = keys::insert(&mut tx, scope, &row, &hash, KEYS)
+        let kept = keys::insert(&mut tx, scope, &row, &secret.hash(), KEYS)
             .await
             .map_err(failed)?;
         if !kept {

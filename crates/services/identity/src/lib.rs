@@ -29,11 +29,13 @@ mod tenants;
 mod throttle;
 mod visit;
 
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use hilum_contracts::error::ServiceError;
+use hilum_contracts::ids::TenantId;
 use hilum_platform::clock::SharedClock;
 use hilum_platform::config::{Config, SignUp, UnknownDevices};
 use hilum_platform::db::{Db, DbError, Migration};
@@ -61,10 +63,40 @@ const MIGRATIONS: &[Migration] = &[Migration {
 }];
 
 /// The installation's rules.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct Rules {
     sign_up: SignUp,
     unknown_devices: UnknownDevices,
+    /// What links begin with; empty: the page that shows them.
+    public_url: String,
+    /// Tenants whose archive's rules the configuration names.
+    archives: HashSet<TenantId>,
+}
+
+impl Rules {
+    fn new(config: &Config) -> Self {
+        let by_default = if config.dicom.ip().is_loopback() {
+            UnknownDevices::AdmitFromLoopback
+        } else {
+            UnknownDevices::Reject
+        };
+        let url = config.identity.public_url.as_deref().unwrap_or_default();
+        Self {
+            sign_up: config.identity.sign_up,
+            unknown_devices: config.identity.unknown_devices.unwrap_or(by_default),
+            public_url: url.trim_end_matches('/').to_owned(),
+            archives: config
+                .tenants
+                .iter()
+                .filter(|tenant| !tenants::names_nothing(&tenant.archive))
+                .map(|tenant| tenant.name.clone())
+                .collect(),
+        }
+    }
+
+    fn names_archive_of(&self, tenant: &TenantId) -> bool {
+        self.archives.contains(tenant)
+    }
 }
 
 /// The service.
@@ -74,7 +106,9 @@ pub struct IdentityService {
     clock: SharedClock,
     notices: Notices,
     directory: Directory,
-    rules: Rules,
+    rules: Arc<Rules>,
+    /// Requests that one principal may make in a minute, where a tenant said so.
+    request_limits: Arc<RwLock<HashMap<TenantId, u32>>>,
     hashing: Hashing,
     answers: Answers,
     unknown_writes: Arc<devices::UnknownWrites>,
@@ -100,21 +134,13 @@ impl IdentityService {
         let db = Db::open(&dir.join("identity.sqlite"), MIGRATIONS)
             .await
             .map_err(|error| database_error(&error))?;
-        let on_loopback = config.dicom.ip().is_loopback();
-        let unknown_devices = config.identity.unknown_devices.unwrap_or(if on_loopback {
-            UnknownDevices::AdmitFromLoopback
-        } else {
-            UnknownDevices::Reject
-        });
         let service = Self {
             store: Store::new(db),
             clock,
             notices,
             directory,
-            rules: Rules {
-                sign_up: config.identity.sign_up,
-                unknown_devices,
-            },
+            rules: Arc::new(Rules::new(config)),
+            request_limits: Arc::default(),
             hashing: Hashing::default(),
             answers: Answers::default(),
             unknown_writes: Arc::default(),
@@ -144,6 +170,20 @@ impl IdentityService {
             .map_err(failed)?;
         tx.commit().await.map_err(failed)?;
         Ok(Some(token.reveal().to_owned()))
+    }
+
+    /// Requests that one principal of the tenant may make in a minute, where it
+    /// decided that itself.
+    #[must_use]
+    pub fn requests_per_minute(&self, tenant: &TenantId) -> Option<u32> {
+        let limits = self.request_limits.read();
+        let limits = limits.unwrap_or_else(PoisonError::into_inner);
+        limits.get(tenant).copied()
+    }
+
+    /// A link that holds a token where no server sees it.
+    fn link(&self, page: &str, token: &Token) -> String {
+        format!("{}/#/{page}/{}", self.rules.public_url, token.reveal())
     }
 
     /// Closes its database: its write-ahead log is folded back.
@@ -185,6 +225,7 @@ impl IdentityService {
         store::sessions::upkeep(&mut tx, now).await?;
         store::attempts::upkeep(&mut tx, now).await?;
         tokens::upkeep(&mut tx, now).await?;
+        store::invitations::upkeep(&mut tx, now).await?;
         tx.commit().await
     }
 }

@@ -18,6 +18,8 @@ pub(crate) const EMAIL_MAX: usize = 254;
 pub(crate) const EMAIL_LOCAL_MAX: usize = 64;
 /// Longest reason for emergency access, and longest review.
 pub(crate) const REASON_MAX: usize = 1_000;
+/// Shortest of both: less says nothing to who reviews it.
+pub(crate) const REASON_MIN: usize = 10;
 /// What is kept of a browser's own name.
 pub(crate) const BROWSER_MAX: usize = 200;
 

@@ -2,6 +2,8 @@
 //! service opens, others are made while it runs, and the directory that every
 //! service reads is told of both.
 
+use std::sync::PoisonError;
+
 use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_contracts::ids::TenantId;
 use hilum_platform::auth;
@@ -161,6 +163,14 @@ impl IdentityService {
         let _turn = self.publishing.lock().await;
         let tenants = self.store.tenants().await.map_err(failed)?;
         let devices = self.store.all_devices().await.map_err(failed)?;
+        let limits = tenants
+            .iter()
+            .filter_map(|row| Some((row.name.clone(), row.settings.requests_per_minute?)))
+            .collect();
+        *self
+            .request_limits
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = limits;
         let tenants = tenants
             .into_iter()
             .map(|row| config::Tenant {
@@ -187,7 +197,7 @@ impl IdentityService {
 }
 
 /// Whether the configuration leaves a tenant's archive to the tenant.
-fn names_nothing(archive: &config::TenantArchive) -> bool {
+pub(crate) fn names_nothing(archive: &config::TenantArchive) -> bool {
     archive.quota_bytes.is_none()
         && archive.quota_instances.is_none()
         && archive.retention.is_empty()

@@ -5,7 +5,7 @@ use hilum_contracts::ids::{TENANT_ID_MAX, TenantId};
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_normalization::char::is_combining_mark;
 
-use crate::limits::NAME_MAX;
+use crate::limits::{NAME_MAX, REASON_MAX, REASON_MIN};
 
 /// In lower case and without accents, for search.
 pub(crate) fn fold(text: &str) -> String {
@@ -28,6 +28,21 @@ pub(crate) fn name(text: &str, what: &str) -> Result<String, ServiceError> {
     } else {
         Err(ServiceError::invalid(format!(
             "{what} has 1 to {NAME_MAX} characters on one line."
+        )))
+    }
+}
+
+/// Why somebody did something, in a few sentences.
+pub(crate) fn reason(text: &str, what: &str) -> Result<String, ServiceError> {
+    let reason: String = text.trim().nfc().collect();
+    let fine = reason.chars().count() >= REASON_MIN
+        && reason.chars().count() <= REASON_MAX
+        && !reason.chars().any(|c| c.is_control() && c != '\n');
+    if fine {
+        Ok(reason)
+    } else {
+        Err(ServiceError::invalid(format!(
+            "{what} has {REASON_MIN} to {REASON_MAX} characters."
         )))
     }
 }

@@ -34,7 +34,7 @@ pub(crate) struct Member {
 
 /// One page: the members after a name, in the order of names. Reads the index
 /// `memberships_sorted` and, for the rows that it answers only, `people`.
-pub(crate) const PAGE: &str = "SELECT m.person, m.role, m.since, p.name, p.email, p.email_verified,
+const PAGE: &str = "SELECT m.person, m.role, m.since, p.name, p.email, p.email_verified,
          (SELECT MAX(s.seen_at) FROM sessions s WHERE s.person = m.person AND s.tenant = m.tenant)
              AS seen_at
      FROM (SELECT tenant, sort, person, role, since FROM memberships INDEXED BY memberships_sorted
@@ -204,4 +204,30 @@ fn read(row: &SqliteRow) -> Result<Member, DbError> {
         since: row.try_get("since")?,
         seen_at: row.try_get("seen_at")?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use hilum_platform::db::Db;
+    use sqlx::Row as _;
+
+    use super::PAGE;
+
+    #[tokio::test]
+    async fn a_page_and_a_search_walk_one_index() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = Db::open(&dir.path().join("i.sqlite"), crate::MIGRATIONS).await;
+        let text = format!("EXPLAIN QUERY PLAN {PAGE}");
+        let plan = sqlx::query(sqlx::AssertSqlSafe(text))
+            .fetch_all(db.unwrap().read())
+            .await
+            .unwrap();
+        let plan: Vec<String> = plan.iter().map(|row| row.get("detail")).collect();
+        let walk = "SEARCH memberships USING COVERING INDEX memberships_sorted";
+        assert!(plan.iter().any(|step| step.starts_with(walk)), "{plan:#?}");
+        assert!(
+            !plan.iter().any(|step| step.contains("SCAN memberships")),
+            "{plan:#?}"
+        );
+    }
 }

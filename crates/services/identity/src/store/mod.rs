@@ -4,7 +4,9 @@
 //! Each row is found by a whole key, so that no list of either can leak.
 
 pub(crate) mod attempts;
+pub(crate) mod break_glass;
 pub(crate) mod devices;
+pub(crate) mod invitations;
 pub(crate) mod keys;
 pub(crate) mod members;
 pub(crate) mod people;

@@ -1,10 +1,12 @@
 //! API keys at the door.
 
+use axum::http::{Method, StatusCode};
 use hilum_contracts::access::{Action, Role};
 use hilum_contracts::error::ErrorCode;
 use hilum_contracts::identity::Identity as _;
 use hilum_identity::NewKey;
 use hilum_platform::auth;
+use serde_json::{Value, json};
 use time::Duration;
 
 use crate::world::{World, scope};
@@ -103,4 +105,55 @@ async fn no_key_owns_a_tenant_and_nobody_but_who_may_makes_one() {
         .create_key(&reader, key(Role::Radiologist))
         .await;
     assert_eq!(refused.err().unwrap().code, ErrorCode::Forbidden);
+}
+
+#[tokio::test]
+async fn a_key_is_shown_once_listed_with_its_last_use_and_revoked_at_once() {
+    let world = World::new().await;
+    let body = json!({"name": "nightly", "role": "integration", "limited_to": ["store-images"]});
+    let made = world
+        .operator("a", Method::POST, "/api/v1/keys", body)
+        .await;
+    assert_eq!(made.status, StatusCode::OK, "{}", made.body);
+    let bearer = made.body["key"].as_str().unwrap();
+    let from = Some("192.0.2.7".parse().unwrap());
+    assert!(world.service.api_key(bearer, from).await.unwrap().is_some());
+    let list = world
+        .operator("a", Method::GET, "/api/v1/keys?q=NIGHT", Value::Null)
+        .await;
+    let item = &list.body["items"][0];
+    assert_eq!(item["used_from"], "192.0.2.7");
+    assert_eq!(item["limited_to"], json!(["store-images"]));
+    assert!(
+        !list.body.to_string().contains(&bearer[36..]),
+        "never its secret"
+    );
+    let path = format!("/api/v1/keys/{}", item["id"].as_str().unwrap());
+    let elsewhere = world
+        .operator("b", Method::DELETE, &path, Value::Null)
+        .await;
+    assert_eq!(elsewhere.status, StatusCode::NOT_FOUND);
+    assert!(world.service.api_key(bearer, None).await.unwrap().is_some());
+    let revoked = world
+        .operator("a", Method::DELETE, &path, Value::Null)
+        .await;
+    assert_eq!(revoked.status, StatusCode::NO_CONTENT);
+    assert!(world.service.api_key(bearer, None).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_key_is_limited_to_what_its_role_may() {
+    let world = World::new().await;
+    for (role, action) in [("auditor", "store-images"), ("integration", "operate")] {
+        let body = json!({"name": "x", "role": role, "limited_to": [action]});
+        let refused = world
+            .operator("a", Method::POST, "/api/v1/keys", body)
+            .await;
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+    }
+    let body = json!({"name": "x", "role": "integration", "expires_at": "2020-01-01T00:00:00Z"});
+    let refused = world
+        .operator("a", Method::POST, "/api/v1/keys", body)
+        .await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST);
 }

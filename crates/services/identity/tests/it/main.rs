@@ -10,8 +10,10 @@
 )]
 
 mod account;
+mod administration;
 mod devices;
 mod keys;
+mod people;
 mod sign_in;
 mod tenants;
 mod world;

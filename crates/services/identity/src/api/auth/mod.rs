@@ -1,6 +1,8 @@
 //! `/auth`: signing in and out. Who comes is not known yet; each door says of
 //! itself in the document that it is open.
 
+mod break_glass;
+mod invitation;
 mod set_up;
 mod sign_in;
 mod sign_out;
@@ -21,4 +23,8 @@ pub(crate) fn router() -> OpenApiRouter<IdentityService> {
         .routes(routes!(sign_in::sign_in))
         .routes(routes!(sign_out::sign_out))
         .routes(routes!(tenant::switch_tenant))
+        .routes(routes!(invitation::show_invitation))
+        .routes(routes!(invitation::accept_invitation))
+        .routes(routes!(break_glass::take_break_glass))
+        .routes(routes!(break_glass::end_break_glass))
 }

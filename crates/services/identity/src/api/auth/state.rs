@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use hilum_contracts::access::{Action, BREAK_GLASS, Role, allows};
 use hilum_contracts::error::ServiceError;
+use hilum_platform::auth;
 use hilum_platform::clock::from_millis;
 use hilum_platform::config::SignUp;
 use hilum_platform::http::{Problem, ProblemBody, database_error};
@@ -28,6 +29,8 @@ pub(crate) struct AuthState {
     #[schema(value_type = Vec<String>)]
     actions: Vec<Action>,
     break_glass: Option<StateBreakGlass>,
+    /// How many emergency accesses wait for this person's review.
+    break_glass_to_review: i64,
     /// Every tenant that the person belongs to.
     tenants: Vec<StateMembership>,
     /// Nobody exists: the link that the server printed makes the first person.
@@ -103,6 +106,7 @@ impl IdentityService {
             role: None,
             actions: Vec::new(),
             break_glass: None,
+            break_glass_to_review: 0,
             tenants: Vec::new(),
             set_up_needed: !self.is_set_up().await?,
             sign_up: self.rules.sign_up,
@@ -129,6 +133,10 @@ impl IdentityService {
         state.break_glass = session.break_glass.map(|(_, until)| StateBreakGlass {
             until: from_millis(until),
         });
+        if allows(session.role, Action::ReviewBreakGlass) {
+            let scope = auth::service(&session.tenant, "identity");
+            state.break_glass_to_review = self.store.unreviewed(&scope).await.map_err(failed)?;
+        }
         state.tenant = memberships
             .iter()
             .find(|one| one.tenant == session.tenant)

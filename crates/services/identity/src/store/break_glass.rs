@@ -1,0 +1,154 @@
+//! Emergency access that people took, and its reviews.
+
+use hilum_contracts::ids::{BreakGlassId, PersonId, SessionId};
+use hilum_platform::db::DbError;
+use hilum_platform::scope::TenantScope;
+use sqlx::Row as _;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+
+use super::{Store, parsed};
+
+/// Emergency access.
+#[derive(Clone, Debug)]
+pub(crate) struct Access {
+    pub(crate) id: BreakGlassId,
+    pub(crate) person: PersonId,
+    pub(crate) person_name: String,
+    pub(crate) session: SessionId,
+    pub(crate) reason: String,
+    pub(crate) address: String,
+    pub(crate) taken_at: i64,
+    pub(crate) until: i64,
+    pub(crate) reviewed_at: Option<i64>,
+    pub(crate) reviewed_by: Option<String>,
+    pub(crate) review: Option<String>,
+}
+
+impl Store {
+    /// Emergency accesses, the newest first, after one.
+    pub(crate) async fn accesses(
+        &self,
+        scope: &TenantScope,
+        after: Option<BreakGlassId>,
+        limit: u32,
+    ) -> Result<Vec<Access>, DbError> {
+        sqlx::query(
+            "SELECT * FROM break_glass WHERE tenant = $1 AND ($2 IS NULL OR id < $2)
+             ORDER BY id DESC LIMIT $3",
+        )
+        .bind(scope.tenant().as_str())
+        .bind(after.map(|id| id.to_string()))
+        .bind(limit)
+        .fetch_all(self.db().read())
+        .await?
+        .iter()
+        .map(read)
+        .collect()
+    }
+
+    /// How many wait for a review.
+    pub(crate) async fn unreviewed(&self, scope: &TenantScope) -> Result<i64, DbError> {
+        sqlx::query_scalar(
+            "SELECT COUNT(*) FROM break_glass WHERE tenant = $1 AND reviewed_at IS NULL",
+        )
+        .bind(scope.tenant().as_str())
+        .fetch_one(self.db().read())
+        .await
+    }
+}
+
+/// Keeps an access.
+pub(crate) async fn insert(
+    tx: &mut SqliteConnection,
+    scope: &TenantScope,
+    access: &Access,
+) -> Result<(), DbError> {
+    sqlx::query(
+        "INSERT INTO break_glass (id, tenant, person, person_name, session, reason, address,
+             taken_at, until)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+    )
+    .bind(access.id.to_string())
+    .bind(scope.tenant().as_str())
+    .bind(access.person.to_string())
+    .bind(&access.person_name)
+    .bind(access.session.to_string())
+    .bind(&access.reason)
+    .bind(&access.address)
+    .bind(access.taken_at)
+    .bind(access.until)
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// Ends the access of a session now; whether there was one.
+pub(crate) async fn end(
+    tx: &mut SqliteConnection,
+    scope: &TenantScope,
+    session: SessionId,
+    now: i64,
+) -> Result<bool, DbError> {
+    let done = sqlx::query(
+        "UPDATE break_glass SET until = $1 WHERE tenant = $2 AND session = $3 AND until > $1",
+    )
+    .bind(now)
+    .bind(scope.tenant().as_str())
+    .bind(session.to_string())
+    .execute(tx)
+    .await?;
+    Ok(done.rows_affected() > 0)
+}
+
+/// An access, as the transaction sees it.
+pub(crate) async fn get(
+    tx: &mut SqliteConnection,
+    scope: &TenantScope,
+    id: BreakGlassId,
+) -> Result<Option<Access>, DbError> {
+    let row = sqlx::query("SELECT * FROM break_glass WHERE tenant = $1 AND id = $2")
+        .bind(scope.tenant().as_str())
+        .bind(id.to_string())
+        .fetch_optional(tx)
+        .await?;
+    row.as_ref().map(read).transpose()
+}
+
+/// Keeps a review; false when there is one.
+pub(crate) async fn review(
+    tx: &mut SqliteConnection,
+    scope: &TenantScope,
+    id: BreakGlassId,
+    by: &str,
+    text: &str,
+    now: i64,
+) -> Result<bool, DbError> {
+    let done = sqlx::query(
+        "UPDATE break_glass SET reviewed_at = $1, reviewed_by = $2, review = $3
+         WHERE tenant = $4 AND id = $5 AND reviewed_at IS NULL",
+    )
+    .bind(now)
+    .bind(by)
+    .bind(text)
+    .bind(scope.tenant().as_str())
+    .bind(id.to_string())
+    .execute(tx)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+fn read(row: &SqliteRow) -> Result<Access, DbError> {
+    Ok(Access {
+        id: parsed(row, "id")?,
+        person: parsed(row, "person")?,
+        person_name: row.try_get("person_name")?,
+        session: parsed(row, "session")?,
+        reason: row.try_get("reason")?,
+        address: row.try_get("address")?,
+        taken_at: row.try_get("taken_at")?,
+        until: row.try_get("until")?,
+        reviewed_at: row.try_get("reviewed_at")?,
+        reviewed_by: row.try_get("reviewed_by")?,
+        review: row.try_get("review")?,
+    })
+}
