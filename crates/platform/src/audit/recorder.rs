@@ -43,6 +43,8 @@ struct Access {
     who: String,
     act: Act,
     outcome: Outcome,
+    /// Of what looks at administration: which part of it.
+    setting: Option<String>,
     subjects: Vec<Subject>,
 }
 
@@ -66,6 +68,7 @@ impl Access {
             who,
             act: entry.act,
             outcome: entry.outcome,
+            setting: entry.details.get(&Detail::Setting).cloned(),
             subjects: entry.subjects.clone(),
         }
     }
@@ -143,10 +146,11 @@ impl Trail {
             Turn::First(kept) => kept,
             Turn::Repeat(mut kept) => {
                 // Of one that is in flight: durable when that is.
-                return match kept.wait_for(|kept| *kept).await {
-                    Ok(_) => Ok(()),
-                    Err(_) => self.record(scope, entry).await,
-                };
+                let is_kept = kept.wait_for(|kept| *kept).await.is_ok();
+                if is_kept {
+                    return Ok(());
+                }
+                return self.record(scope, entry).await;
             }
         };
         // Of its own for the same reason as above: others wait for it too.
