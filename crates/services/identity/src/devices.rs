@@ -3,6 +3,7 @@
 //! certificate, the device. An AE title alone proves nothing. A device of one
 //! tenant is nothing to another: nothing here ever changes whose it is.
 
+use hilum_contracts::audit::{Act, Detail, Entry, Outcome};
 use std::sync::Mutex;
 use std::sync::PoisonError;
 
@@ -110,6 +111,11 @@ impl IdentityService {
         devices::remember_unknown(&mut tx, scope, &row, UNKNOWN_DEVICES)
             .await
             .map_err(failed)?;
+        let entry = Entry::new(Act::DeviceRefused)
+            .ended(Outcome::Refused)
+            .with(Detail::Device, &row.ae_title)
+            .from(Some(plain(asks.peer)));
+        self.tell(&mut tx, scope, entry).await?;
         tx.commit().await.map_err(failed)
     }
 }

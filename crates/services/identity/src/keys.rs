@@ -1,6 +1,7 @@
 //! API keys: made here, shown once, kept as a hash.
 
 use hilum_contracts::access::{Action, Role, allows};
+use hilum_contracts::audit::{Act, Detail, Entry};
 use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_contracts::ids::ApiKeyId;
 use hilum_contracts::scope::{Right, TenantScope};
@@ -57,6 +58,11 @@ impl IdentityService {
             let text = format!("There are {KEYS} keys: revoke one that is not used.");
             return Err(ServiceError::new(ErrorCode::Exhausted, text));
         }
+        let entry = Entry::new(Act::ChangeKey)
+            .with(Detail::Key, row.id)
+            .with(Detail::Role, row.role)
+            .with(Detail::Change, "made");
+        self.tell(&mut tx, scope, entry).await?;
         tx.commit().await.map_err(failed)?;
         Ok(MadeKey {
             id: row.id,

@@ -16,6 +16,7 @@
 //!   reached by whole keys only; everything else takes a `TenantScope`.
 
 mod api;
+mod audit;
 mod devices;
 mod domain;
 mod door;
@@ -36,6 +37,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use hilum_contracts::error::ServiceError;
 use hilum_contracts::ids::TenantId;
+use hilum_platform::audit::{Keyring, Trail};
 use hilum_platform::clock::SharedClock;
 use hilum_platform::config::{Config, SignUp, UnknownDevices};
 use hilum_platform::db::{Db, DbError, Migration};
@@ -106,6 +108,7 @@ pub struct IdentityService {
     clock: SharedClock,
     notices: Notices,
     directory: Directory,
+    trail: Trail,
     rules: Arc<Rules>,
     /// Requests that one principal may make in a minute, where a tenant said so.
     request_limits: Arc<RwLock<HashMap<TenantId, u32>>>,
@@ -119,7 +122,8 @@ pub struct IdentityService {
 
 impl IdentityService {
     /// Opens the service's database in `dir`, puts the tenants and devices of
-    /// the configuration into it, and fills `directory`.
+    /// the configuration into it, and fills `directory`. What is done is
+    /// recorded under the keys of `keyring`.
     ///
     /// # Errors
     /// When the database can't be opened or migrated, or what the configuration
@@ -130,11 +134,13 @@ impl IdentityService {
         clock: SharedClock,
         notices: Notices,
         directory: Directory,
+        keyring: Keyring,
     ) -> Result<Self, ServiceError> {
         let db = Db::open(&dir.join("identity.sqlite"), MIGRATIONS)
             .await
             .map_err(|error| database_error(&error))?;
         let service = Self {
+            trail: Trail::new(db.clone(), keyring, Arc::clone(&clock), "identity"),
             store: Store::new(db),
             clock,
             notices,
@@ -188,6 +194,7 @@ impl IdentityService {
 
     /// Closes its database: its write-ahead log is folded back.
     pub async fn close(&self) {
+        self.trail.close().await;
         self.store.db().close().await;
     }
 
@@ -204,6 +211,7 @@ impl IdentityService {
 
     /// Starts what works by itself.
     pub fn start_workers(&self, tasks: &TaskTracker, stop: &CancellationToken) {
+        tasks.spawn(self.trail.clone().run(stop.clone()));
         let (service, stop) = (self.clone(), stop.clone());
         tasks.spawn(async move {
             loop {

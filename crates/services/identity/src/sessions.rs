@@ -2,6 +2,7 @@
 //! gets a token of its own, and the one that the browser came with ends
 //! (session fixation, OWASP ASVS 3.2.1).
 
+use hilum_contracts::audit::{Act, Detail, Entry};
 use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_contracts::ids::{PersonId, SessionId, TenantId};
 use hilum_platform::auth;
@@ -9,9 +10,10 @@ use hilum_platform::db::Tx;
 use hilum_platform::http::{Problem, database_error};
 
 use crate::IdentityService;
+use crate::audit::of_person;
 use crate::secret::Token;
 use crate::store::sessions::{self, NewSession, Session};
-use crate::store::tenants;
+use crate::store::{members, tenants};
 use crate::visit::Visit;
 
 /// A session that began.
@@ -41,13 +43,15 @@ impl IdentityService {
             .ok_or_else(|| ServiceError::new(ErrorCode::Unauthenticated, "Sign in first.").into())
     }
 
-    /// Begins a session of a person in a tenant that they belong to.
+    /// Begins a session of a person in a tenant that they belong to; `how` they
+    /// showed who they are, as a word for the trail.
     pub(crate) async fn begin_session(
         &self,
         tx: &mut Tx<'_>,
         person: PersonId,
         tenant: &TenantId,
         visit: &Visit,
+        how: &'static str,
     ) -> Result<Begun, ServiceError> {
         let failed = |error| database_error(&error);
         let now = self.clock.now_millis();
@@ -61,8 +65,13 @@ impl IdentityService {
             sessions::end(tx, old).await.map_err(failed)?;
         }
         let token = Token::new()?;
+        let role = members::role_of(tx, &scope, person)
+            .await
+            .map_err(failed)?
+            .ok_or_else(|| ServiceError::not_found("There is no such organisation."))?;
+        let id = SessionId::new();
         let new = NewSession {
-            id: SessionId::new(),
+            id,
             hash: token.hash(),
             person,
             now,
@@ -72,6 +81,11 @@ impl IdentityService {
             address: crate::domain::network::plain(visit.caller.address).to_string(),
         };
         sessions::insert(tx, &scope, &new).await.map_err(failed)?;
+        let entry = Entry::new(Act::SignIn)
+            .with(Detail::Session, id)
+            .with(Detail::Change, how);
+        let own = of_person(tenant, person, id, role, visit);
+        self.tell(tx, &own, entry).await?;
         let known = match &visit.browser {
             Some(hash) => sessions::browser_used(tx, person, hash, now)
                 .await

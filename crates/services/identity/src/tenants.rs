@@ -2,6 +2,9 @@
 //! service opens, others are made while it runs, and the directory that every
 //! service reads is told of both.
 
+use hilum_contracts::access::Action;
+use hilum_contracts::audit::{Act, Detail, Entry};
+use hilum_platform::scope::TenantScope;
 use std::sync::PoisonError;
 
 use hilum_contracts::error::{ErrorCode, ServiceError};
@@ -43,14 +46,22 @@ pub struct MadeTenant {
 }
 
 impl IdentityService {
-    /// Makes a tenant that nobody belongs to yet.
+    /// Makes a tenant that nobody belongs to yet; the operator does, whose scope
+    /// is any tenant's.
     ///
     /// # Errors
     /// `Conflict` when its name or AE title is taken.
-    pub async fn create_tenant(&self, new: NewTenant) -> Result<MadeTenant, ServiceError> {
+    pub async fn create_tenant(
+        &self,
+        scope: &TenantScope,
+        new: NewTenant,
+    ) -> Result<MadeTenant, ServiceError> {
+        scope.require(Action::Operate)?;
         let failed = |error| database_error(&error);
         let mut tx = self.store.db().begin().await.map_err(failed)?;
         let made = self.make_tenant(&mut tx, new).await?;
+        let entry = Entry::new(Act::MakeTenant).with(Detail::Tenant, &made.name);
+        self.tell(&mut tx, scope, entry).await?;
         tx.commit().await.map_err(failed)?;
         self.publish().await?;
         Ok(made)
@@ -86,6 +97,7 @@ impl IdentityService {
                 .await
                 .map_err(|error| database_error(&error))?;
             if made {
+                self.tell_made(tx, &row).await?;
                 return Ok(MadeTenant {
                     name: row.name,
                     ae_title: row.ae_title,
@@ -123,6 +135,7 @@ impl IdentityService {
                 created_at: now,
             };
             if tenants::insert(&mut tx, &row).await.map_err(failed)? {
+                self.tell_made(&mut tx, &row).await?;
                 continue;
             }
             let Some(found) = tenants::get(&mut tx, &scope).await.map_err(failed)? else {
@@ -154,6 +167,13 @@ impl IdentityService {
                 .map_err(failed)?;
         }
         tx.commit().await.map_err(failed)
+    }
+
+    /// A tenant's own trail begins with its being made.
+    async fn tell_made(&self, tx: &mut Tx<'_>, row: &TenantRow) -> Result<(), ServiceError> {
+        let scope = auth::service(&row.name, "identity");
+        let entry = Entry::new(Act::MakeTenant).with(Detail::Tenant, &row.name);
+        self.tell(tx, &scope, entry).await
     }
 
     /// Tells every service which tenants and devices there are now.

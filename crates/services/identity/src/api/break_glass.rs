@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use hilum_contracts::access::doors;
+use hilum_contracts::audit::{Act, Detail, Entry};
 use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_contracts::ids::BreakGlassId;
 use hilum_contracts::scope::Principal;
@@ -64,6 +65,7 @@ pub(crate) async fn list_break_glass(
     State(service): State<IdentityService>,
     Query(page): Query<PageQuery>,
 ) -> Result<Json<BreakGlassList>, Problem> {
+    service.looks_at(&scope, "break-glass", "").await?;
     let rows = service
         .store
         .accesses(&scope, page.after.map(BreakGlassId), page.limit())
@@ -119,6 +121,8 @@ pub(crate) async fn review_break_glass(
         let text = "Somebody has reviewed this access already; reload the page.";
         return Err(ServiceError::new(ErrorCode::Conflict, text).into());
     }
+    let entry = Entry::new(Act::ReviewBreakGlass).with(Detail::Access, access);
+    service.tell(&mut tx, &scope, entry).await?;
     tx.commit().await.map_err(failed)?;
     service.changed(&scope);
     Ok(StatusCode::NO_CONTENT)

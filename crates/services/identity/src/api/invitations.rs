@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use hilum_contracts::access::{Role, doors};
+use hilum_contracts::audit::{Act, Detail, Entry};
 use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_platform::clock::from_millis;
 use hilum_platform::http::{May, Problem, ProblemBody, database_error};
@@ -72,6 +73,7 @@ pub(crate) async fn list_invitations(
     State(service): State<IdentityService>,
     Query(page): Query<PageQuery>,
 ) -> Result<Json<InvitationList>, Problem> {
+    service.looks_at(&scope, "invitations", page.q()?).await?;
     let rows = service
         .store
         .invitations(&scope, page.q()?, page.after, page.limit())
@@ -137,6 +139,11 @@ pub(crate) async fn invite(
         let text = format!("{INVITATIONS} invitations wait: withdraw some first.");
         return Err(ServiceError::new(ErrorCode::Exhausted, text).into());
     }
+    let entry = Entry::new(Act::ChangePerson)
+        .with(Detail::Invitation, invitation.id)
+        .with(Detail::Role, invitation.role)
+        .with(Detail::Change, "invited");
+    service.tell(&mut tx, &scope, entry).await?;
     tx.commit().await.map_err(failed)?;
     service.changed(&scope);
     Ok(Json(InvitationMade {
@@ -169,6 +176,10 @@ pub(crate) async fn withdraw_invitation(
     {
         return Err(missing().into());
     }
+    let entry = Entry::new(Act::ChangePerson)
+        .with(Detail::Invitation, invitation)
+        .with(Detail::Change, "withdrawn");
+    service.tell(&mut tx, &scope, entry).await?;
     tx.commit().await.map_err(failed)?;
     service.changed(&scope);
     Ok(StatusCode::NO_CONTENT)

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use hilum_contracts::access::{Action, Role, doors};
+use hilum_contracts::audit::{Act, Detail, Entry};
 use hilum_contracts::error::ServiceError;
 use hilum_contracts::ids::ApiKeyId;
 use hilum_platform::clock::from_millis;
@@ -80,6 +81,7 @@ pub(crate) async fn list_keys(
     State(service): State<IdentityService>,
     Query(page): Query<PageQuery>,
 ) -> Result<Json<KeyList>, Problem> {
+    service.looks_at(&scope, "keys", page.q()?).await?;
     let rows = service
         .store
         .keys(&scope, page.q()?, page.after.map(ApiKeyId), page.limit())
@@ -142,6 +144,10 @@ pub(crate) async fn revoke_key(
     if !keys::delete(&mut tx, &scope, key).await.map_err(failed)? {
         return Err(ServiceError::not_found("There is no such key.").into());
     }
+    let entry = Entry::new(Act::ChangeKey)
+        .with(Detail::Key, key)
+        .with(Detail::Change, "revoked");
+    service.tell(&mut tx, &scope, entry).await?;
     tx.commit().await.map_err(failed)?;
     service.changed(&scope);
     Ok(StatusCode::NO_CONTENT)

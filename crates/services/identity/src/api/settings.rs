@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use hilum_contracts::access::doors;
+use hilum_contracts::audit::{Act, Detail, Entry};
 use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_platform::config::{ResendPolicy, Retention, UnknownDevices};
 use hilum_platform::http::{May, Problem, ProblemBody, database_error};
@@ -75,6 +76,26 @@ pub(crate) struct SettingsChange {
     resend: Option<ResendPolicy>,
 }
 
+impl SettingsChange {
+    /// What it changes, by name.
+    fn named(&self) -> Vec<&'static str> {
+        [
+            ("display_name", self.display_name.is_some()),
+            ("session_idle_minutes", self.session_idle_minutes.is_some()),
+            ("session_hours", self.session_hours.is_some()),
+            ("unknown_devices", self.unknown_devices.is_some()),
+            ("requests_per_minute", self.requests_per_minute.is_some()),
+            ("quota_bytes", self.quota_bytes.is_some()),
+            ("quota_instances", self.quota_instances.is_some()),
+            ("retention", self.retention.is_some()),
+            ("resend", self.resend.is_some()),
+        ]
+        .into_iter()
+        .filter_map(|(name, is_named)| is_named.then_some(name))
+        .collect()
+    }
+}
+
 /// What the organisation decided for itself.
 #[utoipa::path(get, path = "/settings",
     extensions(("x-hilum-action" = json!("view-settings"))), tag = "settings",
@@ -83,6 +104,7 @@ pub(crate) async fn get_settings(
     May(scope, _): May<doors::ViewSettings>,
     State(service): State<IdentityService>,
 ) -> Result<Json<TenantSettings>, Problem> {
+    service.looks_at(&scope, "settings", "").await?;
     let row = service.store.tenant(&scope).await;
     let row = row.map_err(|error| database_error(&error))?;
     let row = row.ok_or_else(|| ServiceError::not_found("There is no such organisation."))?;
@@ -101,6 +123,7 @@ pub(crate) async fn change_settings(
     Body(change): Body<SettingsChange>,
 ) -> Result<Json<TenantSettings>, Problem> {
     let failed = |error| Problem(database_error(&error));
+    let changed = change.named();
     let of_archive = change.quota_bytes.is_some()
         || change.quota_instances.is_some()
         || change.retention.is_some()
@@ -117,6 +140,8 @@ pub(crate) async fn change_settings(
     tenants::update(&mut tx, &scope, &row.display_name, &row.settings)
         .await
         .map_err(failed)?;
+    let entry = Entry::new(Act::ChangeSettings).with(Detail::Setting, changed.join(" "));
+    service.tell(&mut tx, &scope, entry).await?;
     tx.commit().await.map_err(failed)?;
     service.publish().await?;
     service.changed(&scope);

@@ -77,18 +77,21 @@ pub(crate) async fn list_tenants(
     responses((status = 200, body = TenantMade), (status = 400, body = ProblemBody),
         (status = 409, body = ProblemBody)))]
 pub(crate) async fn make_tenant(
-    _: May<doors::Operate>,
+    May(scope, _): May<doors::Operate>,
     State(service): State<IdentityService>,
     Body(asked): Body<TenantRequest>,
 ) -> Result<Json<TenantMade>, Problem> {
     let name = asked.name.map(TenantId::new).transpose();
     let name = name.map_err(|error| ServiceError::invalid(format!("{error}.")))?;
     let made = service
-        .create_tenant(NewTenant {
-            display_name: asked.display_name,
-            name,
-            ae_title: asked.ae_title,
-        })
+        .create_tenant(
+            &scope,
+            NewTenant {
+                display_name: asked.display_name,
+                name,
+                ae_title: asked.ae_title,
+            },
+        )
         .await?;
     Ok(Json(TenantMade {
         name: made.name.to_string(),

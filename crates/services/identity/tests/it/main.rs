@@ -11,6 +11,7 @@
 
 mod account;
 mod administration;
+mod audit;
 mod devices;
 mod keys;
 mod people;

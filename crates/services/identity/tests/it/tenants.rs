@@ -4,7 +4,7 @@ use hilum_contracts::error::ErrorCode;
 use hilum_contracts::ids::TenantId;
 use hilum_identity::NewTenant;
 
-use crate::world::{World, tenant};
+use crate::world::{World, scope, tenant};
 
 fn new(display_name: &str) -> NewTenant {
     NewTenant {
@@ -19,7 +19,7 @@ async fn a_tenant_that_is_made_while_serving_is_there_at_once_and_after_a_start(
     let world = World::new().await;
     let made = world
         .service
-        .create_tenant(new("Zürich Süd"))
+        .create_tenant(&scope("a"), new("Zürich Süd"))
         .await
         .unwrap();
     assert_eq!(made.name.as_str(), "zurich-sud");
@@ -27,7 +27,7 @@ async fn a_tenant_that_is_made_while_serving_is_there_at_once_and_after_a_start(
     assert!(world.directory.known().tenant(&made.name).is_some());
     let second = world
         .service
-        .create_tenant(new("Zürich Süd"))
+        .create_tenant(&scope("a"), new("Zürich Süd"))
         .await
         .unwrap();
     assert_eq!(second.name.as_str(), "zurich-sud-2");
@@ -36,7 +36,7 @@ async fn a_tenant_that_is_made_while_serving_is_there_at_once_and_after_a_start(
         ae_title: Some("OTHER".to_owned()),
         ..new("Other")
     };
-    let refused = world.service.create_tenant(taken).await;
+    let refused = world.service.create_tenant(&scope("a"), taken).await;
     assert_eq!(refused.err().unwrap().code, ErrorCode::Conflict);
     let world = world.reopened(|_| {}).await;
     assert!(

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use async_trait::async_trait;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
@@ -12,6 +13,7 @@ use hilum_contracts::identity::{Admitted, Identity as _};
 use hilum_contracts::ids::TenantId;
 use hilum_contracts::scope::TenantScope;
 use hilum_identity::{IdentityService, session_cookie};
+use hilum_platform::audit::{AuditSource as _, KeyError, Keyring, TenantKeys};
 use hilum_platform::auth;
 use hilum_platform::clock::{Clock, SharedClock};
 use hilum_platform::config::{Config, Tenant, TenantArchive};
@@ -21,6 +23,7 @@ use hilum_platform::tenants::Directory;
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
 use tower::ServiceExt as _;
+use zeroize::Zeroizing;
 
 pub(crate) const PASSWORD: &str = "a lighthouse in the fog";
 
@@ -30,6 +33,24 @@ pub(crate) struct Turned(AtomicI64);
 impl Clock for Turned {
     fn now(&self) -> OffsetDateTime {
         OffsetDateTime::from_unix_timestamp(self.0.load(Ordering::Relaxed)).unwrap()
+    }
+}
+
+/// Keys as the archive derives them.
+struct Keys;
+
+#[async_trait]
+impl TenantKeys for Keys {
+    async fn derive(
+        &self,
+        tenant: &TenantId,
+        _purpose: &str,
+    ) -> Result<Zeroizing<[u8; 32]>, KeyError> {
+        let mut secret = Zeroizing::new([7; 32]);
+        for (byte, from) in secret.iter_mut().zip(tenant.as_str().bytes()) {
+            *byte = from;
+        }
+        Ok(secret)
     }
 }
 
@@ -84,6 +105,7 @@ impl World {
             shared,
             notices.clone(),
             directory.clone(),
+            Keyring::new(Arc::new(Keys)),
         );
         Self {
             service: opened.await.unwrap(),
@@ -114,6 +136,7 @@ impl World {
             shared,
             notices.clone(),
             directory.clone(),
+            Keyring::new(Arc::new(Keys)),
         );
         Self {
             service: opened.await.unwrap(),
@@ -123,6 +146,16 @@ impl World {
             clock,
             dir,
         }
+    }
+
+    /// What the trail of a tenant tells, in the order in which it happened: the
+    /// act and its details.
+    pub(crate) async fn trail(&self, tenant: &str) -> Vec<Value> {
+        let rows = self.service.trail().entries(&scope(tenant), 0, 1_000).await;
+        rows.unwrap()
+            .iter()
+            .map(|row| serde_json::from_slice(&row.body).unwrap())
+            .collect()
     }
 
     pub(crate) fn later(&self, by: Duration) {

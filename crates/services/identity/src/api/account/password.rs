@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use hilum_contracts::access::doors;
+use hilum_contracts::audit::{Act, Detail, Entry};
 use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_platform::http::{May, Problem, ProblemBody, database_error};
 use http::StatusCode;
@@ -46,6 +47,9 @@ pub(crate) async fn change_own_password(
         .verify(change.current.reveal(), person.password.clone())
         .await?;
     if !right {
+        service
+            .tell_failure(Some(id), &visit, "wrong-password")
+            .await?;
         let text = "The password until now is another one.";
         return Err(ServiceError::new(ErrorCode::Forbidden, text).into());
     }
@@ -62,6 +66,8 @@ pub(crate) async fn change_own_password(
     sessions::end_all(&mut tx, id, Some(session))
         .await
         .map_err(failed)?;
+    let entry = Entry::new(Act::ChangePassword).with(Detail::Person, id);
+    service.tell(&mut tx, &scope, entry).await?;
     tx.commit().await.map_err(failed)?;
     service.answers.empty();
     Ok(StatusCode::NO_CONTENT)

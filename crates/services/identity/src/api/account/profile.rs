@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use hilum_contracts::access::doors;
+use hilum_contracts::audit::{Act, Detail, Entry};
 use hilum_contracts::error::ServiceError;
 use hilum_platform::http::{May, Problem, ProblemBody, database_error};
 use serde::{Deserialize, Serialize};
@@ -72,6 +73,10 @@ pub(crate) async fn change_account(
     people::rename(&mut tx, &person, &name)
         .await
         .map_err(failed)?;
+    let entry = Entry::new(Act::ChangePerson)
+        .with(Detail::Person, id)
+        .with(Detail::Change, "renamed");
+    service.tell(&mut tx, &scope, entry).await?;
     tx.commit().await.map_err(failed)?;
     get_account(May(scope, of), State(service)).await
 }

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use hilum_contracts::access::doors;
+use hilum_contracts::audit::{Act, Detail, Entry};
 use hilum_contracts::error::ServiceError;
 use hilum_contracts::ids::SessionId;
 use hilum_platform::clock::from_millis;
@@ -95,6 +96,10 @@ pub(crate) async fn end_own_sessions(
     sessions::end_all(&mut tx, id, Some(session))
         .await
         .map_err(failed)?;
+    let entry = Entry::new(Act::SignOut)
+        .with(Detail::Person, id)
+        .with(Detail::Change, "all-but-one");
+    service.tell(&mut tx, &scope, entry).await?;
     tx.commit().await.map_err(failed)?;
     service.answers.empty();
     Ok(StatusCode::NO_CONTENT)
@@ -121,6 +126,10 @@ pub(crate) async fn end_own_session(
     {
         return Err(missing().into());
     }
+    let entry = Entry::new(Act::SignOut)
+        .with(Detail::Person, id)
+        .with(Detail::Session, session);
+    service.tell(&mut tx, &scope, entry).await?;
     tx.commit().await.map_err(failed)?;
     service.answers.empty();
     Ok(StatusCode::NO_CONTENT)

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use hilum_contracts::access::doors;
+use hilum_contracts::audit::{Act, Detail, Entry};
 use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_contracts::ids::{BreakGlassId, PersonId, SessionId};
 use hilum_contracts::scope::{Principal, TenantScope};
@@ -71,6 +72,8 @@ pub(crate) async fn take_break_glass(
     break_glass::insert(&mut tx, &scope, &access)
         .await
         .map_err(failed)?;
+    let entry = Entry::new(Act::BreakGlass).with(Detail::Access, access.id);
+    service.tell(&mut tx, &scope, entry).await?;
     tx.commit().await.map_err(failed)?;
     tracing::warn!(tenant = %scope.tenant(), access = %access.id, "emergency access was taken");
     service.changed(&scope);
@@ -91,9 +94,11 @@ pub(crate) async fn end_break_glass(
     let (_, session) = person_of(&scope)?;
     let now = service.clock.now_millis();
     let mut tx = service.store.db().begin().await.map_err(failed)?;
-    break_glass::end(&mut tx, &scope, session, now)
-        .await
-        .map_err(failed)?;
+    let ended = break_glass::end(&mut tx, &scope, session, now).await;
+    if ended.map_err(failed)? {
+        let entry = Entry::new(Act::EndBreakGlass).with(Detail::Session, session);
+        service.tell(&mut tx, &scope, entry).await?;
+    }
     tx.commit().await.map_err(failed)?;
     service.changed(&scope);
     Ok(StatusCode::NO_CONTENT)

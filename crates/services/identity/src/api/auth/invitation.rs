@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use hilum_contracts::access::Role;
+use hilum_contracts::audit::{Act, Detail, Entry};
 use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_contracts::ids::PersonId;
 use hilum_platform::auth;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
+use crate::domain::network::plain;
 use crate::domain::{password, text};
 use crate::secret::{Confidential, hash};
 use crate::store::invitations::{self, Invitation};
@@ -148,11 +150,17 @@ pub(crate) async fn accept_invitation(
     members::insert(&mut tx, &scope, &person, taken.role, now)
         .await
         .map_err(failed)?;
+    let entry = Entry::new(Act::SignUp)
+        .with(Detail::Person, person.id)
+        .with(Detail::Role, taken.role)
+        .with(Detail::Invitation, taken.id)
+        .from(Some(plain(visit.caller.address)));
+    service.tell(&mut tx, &scope, entry).await?;
     if let Some(attempt) = &attempt {
         attempt.succeeded(&mut tx).await?;
     }
     let begun = service
-        .begin_session(&mut tx, person.id, &taken.tenant, &visit)
+        .begin_session(&mut tx, person.id, &taken.tenant, &visit, "invitation")
         .await?;
     tx.commit().await.map_err(failed)?;
     service.changed(&scope);
@@ -178,6 +186,8 @@ impl IdentityService {
         if self.hashing.verify(given, person.password.clone()).await? {
             return Ok(Some(attempt));
         }
+        self.tell_failure(Some(person.id), visit, "wrong-password")
+            .await?;
         let text = "This address has an account: sign in to it, or give its password.";
         Err(ServiceError::new(ErrorCode::Unauthenticated, text))
     }

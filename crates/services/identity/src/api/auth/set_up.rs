@@ -3,6 +3,7 @@
 use axum::extract::State;
 use axum::response::IntoResponse;
 use hilum_contracts::access::Role;
+use hilum_contracts::audit::{Act, Detail, Entry};
 use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_contracts::ids::PersonId;
 use hilum_platform::auth;
@@ -11,6 +12,7 @@ use http::StatusCode;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use crate::domain::network::plain;
 use crate::domain::{email, password, text};
 use crate::secret::{Confidential, hash};
 use crate::store::people::{self, Person};
@@ -85,6 +87,12 @@ pub(crate) async fn set_up(
         members::insert(&mut tx, &scope, &person, Role::Owner, now)
             .await
             .map_err(failed)?;
+        let entry = Entry::new(Act::SignUp)
+            .with(Detail::Person, person.id)
+            .with(Detail::Role, Role::Owner)
+            .with(Detail::Change, "set-up")
+            .from(Some(plain(visit.caller.address)));
+        service.tell(&mut tx, &scope, entry).await?;
         if at == 0
             && let Some(row) = tenants::get(&mut tx, &scope).await.map_err(failed)?
         {
@@ -98,7 +106,7 @@ pub(crate) async fn set_up(
         .ok_or_else(|| ServiceError::internal("No tenant was made."))?;
     attempt.succeeded(&mut tx).await?;
     let begun = service
-        .begin_session(&mut tx, person.id, first, &visit)
+        .begin_session(&mut tx, person.id, first, &visit, "set-up")
         .await?;
     tx.commit().await.map_err(failed)?;
     service.publish().await?;

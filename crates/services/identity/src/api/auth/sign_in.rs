@@ -44,11 +44,16 @@ pub(crate) async fn sign_in(
         .hashing
         .verify(asked.password.reveal(), hash)
         .await?;
+    let known = person.as_ref().map(|person| person.id);
     let Some(person) = person.filter(|_| right) else {
+        service
+            .tell_failure(known, &visit, "wrong-password")
+            .await?;
         let text = "The e-mail address or the password is wrong.";
         return Err(ServiceError::new(ErrorCode::Unauthenticated, text).into());
     };
     if person.must_verify {
+        service.tell_failure(known, &visit, "unverified").await?;
         let text = "Open the link in the mail that was sent to your address first.";
         return Err(ServiceError::new(ErrorCode::Forbidden, text).into());
     }
@@ -60,7 +65,7 @@ pub(crate) async fn sign_in(
     let mut tx = service.store.db().begin().await.map_err(failed)?;
     attempt.succeeded(&mut tx).await?;
     let begun = service
-        .begin_session(&mut tx, person.id, &first.tenant, &visit)
+        .begin_session(&mut tx, person.id, &first.tenant, &visit, "password")
         .await?;
     tx.commit().await.map_err(failed)?;
     service.answers.empty();

@@ -2,10 +2,12 @@
 
 use axum::extract::State;
 use axum::response::IntoResponse;
+use hilum_contracts::audit::{Act, Detail, Entry};
 use hilum_platform::http::{Problem, ProblemBody, database_error};
 use http::StatusCode;
 
 use crate::IdentityService;
+use crate::audit::of_session;
 use crate::store::sessions;
 use crate::visit::Visit;
 
@@ -17,9 +19,13 @@ pub(crate) async fn sign_out(
     visit: Visit,
 ) -> Result<impl IntoResponse, Problem> {
     let failed = |error| Problem(database_error(&error));
-    if let Some(hash) = &visit.session {
+    let session = service.session_of(&visit).await?;
+    if let (Some(hash), Some(session)) = (&visit.session, session) {
         let mut tx = service.store.db().begin().await.map_err(failed)?;
         sessions::end(&mut tx, hash).await.map_err(failed)?;
+        let entry = Entry::new(Act::SignOut).with(Detail::Session, session.id);
+        let own = of_session(&session, &visit);
+        service.tell(&mut tx, &own, entry).await?;
         tx.commit().await.map_err(failed)?;
         service.answers.empty();
     }

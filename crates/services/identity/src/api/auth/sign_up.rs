@@ -3,6 +3,7 @@
 use axum::extract::State;
 use axum::response::IntoResponse;
 use hilum_contracts::access::Role;
+use hilum_contracts::audit::{Act, Detail, Entry};
 use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_contracts::ids::PersonId;
 use hilum_platform::auth;
@@ -12,6 +13,7 @@ use http::StatusCode;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use crate::domain::network::plain;
 use crate::domain::{email, password, text};
 use crate::secret::Confidential;
 use crate::store::members;
@@ -77,8 +79,14 @@ pub(crate) async fn sign_up(
     members::insert(&mut tx, &scope, &person, Role::Owner, now)
         .await
         .map_err(failed)?;
+    let entry = Entry::new(Act::SignUp)
+        .with(Detail::Person, person.id)
+        .with(Detail::Role, Role::Owner)
+        .with(Detail::Change, "sign-up")
+        .from(Some(plain(visit.caller.address)));
+    service.tell(&mut tx, &scope, entry).await?;
     let begun = service
-        .begin_session(&mut tx, person.id, &made.name, &visit)
+        .begin_session(&mut tx, person.id, &made.name, &visit, "sign-up")
         .await?;
     tx.commit().await.map_err(failed)?;
     service.publish().await?;

@@ -2,12 +2,14 @@
 
 use axum::extract::State;
 use axum::response::IntoResponse;
+use hilum_contracts::audit::{Act, Detail, Entry};
 use hilum_contracts::error::ServiceError;
 use hilum_platform::http::{Problem, ProblemBody, database_error};
 use http::StatusCode;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use crate::audit::of_session;
 use crate::visit::Visit;
 use crate::{IdentityService, api::body::Body};
 
@@ -39,8 +41,19 @@ pub(crate) async fn switch_tenant(
         .find(|one| one.tenant.as_str() == asked.tenant)
         .ok_or_else(|| ServiceError::not_found("There is no such organisation."))?;
     let mut tx = service.store.db().begin().await.map_err(failed)?;
+    let entry = Entry::new(Act::SignOut)
+        .with(Detail::Session, session.id)
+        .with(Detail::Change, "other-organisation");
+    let before = of_session(&session, &visit);
+    service.tell(&mut tx, &before, entry).await?;
     let begun = service
-        .begin_session(&mut tx, session.person, &there.tenant, &visit)
+        .begin_session(
+            &mut tx,
+            session.person,
+            &there.tenant,
+            &visit,
+            "other-organisation",
+        )
         .await?;
     tx.commit().await.map_err(failed)?;
     service.answers.empty();

@@ -5,6 +5,7 @@ pub(crate) mod unknown;
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use hilum_contracts::access::doors;
+use hilum_contracts::audit::{Act, Detail, Entry};
 use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_platform::clock::from_millis;
 use hilum_platform::config::is_ae_title;
@@ -123,6 +124,7 @@ pub(crate) async fn list_devices(
     State(service): State<IdentityService>,
     Query(page): Query<PageQuery>,
 ) -> Result<Json<DeviceList>, Problem> {
+    service.looks_at(&scope, "devices", page.q()?).await?;
     let rows = service
         .store
         .devices(&scope, page.q()?, page.after, page.limit())
@@ -176,6 +178,10 @@ pub(crate) async fn add_device(
     if !kept.map_err(failed)? {
         return Err(refused().into());
     }
+    let entry = Entry::new(Act::ChangeDevice)
+        .with(Detail::Device, &row.ae_title)
+        .with(Detail::Change, "added");
+    service.tell(&mut tx, &scope, entry).await?;
     tx.commit().await.map_err(failed)?;
     service.publish().await?;
     service.changed(&scope);
@@ -204,6 +210,10 @@ pub(crate) async fn change_device(
     {
         return Err(refused().into());
     }
+    let entry = Entry::new(Act::ChangeDevice)
+        .with(Detail::Device, &row.ae_title)
+        .with(Detail::Change, "changed");
+    service.tell(&mut tx, &scope, entry).await?;
     tx.commit().await.map_err(failed)?;
     service.publish().await?;
     service.changed(&scope);
@@ -227,6 +237,10 @@ pub(crate) async fn remove_device(
     if removed.map_err(failed)?.is_none() {
         return Err(ServiceError::not_found("There is no such device.").into());
     }
+    let entry = Entry::new(Act::ChangeDevice)
+        .with(Detail::Device, &row.ae_title)
+        .with(Detail::Change, "removed");
+    service.tell(&mut tx, &scope, entry).await?;
     tx.commit().await.map_err(failed)?;
     service.publish().await?;
     service.changed(&scope);

@@ -4,6 +4,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use hilum_contracts::access::doors;
+use hilum_contracts::audit::{Act, Detail, Entry};
 use hilum_contracts::error::ServiceError;
 use hilum_platform::clock::from_millis;
 use hilum_platform::config::is_ae_title;
@@ -52,6 +53,7 @@ pub(crate) async fn list_unknown_devices(
     May(scope, _): May<doors::ViewDevices>,
     State(service): State<IdentityService>,
 ) -> Result<Json<UnknownDeviceList>, Problem> {
+    service.looks_at(&scope, "unknown-devices", "").await?;
     let rows = service
         .store
         .unknown_devices(&scope, UNKNOWN_DEVICES)
@@ -117,6 +119,10 @@ pub(crate) async fn admit_unknown_device(
     if !kept.map_err(failed)? {
         return Err(refused().into());
     }
+    let entry = Entry::new(Act::ChangeDevice)
+        .with(Detail::Device, &row.ae_title)
+        .with(Detail::Change, "admitted");
+    service.tell(&mut tx, &scope, entry).await?;
     tx.commit().await.map_err(failed)?;
     service.publish().await?;
     service.changed(&scope);
@@ -135,10 +141,14 @@ pub(crate) async fn forget_unknown_device(
 ) -> Result<StatusCode, Problem> {
     let failed = |error| Problem(database_error(&error));
     let mut tx = service.store.db().begin().await.map_err(failed)?;
-    devices::take_unknown(&mut tx, &scope, id(&device, "device")?)
+    let row = devices::take_unknown(&mut tx, &scope, id(&device, "device")?)
         .await
         .map_err(failed)?
         .ok_or_else(|| ServiceError::not_found("There is no such device."))?;
+    let entry = Entry::new(Act::ChangeDevice)
+        .with(Detail::Device, &row.ae_title)
+        .with(Detail::Change, "forgotten");
+    service.tell(&mut tx, &scope, entry).await?;
     tx.commit().await.map_err(failed)?;
     service.changed(&scope);
     Ok(StatusCode::NO_CONTENT)

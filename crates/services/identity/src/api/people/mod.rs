@@ -5,6 +5,7 @@ pub(crate) mod sessions;
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use hilum_contracts::access::{Role, doors};
+use hilum_contracts::audit::{Act, Detail, Entry};
 use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_contracts::ids::PersonId;
 use hilum_platform::clock::from_millis;
@@ -63,6 +64,7 @@ pub(crate) async fn list_people(
     State(service): State<IdentityService>,
     Query(page): Query<PageQuery>,
 ) -> Result<Json<PersonList>, Problem> {
+    service.looks_at(&scope, "people", page.q()?).await?;
     let rows = service
         .store
         .members(&scope, page.q()?, page.after.map(PersonId), page.limit())
@@ -117,6 +119,11 @@ pub(crate) async fn change_person(
     rows::end_of_member(&mut tx, &scope, person)
         .await
         .map_err(failed)?;
+    let entry = Entry::new(Act::ChangeRole)
+        .with(Detail::Person, person)
+        .with(Detail::Role, change.role)
+        .with(Detail::Change, format!("from {role}"));
+    service.tell(&mut tx, &scope, entry).await?;
     tx.commit().await.map_err(failed)?;
     service.changed(&scope);
     Ok(StatusCode::NO_CONTENT)
@@ -146,6 +153,10 @@ pub(crate) async fn remove_person(
     people::delete_if_nowhere(&mut tx, person)
         .await
         .map_err(failed)?;
+    let entry = Entry::new(Act::ChangePerson)
+        .with(Detail::Person, person)
+        .with(Detail::Change, "removed");
+    service.tell(&mut tx, &scope, entry).await?;
     tx.commit().await.map_err(failed)?;
     service.changed(&scope);
     Ok(StatusCode::NO_CONTENT)

@@ -4,6 +4,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use hilum_contracts::access::doors;
+use hilum_contracts::audit::{Act, Detail, Entry};
 use hilum_contracts::ids::PersonId;
 use hilum_platform::http::{May, Problem, ProblemBody, database_error};
 use http::StatusCode;
@@ -25,6 +26,7 @@ pub(crate) async fn list_sessions_of_person(
     Path(person): Path<String>,
 ) -> Result<Json<SessionList>, Problem> {
     let person: PersonId = id(&person, "person")?;
+    service.looks_at(&scope, "sessions", "").await?;
     let rows = service
         .store
         .sessions_of_member(&scope, person, service.clock.now_millis())
@@ -54,6 +56,10 @@ pub(crate) async fn end_sessions_of_person(
     sessions::end_of_member(&mut tx, &scope, person)
         .await
         .map_err(failed)?;
+    let entry = Entry::new(Act::SignOut)
+        .with(Detail::Person, person)
+        .with(Detail::Change, "all");
+    service.tell(&mut tx, &scope, entry).await?;
     tx.commit().await.map_err(failed)?;
     service.changed(&scope);
     Ok(StatusCode::NO_CONTENT)
