@@ -32,7 +32,13 @@ class Server:
     folders: list
     traced: Path | None = None
     log: Path | None = None
+    token: str | None = None
     counts: dict = field(default_factory=dict)
+
+    @property
+    def admission(self):
+        """The header that says who asks."""
+        return {"Authorization": f"Bearer {self.token}"} if self.token else {}
 
     def end(self):
         """Asks it to finish and waits; its folders stay."""
@@ -130,7 +136,7 @@ def hilum_at(binary, data, folder, models, trace=False, arguments=()):
 
     wait_for(process, ready, log)
     http_port, dicom_port = (int(found[door].rsplit(":", 1)[1]) for door in ("http", "dicom"))
-    return Server("Hilum", version, dicom_port, http_port, "/dicomweb", "HILUM", process, pid, [folder], counts, log)
+    return Server("Hilum", version, dicom_port, http_port, "/dicomweb", "HILUM", process, pid, [folder], counts, log, found["operator_token"])
 
 
 @dataclass

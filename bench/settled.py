@@ -53,7 +53,7 @@ def at_rest(binary, folder, models, ended):
 
 def metric(server, name):
     connection = http.client.HTTPConnection("127.0.0.1", server.http_port, timeout=30)
-    connection.request("GET", "/metrics")
+    connection.request("GET", "/metrics", headers=server.admission)
     text = connection.getresponse().read().decode()
     values = re.findall(rf"^{name}(?:{{[^}}]*}})? ([\d.e+-]+)$", text, re.MULTILINE)
     return sum(map(float, values)) if values else None

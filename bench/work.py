@@ -65,7 +65,7 @@ class Web:
         self.connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def ask(self, method, path, body=None, headers=None):
-        self.connection.request(method, self.server.root + path, body, headers or {})
+        self.connection.request(method, self.server.root + path, body, {**self.server.admission, **(headers or {})})
         answer = self.connection.getresponse()
         data = answer.read()
         if answer.status != 200:
@@ -106,7 +106,9 @@ class Plain:
 
     def get(self, path, accept):
         host = f"127.0.0.1:{self.server.http_port}"
-        request = f"GET {self.server.root}{path} HTTP/1.1\r\nHost: {host}\r\nAccept: {accept}\r\n\r\n".encode()
+        headers = {"Host": host, "Accept": accept, **self.server.admission}
+        lines = [f"GET {self.server.root}{path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
+        request = "\r\n".join([*lines, "", ""]).encode()
         start = time.perf_counter()
         if self.socket is None:
             self.connect()

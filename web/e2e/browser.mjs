@@ -2,6 +2,7 @@
 // them, and the list of what a person would stumble over.
 //
 //   HILUM_URL          the running Hilum (default http://127.0.0.1:8080)
+//   HILUM_TOKEN        a bearer token that every page sends (default: none)
 //   SCREENSHOTS        a folder for pictures of every page (default: none)
 //   CHROMIUM           the browser (default /usr/bin/chromium)
 
@@ -11,6 +12,7 @@ import { join } from 'node:path';
 import { chromium } from 'playwright-core';
 
 export const base = (process.env.HILUM_URL ?? 'http://127.0.0.1:8080').replace(/\/$/, '');
+const token = process.env.HILUM_TOKEN;
 const pictures = process.env.SCREENSHOTS;
 const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
 
@@ -36,7 +38,8 @@ const browser = await chromium.launch({
 });
 
 export async function open(scheme, width, height) {
-  const context = await browser.newContext({ viewport: { width, height }, colorScheme: scheme });
+  const extraHTTPHeaders = token ? { authorization: `Bearer ${token}` } : {};
+  const context = await browser.newContext({ viewport: { width, height }, colorScheme: scheme, extraHTTPHeaders });
   const page = await context.newPage();
   page.on('console', message => message.type() === 'error' && problem(`console: ${message.text().slice(0, 200)}`));
   page.on('pageerror', error => problem(`exception: ${error.message.slice(0, 200)}`));
@@ -66,7 +69,8 @@ export async function visit(page, path, ready, name) {
 }
 
 /** Asks `/api/v1`. */
-export const answer = async path => (await fetch(`${base}/api/v1${path}`)).json();
+export const answer = async path =>
+  (await fetch(`${base}/api/v1${path}`, { headers: token ? { authorization: `Bearer ${token}` } : {} })).json();
 
 /** Walks to the end; problems on the way, and an exception, fail the process. */
 export async function walk(steps) {

@@ -171,7 +171,7 @@ actions! {
     RetrieveImages "retrieve-images" "Retrieve images and results, whole or rendered.":
         Owner Radiologist Technologist Integration Operator;
     ViewReceived "view-received" "Retrieve an image as it was received, before any correction.":
-        Owner Administrator Auditor Operator;
+        Owner Radiologist Operator;
     StoreImages "store-images" "Send images in.":
         Owner Technologist Integration Device Operator;
     CorrectStudies "correct-studies" "Correct, move and merge studies and patients.":
@@ -197,7 +197,7 @@ actions! {
     ManageHolds "manage-holds" "Place and lift legal holds.":
         Owner Administrator Operator;
     ExportStudies "export-studies" "Export studies to a folder or disc.":
-        Owner Administrator Operator;
+        Owner Operator;
     ViewStorage "view-storage" "See what is kept and how much it takes.":
         Owner Administrator Auditor Operator;
     ViewDeadLetters "view-dead-letters" "See work that was given up.":

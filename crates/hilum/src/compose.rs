@@ -14,6 +14,7 @@ use hilum_archive::{Archive, ArchiveConfig, Limits, MasterKey};
 use hilum_contracts::erasure::Forgets;
 use hilum_contracts::imaging::Imaging;
 use hilum_contracts::patients::Patients;
+use hilum_identity::IdentityService;
 use hilum_imaging::ImagingService;
 use hilum_inference::{InferenceService, Options};
 use hilum_integration::IntegrationService;
@@ -45,6 +46,10 @@ pub(crate) struct Hilum {
     pub(crate) dicom: SocketAddr,
     /// The same requests that HTTP takes, without a socket.
     pub(crate) router: Router,
+    /// What the operator's requests carry.
+    pub(crate) operator: http::OperatorToken,
+    /// Where the first person is made, while there is none.
+    pub(crate) set_up_link: Option<String>,
     services: Services,
     stop: CancellationToken,
     tasks: TaskTracker,
@@ -77,6 +82,7 @@ impl Hilum {
             patients,
             inference,
             integration,
+            identity,
             ..
         } = &opened.services;
         let imaging_contract: Arc<dyn Imaging> = Arc::new(imaging.clone());
@@ -94,10 +100,12 @@ impl Hilum {
         for inbox in &opened.inboxes {
             tasks.spawn(inbox.clone().run(stop.clone()));
         }
-        imaging.start_workers(&tasks, &stop, dicom_listener);
+        identity.start_workers(&tasks, &stop);
+        imaging.start_workers(&tasks, &stop, dicom_listener, Arc::new(identity.clone()));
         inference.start_workers(&tasks, &stop, &imaging_contract);
         integration.start_workers(&tasks, &stop, &imaging_contract, &patients_contract);
-        let tenants = config.tenants.iter().map(|tenant| tenant.name.clone());
+        let known = opened.tenants.known();
+        let tenants = known.tenants().iter().map(|tenant| tenant.name.clone());
         tasks.spawn(opened.erasures.clone().resume(tenants.collect()));
 
         // Nagle's algorithm holds the second small write of an answer back until the client's
@@ -107,18 +115,31 @@ impl Hilum {
                 tracing::debug!(%error, "TCP_NODELAY could not be set");
             }
         });
-        let serving = axum::serve(http_listener, opened.router.clone())
-            .with_graceful_shutdown(stop.clone().cancelled_owned());
+        let serving = axum::serve(
+            http_listener,
+            opened
+                .router
+                .clone()
+                .into_make_service_with_connect_info::<SocketAddr>(),
+        )
+        .with_graceful_shutdown(stop.clone().cancelled_owned());
         tasks.spawn(async move {
             if let Err(error) = serving.await {
                 tracing::error!(%error, "HTTP ended");
             }
+        });
+        let set_up = opened.services.identity.set_up_link_token().await?;
+        let set_up_link = set_up.map(|token| {
+            let public = config.identity.public_url.clone();
+            let root = public.unwrap_or_else(|| format!("http://{http}"));
+            format!("{}/set-up#{token}", root.trim_end_matches('/'))
         });
         let run_file = RunFile {
             pid: std::process::id(),
             http,
             dicom,
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            operator_token: opened.operator.as_str().to_owned(),
         }
         .write(&config.data)?;
         tracing::info!(%http, %dicom, data = %config.data.display(), "serving");
@@ -126,6 +147,8 @@ impl Hilum {
             http,
             dicom,
             router: opened.router,
+            operator: opened.operator,
+            set_up_link,
             services: opened.services,
             stop,
             tasks,
@@ -155,6 +178,7 @@ struct Services {
     patients: PatientsService,
     inference: InferenceService,
     integration: IntegrationService,
+    identity: IdentityService,
 }
 
 impl Services {
@@ -166,6 +190,7 @@ impl Services {
             self.patients.close().await;
             self.inference.close().await;
             self.integration.close().await;
+            self.identity.close().await;
         };
         if tokio::time::timeout(CLOSE, services).await.is_err() {
             tracing::warn!("a database is in use and was not closed");
@@ -178,6 +203,9 @@ impl Services {
 pub(crate) struct Opened {
     /// The requests that HTTP takes, without a socket.
     pub(crate) router: Router,
+    /// What the operator's requests carry.
+    pub(crate) operator: http::OperatorToken,
+    tenants: Directory,
     services: Services,
     inboxes: Vec<Inbox>,
     transit: Transit,
@@ -202,7 +230,16 @@ impl Opened {
         })
         .await
         .context("the archive did not open")?;
-        let tenants = Directory::of(&config);
+        let operator = http::OperatorToken::new()?;
+        let tenants = Directory::default();
+        let identity = IdentityService::open(
+            &config.data,
+            &config,
+            Arc::clone(&clock),
+            notices.clone(),
+            tenants.clone(),
+        )
+        .await?;
         let imaging = ImagingService::open(
             archive.clone(),
             Arc::clone(&config),
@@ -260,6 +297,10 @@ impl Opened {
         let parts = http::Parts {
             erasures: erasures.clone(),
             config: Arc::clone(&config),
+            operator: operator.clone(),
+            tenants: tenants.clone(),
+            identity: Arc::new(identity.clone()),
+            auth: identity.auth_router(),
             clock,
             notices,
             metrics,
@@ -270,6 +311,7 @@ impl Opened {
                 patients.router(),
                 inference.router(),
                 integration.router(),
+                identity.router(),
             ],
             dicomweb: imaging.dicomweb(),
             stop: stop.clone(),
@@ -277,12 +319,15 @@ impl Opened {
         let router = http::router(parts);
         Ok(Self {
             router,
+            operator,
+            tenants,
             services: Services {
                 archive,
                 imaging,
                 patients,
                 inference,
                 integration,
+                identity,
             },
             inboxes,
             transit,

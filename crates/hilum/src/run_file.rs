@@ -1,13 +1,17 @@
 //! `DIR/run.json`: which addresses a running Hilum chose, for scripts that
-//! started it on port 0.
+//! started it on port 0, and the token by which whoever can read the data
+//! folder is known as the installation's operator until it stops.
 
+use std::fs::OpenOptions;
+use std::io::Write as _;
 use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 /// What is in the file.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct RunFile {
     /// Process id.
     pub(crate) pid: u32,
@@ -17,6 +21,8 @@ pub(crate) struct RunFile {
     pub(crate) dicom: SocketAddr,
     /// Version of Hilum.
     pub(crate) version: String,
+    /// Bearer token of the operator; made anew at every start.
+    pub(crate) operator_token: String,
 }
 
 /// The file while Hilum serves; it goes when this is dropped.
@@ -32,11 +38,21 @@ impl RunFile {
         alive.then_some(file)
     }
 
-    /// Writes the file in one step, so that a reader never sees half of it.
+    /// Writes the file in one step, so that a reader never sees half of it, for
+    /// its owner's eyes.
     pub(crate) fn write(&self, data: &Path) -> anyhow::Result<Written> {
         let path = data.join("run.json");
         let draft = data.join("run.json.new");
-        std::fs::write(&draft, serde_json::to_vec_pretty(self)?)?;
+        match std::fs::remove_file(&draft) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&draft)?;
+        file.write_all(&serde_json::to_vec_pretty(self)?)?;
         std::fs::rename(&draft, &path)?;
         Ok(Written(path))
     }

@@ -64,7 +64,7 @@ impl Known {
 }
 
 /// The newest [`Known`], shared by everything in this process.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Directory(Arc<watch::Sender<Arc<Known>>>);
 
 impl Directory {

@@ -2,10 +2,13 @@
 acknowledged must come back by WADO-RS with the same data-set bytes.
 
 come_back.py DICOM_HOST:PORT HTTP_HOST:PORT FILES...
+
+HILUM_TOKEN is a bearer token that may retrieve.
 """
 
 import io
 import json
+import os
 import sys
 import urllib.request
 
@@ -14,6 +17,9 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import _read_file_meta_info, read_preamble
 from pynetdicom import AE
 from pynetdicom.dimse_primitives import C_STORE
+
+
+ADMISSION = {"Authorization": f"Bearer {os.environ['HILUM_TOKEN']}"}
 
 
 def split(raw):
@@ -70,13 +76,13 @@ for path in sys.argv[3:]:
         continue  # another file of the same instance: the first is served
     served.add(instance)
     query = f"http://{sys.argv[2]}/dicomweb/instances?SOPInstanceUID={instance}"
-    with urllib.request.urlopen(query) as reply:
+    with urllib.request.urlopen(urllib.request.Request(query, headers=ADMISSION)) as reply:
 
         found = json.load(reply)[0]
     study, series = (found[tag]["Value"][0] for tag in ("0020000D", "0020000E"))
     url = f"http://{sys.argv[2]}/dicomweb/studies/{study}/series/{series}/instances/{instance}"
     accept = 'multipart/related; type="application/dicom"; transfer-syntax=*'
-    with urllib.request.urlopen(urllib.request.Request(url, headers={"Accept": accept})) as reply:
+    with urllib.request.urlopen(urllib.request.Request(url, headers={"Accept": accept, **ADMISSION})) as reply:
         _, back = split(first_part(reply.read()))
     # STOW may have brought another file of this instance before.
     candidates = [data_set]

@@ -1,7 +1,8 @@
 //! HTTP as a test asks it: one request, one whole answer.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -29,6 +30,8 @@ pub struct Answer {
     pub status: u16,
     /// Content-Type.
     pub kind: String,
+    /// The cookies that it sets, as a browser sends them back.
+    pub cookies: String,
     /// The body.
     pub body: Vec<u8>,
 }
@@ -47,7 +50,24 @@ impl Answer {
     }
 }
 
-/// An HTTP server's address.
+/// As whom a request is sent.
+#[derive(Clone, Copy, Debug)]
+pub enum As<'a> {
+    /// Without anything that says who it is.
+    Nobody,
+    /// With an API key.
+    Key(&'a str),
+    /// As the operator, about this tenant.
+    Operator(&'a str),
+    /// From our own page, with this cookie.
+    Browser(&'a str),
+}
+
+/// Operator tokens by the address of their server.
+static OPERATORS: LazyLock<Mutex<HashMap<SocketAddr, String>>> = LazyLock::new(Mutex::default);
+
+/// An HTTP server's address. A Hilum that the testkit started is asked as its
+/// operator, unless said otherwise.
 #[derive(Clone, Copy, Debug)]
 pub struct Api(pub SocketAddr);
 
@@ -121,22 +141,77 @@ impl Api {
             .unwrap_or_else(|| panic!("nothing answers DELETE {path}"))
     }
 
+    /// Sends a request as somebody, with JSON if there is a body.
+    #[must_use]
+    pub fn send(self, method: &str, path: &str, who: As<'_>, body: Option<&Value>) -> Answer {
+        let method = method.parse().unwrap();
+        let mut request = CLIENT.request(method, self.url(path));
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        request = match who {
+            As::Nobody => request,
+            As::Key(key) => request.bearer_auth(key),
+            As::Operator(tenant) => request
+                .bearer_auth(self.operator_token())
+                .header("hilum-tenant", tenant),
+            As::Browser(cookie) => request
+                .header("cookie", cookie)
+                .header("sec-fetch-site", "same-origin"),
+        };
+        answered(request).unwrap_or_else(|| panic!("nothing answers {path}"))
+    }
+
+    /// What this server knows its operator by, from now on.
+    pub(crate) fn knows_operator(self, token: &str) {
+        let mut operators = OPERATORS.lock().unwrap();
+        operators.insert(self.0, token.to_owned());
+    }
+
+    /// The bearer token of its operator; empty for a server of others.
+    #[must_use]
+    pub fn operator_token(self) -> String {
+        let operators = OPERATORS.lock().unwrap();
+        operators.get(&self.0).cloned().unwrap_or_default()
+    }
+
     fn url(self, path: &str) -> String {
         format!("http://{}{path}", self.0)
     }
 
     fn request(self, request: reqwest::RequestBuilder) -> Option<Answer> {
-        RUNTIME.block_on(async move {
-            let response = request.send().await.ok()?;
-            let status = response.status().as_u16();
-            let kind = response
-                .headers()
-                .get("content-type")
-                .and_then(|kind| kind.to_str().ok())
-                .unwrap_or_default()
-                .to_owned();
-            let body = response.bytes().await.ok()?.to_vec();
-            Some(Answer { status, kind, body })
-        })
+        let token = self.operator_token();
+        let request = match token.as_str() {
+            "" => request,
+            token => request.bearer_auth(token),
+        };
+        answered(request)
     }
+}
+
+fn answered(request: reqwest::RequestBuilder) -> Option<Answer> {
+    RUNTIME.block_on(async move {
+        let response = request.send().await.ok()?;
+        let status = response.status().as_u16();
+        let text = |name: &str| {
+            let value = response.headers().get(name);
+            let value = value.and_then(|value| value.to_str().ok());
+            value.unwrap_or_default().to_owned()
+        };
+        let kind = text("content-type");
+        let cookies = response
+            .headers()
+            .get_all("set-cookie")
+            .iter()
+            .filter_map(|value| value.to_str().ok()?.split(';').next())
+            .collect::<Vec<_>>()
+            .join("; ");
+        let body = response.bytes().await.ok()?.to_vec();
+        Some(Answer {
+            status,
+            kind,
+            cookies,
+            body,
+        })
+    })
 }

@@ -18,7 +18,7 @@ mod peers;
 mod series;
 mod tools;
 
-pub use answer::{Answer, Api};
+pub use answer::{Answer, Api, As};
 pub use cases::{Cases, hostile_cases};
 pub use hilum::{Hilum, Setup};
 pub use peers::{Orthanc, Storescp};

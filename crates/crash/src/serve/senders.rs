@@ -274,8 +274,9 @@ pub(crate) fn request(
     stream.set_write_timeout(Some(to.patience)).ok()?;
     let mut head = format!(
         "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nAccept: \
-         application/dicom+json, application/json\r\nContent-Length: {}\r\n",
+         application/dicom+json, application/json\r\nAuthorization: Bearer {}\r\nContent-Length: {}\r\n",
         to.http,
+        String::from_utf8_lossy(&to.token),
         body.len()
     );
     if !kind.is_empty() {

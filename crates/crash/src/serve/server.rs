@@ -28,10 +28,12 @@ pub(crate) struct Home {
 }
 
 /// Where a server answers.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(crate) struct Doors {
     pub(crate) http: SocketAddr,
     pub(crate) dicom: SocketAddr,
+    /// The operator's bearer token: 64 hexadecimal digits.
+    pub(crate) token: [u8; 64],
     /// How long who asks there waits for an answer.
     pub(crate) patience: Duration,
 }
@@ -195,6 +197,11 @@ impl Doors {
         Some(Self {
             http: door("http")?,
             dicom: door("dicom")?,
+            token: file["operator_token"]
+                .as_str()?
+                .as_bytes()
+                .try_into()
+                .ok()?,
             patience: PATIENCE,
         })
     }

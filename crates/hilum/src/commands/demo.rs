@@ -111,7 +111,7 @@ impl Demo {
             .map(|image| image.study_uid.clone())
             .context("the series is empty")?;
         let send_seconds = scanner::send(hilum.dicom, ae_title, images).await?;
-        let result = tokio::time::timeout(PATIENCE, follow::result_of(&hilum.router, &study_uid))
+        let result = tokio::time::timeout(PATIENCE, follow::result_of(hilum, &study_uid))
             .await
             .context("no result came in ten minutes; `hilum doctor` may say why")??;
         Ok(Outcome {

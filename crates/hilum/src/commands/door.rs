@@ -12,7 +12,7 @@ use futures::stream::BoxStream;
 use hilum_contracts::ids::TenantId;
 use hilum_platform::config::Config;
 use hilum_platform::{clock, telemetry};
-use http::header::{ACCEPT, CONTENT_TYPE, HOST};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST};
 use http::{HeaderValue, Method, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
@@ -83,9 +83,22 @@ impl Door {
 
     /// To everything that is answered.
     pub(crate) async fn open_all(config: &Config, tenant: &TenantId) -> anyhow::Result<Self> {
-        if let Some(running) = Self::running(config, tenant).await? {
-            return Ok(running);
+        match Self::running(config, tenant).await? {
+            Some(running) => Ok(running),
+            None => Self::opened(config, tenant).await,
         }
+    }
+
+    /// The same on a data folder that may be empty.
+    pub(crate) async fn make_all(config: &Config, tenant: &TenantId) -> anyhow::Result<Self> {
+        match Connection::of(&config.data, Some(tenant.as_str())).await? {
+            Some(first) => Ok(Self::Running(Connections::new(first))),
+            None => Self::opened(config, tenant).await,
+        }
+    }
+
+    async fn opened(config: &Config, tenant: &TenantId) -> anyhow::Result<Self> {
+        std::fs::create_dir_all(&config.data)?;
         let metrics = telemetry::start_metrics().map_err(anyhow::Error::msg)?;
         let config = Arc::new(config.clone());
         let opened = Opened::new(config, master_key()?, clock::system(), metrics).await?;
@@ -168,6 +181,8 @@ impl Door {
                 let mut request = request;
                 let name = HeaderValue::from_str(tenant.as_str())?;
                 request.headers_mut().insert(TENANT_HEADER, name);
+                let token = HeaderValue::from_str(&opened.operator.bearer())?;
+                request.headers_mut().insert(AUTHORIZATION, token);
                 (opened.router.clone().oneshot(request).await?, None)
             }
             Self::Running(connections) => {

@@ -1,16 +1,12 @@
-//! `hilum keys rotate-master`
+//! `hilum keys`: API keys for programs, and the master key that everything is
+//! wrapped with.
+
+mod create;
+mod rotate_master;
 
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use hilum_archive::{Archive, ArchiveConfig, ArchiveError, Limits, MasterKey};
-use hilum_platform::clock;
-use hilum_platform::config::Config;
-
-use super::running::Connection;
-use super::{Doors, Installation, key_from, master_key};
-use crate::http::Rotated;
-use crate::terminal;
 
 #[derive(Args)]
 pub(crate) struct Keys {
@@ -20,98 +16,19 @@ pub(crate) struct Keys {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Make an API key for a program, and print it: nobody can show it again.
+    Create(create::Create),
     /// Make a new master key and wrap every tenant key with it; objects stay
     /// as they are. The new key is HILUM_NEW_MASTER_KEY (64 hexadecimal
     /// digits), or a new file keys/master.key.
-    RotateMaster(RotateMaster),
-}
-
-#[derive(Args)]
-struct RotateMaster {
-    /// From HILUM_MASTER_KEY to a key file.
-    #[arg(long)]
-    to_file: bool,
-    #[command(flatten)]
-    installation: Installation,
-    /// Print one JSON object.
-    #[arg(long)]
-    json: bool,
+    RotateMaster(rotate_master::RotateMaster),
 }
 
 impl Keys {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
-        let Command::RotateMaster(command) = self.command;
-        command.run().await
-    }
-}
-
-impl RotateMaster {
-    async fn run(self) -> anyhow::Result<ExitCode> {
-        let config = self.installation.load(&Doors::default())?;
-        anyhow::ensure!(
-            config.data.join("keys.sqlite").is_file(),
-            "there is no archive in {}: name its folder with --data",
-            config.data.display()
-        );
-        let (old, new) = (master_key()?, key_from("HILUM_NEW_MASTER_KEY")?);
-        let new = match (&old, new) {
-            (_, Some(given)) => given,
-            (MasterKey::File, None) => MasterKey::File,
-            (MasterKey::Given(_), None) if self.to_file => MasterKey::File,
-            (MasterKey::Given(_), None) => anyhow::bail!(
-                "the master key is HILUM_MASTER_KEY: put the new one into HILUM_NEW_MASTER_KEY, or \
-                 move it into a file with --to-file"
-            ),
-        };
-        let rotated = match Connection::of(&config.data, None).await? {
-            Some(mut running) => {
-                anyhow::ensure!(
-                    matches!((&old, &new), (MasterKey::File, MasterKey::File)),
-                    "a Hilum is serving: stop it, rotate, and start it with the new key"
-                );
-                let path = "/api/v1/keys/rotate-master";
-                running.ask(http::Method::POST, path, None::<&()>).await?
-            }
-            None => rotate(&config, old, &new).await?,
-        };
-        if self.json {
-            terminal::line(serde_json::to_string(&rotated)?);
-        } else {
-            terminal::line(format_args!(
-                "The master key is new; {} tenant keys were wrapped with it.",
-                rotated.tenants
-            ));
-            terminal::line(match new {
-                MasterKey::File => {
-                    "Keep a copy of keys/master.key elsewhere. Backups made before open with the \
-                     old one: keep keys/master.key.old-… with them, and away from here."
-                }
-                MasterKey::Given(_) => {
-                    "From now on HILUM_MASTER_KEY is what HILUM_NEW_MASTER_KEY was. Backups made \
-                     before open with the old one: keep it with them."
-                }
-            });
+        match self.command {
+            Command::Create(command) => command.run().await,
+            Command::RotateMaster(command) => command.run().await,
         }
-        Ok(ExitCode::SUCCESS)
     }
-}
-
-/// Rotates in this process. A rotation that broke off after its commit is done
-/// already: then the new key opens the archive.
-async fn rotate(config: &Config, old: MasterKey, new: &MasterKey) -> anyhow::Result<Rotated> {
-    let open = |master_key| {
-        Archive::open(ArchiveConfig {
-            dir: config.data.clone(),
-            master_key,
-            clock: clock::system(),
-            limits: Limits::default(),
-        })
-    };
-    let archive = match open(old).await {
-        Err(ArchiveError::WrongKey) => open(new.clone()).await?,
-        other => other?,
-    };
-    let tenants = archive.rotate_master_key(new.clone()).await;
-    archive.close().await;
-    Ok(Rotated { tenants: tenants? })
 }

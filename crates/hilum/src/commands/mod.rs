@@ -12,6 +12,7 @@ mod keys;
 mod models;
 mod own;
 mod restore;
+mod roles;
 mod running;
 mod serve;
 mod storage;
@@ -58,7 +59,9 @@ enum Command {
     Hold(hold::Hold),
     /// What each tenant holds, and what it takes.
     Storage(storage::Storage),
-    /// Keys: make a new master key.
+    /// Who may do what.
+    Roles(roles::Roles),
+    /// Keys: make an API key, or a new master key.
     Keys(keys::Keys),
     /// Copy everything to a folder, also while serving.
     Backup(backup::Backup),
@@ -129,6 +132,7 @@ impl Cli {
             Command::Erase(command) => block_on(command.run()),
             Command::Hold(command) => block_on(command.run()),
             Command::Storage(command) => block_on(command.run()),
+            Command::Roles(command) => command.run(),
             Command::Keys(command) => block_on(command.run()),
             Command::Backup(command) => block_on(command.run()),
             Command::Restore(command) => block_on(command.run()),
@@ -156,15 +160,14 @@ pub(crate) fn tenant_name(text: &str) -> Result<TenantId, String> {
     TenantId::new(text).map_err(|error| error.to_string())
 }
 
-/// The tenant that a command is about: the named one, or the first.
+/// The tenant that a command is about: the named one, or the first of the
+/// configuration. Whoever answers the command knows whether there is such a
+/// tenant: the configuration does not name all of them.
 pub(crate) fn tenant(config: &Config, named: Option<&TenantId>) -> anyhow::Result<TenantId> {
-    let tenant = match named {
-        None => config.tenants.first(),
-        Some(name) => config.tenants.iter().find(|tenant| tenant.name == *name),
-    };
+    let first = || config.tenants.first().map(|tenant| &tenant.name);
+    let tenant = named.or_else(first);
     Ok(tenant
-        .context("there is no such tenant in the configuration")?
-        .name
+        .context("name the tenant with --tenant: the configuration names none")?
         .clone())
 }
 

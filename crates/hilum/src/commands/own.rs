@@ -7,6 +7,7 @@ use std::sync::Arc;
 use hilum_archive::Archive;
 use hilum_contracts::ids::TenantId;
 use hilum_contracts::scope::TenantScope;
+use hilum_identity::IdentityService;
 use hilum_imaging::ImagingService;
 use hilum_platform::config::Config;
 use hilum_platform::notices::Notices;
@@ -28,12 +29,26 @@ impl Own {
             "this restored backup holds patients who were erased since: start it with `hilum \
              serve`, which erases them again first"
         );
+        let (clock, notices, tenants) = (clock::system(), Notices::default(), Directory::default());
+        let identity = IdentityService::open(
+            &config.data,
+            config,
+            Arc::clone(&clock),
+            notices.clone(),
+            tenants.clone(),
+        )
+        .await?;
+        identity.close().await;
+        anyhow::ensure!(
+            tenants.known().tenant(tenant).is_some(),
+            "there is no tenant {tenant}"
+        );
         let imaging = ImagingService::open(
             archive.clone(),
             Arc::new(config.clone()),
-            Directory::of(config),
-            clock::system(),
-            Notices::default(),
+            tenants,
+            clock,
+            notices,
         )
         .await?;
         Ok(Self {

@@ -1,13 +1,12 @@
 //! Talks to the Hilum that serves a data folder: whoever has the archive open
 //! does the work, and a command asks it.
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context as _;
 use axum::body::Body;
-use http::header::{CONTENT_TYPE, HOST};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use hyper::client::conn::http1::SendRequest;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -20,7 +19,7 @@ const ANSWER_MAX: usize = 64 << 20;
 
 /// A connection to the Hilum that serves.
 pub(crate) struct Connection {
-    http: SocketAddr,
+    running: RunFile,
     tenant: Option<String>,
     sender: SendRequest<Body>,
 }
@@ -30,19 +29,19 @@ impl Connection {
     pub(crate) async fn of(data: &Path, tenant: Option<&str>) -> anyhow::Result<Option<Self>> {
         match RunFile::of_running(data) {
             None => Ok(None),
-            Some(running) => Self::open(running.http, tenant).await.map(Some),
+            Some(running) => Self::open(running, tenant).await.map(Some),
         }
     }
 
-    pub(crate) async fn open(http: SocketAddr, tenant: Option<&str>) -> anyhow::Result<Self> {
-        let stream = tokio::net::TcpStream::connect(http)
+    async fn open(running: RunFile, tenant: Option<&str>) -> anyhow::Result<Self> {
+        let stream = tokio::net::TcpStream::connect(running.http)
             .await
             .context("the running Hilum does not answer")?;
         let (sender, connection) =
             hyper::client::conn::http1::handshake(hyper_util::rt::TokioIo::new(stream)).await?;
         tokio::spawn(connection);
         Ok(Self {
-            http,
+            running,
             tenant: tenant.map(ToOwned::to_owned),
             sender,
         })
@@ -50,7 +49,7 @@ impl Connection {
 
     /// Another one to the same.
     pub(crate) async fn another(&self) -> anyhow::Result<Self> {
-        Self::open(self.http, self.tenant.as_deref()).await
+        Self::open(self.running.clone(), self.tenant.as_deref()).await
     }
 
     /// Sends JSON and reads JSON.
@@ -103,7 +102,9 @@ impl Connection {
         mut request: http::Request<Body>,
     ) -> anyhow::Result<http::Response<Body>> {
         let headers = request.headers_mut();
-        headers.insert(HOST, self.http.to_string().parse()?);
+        headers.insert(HOST, self.running.http.to_string().parse()?);
+        let bearer = format!("Bearer {}", self.running.operator_token);
+        headers.insert(AUTHORIZATION, bearer.parse()?);
         if let Some(tenant) = &self.tenant {
             headers.insert(TENANT_HEADER, tenant.parse()?);
         }

@@ -40,6 +40,12 @@ impl Serve {
         let hilum = Hilum::start(config, master_key()?, clock::system(), metrics).await?;
         terminal::line(format_args!("Web        http://{}/", hilum.http));
         terminal::line(format_args!("DICOMweb   http://{}/dicomweb", hilum.http));
+        if let Some(link) = &hilum.set_up_link {
+            terminal::line(format_args!("Set up     {link}"));
+            terminal::note(
+                "Nobody can sign in yet: open the link to become the owner. It works once.",
+            );
+        }
         terminal::line(format_args!(
             "DICOM      {}, AE title {}",
             hilum.dicom,

@@ -1,30 +1,36 @@
 //! The HTTP server: which doors there are and what every answer carries. What
 //! happens behind a door is its service's business.
 
+mod admission;
 mod backup;
 mod dead_letters;
+mod document;
 mod erasures;
 mod health;
 mod keys;
 mod live;
-mod local;
+mod operator;
 mod replay_dead_letter;
 mod status;
 mod web;
 
+pub(crate) use admission::TENANT_HEADER;
 pub(crate) use erasures::Erasures;
 pub(crate) use keys::Rotated;
-pub(crate) use local::TENANT_HEADER;
+pub(crate) use operator::OperatorToken;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::get;
 use hilum_archive::Archive;
+use hilum_contracts::identity::Identity;
+use hilum_imaging::ImagingService;
 use hilum_platform::clock::SharedClock;
 use hilum_platform::config::Config;
 use hilum_platform::events::Inbox;
 use hilum_platform::notices::Notices;
+use hilum_platform::tenants::Directory;
 use metrics_exporter_prometheus::PrometheusHandle;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
@@ -38,6 +44,11 @@ use utoipa_axum::routes;
 /// What the server is put together from.
 pub(crate) struct Parts {
     pub(crate) config: Arc<Config>,
+    pub(crate) operator: OperatorToken,
+    pub(crate) tenants: Directory,
+    pub(crate) identity: Arc<dyn Identity>,
+    /// Signing in and out, below `/auth`.
+    pub(crate) auth: OpenApiRouter,
     pub(crate) clock: SharedClock,
     pub(crate) notices: Notices,
     pub(crate) metrics: PrometheusHandle,
@@ -46,7 +57,7 @@ pub(crate) struct Parts {
     pub(crate) inboxes: Arc<[Inbox]>,
     pub(crate) erasures: Erasures,
     /// The services' REST endpoints, below `/api/v1`.
-    pub(crate) rest: [OpenApiRouter; 4],
+    pub(crate) rest: [OpenApiRouter; 5],
     pub(crate) dicomweb: Router,
     pub(crate) stop: CancellationToken,
 }
@@ -65,16 +76,14 @@ pub(crate) struct Shared {
     stop: CancellationToken,
 }
 
-#[derive(OpenApi)]
-#[openapi(info(
-    title = "Hilum",
-    description = "Images in, a model's result back. DICOMweb is at /dicomweb (PS3.18); this \
-                   document describes the product's own interface."
-))]
-struct Document;
-
 /// Every door.
 pub(crate) fn router(parts: Parts) -> Router {
+    let admission = Arc::new(admission::Admission {
+        names: admission::Names::of(&parts.config),
+        operator: parts.operator,
+        identity: parts.identity,
+        tenants: parts.tenants,
+    });
     let shared = Shared {
         started_at: parts.clock.now(),
         live: live::Live::new(parts.notices.clone()),
@@ -84,7 +93,7 @@ pub(crate) fn router(parts: Parts) -> Router {
         metrics: parts.metrics,
         archive: parts.archive,
         stop: parts.stop,
-        config: Arc::clone(&parts.config),
+        config: parts.config,
     };
     let own = OpenApiRouter::new()
         .routes(routes!(live::live_updates))
@@ -100,9 +109,11 @@ pub(crate) fn router(parts: Parts) -> Router {
         .rest
         .into_iter()
         .fold(own, |all, service| all.merge(service));
-    let (rest, document) = OpenApiRouter::with_openapi(Document::openapi())
+    let (rest, mut document) = OpenApiRouter::with_openapi(document::Document::openapi())
         .nest("/api/v1", rest)
+        .nest("/auth", parts.auth)
         .split_for_parts();
+    document::add_dicomweb(&mut document, ImagingService::dicomweb_operations());
     let document = Arc::new(document);
 
     // Images are compressed already, and a live stream must not be held back.
@@ -125,8 +136,8 @@ pub(crate) fn router(parts: Parts) -> Router {
         .merge(health::router().with_state(shared))
         .merge(web::router())
         .layer(axum::middleware::from_fn_with_state(
-            parts.config,
-            local::admit_this_machine,
+            admission,
+            admission::admit,
         ))
         .layer(CompressionLayer::new().compress_when(compressible))
         .layer(CatchPanicLayer::new())

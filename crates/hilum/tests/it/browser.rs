@@ -19,6 +19,7 @@ fn walks(hilum: &Hilum, walk: &str, names: &[(&str, &str)]) {
         .arg(format!("e2e/{walk}"))
         .current_dir(web)
         .env("HILUM_URL", hilum.url())
+        .env("HILUM_TOKEN", hilum.api().operator_token())
         .envs(names.iter().copied())
         .output()
         .expect("node runs (`make test-deps` installs it)");

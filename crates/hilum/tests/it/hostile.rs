@@ -211,8 +211,9 @@ fn a_stow_body_that_never_ends_or_has_no_boundary_is_answered() {
 
     // A client that stops in the middle leaves others unharmed.
     let mut client = TcpStream::connect(hilum.api().0).unwrap();
+    let token = hilum.api().operator_token();
     let head = format!(
-        "POST /dicomweb/studies HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\nContent-Length: 99999999\r\n\r\n"
+        "POST /dicomweb/studies HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\nContent-Type: {kind}\r\nContent-Length: 99999999\r\n\r\n"
     );
     client.write_all(head.as_bytes()).unwrap();
     client.write_all(&body).unwrap();
@@ -305,7 +306,8 @@ fn every_file_of_pydicom_is_taken_or_refused_and_what_is_taken_comes_back() {
         .arg(script)
         .arg(hilum.dicom().to_string())
         .arg(hilum.api().0.to_string())
-        .args(&files));
+        .args(&files)
+        .env("HILUM_TOKEN", hilum.api().operator_token()));
     assert!(
         output.status.success(),
         "{}{}",

@@ -15,6 +15,7 @@ mod erasure;
 mod exporting;
 mod hostile;
 mod intake;
+mod isolation;
 mod keeping;
 mod keys;
 mod moving;

@@ -24,7 +24,8 @@ fn a_rejection_note_hides_what_it_names_and_its_series_is_judged_anew() {
             dicom.ip().to_string(),
             dicom.port().to_string(),
         ])
-        .arg(series.files()[1].parent().unwrap()));
+        .arg(series.files()[1].parent().unwrap())
+        .env("HILUM_TOKEN", hilum.api().operator_token()));
     assert!(
         output.status.success(),
         "{}{}",

@@ -1,5 +1,6 @@
 """Writes rejection notes (IHE IOCM) with highdicom, sends them with dcmtk's
 storescu, and reads with dicomweb-client what is left."""
+import os
 import pathlib
 import subprocess
 import sys
@@ -15,7 +16,9 @@ from pydicom.sr.coding import Code
 from pydicom.uid import generate_uid
 
 url, host, port, folder = sys.argv[1:]
-client = DICOMwebClient(f"{url}/dicomweb")
+session = requests.Session()
+session.headers["Authorization"] = f"Bearer {os.environ['HILUM_TOKEN']}"
+client = DICOMwebClient(f"{url}/dicomweb", session=session)
 images = [pydicom.dcmread(path) for path in sorted(pathlib.Path(folder).glob("*.dcm"))]
 for image in images:
     for tag in [tag for tag in image.keys() if tag.group == 0]:
@@ -55,7 +58,7 @@ def uids(datasets):
 
 def status(image):
     address = f"{url}/dicomweb/studies/{study}/series/{series}/instances/{image.SOPInstanceUID}"
-    return [requests.get(address + end, headers={"accept": kind}).status_code for end, kind in (
+    return [session.get(address + end, headers={"accept": kind}).status_code for end, kind in (
         ("", "application/dicom"), ("/metadata", "application/dicom+json"), ("/rendered", "image/jpeg"),
         ("/frames/1", "application/octet-stream"))]
 
@@ -69,7 +72,7 @@ def until(what, condition):
 
 
 def sets():
-    rows = requests.get(f"{url}/api/v1/studies/{study}").json()["series"]
+    rows = session.get(f"{url}/api/v1/studies/{study}").json()["series"]
     return next(row for row in rows if row["series_uid"] == series)["input_sets"]
 
 
@@ -84,7 +87,7 @@ left = images[6:]
 assert found() == uids(left)
 
 # The study says how many are hidden, and why.
-hidden = {row["code"]: row["instances"] for row in requests.get(f"{url}/api/v1/studies/{study}").json()["rejected"]}
+hidden = {row["code"]: row["instances"] for row in session.get(f"{url}/api/v1/studies/{study}").json()["rejected"]}
 hidden.pop("113039", None)  # It may be deleted by now.
 assert hidden == {"113001": 2, "113037": 2, "113038": 1}, hidden
 
@@ -104,7 +107,7 @@ assert status(left[0]) == [200] * 4
 # What is sent again stays rejected; what is retired is deleted and refused.
 send(images[0], images[2])
 assert found() == uids(left)
-until("retired", lambda: len(requests.get(f"{url}/api/v1/deletions").json()["items"]) == 1)
+until("retired", lambda: len(session.get(f"{url}/api/v1/deletions").json()["items"]) == 1)
 again = subprocess.run(["storescu", "-aec", "HILUM_A", host, port, str(sorted(pathlib.Path(folder).glob("*.dcm"))[5])],
                        capture_output=True, text=True)
 assert "0x0124" in again.stderr + again.stdout or again.returncode != 0, (again.stdout, again.stderr)
@@ -120,6 +123,6 @@ assert len(client.search_for_instances(study, search_filters={"SOPClassUID": not
 
 # A note that is deleted gives back what no other one rejects.
 mistaken = notes[WORKLIST.value]
-gone = requests.delete(f"{url}/api/v1/studies/{study}/series/{mistaken.SeriesInstanceUID}", json={"reason": "mistake"})
+gone = session.delete(f"{url}/api/v1/studies/{study}/series/{mistaken.SeriesInstanceUID}", json={"reason": "mistake"})
 assert gone.status_code == 200, gone.text
 assert found() == uids(left + images[4:5])

@@ -29,6 +29,8 @@ use std::time::Duration;
 
 use axum::Router;
 use hilum_archive::Archive;
+use hilum_contracts::access::Action;
+use hilum_contracts::identity::Identity;
 use hilum_platform::clock::SharedClock;
 use hilum_platform::config::Config;
 use hilum_platform::db::{Db, DbError, Migration};
@@ -155,6 +157,13 @@ impl ImagingService {
         api::dicomweb::router().with_state(self.clone())
     }
 
+    /// What DICOMweb answers: methods, addresses below its root, and what each
+    /// is for.
+    #[must_use]
+    pub fn dicomweb_operations() -> Vec<(http::Method, String, Action)> {
+        api::dicomweb::operations()
+    }
+
     /// The inbox through which it follows its own archive.
     #[must_use]
     pub fn inbox(&self) -> Inbox {
@@ -178,15 +187,22 @@ impl ImagingService {
         ]
     }
 
-    /// Takes DICOM associations on `listener`, watches over readiness, compares
+    /// Takes DICOM associations on `listener` from devices that `identity`
+    /// knows, watches over readiness, compares
     /// conflicts and keeps the archive in order, until `stop` is called.
     pub fn start_workers(
         &self,
         tasks: &TaskTracker,
         stop: &CancellationToken,
         listener: TcpListener,
+        identity: Arc<dyn Identity>,
     ) {
-        tasks.spawn(intake::dimse::serve(self.clone(), listener, stop.clone()));
+        tasks.spawn(intake::dimse::serve(
+            self.clone(),
+            identity,
+            listener,
+            stop.clone(),
+        ));
         tasks.spawn(self.clone().watch_readiness(stop.clone()));
         tasks.spawn(self.clone().compare_conflicts(stop.clone()));
         tasks.spawn(self.clone().sweep_regularly(stop.clone()));

@@ -155,6 +155,7 @@ impl Setup {
             let file: Value = serde_json::from_slice(&std::fs::read(&run_file).ok()?).ok()?;
             let address = |door: &str| file[door].as_str()?.parse::<SocketAddr>().ok();
             let (http, dicom) = (address("http")?, address("dicom")?);
+            Api(http).knows_operator(file["operator_token"].as_str()?);
             let ready = Api(http).try_get("/readyz")?.status == 200;
             ready.then_some((http, dicom))
         });

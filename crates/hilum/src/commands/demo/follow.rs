@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use axum::Router;
 use axum::body::{Body, to_bytes};
 use http::{Request, header};
 use serde_json::Value;
@@ -12,6 +11,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tower::ServiceExt as _;
 
+use crate::compose::Hilum;
 use crate::terminal;
 
 /// How often the interface is asked.
@@ -30,10 +30,10 @@ pub(crate) struct Followed {
 }
 
 /// Waits until a run of the study ends.
-pub(crate) async fn result_of(router: &Router, study_uid: &str) -> anyhow::Result<Followed> {
+pub(crate) async fn result_of(hilum: &Hilum, study_uid: &str) -> anyhow::Result<Followed> {
     let spinner = terminal::spinner("waiting");
     let run = loop {
-        let runs = get(router, &format!("/api/v1/runs?study_uid={study_uid}")).await?;
+        let runs = get(hilum, &format!("/api/v1/runs?study_uid={study_uid}")).await?;
         let run = runs.pointer("/items/0").cloned().unwrap_or_default();
         match text(&run, "/state").as_str() {
             "succeeded" => break run,
@@ -46,7 +46,7 @@ pub(crate) async fn result_of(router: &Router, study_uid: &str) -> anyhow::Resul
         tokio::time::sleep(POLL).await;
     };
     spinner.finish_and_clear();
-    let study = get(router, &format!("/api/v1/studies/{study_uid}")).await?;
+    let study = get(hilum, &format!("/api/v1/studies/{study_uid}")).await?;
     let complete_because = study
         .pointer("/series")
         .and_then(Value::as_array)
@@ -85,11 +85,12 @@ pub(crate) async fn result_of(router: &Router, study_uid: &str) -> anyhow::Resul
     })
 }
 
-async fn get(router: &Router, path: &str) -> anyhow::Result<Value> {
+async fn get(hilum: &Hilum, path: &str) -> anyhow::Result<Value> {
     let request = Request::get(path)
         .header(header::HOST, "localhost")
+        .header(header::AUTHORIZATION, hilum.operator.bearer())
         .body(Body::empty())?;
-    let response = router.clone().oneshot(request).await?;
+    let response = hilum.router.clone().oneshot(request).await?;
     let status = response.status();
     let body = to_bytes(response.into_body(), ANSWER_MAX).await?;
     anyhow::ensure!(status.is_success(), "{path} answered {status}");

@@ -1,8 +1,11 @@
-//! Intake by C-STORE: the called AE title picks the tenant, the calling one
-//! names the device; each association is one intake.
+//! Intake by C-STORE: the called AE title picks the tenant, the calling one with
+//! its address or certificate the device; each association is one intake.
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use std::sync::Arc;
+
+use hilum_contracts::identity::{DeviceAdmission, DeviceAsks, DeviceRejection, Identity};
 use hilum_contracts::ids::CorrelationId;
 use hilum_dimse::{
     Acceptor, AssociationEnd, AssociationHandler, AssociationInfo, AssociationRequest, EndReason,
@@ -20,38 +23,55 @@ use crate::spool::Spool;
 
 /// Takes associations until `stop` is called, and lets those that are open
 /// finish what they are sending.
-pub(crate) async fn serve(service: ImagingService, listener: TcpListener, stop: CancellationToken) {
+pub(crate) async fn serve(
+    service: ImagingService,
+    identity: Arc<dyn Identity>,
+    listener: TcpListener,
+    stop: CancellationToken,
+) {
     let config = ServerConfig {
         max_associations: service.config.max_associations,
         grace: SHUTDOWN_GRACE,
         new_id: uuid::Uuid::now_v7,
         ..ServerConfig::default()
     };
-    let acceptor = TenantsByAeTitle { service };
-    Server::new(config, std::sync::Arc::new(acceptor))
+    let acceptor = KnownDevices { service, identity };
+    Server::new(config, Arc::new(acceptor))
         .serve(listener, stop)
         .await;
 }
 
-struct TenantsByAeTitle {
+struct KnownDevices {
     service: ImagingService,
+    identity: Arc<dyn Identity>,
 }
 
 #[async_trait]
-impl Acceptor for TenantsByAeTitle {
+impl Acceptor for KnownDevices {
     async fn admit(
         &self,
         request: &AssociationRequest,
     ) -> Result<Box<dyn AssociationHandler>, Rejection> {
-        let known = self.service.tenants.known();
-        let tenant = known
-            .tenant_called(&request.called_ae_title)
-            .ok_or(Rejection::CALLED_AE_TITLE)?;
-        let scope = auth::device(
-            &tenant.name,
-            &request.calling_ae_title,
-            Some(request.peer.ip()),
-        );
+        let asks = DeviceAsks {
+            called: request.called_ae_title.clone(),
+            calling: request.calling_ae_title.clone(),
+            peer: request.peer.ip(),
+            certificate_sha256: None,
+        };
+        let device = match self.identity.device(&asks).await {
+            Ok(DeviceAdmission::Admitted(device)) => device,
+            Ok(DeviceAdmission::Rejected(DeviceRejection::CalledUnknown)) => {
+                return Err(Rejection::CALLED_AE_TITLE);
+            }
+            Ok(DeviceAdmission::Rejected(DeviceRejection::CallingUnknown)) => {
+                return Err(Rejection::CALLING_AE_TITLE);
+            }
+            Err(error) => {
+                tracing::error!(%error, "a device could not be looked up");
+                return Err(Rejection::TEMPORARY_CONGESTION);
+            }
+        };
+        let scope = auth::device(&device.tenant, &device.ae_title, Some(asks.peer));
         let source = Source::Dimse {
             calling_ae_title: request.calling_ae_title.clone(),
         };

@@ -27,7 +27,9 @@ pub(crate) use pixels::Image;
 pub(crate) use stored::Stored;
 
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get};
+use hilum_contracts::access::Action;
+use http::Method;
 
 use crate::ImagingService;
 
@@ -41,56 +43,125 @@ pub(crate) fn file_head(
     })
 }
 
+/// What one address of DICOMweb answers: below the root, how, and for which
+/// action of each method.
+struct Route {
+    path: String,
+    answers: MethodRouter<ImagingService>,
+    methods: &'static [(Method, Action)],
+}
+
+const SEARCH: &[(Method, Action)] = &[(Method::GET, Action::ViewStudies)];
+const RETRIEVE: &[(Method, Action)] = &[(Method::GET, Action::RetrieveImages)];
+
 /// The routes, relative to the DICOMweb root.
-pub(crate) fn router() -> Router<ImagingService> {
+fn routes() -> Vec<Route> {
     const STUDY: &str = "/studies/{study}";
     const SERIES: &str = "/studies/{study}/series/{series}";
     const INSTANCE: &str = "/studies/{study}/series/{series}/instances/{instance}";
-    let at = |root: &str, rest: &str| format!("{root}{rest}");
-    Router::new()
+    let at = |root: &str, rest: &str, methods, answers| Route {
+        path: format!("{root}{rest}"),
+        answers,
+        methods,
+    };
+    vec![
         // Search (§10.6) and Store (§10.5).
-        .route("/studies", get(qido::studies).post(stow::any_study))
-        .route("/series", get(qido::all_series))
-        .route("/instances", get(qido::all_instances))
-        .route(&at(STUDY, "/series"), get(qido::series_of_study))
-        .route(&at(STUDY, "/instances"), get(qido::instances_of_study))
-        .route(&at(SERIES, "/instances"), get(qido::instances_of_series))
+        at(
+            "/studies",
+            "",
+            &[
+                (Method::GET, Action::ViewStudies),
+                (Method::POST, Action::StoreImages),
+            ],
+            get(qido::studies).post(stow::any_study),
+        ),
+        at("/series", "", SEARCH, get(qido::all_series)),
+        at("/instances", "", SEARCH, get(qido::all_instances)),
+        at(STUDY, "/series", SEARCH, get(qido::series_of_study)),
+        at(STUDY, "/instances", SEARCH, get(qido::instances_of_study)),
+        at(SERIES, "/instances", SEARCH, get(qido::instances_of_series)),
         // Retrieve (§10.4).
-        .route(
+        at(
             STUDY,
-            get(wado_instances::study).merge(post(stow::one_study)),
-        )
-        .route(SERIES, get(wado_instances::series))
-        .route(INSTANCE, get(wado_instances::instance))
-        .route(&at(STUDY, "/metadata"), get(wado_metadata::study))
-        .route(&at(SERIES, "/metadata"), get(wado_metadata::series))
-        .route(&at(INSTANCE, "/metadata"), get(wado_metadata::instance))
-        .route(&at(INSTANCE, "/frames/{frames}"), get(wado_frames::frames))
-        .route(
-            &at(INSTANCE, "/bulkdata/{*path}"),
+            "",
+            &[
+                (Method::GET, Action::RetrieveImages),
+                (Method::POST, Action::StoreImages),
+            ],
+            get(wado_instances::study).post(stow::one_study),
+        ),
+        at(SERIES, "", RETRIEVE, get(wado_instances::series)),
+        at(INSTANCE, "", RETRIEVE, get(wado_instances::instance)),
+        at(STUDY, "/metadata", SEARCH, get(wado_metadata::study)),
+        at(SERIES, "/metadata", SEARCH, get(wado_metadata::series)),
+        at(INSTANCE, "/metadata", SEARCH, get(wado_metadata::instance)),
+        at(
+            INSTANCE,
+            "/frames/{frames}",
+            RETRIEVE,
+            get(wado_frames::frames),
+        ),
+        at(
+            INSTANCE,
+            "/bulkdata/{*path}",
+            RETRIEVE,
             get(wado_bulkdata::bulk_data),
-        )
-        .route(&at(STUDY, "/rendered"), get(wado_rendered::study))
-        .route(&at(SERIES, "/rendered"), get(wado_rendered::series))
-        .route(&at(INSTANCE, "/rendered"), get(wado_rendered::instance))
-        .route(
-            &at(INSTANCE, "/frames/{frames}/rendered"),
+        ),
+        at(STUDY, "/rendered", RETRIEVE, get(wado_rendered::study)),
+        at(SERIES, "/rendered", RETRIEVE, get(wado_rendered::series)),
+        at(
+            INSTANCE,
+            "/rendered",
+            RETRIEVE,
+            get(wado_rendered::instance),
+        ),
+        at(
+            INSTANCE,
+            "/frames/{frames}/rendered",
+            RETRIEVE,
             get(wado_rendered::frame),
-        )
-        .route(
-            &at(STUDY, "/thumbnail"),
+        ),
+        at(
+            STUDY,
+            "/thumbnail",
+            RETRIEVE,
             get(wado_rendered::study_thumbnail),
-        )
-        .route(
-            &at(SERIES, "/thumbnail"),
+        ),
+        at(
+            SERIES,
+            "/thumbnail",
+            RETRIEVE,
             get(wado_rendered::series_thumbnail),
-        )
-        .route(
-            &at(INSTANCE, "/thumbnail"),
+        ),
+        at(
+            INSTANCE,
+            "/thumbnail",
+            RETRIEVE,
             get(wado_rendered::instance_thumbnail),
-        )
-        .route(
-            &at(INSTANCE, "/frames/{frames}/thumbnail"),
+        ),
+        at(
+            INSTANCE,
+            "/frames/{frames}/thumbnail",
+            RETRIEVE,
             get(wado_rendered::frame_thumbnail),
-        )
+        ),
+    ]
+}
+
+pub(crate) fn router() -> Router<ImagingService> {
+    routes().into_iter().fold(Router::new(), |all, route| {
+        all.route(&route.path, route.answers)
+    })
+}
+
+/// Every operation below the root: its method, its address, what it is for.
+pub(crate) fn operations() -> Vec<(Method, String, Action)> {
+    let described = |route: Route| {
+        let path = route.path;
+        route
+            .methods
+            .iter()
+            .map(move |(method, action)| (method.clone(), path.clone(), *action))
+    };
+    routes().into_iter().flat_map(described).collect()
 }

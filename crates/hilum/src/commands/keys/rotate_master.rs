@@ -1,0 +1,96 @@
+//! `hilum keys rotate-master`
+
+use std::process::ExitCode;
+
+use clap::Args;
+use hilum_archive::{Archive, ArchiveConfig, ArchiveError, Limits, MasterKey};
+use hilum_platform::clock;
+use hilum_platform::config::Config;
+
+use crate::commands::running::Connection;
+use crate::commands::{Doors, Installation, key_from, master_key};
+use crate::http::Rotated;
+use crate::terminal;
+
+#[derive(Args)]
+pub(super) struct RotateMaster {
+    /// From HILUM_MASTER_KEY to a key file.
+    #[arg(long)]
+    to_file: bool,
+    #[command(flatten)]
+    installation: Installation,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+impl RotateMaster {
+    pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
+        let config = self.installation.load(&Doors::default())?;
+        anyhow::ensure!(
+            config.data.join("keys.sqlite").is_file(),
+            "there is no archive in {}: name its folder with --data",
+            config.data.display()
+        );
+        let (old, new) = (master_key()?, key_from("HILUM_NEW_MASTER_KEY")?);
+        let new = match (&old, new) {
+            (_, Some(given)) => given,
+            (MasterKey::File, None) => MasterKey::File,
+            (MasterKey::Given(_), None) if self.to_file => MasterKey::File,
+            (MasterKey::Given(_), None) => anyhow::bail!(
+                "the master key is HILUM_MASTER_KEY: put the new one into HILUM_NEW_MASTER_KEY, or \
+                 move it into a file with --to-file"
+            ),
+        };
+        let rotated = match Connection::of(&config.data, None).await? {
+            Some(mut running) => {
+                anyhow::ensure!(
+                    matches!((&old, &new), (MasterKey::File, MasterKey::File)),
+                    "a Hilum is serving: stop it, rotate, and start it with the new key"
+                );
+                let path = "/api/v1/keys/rotate-master";
+                running.ask(http::Method::POST, path, None::<&()>).await?
+            }
+            None => rotate(&config, old, &new).await?,
+        };
+        if self.json {
+            terminal::line(serde_json::to_string(&rotated)?);
+        } else {
+            terminal::line(format_args!(
+                "The master key is new; {} tenant keys were wrapped with it.",
+                rotated.tenants
+            ));
+            terminal::line(match new {
+                MasterKey::File => {
+                    "Keep a copy of keys/master.key elsewhere. Backups made before open with the \
+                     old one: keep keys/master.key.old-… with them, and away from here."
+                }
+                MasterKey::Given(_) => {
+                    "From now on HILUM_MASTER_KEY is what HILUM_NEW_MASTER_KEY was. Backups made \
+                     before open with the old one: keep it with them."
+                }
+            });
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Rotates in this process. A rotation that broke off after its commit is done
+/// already: then the new key opens the archive.
+async fn rotate(config: &Config, old: MasterKey, new: &MasterKey) -> anyhow::Result<Rotated> {
+    let open = |master_key| {
+        Archive::open(ArchiveConfig {
+            dir: config.data.clone(),
+            master_key,
+            clock: clock::system(),
+            limits: Limits::default(),
+        })
+    };
+    let archive = match open(old).await {
+        Err(ArchiveError::WrongKey) => open(new.clone()).await?,
+        other => other?,
+    };
+    let tenants = archive.rotate_master_key(new.clone()).await;
+    archive.close().await;
+    Ok(Rotated { tenants: tenants? })
+}

@@ -1,0 +1,304 @@
+//! Who comes in: an operator's token, an API key or a person's session, found
+//! before anything else looks at a request. Who is nobody gets no scope, and a
+//! door that needs one answers 401. Pages of other sites, which a person's own
+//! browser would carry in with its cookie, change nothing (CSRF, DNS rebinding).
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use axum::extract::{ConnectInfo, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use hilum_contracts::error::{ErrorCode, ServiceError};
+use hilum_contracts::identity::Identity;
+use hilum_contracts::scope::TenantScope;
+use hilum_identity::{cookie, session_cookie};
+use hilum_platform::auth;
+use hilum_platform::config::Config;
+use hilum_platform::http::{Caller, Problem};
+use hilum_platform::tenants::Directory;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+
+use super::operator::OperatorToken;
+
+/// The operator's commands name the tenant that they are about. A page of
+/// another site can't send it: no answer allows it this header (Fetch, CORS).
+pub(crate) const TENANT_HEADER: HeaderName = HeaderName::from_static("hilum-tenant");
+
+const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName =
+    HeaderName::from_static("cross-origin-resource-policy");
+const CROSS_ORIGIN_OPENER_POLICY: HeaderName =
+    HeaderName::from_static("cross-origin-opener-policy");
+
+/// What says who a request is from.
+pub(crate) struct Admission {
+    pub(crate) operator: OperatorToken,
+    pub(crate) identity: Arc<dyn Identity>,
+    pub(crate) tenants: Directory,
+    pub(crate) names: Names,
+}
+
+/// Lets a request in with the scope of whoever sent it, or refuses it.
+pub(crate) async fn admit(
+    State(admission): State<Arc<Admission>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    if let Err(refusal) = admission.names.check(request.method(), request.headers()) {
+        return Problem(refusal).into_response();
+    }
+    // What has no socket comes from a command in this process.
+    let caller = Caller {
+        address: request
+            .extensions()
+            .get::<ConnectInfo<SocketAddr>>()
+            .map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |peer| peer.0.ip()),
+        secure: false,
+    };
+    request.extensions_mut().insert(caller);
+    match admission.scope_of(request.headers(), caller).await {
+        Ok(Some(scope)) => {
+            request.extensions_mut().insert(scope);
+        }
+        Ok(None) => {}
+        Err(refusal) => return Problem(refusal).into_response(),
+    }
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (CROSS_ORIGIN_RESOURCE_POLICY, "same-origin"),
+        (CROSS_ORIGIN_OPENER_POLICY, "same-origin"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    // Nothing that somebody was admitted to is kept on the way, unless its own
+    // door says how.
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+impl Admission {
+    async fn scope_of(
+        &self,
+        headers: &HeaderMap,
+        caller: Caller,
+    ) -> Result<Option<TenantScope>, ServiceError> {
+        let from = Some(caller.address);
+        if headers.contains_key(header::AUTHORIZATION) {
+            let unknown = || {
+                let text = "This bearer token is not known, or not any more.";
+                ServiceError::new(ErrorCode::Unauthenticated, text)
+            };
+            let token = bearer(headers).ok_or_else(unknown)?;
+            if self.operator.is(token) {
+                return self.operator_s(headers).map(Some);
+            }
+            let admitted = self.identity.api_key(token, from).await?;
+            let admitted = admitted.ok_or_else(unknown)?;
+            return Ok(Some(auth::admitted(&admitted.tenant, admitted.acting)));
+        }
+        let Some(token) = cookie(headers, session_cookie(caller.secure)) else {
+            return Ok(None);
+        };
+        let admitted = self.identity.session(token, from).await?;
+        Ok(admitted.map(|one| auth::admitted(&one.tenant, one.acting)))
+    }
+
+    /// The operator's scope: of the tenant that is named, or the first.
+    fn operator_s(&self, headers: &HeaderMap) -> Result<TenantScope, ServiceError> {
+        let known = self.tenants.known();
+        let tenant = match headers.get(TENANT_HEADER) {
+            None => known.tenants().first(),
+            Some(name) => known
+                .tenants()
+                .iter()
+                .find(|tenant| name.as_bytes() == tenant.name.as_str().as_bytes()),
+        };
+        let tenant = tenant.ok_or_else(|| ServiceError::not_found("There is no such tenant."))?;
+        Ok(auth::local_operator(&tenant.name))
+    }
+}
+
+/// The token of `Authorization: Bearer`.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// The names that this server answers to.
+pub(crate) struct Names {
+    /// Host of the public address, in lower case, with its port if it has one.
+    public: Option<String>,
+    /// Others than this machine can reach it.
+    exposed: bool,
+}
+
+impl Names {
+    /// As the configuration has them.
+    pub(crate) fn of(config: &Config) -> Self {
+        let public = config.identity.public_url.as_deref();
+        Self {
+            public: public.and_then(host_of).map(str::to_ascii_lowercase),
+            exposed: !config.http.ip().is_loopback(),
+        }
+    }
+
+    /// A name that is not ours was rebound to us; a page of another site
+    /// changes nothing here, whatever its browser sends along.
+    fn check(&self, method: &Method, headers: &HeaderMap) -> Result<(), ServiceError> {
+        let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+        let host = text(header::HOST);
+        if host.is_some_and(|host| !self.is_ours(host)) {
+            let text = "Hilum does not answer to this name; the configuration's public_url says \
+                        which one it has.";
+            return Err(ServiceError::not_found(text));
+        }
+        if matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+            || headers.contains_key(header::AUTHORIZATION)
+        {
+            return Ok(());
+        }
+        let origin = text(header::ORIGIN);
+        let site = text(HeaderName::from_static("sec-fetch-site"));
+        let own_page = match (origin, site) {
+            (_, Some(site)) if !matches!(site, "same-origin" | "none") => false,
+            (Some(origin), _) => host_of(origin)
+                .zip(host)
+                .is_some_and(|(origin, host)| origin.eq_ignore_ascii_case(host)),
+            (None, Some(_)) => true,
+            // No browser: then no cookie comes along by itself.
+            (None, None) => !headers.contains_key(header::COOKIE),
+        };
+        if own_page {
+            return Ok(());
+        }
+        let text = "A page of another site may not change anything here.";
+        Err(ServiceError::new(ErrorCode::Forbidden, text))
+    }
+
+    fn is_ours(&self, host: &str) -> bool {
+        let host = host.to_ascii_lowercase();
+        let name = match host.strip_prefix('[') {
+            Some(rest) => rest.split(']').next().unwrap_or_default(),
+            None => host.split(':').next().unwrap_or_default(),
+        };
+        let address = name.parse::<IpAddr>().ok();
+        name == "localhost"
+            || address.is_some_and(|address| self.exposed || address.is_loopback())
+            || self
+                .public
+                .as_ref()
+                .is_some_and(|public| *public == host || public.split(':').next() == Some(name))
+    }
+}
+
+/// Host and port of an address or origin.
+fn host_of(url: &str) -> Option<&str> {
+    let (_, rest) = url.split_once("://")?;
+    rest.split('/').next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs
+            .iter()
+            .map(|(name, value)| {
+                (
+                    HeaderName::from_static(name),
+                    HeaderValue::from_static(value),
+                )
+            })
+            .collect()
+    }
+
+    fn names(http: &str, public_url: Option<&str>) -> Names {
+        let mut config = Config {
+            http: http.parse().unwrap(),
+            ..Config::default()
+        };
+        config.identity.public_url = public_url.map(ToOwned::to_owned);
+        Names::of(&config)
+    }
+
+    fn here() -> Names {
+        names("127.0.0.1:8080", None)
+    }
+
+    #[test]
+    fn this_machine_is_let_in() {
+        for host in [
+            "localhost:8080",
+            "127.0.0.1:8080",
+            "[::1]:8080",
+            "LOCALHOST",
+        ] {
+            let asked = headers(&[("host", host)]);
+            assert!(here().check(&Method::POST, &asked).is_ok(), "{host}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_was_rebound_to_this_machine_is_not() {
+        let rebound = headers(&[("host", "evil.example:8080")]);
+        assert!(here().check(&Method::GET, &rebound).is_err());
+        let exposed = names("0.0.0.0:443", Some("https://hilum.example"));
+        assert!(exposed.check(&Method::GET, &rebound).is_err());
+        let ours = headers(&[("host", "Hilum.example")]);
+        assert!(exposed.check(&Method::GET, &ours).is_ok());
+    }
+
+    #[test]
+    fn a_page_of_another_site_changes_nothing() {
+        for form in [
+            &[
+                ("host", "localhost:8080"),
+                ("origin", "https://evil.example"),
+            ][..],
+            &[
+                ("host", "localhost:8080"),
+                ("origin", "http://localhost:9090"),
+            ],
+            &[("host", "localhost"), ("sec-fetch-site", "cross-site")],
+            &[("host", "localhost"), ("sec-fetch-site", "same-site")],
+            &[("host", "localhost"), ("origin", "null")],
+            &[("host", "localhost"), ("cookie", "hilum-session=1")],
+        ] {
+            assert!(
+                here().check(&Method::POST, &headers(form)).is_err(),
+                "{form:?}"
+            );
+        }
+        let read = headers(&[("host", "localhost"), ("origin", "https://evil.example")]);
+        assert!(here().check(&Method::GET, &read).is_ok());
+    }
+
+    #[test]
+    fn our_own_pages_and_programs_with_a_key_do() {
+        for form in [
+            &[
+                ("host", "localhost:8080"),
+                ("origin", "http://localhost:8080"),
+            ][..],
+            &[("host", "localhost"), ("sec-fetch-site", "same-origin")],
+            &[
+                ("host", "localhost"),
+                ("authorization", "Bearer x"),
+                ("origin", "https://a.b"),
+            ],
+            &[("host", "localhost")],
+        ] {
+            assert!(
+                here().check(&Method::POST, &headers(form)).is_ok(),
+                "{form:?}"
+            );
+        }
+    }
+}
