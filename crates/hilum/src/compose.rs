@@ -19,6 +19,7 @@ use hilum_imaging::ImagingService;
 use hilum_inference::{InferenceService, Options};
 use hilum_integration::IntegrationService;
 use hilum_patients::PatientsService;
+use hilum_platform::audit::Keyring;
 use hilum_platform::clock::SharedClock;
 use hilum_platform::config::Config;
 use hilum_platform::events::{Inbox, Relay, Transit};
@@ -231,6 +232,7 @@ impl Opened {
         .await
         .context("the archive did not open")?;
         let operator = http::OperatorToken::new()?;
+        let keyring = Keyring::new(Arc::new(archive.clone()));
         let tenants = Directory::default();
         let identity = IdentityService::open(
             &config.data,
@@ -238,6 +240,7 @@ impl Opened {
             Arc::clone(&clock),
             notices.clone(),
             tenants.clone(),
+            keyring.clone(),
         )
         .await?;
         let imaging = ImagingService::open(

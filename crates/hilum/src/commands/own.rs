@@ -9,6 +9,7 @@ use hilum_contracts::ids::TenantId;
 use hilum_contracts::scope::TenantScope;
 use hilum_identity::IdentityService;
 use hilum_imaging::ImagingService;
+use hilum_platform::audit::Keyring;
 use hilum_platform::config::Config;
 use hilum_platform::notices::Notices;
 use hilum_platform::tenants::Directory;
@@ -36,6 +37,7 @@ impl Own {
             Arc::clone(&clock),
             notices.clone(),
             tenants.clone(),
+            Keyring::new(Arc::new(archive.clone())),
         )
         .await?;
         identity.close().await;
