@@ -1,6 +1,7 @@
 //! `hilum demo`: the main job on a real series, as a newcomer sees it.
 
 mod follow;
+mod person;
 mod scanner;
 
 use std::path::PathBuf;
@@ -86,6 +87,12 @@ impl Demo {
             Ok(outcome) => {
                 self.tell(&outcome)?;
                 if !self.exit {
+                    let person = person::Person::make(&hilum).await?;
+                    terminal::line(format_args!(
+                        "  Sign in        {}, password {}",
+                        person.email, person.password
+                    ));
+                    terminal::line("");
                     terminal::note("Serving until Ctrl-C. The demo's data goes with it.");
                     asked_to_stop().await?;
                 }
