@@ -3,6 +3,9 @@
 
 use std::sync::{Arc, PoisonError};
 
+use hilum_contracts::audit::{Act, Detail, Entry, Subject};
+use hilum_platform::scope::TenantScope;
+
 use crate::descriptor::Digest;
 use crate::engine::Engine;
 use crate::error::{ArchiveError, Result};
@@ -17,7 +20,12 @@ use crate::tenant::Tenant;
 
 impl Engine {
     /// Deletes what `deletion` names. Blocks until it is durable.
-    pub(crate) fn delete(&self, tenant: &Arc<Tenant>, deletion: NewDeletion) -> Result<Deleted> {
+    pub(crate) fn delete(
+        &self,
+        tenant: &Arc<Tenant>,
+        scope: &TenantScope,
+        deletion: NewDeletion,
+    ) -> Result<Deleted> {
         if deletion.reason.len() > limits::REASON_BYTES || deletion.by.len() > limits::REASON_BYTES
         {
             return Err(ArchiveError::Invalid("the reason is too long"));
@@ -54,6 +62,10 @@ impl Engine {
         let note = self.write_note(tenant, NOTES, &note)?;
         let others = also.all().map(|Digest(mark)| mark);
         let marks = std::iter::once(mark).chain(others).collect();
+        let entry = Entry::new(Act::Delete)
+            .about(Subject::study(deletion.of.study()))
+            .with(Detail::Change, level.as_str())
+            .with(Detail::Reason, deletion.cause.as_str());
         let unit = Unit {
             tenant: tenant.id.clone(),
             tenant_row: tenant.row,
@@ -64,6 +76,7 @@ impl Engine {
                 }
                 Level::Series | Level::Instance => Vec::new(),
             },
+            told: self.told(tenant, scope, entry)?,
             deletion,
             level,
             marks,

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use hilum_contracts::audit::Entry;
 use hilum_contracts::ids::TenantId;
+use hilum_platform::audit::{Keys, PURPOSE};
 use hilum_platform::clock::SharedClock;
 use hilum_platform::scope::TenantScope;
 use tokio::sync::{Notify, RwLock, Semaphore};
@@ -16,8 +18,10 @@ use tokio::sync::{Notify, RwLock, Semaphore};
 use crate::disk::Disk;
 use crate::error::{ArchiveError, Result};
 use crate::hot::{Changes, Hot};
+use crate::index::audit::{self, By, Told};
 use crate::index::route::Marks;
 use crate::index::schema::MIGRATIONS;
+use crate::index::stores::Stores;
 use crate::index::{Readers, objects, sqlite};
 use crate::keys::KeyStore;
 use crate::limits::Limits;
@@ -59,6 +63,8 @@ pub(crate) struct Engine {
     pub snapshot: Mutex<()>,
     /// Tenants that take again what they deleted.
     resends: Mutex<HashSet<String>>,
+    /// What associations and requests bring, for the trail.
+    pub stores: Arc<Stores>,
     _lock: File,
 }
 
@@ -98,6 +104,7 @@ impl Engine {
             limits.cached_block_bytes,
         ));
         let changes = Arc::new(Changes::default());
+        let stores = Arc::<Stores>::default();
         let context = Context {
             disk: Arc::clone(&disk),
             clock: Arc::clone(&clock),
@@ -105,6 +112,7 @@ impl Engine {
             packs: Arc::clone(&packs),
             opening,
             changes: Arc::clone(&changes),
+            stores: Arc::clone(&stores),
             doubted: AtomicBool::new(false),
         };
         let engine = Self {
@@ -130,6 +138,7 @@ impl Engine {
             resends: Mutex::default(),
             dir,
             limits,
+            stores,
             _lock: lock,
         };
         engine.destroy_dead_keys()?;
@@ -156,6 +165,27 @@ impl Engine {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .contains(tenant)
+    }
+
+    /// Who acts on `tenant`, for the trail. May block.
+    pub(crate) fn by(&self, tenant: &Tenant, scope: &TenantScope) -> Result<By> {
+        let keys = tenant.audit_keys(|| {
+            let now = self.clock.now_millis();
+            let secret = self.keys.derived_secret(tenant.id.as_str(), PURPOSE, now)?;
+            Keys::new(&tenant.id, &secret).map_err(audit::no_key)
+        })?;
+        Ok(By {
+            scope: scope.clone(),
+            keys,
+        })
+    }
+
+    /// An entry that is to stand in the transaction of what it tells of.
+    pub(crate) fn told(&self, tenant: &Tenant, scope: &TenantScope, entry: Entry) -> Result<Told> {
+        Ok(Told {
+            by: self.by(tenant, scope)?,
+            entry,
+        })
     }
 
     pub(crate) fn known_tenant(&self, name: &str) -> Option<Arc<Tenant>> {

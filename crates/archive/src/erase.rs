@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use aws_lc_rs::digest;
 use futures::TryStreamExt;
+use hilum_contracts::audit::{Act, Detail, Entry, Subject};
 use hilum_platform::scope::TenantScope;
 
 use crate::archive::keeping::label;
@@ -71,9 +72,13 @@ impl Archive {
         studies.sort_unstable();
         studies.dedup();
         let (all, asked, of) = (studies.clone(), by.to_owned(), patient.clone());
+        let entry = Entry::new(Act::Erase)
+            .about(whom(&patient))
+            .with(Detail::Change, "begun");
+        let told = self.told(&tenant, scope, entry).await?;
         self.engine
             .writer
-            .run(move |db, _| erase::begin(db, row, &patient, &asked, &all))
+            .run(move |db, _| erase::begin(db, row, &patient, &asked, &all, (&told, now)))
             .await?;
         steps::at("erase.begun");
         let mut erased = Erased {
@@ -98,9 +103,9 @@ impl Archive {
                 reason: String::new(),
                 by: by.to_owned(),
             };
-            let engine = Arc::clone(&self.engine);
+            let (engine, by) = (Arc::clone(&self.engine), scope.clone());
             let owner = Arc::clone(&tenant);
-            let deleted = match blocking(move || engine.delete(&owner, deletion)).await {
+            let deleted = match blocking(move || engine.delete(&owner, &by, deletion)).await {
                 // Somebody else deleted it in between.
                 Err(ArchiveError::NotFound) => continue,
                 deleted => deleted?,
@@ -123,6 +128,9 @@ impl Archive {
             }
         }
         erased.studies = studies;
+        let gone = erased.studies.iter().map(|uid| Subject::study(&**uid));
+        let gone: Vec<_> = gone.chain([whom(&of)]).collect();
+        self.forget_audited(scope, &gone).await?;
         self.forget_events(scope, &erased.studies).await?;
         let (engine, row) = (Arc::clone(&self.engine), tenant.row);
         blocking(move || engine.merge_lookup(row, Extent::Everything)).await?;
@@ -247,12 +255,14 @@ impl Archive {
         certificate: String,
     ) -> Result<i64> {
         let tenant = self.engine.tenant(scope).await?;
+        let entry = Entry::new(Act::Erase).with(Detail::Change, "certified");
+        let told = self.told(&tenant, scope, entry).await?;
         let id = self
             .engine
             .writer
             .run(move |db, context| {
                 let now = context.clock.now_millis();
-                erase::certify(db, tenant.row, &patient, now, &certificate)
+                erase::certify(db, tenant.row, &patient, now, &certificate, &told)
             })
             .await?;
         steps::at("erase.certified");
@@ -317,6 +327,11 @@ impl Archive {
         })
         .await
     }
+}
+
+/// The patient, as the trail names them.
+pub(crate) fn whom(patient: &ErasedPatient) -> Subject {
+    Subject::patient(&*patient.id, patient.issuer.as_deref())
 }
 
 /// Whether one of `needles` stands in what `reader` gives.

@@ -11,6 +11,7 @@ use crate::descriptor::{Blocks, Descriptor, QuarantineDescriptor, compress};
 use crate::engine::Engine;
 use crate::error::{ArchiveError, Result};
 use crate::format::{Kind, SegmentHeader, Shape};
+use crate::index::audit::{By, Told};
 use crate::index::commit::{Committed, Publication, Record, Unit};
 use crate::index::objects::Name;
 use crate::index::quarantine::{self, Bounds};
@@ -37,6 +38,7 @@ impl Engine {
         &self,
         tenant: &Arc<Tenant>,
         instance: NewInstance,
+        by: By,
         permit: OwnedSemaphorePermit,
     ) -> Result<Joined> {
         let mut descriptor = Descriptor::of(&instance)?;
@@ -92,6 +94,7 @@ impl Engine {
             blocks,
             key: key.id,
             marks,
+            by: Some(by),
         };
         place.fill(Sealed {
             bytes,
@@ -124,12 +127,13 @@ impl Engine {
         &self,
         tenant: &Arc<Tenant>,
         instance: &NewInstance,
+        by: &By,
     ) -> Result<StoreOutcome> {
         let descriptor = Descriptor::of(instance)?;
         if let Some(known) = self.known(tenant, &descriptor)? {
             return Ok(known);
         }
-        match self.write_object(tenant, std::slice::from_ref(instance), None)? {
+        match self.write_object(tenant, std::slice::from_ref(instance), by, None)? {
             Committed::Stored(outcomes) => {
                 outcomes.into_iter().next().ok_or(ArchiveError::Missing)?
             }
@@ -143,6 +147,7 @@ impl Engine {
         tenant: &Arc<Tenant>,
         key: &ResultKey,
         instances: &[NewInstance],
+        by: &By,
         events: Vec<Event>,
     ) -> Result<PublishOutcome> {
         if instances.is_empty() || instances.len() > limits::RESULT_INSTANCES {
@@ -158,7 +163,7 @@ impl Engine {
             key: key.0.clone(),
             events,
         };
-        match self.write_object(tenant, instances, Some(publication))? {
+        match self.write_object(tenant, instances, by, Some(publication))? {
             Committed::Stored(_) => Ok(PublishOutcome::Published),
             Committed::AlreadyPublished(instances) => {
                 Ok(PublishOutcome::AlreadyPublished { instances })
@@ -170,13 +175,14 @@ impl Engine {
         &self,
         tenant: &Arc<Tenant>,
         instances: &[NewInstance],
+        by: &By,
         publication: Option<Publication>,
     ) -> Result<Committed> {
         let name = self.writer.take_name(tenant)?;
         let key = publication
             .as_ref()
             .map(|publication| publication.key.as_str());
-        let written = self.write_segments(tenant, name, instances, key);
+        let written = self.write_segments(tenant, name, instances, by, key);
         let (bytes, records) = match written {
             Ok(written) => written,
             Err(error) => {
@@ -207,6 +213,7 @@ impl Engine {
         tenant: &Tenant,
         name: Name,
         instances: &[NewInstance],
+        by: &By,
         publication: Option<&str>,
     ) -> Result<(u64, Vec<Record>)> {
         let mut object = ObjectWriter::create(self, tenant, name, Kind::Streamed)?;
@@ -241,6 +248,7 @@ impl Engine {
                 blocks,
                 key: key.id,
                 marks,
+                by: Some(by.clone()),
             });
         }
         Ok((object.finish(self)?, records))
@@ -258,6 +266,7 @@ impl Engine {
         &self,
         tenant: &Arc<Tenant>,
         item: &NewQuarantined,
+        told: Told,
     ) -> Result<QuarantineOutcome> {
         let bounds = Bounds {
             items: self.limits.quarantine_items,
@@ -282,7 +291,17 @@ impl Engine {
         };
         self.writer.run_here(move |db, context| {
             let now = context.clock.now_millis();
-            quarantine::keep(db, row, name, &descriptor, (bytes, offset), bounds, now)
+            let told = Some(&told);
+            quarantine::keep(
+                db,
+                row,
+                name,
+                &descriptor,
+                (bytes, offset),
+                bounds,
+                told,
+                now,
+            )
         })
     }
 

@@ -198,3 +198,8 @@ pub const BACKUPS_KNOWN: usize = 4_096;
 
 /// Rows of an older index whose digests one turn of the writer fills in.
 pub const DIGESTS_COMPLETED: u32 = 1_024;
+
+/// Studies of associations and requests whose instances are counted in memory
+/// for the audit trail, about 500 bytes each; what comes beyond stands in it
+/// commit by commit.
+pub(crate) const STORES_COUNTED: usize = 4_096;

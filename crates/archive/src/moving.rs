@@ -3,6 +3,8 @@
 //! their new place. Bodies are copied as they are, each checked against its
 //! SHA-256 on the way.
 
+use hilum_contracts::audit::{self, Act, Subject};
+use hilum_platform::scope::TenantScope;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -36,7 +38,12 @@ struct Written {
 impl Engine {
     /// Makes a move. Nothing else may move instances meanwhile (see `moving`).
     /// Blocks until it is durable.
-    pub(crate) fn relocate(&self, tenant: &Arc<Tenant>, asked: NewMove) -> Result<Moved> {
+    pub(crate) fn relocate(
+        &self,
+        tenant: &Arc<Tenant>,
+        scope: &TenantScope,
+        asked: NewMove,
+    ) -> Result<Moved> {
         steps::at("move.begin");
         let row = tenant.row;
         self.readers
@@ -75,9 +82,13 @@ impl Engine {
         let note = self
             .write_note(tenant, &asked.to.study, &note)
             .inspect_err(|_| self.give_up(name))?;
+        let entry = audit::Entry::new(Act::Move)
+            .about(Subject::study(&*asked.study))
+            .about(Subject::study(&*asked.to.study));
         let unit = Unit {
             tenant: tenant.id.clone(),
             tenant_row: row,
+            told: self.told(tenant, scope, entry)?,
             asked,
             sources,
             sealed: written.sealed,

@@ -1,9 +1,10 @@
 //! A tenant's place in the archive: its row, its folder and its reserved names.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use hilum_contracts::ids::TenantId;
+use hilum_platform::audit::Keys;
 
 use crate::descriptor::hex;
 use crate::disk::Disk;
@@ -19,6 +20,7 @@ pub(crate) struct Tenant {
     pub row: i64,
     dir: PathBuf,
     names: Mutex<Vec<Name>>,
+    audit: OnceLock<Arc<Keys>>,
 }
 
 impl Tenant {
@@ -36,6 +38,7 @@ impl Tenant {
             row,
             dir,
             names: Mutex::default(),
+            audit: OnceLock::new(),
         })
     }
 
@@ -45,6 +48,15 @@ impl Tenant {
         let folder = self.dir.join(text.get(..2).unwrap_or_default());
         let file = folder.join(text);
         (folder, file)
+    }
+
+    /// The keys of its trail, made by `make` when they are first asked for.
+    pub(crate) fn audit_keys(&self, make: impl FnOnce() -> Result<Keys>) -> Result<Arc<Keys>> {
+        if let Some(keys) = self.audit.get() {
+            return Ok(Arc::clone(keys));
+        }
+        let keys = Arc::new(make()?);
+        Ok(Arc::clone(self.audit.get_or_init(|| keys)))
     }
 
     pub(crate) fn take_name(&self) -> Option<Name> {

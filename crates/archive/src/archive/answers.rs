@@ -1,6 +1,9 @@
 //! What the index answers: look-ups, QIDO queries, the worklist, conflicts.
 
+use crate::archive::blocking;
+use hilum_contracts::audit::{Act, Detail, Entry};
 use hilum_platform::scope::TenantScope;
+use std::sync::Arc;
 
 use crate::error::Result;
 use crate::index::{conflict, instances, query};
@@ -220,12 +223,17 @@ impl Archive {
         decision: Decision,
     ) -> Result<()> {
         let tenant = self.engine.tenant(scope).await?;
-        self.engine
-            .writer
-            .run(move |db, context| {
+        let (engine, scope) = (Arc::clone(&self.engine), scope.clone());
+        blocking(move || {
+            let entry = Entry::new(Act::DecideConflict)
+                .with(Detail::Conflict, id)
+                .with(Detail::Change, decision.as_str());
+            let told = engine.told(&tenant, &scope, entry)?;
+            engine.writer.run_here(move |db, context| {
                 let now = context.clock.now_millis();
-                conflict::decide(db, &context.packs, tenant.row, id, decision, now)
+                conflict::decide(db, &context.packs, tenant.row, id, decision, told, now)
             })
-            .await
+        })
+        .await
     }
 }

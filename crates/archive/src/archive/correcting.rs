@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use hilum_contracts::audit::{Act, Entry, Subject};
 use hilum_platform::scope::TenantScope;
 
 use crate::archive::{Archive, blocking};
@@ -30,7 +31,13 @@ impl Archive {
             ));
         }
         let tenant = self.engine.tenant(scope).await?;
-        let engine = Arc::clone(&self.engine);
+        let (engine, scope) = (Arc::clone(&self.engine), scope.clone());
+        let mut entry = Entry::new(Act::Correct).about(Subject::study(&*correction.study));
+        if let Corrected::Study { patient, .. } = &correction.corrected
+            && let Some(id) = &patient.id
+        {
+            entry = entry.about(Subject::patient(&**id, patient.issuer.as_deref()));
+        }
         blocking(move || {
             let (series, patient, study_attributes, series_attributes) =
                 match correction.corrected.clone() {
@@ -57,6 +64,7 @@ impl Archive {
             let unit = Unit {
                 // Under the study's key: erasing the study erases it.
                 note: engine.write_note(&tenant, &correction.study, &note)?,
+                told: Some(engine.told(&tenant, &scope, entry)?),
                 tenant: tenant.id.clone(),
                 tenant_row: tenant.row,
                 correction,

@@ -20,8 +20,8 @@ impl Archive {
     /// rule keeps it; nothing changed then.
     pub async fn delete(&self, scope: &TenantScope, deletion: NewDeletion) -> Result<Deleted> {
         let tenant = self.engine.tenant(scope).await?;
-        let engine = Arc::clone(&self.engine);
-        blocking(move || engine.delete(&tenant, deletion)).await
+        let (engine, scope) = (Arc::clone(&self.engine), scope.clone());
+        blocking(move || engine.delete(&tenant, &scope, deletion)).await
     }
 
     /// What was deleted, the newest first.

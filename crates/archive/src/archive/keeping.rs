@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use hilum_contracts::audit::{Act, Entry, Subject};
 use hilum_contracts::ids::TenantId;
 use hilum_platform::scope::TenantScope;
 
@@ -187,7 +188,7 @@ impl Archive {
         }
         check(&on, &reason, &by)?;
         let tenant = self.engine.tenant(scope).await?;
-        let engine = Arc::clone(&self.engine);
+        let (engine, scope) = (Arc::clone(&self.engine), scope.clone());
         blocking(move || {
             if let HoldOn::Study { study } = &on {
                 engine
@@ -204,9 +205,10 @@ impl Archive {
             };
             let written = engine.write_note(&tenant, &label(&on), &note)?;
             let (row, note) = (tenant.row, written.name);
+            let told = engine.told(&tenant, &scope, about(Act::Hold, &on))?;
             engine.carry_out(&tenant, note, move |db, _| {
                 let words = (&on, reason.as_str(), by.as_str());
-                hold::place(db, row, &mark, words, &written, at)
+                hold::place(db, row, &mark, words, &written, Some(told), at)
             })
         })
         .await
@@ -218,7 +220,7 @@ impl Archive {
     /// [`ArchiveError::NotFound`] when there is no such hold any more.
     pub async fn lift_hold(&self, scope: &TenantScope, id: i64, by: String) -> Result<()> {
         let tenant = self.engine.tenant(scope).await?;
-        let engine = Arc::clone(&self.engine);
+        let (engine, scope) = (Arc::clone(&self.engine), scope.clone());
         blocking(move || {
             let (held, mark) = engine.readers.read_here(|db| {
                 let held = hold::get(db, tenant.row, id)?.ok_or(ArchiveError::NotFound)?;
@@ -233,8 +235,9 @@ impl Archive {
             };
             let written = engine.write_note(&tenant, &label(&held.on), &note)?;
             let (row, note) = (tenant.row, written.name);
+            let told = engine.told(&tenant, &scope, about(Act::LiftHold, &held.on))?;
             engine.carry_out(&tenant, note, move |db, _| {
-                hold::lift(db, row, &mark, &by, &written, at)
+                hold::lift(db, row, &mark, &by, &written, Some((told, id)), at)
             })
         })
         .await
@@ -249,6 +252,13 @@ pub(crate) fn label(on: &HoldOn) -> String {
             format!("hold:{}\n{id}", issuer.as_deref().unwrap_or_default())
         }
     }
+}
+
+fn about(act: Act, on: &HoldOn) -> Entry {
+    Entry::new(act).about(match on {
+        HoldOn::Study { study } => Subject::study(&**study),
+        HoldOn::Patient { issuer, id } => Subject::patient(&**id, issuer.as_deref()),
+    })
 }
 
 fn check(on: &HoldOn, reason: &str, by: &str) -> Result<()> {

@@ -114,7 +114,7 @@ impl Archive {
             Err(ArchiveError::OverQuota) if self.is_known(&tenant, &instance).await? => None,
             charge => charge?,
         };
-        let outcome = self.admit(tenant, instance).await?;
+        let outcome = self.admit(scope, tenant, instance).await?;
         if let Some(charge) = charge.filter(|_| outcome != StoreOutcome::Duplicate) {
             charge.keep();
         }
@@ -132,8 +132,14 @@ impl Archive {
     }
 
     /// Waits until there is room in flight, and stores.
-    async fn admit(&self, tenant: Arc<Tenant>, instance: NewInstance) -> Result<StoreOutcome> {
+    async fn admit(
+        &self,
+        scope: &TenantScope,
+        tenant: Arc<Tenant>,
+        instance: NewInstance,
+    ) -> Result<StoreOutcome> {
         let engine = Arc::clone(&self.engine);
+        let scope = scope.clone();
         let streamed = matches!(instance.body, Body::Spool { .. })
             || instance.body.len() > engine.limits.bundled_instance_bytes;
         if streamed {
@@ -143,7 +149,8 @@ impl Archive {
                 .map_err(|_| ArchiveError::Closed)?;
             return blocking(move || {
                 let _permit = permit;
-                engine.store_streamed(&tenant, &instance)
+                let by = engine.by(&tenant, &scope)?;
+                engine.store_streamed(&tenant, &instance, &by)
             })
             .await;
         }
@@ -157,7 +164,11 @@ impl Archive {
             .acquire_many_owned(permits)
             .await
             .map_err(|_| ArchiveError::Closed)?;
-        match blocking(move || engine.join_bundle(&tenant, instance, permit)).await? {
+        let joined = blocking(move || {
+            let by = engine.by(&tenant, &scope)?;
+            engine.join_bundle(&tenant, instance, by, permit)
+        });
+        match joined.await? {
             Joined::Known(outcome) => Ok(outcome),
             Joined::Waiting(answer) => answer.await.map_err(|_| ArchiveError::Closed)?,
         }
@@ -191,9 +202,11 @@ impl Archive {
             .acquire_owned()
             .await
             .map_err(|_| ArchiveError::Closed)?;
+        let scope = scope.clone();
         blocking(move || {
             let _permit = permit;
-            engine.publish_set(&tenant, &key, &instances, events)
+            let by = engine.by(&tenant, &scope)?;
+            engine.publish_set(&tenant, &key, &instances, &by, events)
         })
         .await
     }

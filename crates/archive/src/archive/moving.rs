@@ -44,8 +44,8 @@ impl Archive {
         let tenant = self.engine.tenant(scope).await?;
         // Neither packing nor verification may meet instances on the move.
         let _moving = self.engine.moving.lock().await;
-        let engine = Arc::clone(&self.engine);
-        blocking(move || engine.relocate(&tenant, asked)).await
+        let (engine, scope) = (Arc::clone(&self.engine), scope.clone());
+        blocking(move || engine.relocate(&tenant, &scope, asked)).await
     }
 
     /// Where instances are that are received under these UIDs; `None`: there.

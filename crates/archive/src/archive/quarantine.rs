@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use hilum_contracts::audit::{Act, Detail, Entry, Outcome};
 use hilum_platform::scope::TenantScope;
 
 use crate::error::{ArchiveError, Result};
@@ -25,14 +26,20 @@ impl Archive {
         item: NewQuarantined,
     ) -> Result<QuarantineOutcome> {
         let tenant = self.engine.tenant(scope).await?;
-        let engine = Arc::clone(&self.engine);
+        let (engine, scope) = (Arc::clone(&self.engine), scope.clone());
         let permit = Arc::clone(&engine.streams)
             .acquire_owned()
             .await
             .map_err(|_| ArchiveError::Closed)?;
         blocking(move || {
             let _permit = permit;
-            engine.quarantine_item(&tenant, &item)
+            let entry = Entry::new(Act::StoreRefused)
+                .ended(Outcome::Refused)
+                .with(Detail::Reason, &item.reason)
+                .with(Detail::Bytes, item.body.len())
+                .part_of(item.correlation);
+            let told = engine.told(&tenant, &scope, entry)?;
+            engine.quarantine_item(&tenant, &item, told)
         })
         .await
     }
@@ -98,7 +105,7 @@ impl Archive {
     /// [`ArchiveError::NotFound`] when there is no such item.
     pub async fn delete_quarantined(&self, scope: &TenantScope, id: i64) -> Result<()> {
         let tenant = self.engine.tenant(scope).await?;
-        let engine = Arc::clone(&self.engine);
+        let (engine, scope) = (Arc::clone(&self.engine), scope.clone());
         blocking(move || {
             let row = tenant.row;
             let item = engine
@@ -107,8 +114,10 @@ impl Archive {
                 .ok_or(ArchiveError::NotFound)?;
             let label = quarantine_label(&item.sha256);
             let key = engine.keys.id_of(tenant.id.as_str(), &label)?;
+            let entry = Entry::new(Act::DeleteQuarantined).with(Detail::Item, id);
+            let told = engine.told(&tenant, &scope, entry)?;
             engine.writer.run_here(move |db, context| {
-                quarantine::delete(db, row, id, key, context.clock.now_millis())
+                quarantine::delete(db, row, id, key, &told, context.clock.now_millis())
             })?;
             // What a crash leaves of this the next opening does.
             engine.destroy_dead_keys()

@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, PoisonError};
 
 use aws_lc_rs::constant_time;
+use hilum_contracts::audit::Subject;
 use hilum_platform::scope::TenantScope;
 
 use super::ledger::{self, DUE};
@@ -13,6 +14,7 @@ use super::{PURPOSE, mac, patient_mark};
 use crate::archive::{Archive, blocking};
 use crate::descriptor::{Digest, hex};
 use crate::engine::Engine;
+use crate::erase::whom;
 use crate::error::{ArchiveError, Result};
 use crate::index::tombstone::{self, Level, mark};
 use crate::index::{erase, hold, quarantine};
@@ -105,8 +107,9 @@ impl Archive {
             Arc::clone(&tenant),
             record.clone(),
         );
+        let by = scope.clone();
         blocking(move || {
-            engine.delete_found(&owner, found)?;
+            engine.delete_found(&owner, &by, found)?;
             engine.destroy_keys_of(&owner, &of)
         })
         .await?;
@@ -114,6 +117,28 @@ impl Archive {
         let engine = Arc::clone(&self.engine);
         blocking(move || engine.merge_lookup(row, Extent::Everything)).await?;
         Ok(studies)
+    }
+
+    /// Whom the trail calls what `record` is about, for whoever keeps a trail:
+    /// ask before [`Archive::erase_again`], which leaves nothing to be found.
+    ///
+    /// # Errors
+    /// As [`Archive::erase_again`].
+    pub async fn audited_in(
+        &self,
+        scope: &TenantScope,
+        record: &ErasureRecord,
+    ) -> Result<Vec<Subject>> {
+        let (engine, of) = (Arc::clone(&self.engine), record.clone());
+        let is_known = blocking(move || engine.authentic(&of)).await?;
+        if !is_known || scope.tenant().as_str() != record.tenant {
+            return Ok(Vec::new());
+        }
+        let tenant = self.engine.tenant(scope).await?;
+        let (engine, of) = (Arc::clone(&self.engine), record.clone());
+        let found = blocking(move || engine.find(&tenant, &of)).await?;
+        let studies = found.studies.iter().map(|uid| Subject::study(&**uid));
+        Ok(studies.chain(found.patients.iter().map(whom)).collect())
     }
 
     /// Ends what [`Archive::erase_again`] began, when nobody keeps rows about
@@ -215,7 +240,7 @@ impl Engine {
         Ok(found)
     }
 
-    fn delete_found(&self, tenant: &Arc<Tenant>, found: Found) -> Result<()> {
+    fn delete_found(&self, tenant: &Arc<Tenant>, scope: &TenantScope, found: Found) -> Result<()> {
         let studies = found.studies.into_iter().map(MetadataScope::Study);
         let series = found
             .series
@@ -236,7 +261,7 @@ impl Engine {
                 reason: String::new(),
                 by: BY.to_owned(),
             };
-            match self.delete(tenant, deletion) {
+            match self.delete(tenant, scope, deletion) {
                 // It went with its study or its series.
                 Err(ArchiveError::NotFound) => {}
                 deleted => drop(deleted?),

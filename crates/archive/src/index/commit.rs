@@ -3,13 +3,16 @@
 //! series and instances are written, and the events are appended.
 
 use hilum_contracts::Event;
+use hilum_contracts::audit::Act;
 use hilum_contracts::ids::{CorrelationId, TenantId};
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
+use super::audit::By;
 use super::levels::Levels;
 use super::objects::{self, Name};
 use super::reject::{self, Touched};
 use super::schema::{NO_NUMBER, state};
+use super::stores::Stores;
 use super::tombstone::{self, Marks};
 use super::{conflict, instances, outbox, placement, query};
 use crate::descriptor::{Blocks, Descriptor};
@@ -43,6 +46,8 @@ pub(crate) struct Record {
     /// The key it is sealed with.
     pub key: [u8; 16],
     pub marks: Marks,
+    /// Who brings it; nobody does when an index is made again.
+    pub by: Option<By>,
 }
 
 /// A result set that is published by this commit.
@@ -63,6 +68,7 @@ pub(crate) enum Committed {
 pub(crate) fn commit(
     db: &mut Connection,
     packs: &Packs,
+    stores: &Stores,
     unit: &Unit,
     now: i64,
     more_names: Option<(i64, usize)>,
@@ -133,12 +139,25 @@ pub(crate) fn commit(
             outbox::append(&tx, event)?;
         }
     }
+    let act = match &unit.publication {
+        Some(_) => Act::Publish,
+        None => Act::Store,
+    };
+    let kept = unit.records.iter().zip(&outcomes);
+    let kept = kept.filter(|(_, outcome)| outcome.is_ok());
+    let arrived = stores.arrived(&unit.tenant, kept.map(|(record, _)| record), act);
+    for one in &arrived {
+        one.keep(&tx, now)?;
+    }
     let names = match more_names {
         Some((opening, count)) => objects::reserve(&tx, unit.tenant_row, opening, now, count)?,
         None => Vec::new(),
     };
     steps::at("commit.indexed");
     tx.commit()?;
+    if act == Act::Store {
+        stores.count(arrived);
+    }
     Ok((Committed::Stored(outcomes), names))
 }
 

@@ -1,6 +1,8 @@
 //! Conflicts under one SOP Instance UID: which are only another encoding, and
 //! what a person decides about the rest.
 
+use super::audit::Told;
+use hilum_contracts::audit::Subject;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use super::answer::{self, INSTANCE, INSTANCE_FROM, INSTANCE_ID};
@@ -125,6 +127,7 @@ pub(crate) fn decide(
     tenant: i64,
     id: i64,
     decision: Decision,
+    mut told: Told,
     now: i64,
 ) -> Result<()> {
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -162,6 +165,13 @@ pub(crate) fn decide(
             }
         }
     }
+    let study: String = tx.query_row(
+        "SELECT t.uid FROM series s JOIN study t ON t.id = s.study WHERE s.id = ?1",
+        [series],
+        |row| row.get(0),
+    )?;
+    told.entry = told.entry.about(Subject::study(study));
+    told.with_patient(&tx, tenant)?.keep(&tx, now)?;
     tx.commit()?;
     Ok(())
 }

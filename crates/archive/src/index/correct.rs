@@ -1,6 +1,7 @@
 //! The transaction of a correction: the row answers with its new attributes
 //! and carries its overlay from then on. Instances and their bytes stay.
 
+use super::audit::Told;
 use hilum_contracts::Event;
 use hilum_contracts::ids::{CorrelationId, TenantId};
 use hilum_contracts::imaging::StudyCorrected;
@@ -25,6 +26,8 @@ pub(crate) struct Unit {
     pub tenant_row: i64,
     pub correction: NewCorrection,
     pub note: Written,
+    /// Nothing when an index is made again.
+    pub told: Option<Told>,
 }
 
 /// The revision of the row that a correction is about; `None`: there is none.
@@ -52,6 +55,10 @@ pub(crate) fn correct(db: &mut Connection, unit: &Unit, now: i64) -> Result<u64>
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let of = &unit.correction;
     let study = study_row(&tx, unit.tenant_row, &of.study)?;
+    let told = match &unit.told {
+        Some(told) => Some(told.clone().with_patient(&tx, unit.tenant_row)?),
+        None => None,
+    };
     let (series, version) = match &of.corrected {
         Corrected::Study {
             patient,
@@ -108,6 +115,9 @@ pub(crate) fn correct(db: &mut Connection, unit: &Unit, now: i64) -> Result<u64>
     )
     .map_err(|_| ArchiveError::Invalid("the event cannot be written"))?;
     outbox::append(&tx, &event)?;
+    if let Some(told) = told {
+        told.keep(&tx, now)?;
+    }
     tx.commit()?;
     Ok(version)
 }

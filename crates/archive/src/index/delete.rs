@@ -10,6 +10,7 @@ use hilum_contracts::imaging::InstancesDeleted;
 use hilum_platform::clock::from_millis;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
+use super::audit::Told;
 use super::conflict::recount;
 use super::levels::refresh_modalities;
 use super::reject::{self, Touched};
@@ -32,6 +33,7 @@ pub(crate) struct Unit {
     /// The keys that are to be destroyed, when a whole study goes.
     pub keys: Vec<[u8; 16]>,
     pub note: Written,
+    pub told: Told,
 }
 
 impl MetadataScope {
@@ -49,6 +51,7 @@ pub(crate) fn delete(db: &mut Connection, packs: &Packs, unit: &Unit, now: i64) 
     if unit.deletion.cause != Cause::ErasedAgain {
         hold::may_delete(&tx, unit.tenant_row, study, now)?;
     }
+    let told = unit.told.clone().with_patient(&tx, unit.tenant_row)?;
     dissolve_packs(&tx, packs, unit, study, now)?;
     let gone = rows_of(&tx, unit, study)?;
     if gone.is_empty() && unit.level != Level::Study {
@@ -95,6 +98,7 @@ pub(crate) fn delete(db: &mut Connection, packs: &Packs, unit: &Unit, now: i64) 
     }
     let note = note::keep(&tx, unit.tenant_row, &unit.note, now)?;
     let instances = gone.len() as u64;
+    told.count(instances).keep(&tx, now)?;
     tx.prepare_cached(
         "INSERT INTO deletion (tenant, level, cause, reason, by, at, instances, note)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",

@@ -1,6 +1,7 @@
 //! What the index holds of a patient: whose studies there are, and what names
 //! them beside the rows that a deletion removes.
 
+use super::audit::Told;
 use hilum_platform::clock::from_millis;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
@@ -51,6 +52,7 @@ pub(crate) fn begin(
     patient: &ErasedPatient,
     by: &str,
     studies: &[String],
+    (told, now): (&Told, i64),
 ) -> Result<()> {
     let studies = serde_json::to_string(studies).map_err(|_| ArchiveError::Corrupt)?;
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -62,6 +64,7 @@ pub(crate) fn begin(
         "INSERT INTO erasing (tenant, patient_id, issuer, by, studies) VALUES (?1, ?2, ?3, ?4, ?5)",
         params![tenant, patient.id, patient.issuer, by, studies],
     )?;
+    told.keep(&tx, now)?;
     tx.commit()?;
     Ok(())
 }
@@ -238,6 +241,7 @@ pub(crate) fn certify(
     patient: &ErasedPatient,
     now: i64,
     certificate: &str,
+    told: &Told,
 ) -> Result<i64> {
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     tx.execute(
@@ -250,6 +254,7 @@ pub(crate) fn certify(
          WHERE tenant = ?1 AND patient_id = ?2 AND issuer IS ?3",
         params![tenant, patient.id, patient.issuer],
     )?;
+    told.keep(&tx, now)?;
     tx.commit()?;
     Ok(id)
 }

@@ -1,6 +1,8 @@
 //! What stands against a deletion: legal holds and minimal retention. Asked in
 //! the transaction that deletes, so that nothing can come in between.
 
+use super::audit::Told;
+use hilum_contracts::audit::Detail;
 use hilum_platform::clock::from_millis;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
@@ -163,6 +165,7 @@ pub(crate) fn place(
     mark: &[u8; 16],
     (on, reason, by): (&HoldOn, &str, &str),
     written: &Written,
+    told: Option<Told>,
     at: i64,
 ) -> Result<i64> {
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -179,6 +182,7 @@ pub(crate) fn place(
         .insert(params![
             tenant, mark, study, issuer, patient, reason, by, at, note
         ])?;
+    keep(&tx, tenant, told, id, at)?;
     tx.commit()?;
     Ok(id)
 }
@@ -309,6 +313,7 @@ pub(crate) fn lift(
     mark: &[u8; 16],
     by: &str,
     written: &Written,
+    told: Option<(Told, i64)>,
     at: i64,
 ) -> Result<()> {
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -322,6 +327,18 @@ pub(crate) fn lift(
     if lifted != 1 {
         return Err(ArchiveError::NotFound);
     }
+    if let Some((told, id)) = told {
+        keep(&tx, tenant, Some(told), id, at)?;
+    }
     tx.commit()?;
     Ok(())
+}
+
+/// Says in the trail which hold it was.
+fn keep(tx: &Connection, tenant: i64, told: Option<Told>, id: i64, at: i64) -> Result<()> {
+    let Some(mut told) = told else {
+        return Ok(());
+    };
+    told.entry = told.entry.with(Detail::Hold, id);
+    told.with_patient(tx, tenant)?.keep(tx, at)
 }

@@ -5,6 +5,7 @@
 pub(crate) mod again;
 pub(crate) mod answer;
 mod attributes;
+pub(crate) mod audit;
 pub(crate) mod commit;
 pub(crate) mod condition;
 pub(crate) mod conflict;
@@ -31,6 +32,7 @@ pub(crate) mod row_digest;
 pub(crate) mod schema;
 pub(crate) mod series_metadata;
 pub(crate) mod sqlite;
+pub(crate) mod stores;
 pub(crate) mod texts;
 pub(crate) mod tombstone;
 

@@ -1,5 +1,7 @@
 //! Rows of the quarantine.
 
+use super::audit::Told;
+use hilum_contracts::audit::Detail;
 use hilum_platform::clock::from_millis;
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
 
@@ -63,6 +65,7 @@ pub(crate) fn keep(
     of: &QuarantineDescriptor,
     (bytes, offset): (u64, u64),
     bounds: Bounds,
+    told: Option<&Told>,
     now: i64,
 ) -> Result<QuarantineOutcome> {
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -93,7 +96,12 @@ pub(crate) fn keep(
                     offset
                 ],
             )?;
-            QuarantineOutcome::Kept(tx.last_insert_rowid())
+            let id = tx.last_insert_rowid();
+            if let Some(mut told) = told.cloned() {
+                told.entry = told.entry.with(Detail::Item, id);
+                told.keep(&tx, now)?;
+            }
+            QuarantineOutcome::Kept(id)
         }
     };
     steps::at("quarantine.indexed");
@@ -155,6 +163,7 @@ pub(crate) fn delete(
     tenant: i64,
     id: i64,
     key: Option<[u8; 16]>,
+    told: &Told,
     now: i64,
 ) -> Result<()> {
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -170,6 +179,7 @@ pub(crate) fn delete(
         tombstone::doom(&tx, tenant, &key)?;
     }
     objects::transition(&tx, object, state::LIVE, state::DEAD, now)?;
+    told.keep(&tx, now)?;
     steps::at("delete.indexed");
     tx.commit()?;
     steps::at("delete.committed");

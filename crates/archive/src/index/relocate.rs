@@ -11,6 +11,7 @@ use rusqlite::{
     Connection, OptionalExtension, ToSql, TransactionBehavior, params, params_from_iter,
 };
 
+use super::audit::Told;
 use super::conflict::recount;
 use super::delete::{Emptied, remove_empty};
 use super::levels::wire_patient;
@@ -48,6 +49,7 @@ pub(crate) struct Unit {
     /// Of what the first becomes.
     pub marks: Marks,
     pub note: Written,
+    pub told: Told,
 }
 
 /// Runs the transaction.
@@ -62,6 +64,8 @@ pub(crate) fn relocate(db: &mut Connection, unit: &Unit, now: i64) -> Result<Mov
     if sources(&tx, tenant, &asked.study, &asked.of)? != unit.sources {
         return Err(ArchiveError::Outdated);
     }
+    let told = unit.told.clone().with_patient(&tx, tenant)?;
+    told.count(unit.sources.len() as u64).keep(&tx, now)?;
     let holds = (Kind::Moved, unit.bytes);
     objects::settle(&tx, unit.name.row, state::LIVE, holds, now)?;
     let to = target_study(&tx, tenant, (from, &asked.to))?;

@@ -374,4 +374,5 @@ CREATE INDEX study_undigested ON study (id) WHERE digest IS NULL;
 CREATE INDEX series_undigested ON series (id) WHERE digest IS NULL;
 ",
     include_str!("period.sql"),
+    hilum_platform::audit::sql::TABLES,
 ];

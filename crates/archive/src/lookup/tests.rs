@@ -41,6 +41,7 @@ impl Bench {
         let lookup = || Lookup::new(dir.path(), Arc::new(LocalDisk), Arc::clone(&keys));
         let packs = Packs::new(dir.path(), Arc::clone(&keys), lookup(), 0);
         let context = Context {
+            stores: Arc::default(),
             packs: Arc::new(packs),
             disk: Arc::new(LocalDisk),
             clock: hilum_platform::clock::system(),

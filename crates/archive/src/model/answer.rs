@@ -231,6 +231,17 @@ pub enum Decision {
     ServeContender,
 }
 
+impl Decision {
+    /// As a word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::KeepServed => "keep-served",
+            Self::ServeContender => "serve-contender",
+        }
+    }
+}
+
 /// A window over a sorted answer.
 #[derive(Debug, Clone, Copy)]
 pub struct Page {

@@ -9,6 +9,7 @@ mod notes;
 mod packs;
 mod replay;
 mod told;
+mod trail;
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -93,6 +94,7 @@ pub(crate) async fn rebuild(
     again::settle(&db, &packs)?;
     // The services know of all this: to tell them again would start work anew.
     db.execute("DELETE FROM outbox", [])?;
+    trail::take_over(&dir, &mut db, &keys, config.clock.now_millis())?;
     finish(db, &dir, &mut report)?;
     Ok(report)
 }

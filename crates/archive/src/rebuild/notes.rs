@@ -35,8 +35,8 @@ pub(super) fn replay(
             reason,
             by,
             at,
-        } => hold::place(db, row, &mark, (&on, &reason, &by), &written, at).map(drop),
-        Note::Lifted { mark, by, at } => hold::lift(db, row, &mark, &by, &written, at),
+        } => hold::place(db, row, &mark, (&on, &reason, &by), &written, None, at).map(drop),
+        Note::Lifted { mark, by, at } => hold::lift(db, row, &mark, &by, &written, None, at),
     }
 }
 
@@ -88,6 +88,7 @@ fn correct_again(
             by,
         },
         note: written,
+        told: None,
     };
     let Some(revision) = correct::revision(db, tenant_row, &unit.correction)? else {
         return delete::give_up(db, &unit.note, at);

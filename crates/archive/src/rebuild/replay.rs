@@ -1,6 +1,7 @@
 //! What an object tells is committed again, by the transaction that did so at
 //! intake.
 
+use crate::index::stores::Stores;
 use hilum_contracts::ids::TenantId;
 use rusqlite::Connection;
 
@@ -45,7 +46,16 @@ pub(super) fn replay(
             items: u64::MAX,
             bytes: u64::MAX,
         };
-        quarantine::keep(db, row, name, &descriptor, (bytes, offset), bounds, created)?;
+        quarantine::keep(
+            db,
+            row,
+            name,
+            &descriptor,
+            (bytes, offset),
+            bounds,
+            None,
+            created,
+        )?;
         return Ok(());
     }
     if let Some((note, written)) = told.note {
@@ -116,7 +126,7 @@ pub(super) fn replay(
             events: Vec::new(),
         }),
     };
-    commit::commit(db, packs, &unit, created, None)?;
+    commit::commit(db, packs, &Stores::default(), &unit, created, None)?;
     again::keep_referred(db, name.row, kind, bytes)
 }
 

@@ -131,6 +131,7 @@ fn take(
                 blocks,
                 key: segment.key,
                 marks,
+                by: None,
             });
             Ok(())
         }

@@ -147,7 +147,7 @@ pub(crate) fn settle(
 ) -> Result<Committed> {
     let now = context.clock.now_millis();
     let more = tenant.names_wanted().map(|count| (context.opening, count));
-    let error = match commit::commit(db, &context.packs, unit, now, more) {
+    let error = match commit::commit(db, &context.packs, &context.stores, unit, now, more) {
         Ok((committed, names)) => {
             steps::at("commit.committed");
             tenant.add_names(names);

@@ -16,6 +16,7 @@ use crate::error::{ArchiveError, Result};
 use crate::hot::Changes;
 use crate::index::objects::{self, Name};
 use crate::index::sqlite;
+use crate::index::stores::Stores;
 use crate::pack::Packs;
 use crate::steps;
 use crate::tenant::Tenant;
@@ -37,6 +38,8 @@ pub(crate) struct Context {
     pub opening: i64,
     /// What was kept of addresses is true until these change.
     pub changes: Arc<Changes>,
+    /// What associations and requests bring, for the trail.
+    pub stores: Arc<Stores>,
     /// A write or sync of the index failed, and its log was not folded since.
     pub doubted: AtomicBool,
 }
@@ -212,6 +215,12 @@ fn run(shared: &Shared, mut db: Connection, context: &Context) {
             Work::Bundle(bundle) => commit_bundle(&mut db, context, *bundle),
             Work::Stop => break,
         }
+    }
+    if let Err(error) = context
+        .stores
+        .tell(&mut db, None, context.clock.now_millis())
+    {
+        tracing::error!(%error, "what came in last was not counted in the audit trail");
     }
     if let Err((_, error)) = db.close() {
         tracing::warn!(code = ?error.sqlite_error_code(), "the index did not close cleanly");

@@ -9,6 +9,7 @@
     clippy::print_stdout
 )]
 
+mod auditing;
 mod crash;
 mod deleting;
 mod drill;

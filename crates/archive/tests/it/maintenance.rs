@@ -1,5 +1,6 @@
 //! Sweep, verify, backup and restore.
 
+use hilum_contracts::ids::CorrelationId;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -144,9 +145,11 @@ async fn the_index_gives_back_what_settled_series_no_longer_need() {
     };
     let index = test.dir.path().join("archive.sqlite");
     for series in 0..30 {
+        let association = CorrelationId::new();
         let all = (series * 100..series * 100 + 100).map(|number| {
             let mut new = instance(1, series, number, noise(u64::from(number), 40));
             new.metadata = text(number).into();
+            new.correlation = association;
             test.archive.store(&test.scope, new)
         });
         for outcome in futures::future::join_all(all).await {

@@ -10,8 +10,8 @@ use zeroize::Zeroizing;
 use super::sealing::Keys;
 use crate::limits::AUDIT_TENANTS_CACHED;
 
-/// For what the tenant's key is derived.
-pub(super) const PURPOSE: &str = "hilum audit v1";
+/// The purpose that the trail's keys are derived for.
+pub const PURPOSE: &str = "hilum audit v1";
 
 /// Why there is no key.
 #[derive(Clone, Debug, thiserror::Error)]

@@ -33,11 +33,11 @@ pub mod sql;
 mod trail;
 mod verify;
 
-pub use keyring::{KeyError, Keyring, TenantKeys};
+pub use keyring::{KeyError, Keyring, PURPOSE, TenantKeys};
 pub use record::{Draft, Head, Raw, Record, SealedSubject, ZERO, leaf, link};
 pub use sealing::{Keys, SubjectRow};
 pub use source::{AuditSource, Filter, Find, Found};
-pub use trail::Trail;
+pub use trail::{Trail, is_named, subject_of};
 pub use verify::{Chain, Fault};
 
 use crate::db::Migration;

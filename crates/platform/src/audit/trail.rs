@@ -394,7 +394,8 @@ impl AuditSource for Trail {
 }
 
 /// Whether the text of a query names a subject.
-pub(super) fn is_named(text: &str, subject: &Subject) -> bool {
+#[must_use]
+pub fn is_named(text: &str, subject: &Subject) -> bool {
     match subject {
         Subject::Patient { id, .. } | Subject::Study(id) => names(text, id),
         Subject::Query(_) => false,
@@ -402,7 +403,8 @@ pub(super) fn is_named(text: &str, subject: &Subject) -> bool {
 }
 
 /// What an entry with this body calls the subject of this row.
-fn subject_of(keys: &Keys, row: &SubjectRow, body: &[u8]) -> Option<Subject> {
+#[must_use]
+pub fn subject_of(keys: &Keys, row: &SubjectRow, body: &[u8]) -> Option<Subject> {
     let record: Record = serde_json::from_slice(body).ok()?;
     let mut sealed = record.subjects.iter();
     let sealed = sealed.find(|sealed| sealed.handle == row.handle)?;

@@ -285,6 +285,9 @@ impl Intake {
 
     /// The association or request is over.
     pub(crate) async fn end(&self, ending: Ending) {
+        if let Err(error) = self.service.archive.end_store(&self.scope, self.id).await {
+            tracing::error!(correlation_id = %self.id, %error, "what came in was not counted in the audit trail");
+        }
         let touched =
             std::mem::take(&mut *self.touched.lock().unwrap_or_else(PoisonError::into_inner));
         if touched.is_empty() {
