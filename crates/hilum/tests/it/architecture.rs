@@ -55,6 +55,7 @@ fn source_files(folder: &Path) -> Vec<PathBuf> {
 fn dependencies_point_one_way() {
     let services = [
         "hilum-identity",
+        "hilum-audit",
         "hilum-imaging",
         "hilum-inference",
         "hilum-integration",

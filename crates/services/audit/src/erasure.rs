@@ -1,0 +1,34 @@
+//! Erasure: what was searched for in the trails is forgotten here too. Seals
+//! hold hashes only.
+
+use async_trait::async_trait;
+use hilum_contracts::audit::Subject;
+use hilum_contracts::erasure::Forgets;
+use hilum_contracts::error::ServiceError;
+use hilum_platform::http::database_error;
+use hilum_platform::scope::TenantScope;
+
+use crate::AuditService;
+
+#[async_trait]
+impl Forgets for AuditService {
+    fn name(&self) -> &'static str {
+        "audit"
+    }
+
+    async fn forget(
+        &self,
+        scope: &TenantScope,
+        study_uids: &[String],
+    ) -> Result<u64, ServiceError> {
+        let subjects: Vec<Subject> = study_uids.iter().map(Subject::study).collect();
+        let gone = self.trail.forget(scope, &subjects).await;
+        let gone = gone.map_err(|error| database_error(&error))?;
+        let rows = self
+            .store
+            .db()
+            .forget(scope.tenant().as_str(), study_uids, &[]);
+        let rows = rows.await.map_err(|error| database_error(&error))?;
+        Ok(gone + rows)
+    }
+}

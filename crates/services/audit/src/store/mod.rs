@@ -1,0 +1,146 @@
+//! The only SQL of this service. Every function takes the scope whose rows it
+//! may touch.
+
+use hilum_platform::db::{Db, DbError, Tx};
+use hilum_platform::scope::TenantScope;
+use sqlx::Row as _;
+
+use crate::domain::seal::Seal;
+
+/// The service's rows.
+#[derive(Clone, Debug)]
+pub(crate) struct Store(Db);
+
+/// Up to where a writer's chain is sealed.
+#[derive(Clone, Debug)]
+pub(crate) struct Mark {
+    pub(crate) writer: String,
+    pub(crate) position: u64,
+    pub(crate) hash: [u8; 32],
+}
+
+impl Store {
+    pub(crate) fn new(db: Db) -> Self {
+        Self(db)
+    }
+
+    pub(crate) fn db(&self) -> &Db {
+        &self.0
+    }
+
+    /// Seals after a number, in their order.
+    pub(crate) async fn seals(
+        &self,
+        scope: &TenantScope,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<(u64, Seal)>, DbError> {
+        let rows = sqlx::query(
+            "SELECT number, seal FROM seal WHERE tenant = $1 AND number > $2
+             ORDER BY number LIMIT $3",
+        )
+        .bind(scope.tenant().as_str())
+        .bind(i64::try_from(after).unwrap_or(i64::MAX))
+        .bind(limit)
+        .fetch_all(self.0.read())
+        .await?;
+        rows.iter()
+            .map(|row| {
+                let (number, text): (i64, String) = (row.try_get(0)?, row.try_get(1)?);
+                Ok((u64::try_from(number).unwrap_or(0), seal_of(&text)))
+            })
+            .collect()
+    }
+
+    /// The newest seal.
+    pub(crate) async fn last_seal(&self, scope: &TenantScope) -> Result<Option<Seal>, DbError> {
+        let text: Option<String> = sqlx::query_scalar(
+            "SELECT seal FROM seal WHERE tenant = $1 ORDER BY number DESC LIMIT 1",
+        )
+        .bind(scope.tenant().as_str())
+        .fetch_optional(self.0.read())
+        .await?;
+        Ok(text.map(|text| seal_of(&text)))
+    }
+
+    /// The newest seal from before a time.
+    pub(crate) async fn seal_before(
+        &self,
+        scope: &TenantScope,
+        at: i64,
+    ) -> Result<Option<Seal>, DbError> {
+        let text: Option<String> = sqlx::query_scalar(
+            "SELECT seal FROM seal WHERE tenant = $1 AND at < $2 ORDER BY number DESC LIMIT 1",
+        )
+        .bind(scope.tenant().as_str())
+        .bind(at)
+        .fetch_optional(self.0.read())
+        .await?;
+        Ok(text.map(|text| seal_of(&text)))
+    }
+
+    /// Up to where each writer's chain is sealed.
+    pub(crate) async fn marks(&self, scope: &TenantScope) -> Result<Vec<Mark>, DbError> {
+        let rows = sqlx::query("SELECT writer, position, hash FROM sealed WHERE tenant = $1")
+            .bind(scope.tenant().as_str())
+            .fetch_all(self.0.read())
+            .await?;
+        rows.iter()
+            .map(|row| {
+                let (position, hash): (i64, Vec<u8>) = (row.try_get(1)?, row.try_get(2)?);
+                Ok(Mark {
+                    writer: row.try_get(0)?,
+                    position: u64::try_from(position).unwrap_or(0),
+                    hash: <[u8; 32]>::try_from(hash.as_slice())
+                        .map_err(|error| DbError::Decode(Box::new(error)))?,
+                })
+            })
+            .collect()
+    }
+
+    /// Keeps a seal, and how far it goes.
+    pub(crate) async fn keep(
+        &self,
+        scope: &TenantScope,
+        (number, at): (u64, i64),
+        seal: &Seal,
+        marks: &[Mark],
+    ) -> Result<(), DbError> {
+        let number = i64::try_from(number).map_err(|error| DbError::Encode(Box::new(error)))?;
+        let text = serde_json::to_string(seal).map_err(|error| DbError::Encode(Box::new(error)))?;
+        let mut tx: Tx<'_> = self.0.begin().await?;
+        sqlx::query("INSERT INTO seal (tenant, number, at, seal) VALUES ($1, $2, $3, $4)")
+            .bind(scope.tenant().as_str())
+            .bind(number)
+            .bind(at)
+            .bind(text)
+            .execute(&mut *tx)
+            .await?;
+        for mark in marks {
+            let position =
+                i64::try_from(mark.position).map_err(|error| DbError::Encode(Box::new(error)))?;
+            sqlx::query(
+                "INSERT INTO sealed (tenant, writer, position, hash) VALUES ($1, $2, $3, $4)
+                 ON CONFLICT (tenant, writer) DO UPDATE SET position = excluded.position,
+                    hash = excluded.hash",
+            )
+            .bind(scope.tenant().as_str())
+            .bind(&mark.writer)
+            .bind(position)
+            .bind(mark.hash.as_slice())
+            .execute(&mut *tx)
+            .await?;
+        }
+        tx.commit().await
+    }
+}
+
+/// A seal that can't be read is one that can't be right.
+fn seal_of(text: &str) -> Seal {
+    serde_json::from_str(text).unwrap_or(Seal {
+        content: String::new(),
+        key: String::new(),
+        signature: String::new(),
+        leaves: String::new(),
+    })
+}
