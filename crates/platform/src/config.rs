@@ -45,6 +45,45 @@ pub struct Config {
     pub destinations: Vec<Destination>,
     /// How people and devices come in.
     pub identity: IdentityRules,
+    /// How mail is sent; none: invitations and links are handed over.
+    pub mail: Option<Mail>,
+}
+
+/// The mail server that takes what Hilum sends.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mail {
+    /// Its name, which its certificate bears.
+    pub server: String,
+    /// Its port: 587 for `start-tls`, 465 for `wrapper`.
+    pub port: u16,
+    /// How the way to it is protected.
+    #[serde(default)]
+    pub tls: MailTls,
+    /// The address that mails are from: `Hilum <hilum@example.org>`.
+    pub from: String,
+    /// Who signs in to it.
+    #[serde(default)]
+    pub user: Option<String>,
+    /// The file that holds the password of that.
+    #[serde(default)]
+    pub password_file: Option<PathBuf>,
+    /// A certificate (PEM) that is trusted besides the system's.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
+}
+
+/// How the way to a mail server is protected (RFC 8314).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MailTls {
+    /// TLS after the first words, and never without.
+    #[default]
+    StartTls,
+    /// TLS from the beginning.
+    Wrapper,
+    /// None: to a server on this machine only.
+    None,
 }
 
 /// How people and devices come in.
@@ -249,6 +288,7 @@ impl Default for Config {
             devices: Vec::new(),
             destinations: Vec::new(),
             identity: IdentityRules::default(),
+            mail: None,
         }
     }
 }
@@ -280,6 +320,28 @@ impl Config {
             ]))
             .extract()
             .map_err(|error| ConfigError::Read(Box::new(error)))
+    }
+
+    fn check_mail(&self) -> Result<(), ConfigError> {
+        let invalid = |text: &str| Err(ConfigError::Invalid(text.to_owned()));
+        let Some(mail) = &self.mail else {
+            return Ok(());
+        };
+        let is_here = mail.server == "localhost"
+            || mail
+                .server
+                .parse::<std::net::IpAddr>()
+                .is_ok_and(|address| address.is_loopback());
+        if mail.tls == MailTls::None && !is_here {
+            return invalid("mail.tls = \"none\" is for a server on this machine only");
+        }
+        if mail.user.is_some() != mail.password_file.is_some() {
+            return invalid("mail has user and password_file, or neither");
+        }
+        if self.identity.public_url.is_none() {
+            return invalid("mail needs identity.public_url: links in mails begin with it");
+        }
+        Ok(())
     }
 
     /// Checks what no single value shows.
@@ -340,6 +402,7 @@ impl Config {
         if !device_quiet.chain([self.quiet_seconds]).all(quiet) {
             return invalid("quiet_seconds is between 0 and 86400".to_owned());
         }
+        self.check_mail()?;
         if self.max_associations == 0 {
             return invalid("max_associations is at least 1".to_owned());
         }

@@ -13,6 +13,7 @@
 mod answer;
 mod cases;
 mod hilum;
+mod mail;
 mod models;
 mod peers;
 mod series;
@@ -21,6 +22,7 @@ mod tools;
 pub use answer::{Answer, Api, As};
 pub use cases::{Cases, hostile_cases};
 pub use hilum::{Hilum, Setup};
+pub use mail::{MAIL_USER, MailServer};
 pub use peers::{Orthanc, Storescp};
 pub use series::Series;
 pub use tools::{Sent, python, run, storescu, wait_until};

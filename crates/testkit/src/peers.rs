@@ -10,14 +10,14 @@ use tempfile::TempDir;
 use crate::answer::Api;
 use crate::tools::wait_until;
 
-fn free_address() -> SocketAddr {
+pub(crate) fn free_address() -> SocketAddr {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
         .unwrap()
         .local_addr()
         .unwrap()
 }
 
-fn start(command: &mut Command) -> Child {
+pub(crate) fn start(command: &mut Command) -> Child {
     let program = command.get_program().to_owned();
     command
         .stdin(Stdio::null())

@@ -23,6 +23,7 @@ mod door;
 mod hashing;
 mod keys;
 mod limits;
+mod post;
 mod secret;
 mod sessions;
 mod store;
@@ -55,14 +56,21 @@ pub use crate::visit::{cookie, session_cookie};
 use crate::door::Answers;
 use crate::hashing::Hashing;
 use crate::limits::UPKEEP_EVERY;
+use crate::post::Post;
 use crate::secret::Token;
 use crate::store::Store;
 use crate::store::tokens::{self, Purpose};
 
-const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    sql: include_str!("../migrations/0001_identity.sql"),
-}];
+const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        sql: include_str!("../migrations/0001_identity.sql"),
+    },
+    Migration {
+        version: 2,
+        sql: include_str!("../migrations/0002_mail.sql"),
+    },
+];
 
 /// The installation's rules.
 #[derive(Debug)]
@@ -113,6 +121,7 @@ pub struct IdentityService {
     /// Requests that one principal may make in a minute, where a tenant said so.
     request_limits: Arc<RwLock<HashMap<TenantId, u32>>>,
     hashing: Hashing,
+    post: Option<Post>,
     answers: Answers,
     unknown_writes: Arc<devices::UnknownWrites>,
     publishing: Arc<tokio::sync::Mutex<()>>,
@@ -148,6 +157,7 @@ impl IdentityService {
             rules: Arc::new(Rules::new(config)),
             request_limits: Arc::default(),
             hashing: Hashing::default(),
+            post: config.mail.as_ref().map(Post::new).transpose()?,
             answers: Answers::default(),
             unknown_writes: Arc::default(),
             publishing: Arc::default(),
@@ -212,6 +222,7 @@ impl IdentityService {
     /// Starts what works by itself.
     pub fn start_workers(&self, tasks: &TaskTracker, stop: &CancellationToken) {
         tasks.spawn(self.trail.clone().run(stop.clone()));
+        tasks.spawn(self.clone().run_post(stop.clone()));
         let (service, stop) = (self.clone(), stop.clone());
         tasks.spawn(async move {
             loop {

@@ -94,3 +94,17 @@ pub(crate) const UPKEEP_EVERY: Duration = Duration::from_secs(600);
 pub(crate) const UNKNOWN_WRITES: u32 = 10;
 /// Names that are tried for a new tenant before somebody has to choose one.
 pub(crate) const NAMES_TRIED: u32 = 200;
+/// How long a mail that holds no link that ends sooner is tried.
+pub(crate) const MAIL_LIFE: Duration = Duration::from_secs(2 * 86_400);
+/// Pause after the first failure of a mail; it doubles with each.
+pub(crate) const MAIL_BACKOFF: Duration = Duration::from_secs(15);
+/// Longest pause between two tries of a mail.
+pub(crate) const MAIL_BACKOFF_MAX: Duration = Duration::from_secs(3_600);
+/// Mails read at once.
+pub(crate) const MAIL_BATCH: u32 = 20;
+/// How often mails that failed before are looked for.
+pub(crate) const MAIL_POLL: Duration = Duration::from_secs(5);
+/// How long a mail server may take for one step.
+pub(crate) const MAIL_TIMEOUT: Duration = Duration::from_secs(30);
+/// People who are told of one emergency access.
+pub(crate) const TOLD_OF_BREAK_GLASS: u32 = 200;

@@ -25,8 +25,6 @@ pub(crate) struct Attempt {
     own: Hash,
     network: Option<Hash>,
     everybody: Option<Hash>,
-    /// Whether it comes from a browser that the person used before.
-    pub(crate) known_browser: bool,
 }
 
 impl IdentityService {
@@ -111,7 +109,6 @@ fn keys_of(account: &str, visit: &Visit, known_browser: Option<Hash>) -> Attempt
             own: hash_of(&[b"browser", account.as_bytes(), &browser]),
             network: None,
             everybody: None,
-            known_browser: true,
         };
     }
     let network = network_of(visit.caller.address).to_string();
@@ -119,6 +116,5 @@ fn keys_of(account: &str, visit: &Visit, known_browser: Option<Hash>) -> Attempt
         own: hash_of(&[b"account", account.as_bytes(), network.as_bytes()]),
         network: Some(hash_of(&[b"network", network.as_bytes()])),
         everybody: Some(hash_of(&[b"everybody", b""])),
-        known_browser: false,
     }
 }

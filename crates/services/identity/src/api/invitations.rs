@@ -23,6 +23,7 @@ use crate::domain::settings::millis;
 use crate::limits::{INVITATION_LIFE, INVITATIONS};
 use crate::secret::Token;
 use crate::store::invitations::{self, Invitation};
+use crate::store::mails::Mail;
 use crate::store::{members, people};
 
 #[derive(Serialize, ToSchema)]
@@ -114,7 +115,7 @@ pub(crate) async fn invite(
         tenant: scope.tenant().clone(),
         email: email::email(&asked.email)?,
         role: asked.role,
-        mailed: false,
+        mailed: service.post.is_some(),
         invited_by,
         created_at: now,
         expires_at: now + millis(INVITATION_LIFE),
@@ -131,14 +132,17 @@ pub(crate) async fn invite(
             return Err(ServiceError::new(ErrorCode::Conflict, text).into());
         }
     }
-    let hash = token.hash();
-    let kept = invitations::replace(&mut tx, &scope, &invitation, Some(&hash), INVITATIONS)
+    // The token of a mail is made when it is sent.
+    let hash = (!invitation.mailed).then(|| token.hash());
+    let kept = invitations::replace(&mut tx, &scope, &invitation, hash.as_ref(), INVITATIONS)
         .await
         .map_err(failed)?;
     if !kept {
         let text = format!("{INVITATIONS} invitations wait: withdraw some first.");
         return Err(ServiceError::new(ErrorCode::Exhausted, text).into());
     }
+    let mail = Mail::Invitation(scope.tenant().clone(), invitation.id);
+    service.send(&mut tx, mail).await.map_err(failed)?;
     let entry = Entry::new(Act::ChangePerson)
         .with(Detail::Invitation, invitation.id)
         .with(Detail::Role, invitation.role)
@@ -148,8 +152,8 @@ pub(crate) async fn invite(
     service.changed(&scope);
     Ok(Json(InvitationMade {
         id: invitation.id.to_string(),
-        mailed: false,
-        link: Some(service.link("invitation", &token)),
+        mailed: invitation.mailed,
+        link: (!invitation.mailed).then(|| service.link("invitation", &token)),
     }))
 }
 

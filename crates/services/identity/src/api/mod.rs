@@ -37,6 +37,8 @@ pub(crate) fn router() -> OpenApiRouter<IdentityService> {
         .routes(routes!(people::remove_person))
         .routes(routes!(people::sessions::list_sessions_of_person))
         .routes(routes!(people::sessions::end_sessions_of_person))
+        .routes(routes!(people::reset::make_reset_link))
+        .routes(routes!(account::profile::send_verification))
         .routes(routes!(invitations::list_invitations))
         .routes(routes!(invitations::invite))
         .routes(routes!(invitations::withdraw_invitation))

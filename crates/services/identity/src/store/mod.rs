@@ -8,6 +8,7 @@ pub(crate) mod break_glass;
 pub(crate) mod devices;
 pub(crate) mod invitations;
 pub(crate) mod keys;
+pub(crate) mod mails;
 pub(crate) mod members;
 pub(crate) mod people;
 pub(crate) mod sessions;

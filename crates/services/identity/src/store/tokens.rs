@@ -5,7 +5,7 @@ use hilum_platform::db::DbError;
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteConnection;
 
-use super::parsed;
+use super::{Store, parsed};
 use crate::secret::Hash;
 
 /// What a token is for.
@@ -26,6 +26,27 @@ impl Purpose {
             Self::Reset => "reset",
             Self::Verify => "verify",
         }
+    }
+}
+
+impl Store {
+    /// Whose a token is that was not used yet.
+    pub(crate) async fn token(
+        &self,
+        purpose: Purpose,
+        hash: &Hash,
+        now: i64,
+    ) -> Result<Option<PersonId>, DbError> {
+        let row = sqlx::query(
+            "SELECT person FROM tokens WHERE hash = $1 AND kind = $2 AND expires_at > $3
+                 AND person IS NOT NULL",
+        )
+        .bind(hash.as_slice())
+        .bind(purpose.name())
+        .bind(now)
+        .fetch_optional(self.db().read())
+        .await?;
+        row.as_ref().map(|row| parsed(row, "person")).transpose()
     }
 }
 

@@ -14,6 +14,7 @@ mod administration;
 mod audit;
 mod devices;
 mod keys;
+mod mail;
 mod people;
 mod sign_in;
 mod tenants;

@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 use super::oneself;
 use crate::domain::password;
 use crate::secret::Confidential;
+use crate::store::mails::Mail;
 use crate::store::tokens::{self, Purpose};
 use crate::store::{people, sessions};
 use crate::visit::Visit;
@@ -68,6 +69,10 @@ pub(crate) async fn change_own_password(
         .map_err(failed)?;
     let entry = Entry::new(Act::ChangePassword).with(Detail::Person, id);
     service.tell(&mut tx, &scope, entry).await?;
+    service
+        .send(&mut tx, Mail::PasswordChanged(id))
+        .await
+        .map_err(failed)?;
     tx.commit().await.map_err(failed)?;
     service.answers.empty();
     Ok(StatusCode::NO_CONTENT)

@@ -4,14 +4,17 @@ use axum::Json;
 use axum::extract::State;
 use hilum_contracts::access::doors;
 use hilum_contracts::audit::{Act, Detail, Entry};
-use hilum_contracts::error::ServiceError;
+use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_platform::http::{May, Problem, ProblemBody, database_error};
+use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::oneself;
 use crate::domain::text;
+use crate::store::mails::Mail;
 use crate::store::people;
+use crate::visit::Visit;
 use crate::{IdentityService, api::body::Body};
 
 #[derive(Serialize, ToSchema)]
@@ -52,6 +55,28 @@ pub(crate) async fn get_account(
         email_verified: person.email_verified,
         has_password: person.password.is_some(),
     }))
+}
+
+/// Sends a link that shows that one's address is one's own.
+#[utoipa::path(post, path = "/account/verify-email",
+    extensions(("x-hilum-action" = json!("own-account"))), tag = "account",
+    responses((status = 202), (status = 429, body = ProblemBody), (status = 501, body = ProblemBody)))]
+pub(crate) async fn send_verification(
+    May(scope, _): May<doors::OwnAccount>,
+    State(service): State<IdentityService>,
+    visit: Visit,
+) -> Result<StatusCode, Problem> {
+    let failed = |error| Problem(database_error(&error));
+    let (id, _) = oneself(&scope)?;
+    service.attempt(&format!("verify {id}"), &visit).await?;
+    let mut tx = service.store.db().begin().await.map_err(failed)?;
+    let mailed = service.send(&mut tx, Mail::Verify(id)).await;
+    if !mailed.map_err(failed)? {
+        let text = "This server sends no mail.";
+        return Err(ServiceError::new(ErrorCode::Unsupported, text).into());
+    }
+    tx.commit().await.map_err(failed)?;
+    Ok(StatusCode::ACCEPTED)
 }
 
 /// Changes one's own name.

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use hilum_contracts::access::doors;
+use hilum_contracts::access::{Role, doors};
 use hilum_contracts::audit::{Act, Detail, Entry};
 use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_contracts::ids::{BreakGlassId, PersonId, SessionId};
@@ -17,8 +17,9 @@ use utoipa::ToSchema;
 use crate::domain::network::plain;
 use crate::domain::settings::millis;
 use crate::domain::text;
-use crate::limits::BREAK_GLASS_LIFE;
+use crate::limits::{BREAK_GLASS_LIFE, TOLD_OF_BREAK_GLASS};
 use crate::store::break_glass::{self, Access};
+use crate::store::mails::Mail;
 use crate::{IdentityService, api::body::Body};
 
 #[derive(Deserialize, ToSchema)]
@@ -64,6 +65,12 @@ pub(crate) async fn take_break_glass(
         reviewed_by: None,
         review: None,
     };
+    let roles = [Role::Owner, Role::Auditor];
+    let told = service
+        .store
+        .members_with(&scope, roles, TOLD_OF_BREAK_GLASS)
+        .await
+        .map_err(failed)?;
     let mut tx = service.store.db().begin().await.map_err(failed)?;
     // One at a time: what follows is under the newer reason.
     break_glass::end(&mut tx, &scope, session, now)
@@ -72,6 +79,10 @@ pub(crate) async fn take_break_glass(
     break_glass::insert(&mut tx, &scope, &access)
         .await
         .map_err(failed)?;
+    for told in told {
+        let mail = Mail::BreakGlass(scope.tenant().clone(), told);
+        service.send(&mut tx, mail).await.map_err(failed)?;
+    }
     let entry = Entry::new(Act::BreakGlass).with(Detail::Access, access.id);
     service.tell(&mut tx, &scope, entry).await?;
     tx.commit().await.map_err(failed)?;

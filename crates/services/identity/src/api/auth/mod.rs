@@ -3,12 +3,14 @@
 
 mod break_glass;
 mod invitation;
+mod password_reset;
 mod set_up;
 mod sign_in;
 mod sign_out;
 mod sign_up;
 pub(crate) mod state;
 mod tenant;
+mod verify_email;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -25,6 +27,9 @@ pub(crate) fn router() -> OpenApiRouter<IdentityService> {
         .routes(routes!(tenant::switch_tenant))
         .routes(routes!(invitation::show_invitation))
         .routes(routes!(invitation::accept_invitation))
+        .routes(routes!(password_reset::ask_password_reset))
+        .routes(routes!(password_reset::finish_password_reset))
+        .routes(routes!(verify_email::verify_email))
         .routes(routes!(break_glass::take_break_glass))
         .routes(routes!(break_glass::end_break_glass))
 }

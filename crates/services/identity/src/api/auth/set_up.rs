@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 use crate::domain::network::plain;
 use crate::domain::{email, password, text};
 use crate::secret::{Confidential, hash};
+use crate::store::mails::Mail;
 use crate::store::people::{self, Person};
 use crate::store::tokens;
 use crate::store::{members, tenants};
@@ -105,6 +106,10 @@ pub(crate) async fn set_up(
         .first()
         .ok_or_else(|| ServiceError::internal("No tenant was made."))?;
     attempt.succeeded(&mut tx).await?;
+    service
+        .send(&mut tx, Mail::Verify(person.id))
+        .await
+        .map_err(failed)?;
     let begun = service
         .begin_session(&mut tx, person.id, first, &visit, "set-up")
         .await?;

@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 
 use crate::domain::email;
 use crate::secret::Confidential;
+use crate::store::mails::Mail;
 use crate::visit::Visit;
 use crate::{IdentityService, api::body::Body};
 
@@ -54,6 +55,12 @@ pub(crate) async fn sign_in(
     };
     if person.must_verify {
         service.tell_failure(known, &visit, "unverified").await?;
+        let mut tx = service.store.db().begin().await.map_err(failed)?;
+        service
+            .send(&mut tx, Mail::Verify(person.id))
+            .await
+            .map_err(failed)?;
+        tx.commit().await.map_err(failed)?;
         let text = "Open the link in the mail that was sent to your address first.";
         return Err(ServiceError::new(ErrorCode::Forbidden, text).into());
     }

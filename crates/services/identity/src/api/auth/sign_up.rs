@@ -1,7 +1,7 @@
 //! `POST /auth/sign-up`
 
 use axum::extract::State;
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use hilum_contracts::access::Role;
 use hilum_contracts::audit::{Act, Detail, Entry};
 use hilum_contracts::error::{ErrorCode, ServiceError};
@@ -16,6 +16,7 @@ use utoipa::ToSchema;
 use crate::domain::network::plain;
 use crate::domain::{email, password, text};
 use crate::secret::Confidential;
+use crate::store::mails::Mail;
 use crate::store::members;
 use crate::store::people::{self, Person};
 use crate::tenants::NewTenant;
@@ -32,15 +33,16 @@ pub(crate) struct SignUp {
 }
 
 /// Makes an organisation and its owner, where the installation is open to it.
+/// 204: signed in. 202: a mail is on its way, with a link to open first.
 #[utoipa::path(post, path = "/sign-up", extensions(("x-hilum-action" = json!("open"))), tag = "auth",
     request_body = SignUp,
-    responses((status = 204), (status = 400, body = ProblemBody), (status = 403, body = ProblemBody),
+    responses((status = 202), (status = 204), (status = 400, body = ProblemBody), (status = 403, body = ProblemBody),
         (status = 409, body = ProblemBody), (status = 429, body = ProblemBody)))]
 pub(crate) async fn sign_up(
     State(service): State<IdentityService>,
     visit: Visit,
     Body(asked): Body<SignUp>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Response, Problem> {
     let failed = |error| Problem(database_error(&error));
     if service.rules.sign_up != Rule::Open || !service.is_set_up().await? {
         let text = "Here people come by invitation: ask an administrator for one.";
@@ -54,7 +56,7 @@ pub(crate) async fn sign_up(
         email: email::email(&asked.email)?,
         name: text::name(&asked.name, "Your name")?,
         email_verified: false,
-        must_verify: false,
+        must_verify: service.post.is_some(),
         password: None,
     };
     let context = [person.email.as_str(), &person.name, &organisation];
@@ -66,6 +68,20 @@ pub(crate) async fn sign_up(
         .await
         .map_err(failed)?
     {
+        if person.must_verify {
+            // Told to the address only: who asks learns nothing.
+            if let Some(owner) = people::by_email(&mut tx, &person.email)
+                .await
+                .map_err(failed)?
+            {
+                service
+                    .send(&mut tx, Mail::HasAccount(owner.id))
+                    .await
+                    .map_err(failed)?;
+                tx.commit().await.map_err(failed)?;
+            }
+            return Ok(StatusCode::ACCEPTED.into_response());
+        }
         let text = "This address has an account: sign in with it.";
         return Err(ServiceError::new(ErrorCode::Conflict, text).into());
     }
@@ -85,11 +101,20 @@ pub(crate) async fn sign_up(
         .with(Detail::Change, "sign-up")
         .from(Some(plain(visit.caller.address)));
     service.tell(&mut tx, &scope, entry).await?;
+    if person.must_verify {
+        service
+            .send(&mut tx, Mail::Verify(person.id))
+            .await
+            .map_err(failed)?;
+        tx.commit().await.map_err(failed)?;
+        service.publish().await?;
+        return Ok(StatusCode::ACCEPTED.into_response());
+    }
     let begun = service
         .begin_session(&mut tx, person.id, &made.name, &visit, "sign-up")
         .await?;
     tx.commit().await.map_err(failed)?;
     service.publish().await?;
     let cookies = visit.cookies(&begun.token, begun.browser.as_ref());
-    Ok((StatusCode::NO_CONTENT, cookies))
+    Ok((StatusCode::NO_CONTENT, cookies).into_response())
 }

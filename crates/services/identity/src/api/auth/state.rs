@@ -110,7 +110,7 @@ impl IdentityService {
             tenants: Vec::new(),
             set_up_needed: !self.is_set_up().await?,
             sign_up: self.rules.sign_up,
-            mail: false,
+            mail: self.post.is_some(),
             providers: Vec::new(),
         };
         let Some(session) = session else {

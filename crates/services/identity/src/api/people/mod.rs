@@ -1,5 +1,6 @@
 //! `GET /people`, `PATCH|DELETE /people/{id}`
 
+pub(crate) mod reset;
 pub(crate) mod sessions;
 
 use axum::Json;

@@ -1,0 +1,290 @@
+//! Sends mails, one after the other, and tries again what a server did not
+//! take. A link's token is made at each try and kept as a hash: whoever reads
+//! the database finds no link that works.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hilum_contracts::error::ServiceError;
+use hilum_contracts::ids::PersonId;
+use hilum_platform::auth;
+use hilum_platform::config::{self, MailTls};
+use hilum_platform::db::{DbError, Tx};
+use hilum_platform::http::database_error;
+use lettre::message::{Mailbox, header::ContentType};
+use lettre::transport::smtp::authentication::Credentials;
+use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters, TlsVersion};
+use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::IdentityService;
+use crate::domain::letters::{self, Letter};
+use crate::domain::settings::millis;
+use crate::limits::{
+    INVITATION_LIFE, MAIL_BACKOFF, MAIL_BACKOFF_MAX, MAIL_BATCH, MAIL_LIFE, MAIL_POLL,
+    MAIL_TIMEOUT, RESET_LIFE, VERIFY_LIFE,
+};
+use crate::secret::Token;
+use crate::store::invitations;
+use crate::store::mails::{self, Due, Mail};
+use crate::store::people::Person;
+use crate::store::tokens::{self, Purpose};
+
+/// The way to the mail server.
+#[derive(Clone)]
+pub(crate) struct Post {
+    transport: AsyncSmtpTransport<Tokio1Executor>,
+    from: Mailbox,
+    bell: Arc<Notify>,
+}
+
+impl Post {
+    /// Reads the password and builds the way; nothing is connected yet.
+    pub(crate) fn new(mail: &config::Mail) -> Result<Self, ServiceError> {
+        let wrong = |what: String| ServiceError::invalid(format!("configuration: mail: {what}"));
+        let read = |path: &std::path::Path| {
+            std::fs::read(path).map_err(|error| wrong(format!("{}: {error}", path.display())))
+        };
+        let from = mail.from.parse();
+        let from: Mailbox = from.map_err(|_| wrong("`from` is no address".to_owned()))?;
+        let mut tls =
+            TlsParameters::builder(mail.server.clone()).set_min_tls_version(TlsVersion::Tlsv12);
+        if let Some(file) = &mail.ca_file {
+            let certificate = Certificate::from_pem(&read(file)?);
+            let certificate = certificate.map_err(|error| wrong(error.to_string()))?;
+            tls = tls.add_root_certificate(certificate);
+        }
+        let tls = || tls.build_rustls().map_err(|error| wrong(error.to_string()));
+        let tls = match mail.tls {
+            MailTls::StartTls => Tls::Required(tls()?),
+            MailTls::Wrapper => Tls::Wrapper(tls()?),
+            MailTls::None => Tls::None,
+        };
+        let mut transport = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&mail.server)
+            .port(mail.port)
+            .tls(tls)
+            .timeout(Some(MAIL_TIMEOUT));
+        if let (Some(user), Some(file)) = (&mail.user, &mail.password_file) {
+            let password = String::from_utf8_lossy(&read(file)?).trim().to_owned();
+            transport = transport.credentials(Credentials::new(user.clone(), password));
+        }
+        Ok(Self {
+            transport: transport.build(),
+            from,
+            bell: Arc::default(),
+        })
+    }
+
+    fn message(&self, to: &str, letter: Letter) -> Option<Message> {
+        Message::builder()
+            .from(self.from.clone())
+            .to(Mailbox::new(None, to.parse().ok()?))
+            .subject(letter.subject)
+            // Nobody's absence is answered to this (RFC 3834 §5).
+            .header(AutoSubmitted)
+            .header(ContentType::TEXT_PLAIN)
+            .body(letter.body)
+            .ok()
+    }
+}
+
+#[derive(Clone)]
+struct AutoSubmitted;
+
+impl lettre::message::header::Header for AutoSubmitted {
+    fn name() -> lettre::message::header::HeaderName {
+        lettre::message::header::HeaderName::new_from_ascii_str("Auto-Submitted")
+    }
+
+    fn parse(_: &str) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(Self)
+    }
+
+    fn display(&self) -> lettre::message::header::HeaderValue {
+        let value = "auto-generated".to_owned();
+        lettre::message::header::HeaderValue::new(Self::name(), value)
+    }
+}
+
+/// How a mail went.
+enum Sent {
+    /// The server has it, or it is about what is no longer there.
+    Done,
+    /// The server did not take it.
+    Failed(&'static str),
+}
+
+impl IdentityService {
+    /// Puts a mail on its way in the transaction of what it tells; whether
+    /// there is a way.
+    pub(crate) async fn send(&self, tx: &mut Tx<'_>, mail: Mail) -> Result<bool, DbError> {
+        let Some(post) = &self.post else {
+            return Ok(false);
+        };
+        let now = self.clock.now_millis();
+        let life = match mail {
+            Mail::Reset(_) => RESET_LIFE,
+            Mail::Invitation(..) => INVITATION_LIFE,
+            _ => MAIL_LIFE,
+        };
+        mails::insert(tx, &mail, now, now + millis(life)).await?;
+        post.bell.notify_one();
+        Ok(true)
+    }
+
+    /// Sends what is due until it is stopped.
+    pub(crate) async fn run_post(self, stop: CancellationToken) {
+        let Some(post) = self.post.clone() else {
+            return;
+        };
+        loop {
+            match self.send_due(&post).await {
+                // More may be due, but for those that just failed.
+                Ok(sent) if sent > 0 => continue,
+                Ok(_) => {}
+                Err(error) => tracing::error!(error = %error.message, "mails can't be read"),
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = post.bell.notified() => {}
+                () = tokio::time::sleep(MAIL_POLL) => {}
+            }
+        }
+    }
+
+    async fn send_due(&self, post: &Post) -> Result<usize, ServiceError> {
+        let failed = |error| database_error(&error);
+        let now = self.clock.now_millis();
+        let due = self
+            .store
+            .mails_due(now, MAIL_BATCH)
+            .await
+            .map_err(failed)?;
+        for one in &due {
+            let how = self.send_one(post, one).await?;
+            let mut tx = self.store.db().begin().await.map_err(failed)?;
+            match how {
+                Sent::Done => mails::delete(&mut tx, one.id).await.map_err(failed)?,
+                Sent::Failed(why) if now >= one.ends_at => {
+                    tracing::error!(why, "a mail was given up");
+                    mails::delete(&mut tx, one.id).await.map_err(failed)?;
+                }
+                Sent::Failed(why) => {
+                    let wait = MAIL_BACKOFF.saturating_mul(1 << one.attempts.min(16));
+                    tracing::warn!(why, attempts = one.attempts + 1, "a mail was not sent");
+                    let next_at = now + millis(wait.min(MAIL_BACKOFF_MAX));
+                    mails::retry(&mut tx, one.id, next_at)
+                        .await
+                        .map_err(failed)?;
+                }
+            }
+            tx.commit().await.map_err(failed)?;
+        }
+        Ok(due.len())
+    }
+
+    async fn send_one(&self, post: &Post, due: &Due) -> Result<Sent, ServiceError> {
+        let Some((to, letter)) = self.written(&due.mail).await? else {
+            return Ok(Sent::Done);
+        };
+        let Some(message) = post.message(&to, letter) else {
+            return Ok(Sent::Failed("its address is none for mail"));
+        };
+        // The server's own words may quote an address.
+        Ok(match post.transport.send(message).await {
+            Ok(_) => Sent::Done,
+            Err(error) if error.is_permanent() => Sent::Failed("the server refused it"),
+            Err(error) if error.is_timeout() => Sent::Failed("the server did not answer in time"),
+            Err(error) if error.is_tls() => Sent::Failed("the server's TLS can't be trusted"),
+            Err(_) => Sent::Failed("the server could not be reached or is busy"),
+        })
+    }
+
+    /// The address and text of a mail; nothing when it is about what is no
+    /// longer there.
+    async fn written(&self, mail: &Mail) -> Result<Option<(String, Letter)>, ServiceError> {
+        let url = format!("{}/", self.rules.public_url);
+        match mail {
+            Mail::Invitation(tenant, id) => {
+                let failed = |error| database_error(&error);
+                let scope = auth::service(tenant, "identity");
+                let Some(organisation) = self.store.tenant(&scope).await.map_err(failed)? else {
+                    return Ok(None);
+                };
+                let token = Token::new()?;
+                let mut tx = self.store.db().begin().await.map_err(failed)?;
+                let found = invitations::get(&mut tx, &scope, *id).await;
+                let Some(found) = found.map_err(failed)? else {
+                    return Ok(None);
+                };
+                invitations::set_hash(&mut tx, &scope, *id, &token.hash())
+                    .await
+                    .map_err(failed)?;
+                tx.commit().await.map_err(failed)?;
+                let link = self.link("invitation", &token);
+                let letter = letters::invitation(
+                    &organisation.display_name,
+                    &found.invited_by,
+                    found.role.name(),
+                    &link,
+                );
+                Ok(Some((found.email, letter)))
+            }
+            Mail::BreakGlass(tenant, person) => {
+                let scope = auth::service(tenant, "identity");
+                let organisation = self.store.tenant(&scope).await;
+                let organisation = organisation.map_err(|error| database_error(&error))?;
+                Ok(self.addressed(*person).await?.zip(organisation).map(
+                    |(person, organisation)| {
+                        let letter = letters::break_glass(&organisation.display_name, &url);
+                        (person.email, letter)
+                    },
+                ))
+            }
+            Mail::HasAccount(person) => {
+                let person = self.addressed(*person).await?;
+                Ok(person.map(|person| (person.email, letters::has_account(&url))))
+            }
+            Mail::PasswordChanged(person) => {
+                let person = self.addressed(*person).await?;
+                Ok(person.map(|person| (person.email, letters::password_changed(&url))))
+            }
+            Mail::Reset(person) => self.with_token(*person, Purpose::Reset).await,
+            Mail::Verify(person) => self.with_token(*person, Purpose::Verify).await,
+        }
+    }
+
+    async fn addressed(&self, person: PersonId) -> Result<Option<Person>, ServiceError> {
+        let person = self.store.person(person).await;
+        person.map_err(|error| database_error(&error))
+    }
+
+    async fn with_token(
+        &self,
+        person: PersonId,
+        purpose: Purpose,
+    ) -> Result<Option<(String, Letter)>, ServiceError> {
+        let failed = |error| database_error(&error);
+        let Some(person) = self.addressed(person).await? else {
+            return Ok(None);
+        };
+        let token = Token::new()?;
+        let life: Duration = match purpose {
+            Purpose::Verify => VERIFY_LIFE,
+            _ => RESET_LIFE,
+        };
+        let expires_at = self.clock.now_millis() + millis(life);
+        let whose = Some((person.id, person.email.as_str()));
+        let mut tx = self.store.db().begin().await.map_err(failed)?;
+        tokens::replace(&mut tx, purpose, &token.hash(), whose, expires_at)
+            .await
+            .map_err(failed)?;
+        tx.commit().await.map_err(failed)?;
+        let letter = match purpose {
+            Purpose::Verify => letters::verify(&self.link("verify", &token)),
+            _ => letters::reset(&self.link("reset", &token)),
+        };
+        Ok(Some((person.email, letter)))
+    }
+}
