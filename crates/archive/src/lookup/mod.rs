@@ -215,15 +215,22 @@ impl Lookup {
                 continue;
             };
             for (name, entries) in registered(db, tenant)? {
-                let whole = self
-                    .run(&owner, &name, entries)
-                    .and_then(|run| run.entries_of().try_for_each(|entry| entry.map(drop)));
-                if whole.is_err() {
+                if Self::whole(&owner, &name, entries).is_err() {
                     damaged.insert(tenant);
                 }
             }
         }
         Ok(damaged)
+    }
+
+    /// Reads a run from end to end, its last page too, which one that is open
+    /// already was opened by.
+    fn whole(owner: &Owner, name: &Name, entries: u64) -> Result<()> {
+        let run = Run::open(&path(owner, name), &owner.pages, *name)?;
+        if run.entries() != entries {
+            return Err(ArchiveError::Corrupt);
+        }
+        run.entries_of().try_for_each(|entry| entry.map(drop))
     }
 
     /// Files stay as they are while this is held: for a copy of an index and

@@ -70,7 +70,7 @@ pub enum ObjectFault {
     Row {
         /// Tenant.
         tenant: String,
-        /// `study` or `series`.
+        /// `study`, `series` or `quarantine`.
         level: String,
         /// Its number in the index.
         row: i64,

@@ -85,6 +85,9 @@ fn contradictory(db: &Connection) -> Result<Vec<ObjectFault>> {
          UNION SELECT n.name, 'series', s.id FROM pack p JOIN series s ON s.id = p.series
             JOIN object o ON o.id = p.object JOIN tenant n ON n.id = s.tenant
          WHERE p.tenant <> s.tenant OR o.tenant <> s.tenant OR o.state <> ?1
+         UNION SELECT n.name, 'quarantine', q.id FROM quarantine q
+            JOIN object o ON o.id = q.object JOIN tenant n ON n.id = o.tenant
+         WHERE q.tenant <> o.tenant OR o.state <> ?1
          UNION SELECT n.name, 'study', t.id FROM study t JOIN tenant n ON n.id = t.tenant
          WHERE t.instances <> (SELECT coalesce(sum(instances), 0) FROM series WHERE study = t.id)
             OR t.series <> (SELECT count(*) FROM series WHERE study = t.id AND instances > 0)",

@@ -1,6 +1,6 @@
-//! What a segment's descriptor says of an instance and what its row says, as
-//! digests of the same fields in the same order, to be compared. Pure, but for
-//! the one question to the index.
+//! What a segment's descriptor says of an instance, or of a quarantined item,
+//! and what its row says, as digests of the same fields in the same order, to
+//! be compared. Pure, but for the questions to the index.
 
 use std::collections::HashMap;
 
@@ -8,13 +8,13 @@ use aws_lc_rs::digest;
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 
-use crate::descriptor::{Blocks, Descriptor, decompress};
+use crate::descriptor::{Blocks, Descriptor, QuarantineDescriptor, decompress};
 use crate::error::Result;
 use crate::index::row_digest::update;
 use crate::index::schema::NO_NUMBER;
 use crate::limits;
 
-/// Digests of what is said of an instance.
+/// Digests of what is said of an instance or a quarantined item.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Described {
     row: [u8; 32],
@@ -51,14 +51,56 @@ impl Described {
         Self { row, texts }
     }
 
+    pub(crate) fn of_quarantined(of: &QuarantineDescriptor) -> Self {
+        let origin = serde_json::to_string(&of.origin).unwrap_or_default();
+        let correlation = of.correlation.to_string();
+        let row = hash(&[
+            text(&of.reason),
+            text(&of.detail),
+            of.transfer_syntax.as_deref().map_or(ValueRef::Null, text),
+            text(&origin),
+            text(&correlation),
+            ValueRef::Integer(of.received_at),
+        ]);
+        Self { row, texts: None }
+    }
+
     /// Whether a row says the same.
     pub(crate) fn agrees(&self, row: &Self) -> bool {
         self.row == row.row && (self.texts.is_none() || self.texts == row.texts)
     }
 }
 
-/// What the rows of an object's instances say, by segment.
+/// What the rows of what an object holds say, by segment.
 pub(crate) fn rows(db: &Connection, object: i64) -> Result<HashMap<u32, Described>> {
+    let mut found = instances(db, object)?;
+    if let Some(item) = quarantined(db, object)? {
+        found.insert(0, item);
+    }
+    Ok(found)
+}
+
+/// The one item of an object of the quarantine.
+fn quarantined(db: &Connection, object: i64) -> Result<Option<Described>> {
+    const COLUMNS: usize = 6;
+    let mut query = db.prepare_cached(
+        "SELECT reason, detail, transfer_syntax, origin, correlation, received_at
+         FROM quarantine WHERE object = ?1",
+    )?;
+    let mut rows = query.query([object])?;
+    let Some(row) = rows.next()? else {
+        return Ok(None);
+    };
+    let fields: Vec<ValueRef<'_>> = (0..COLUMNS)
+        .map(|at| row.get_ref(at))
+        .collect::<rusqlite::Result<_>>()?;
+    Ok(Some(Described {
+        row: hash(&fields),
+        texts: None,
+    }))
+}
+
+fn instances(db: &Connection, object: i64) -> Result<HashMap<u32, Described>> {
     const COLUMNS: usize = 15;
     let mut query = db.prepare_cached(
         "SELECT t.uid, s.uid, i.sop_class, i.uid, i.transfer_syntax, i.number, i.rows, i.columns,

@@ -30,7 +30,7 @@ pub(crate) struct Damage(pub(crate) Option<u32>);
 #[derive(Default)]
 pub(crate) struct Walked {
     pub members: HashMap<u32, Member>,
-    /// Of instances.
+    /// Of instances and quarantined items.
     pub described: HashMap<u32, Described>,
 }
 
@@ -198,6 +198,7 @@ fn open(
         }
         Kind::Quarantine => {
             let descriptor = QuarantineDescriptor::decode(&text)?;
+            described = Some(Described::of_quarantined(&descriptor));
             (descriptor.length, Some(descriptor.sha256))
         }
         // A pack describes its segments in its block.

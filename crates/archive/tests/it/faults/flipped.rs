@@ -7,14 +7,15 @@ use std::time::Duration;
 
 use futures::TryStreamExt;
 use hilum_archive::{
-    Archive, Corrected, HoldOn, InstanceFilter, MetadataScope, NewCorrection, SeriesFilter,
+    Archive, ArchiveConfig, ArchiveError, Corrected, ErasedPatient, HoldOn, InstanceFilter, Limits,
+    MetadataScope, NewCorrection, NewQuarantined, ObjectFault, QuarantineOutcome, SeriesFilter,
     StudyFilter, VerifyReport,
 };
 use hilum_platform::scope::TenantScope;
 use tempfile::TempDir;
 
 use crate::everything::{ALL, told};
-use crate::support::{TestArchive, config, files, instance, noise, scope, sha256};
+use crate::support::{TestArchive, config, files, instance, noise, scope, sha256, unreadable};
 
 /// Flips per kind of file; HILUM_FLIPS asks for more.
 const FLIPS: u64 = 24;
@@ -24,7 +25,8 @@ fn flips() -> u64 {
     asked.and_then(|text| text.parse().ok()).unwrap_or(FLIPS)
 }
 
-/// A little of everything: settled, recent, large, corrected, held; closed.
+/// A little of everything: settled, recent, large, corrected, held, refused, and
+/// a look-up of which all is in a run; closed.
 async fn small_archive() -> TempDir {
     let test = TestArchive::new().await;
     for study in 1..4 {
@@ -56,7 +58,24 @@ async fn small_archive() -> TempDir {
         .archive
         .place_hold(&test.scope, on, "a claim".into(), "operator".into());
     hold.await.unwrap();
+    let erased = instance(9, 1, 1, noise(9, 1_500));
+    test.archive.store(&test.scope, erased).await.unwrap();
     test.archive.pack(Duration::ZERO).await.unwrap();
+    let patient = ErasedPatient {
+        id: "P9".into(),
+        issuer: Some("HOSPITAL".into()),
+    };
+    // Which leaves no entry of the look-up outside its run.
+    let erased = test
+        .archive
+        .erase(&test.scope, patient.clone(), &[], "operator");
+    erased.await.unwrap();
+    let certified = test.archive.certify(&test.scope, patient, "{}".into());
+    certified.await.unwrap();
+    for number in 0..2 {
+        let item = unreadable(&noise(100 + number, 1_500));
+        test.archive.quarantine(&test.scope, item).await.unwrap();
+    }
     for number in 10..13 {
         let length = if number == 12 { 9 << 20 } else { 2_000 };
         let new = instance(4, 1, number, noise(u64::from(number), length));
@@ -102,6 +121,23 @@ async fn answers(archive: &Archive, scope: &TenantScope) -> Vec<String> {
                 };
                 all.push(match bytes {
                     Ok(bytes) => format!("{} {:?}", row.sop_instance, sha256(&bytes)),
+                    Err(error) => format!("ERROR {error}"),
+                });
+            }
+        }
+    }
+    match archive.quarantined(scope, ALL).await {
+        Err(error) => all.push(format!("ERROR {error}")),
+        Ok(items) => {
+            for item in items {
+                all.push(format!("{item:?}"));
+                let read = archive.read_quarantined(scope, item.id, 0..item.length);
+                let bytes = match read.await {
+                    Ok(reader) => reader.collect().await,
+                    Err(error) => Err(error),
+                };
+                all.push(match bytes {
+                    Ok(bytes) => format!("item {} {:?}", item.id, sha256(&bytes)),
                     Err(error) => format!("ERROR {error}"),
                 });
             }
@@ -190,7 +226,9 @@ async fn every_flip_is_found(which: fn(&str) -> bool) {
             let right = whole.contains(answer) || answer.starts_with("ERROR");
             assert!(right || !sound, "{what}: {answer}\n{said:?}");
             if let Some((uid, hash)) = answer.split_once(" [") {
-                let is_bytes = uid.starts_with("1.2.") && !uid.contains(' ');
+                let named = uid.strip_prefix("item ").unwrap_or(uid);
+                let is_bytes = uid.starts_with("1.2.") || named != uid;
+                let is_bytes = is_bytes && !named.contains(' ');
                 assert!(!is_bytes || right, "{what}: wrong bytes of {uid}: {hash}");
             }
         }
@@ -208,6 +246,126 @@ async fn every_flip_is_found(which: fn(&str) -> bool) {
 #[tokio::test]
 async fn a_bit_that_flips_in_an_object_is_found_and_never_served() {
     every_flip_is_found(|path| path.starts_with("objects/")).await;
+}
+
+#[tokio::test]
+async fn a_bit_that_flips_in_the_look_up_is_found_or_mended_and_never_answers() {
+    every_flip_is_found(|path| path.starts_with("lookup/")).await;
+}
+
+/// Under an open archive, so that nothing mends it.
+#[tokio::test]
+async fn a_bit_that_flips_anywhere_in_a_run_of_the_look_up_is_reported() {
+    let original = small_archive().await;
+    let scope = scope("default");
+    let run = files(&original.path().join("lookup")).remove(0);
+    let whole = std::fs::read(&run).unwrap();
+    let archive = Archive::open(config(original.path())).await.unwrap();
+    let sound = answers(&archive, &scope).await;
+    for at in (0..whole.len()).step_by(251) {
+        let mut changed = whole.clone();
+        changed[at] ^= 1 << (at % 8);
+        std::fs::write(&run, &changed).unwrap();
+        for answer in answers(&archive, &scope).await {
+            let right = sound.contains(&answer) || answer.starts_with("ERROR");
+            assert!(right, "byte {at}: {answer}");
+        }
+        let report = archive.verify(None).await.unwrap();
+        let tenant = "default".to_owned();
+        assert_eq!(report.faults, [ObjectFault::Lookup { tenant }], "byte {at}");
+    }
+    std::fs::write(&run, &whole).unwrap();
+    assert_eq!(archive.verify(None).await.unwrap().faults, []);
+    assert_eq!(answers(&archive, &scope).await, sound);
+    archive.close().await;
+}
+
+#[tokio::test]
+async fn a_bit_that_flips_anywhere_in_a_quarantined_object_is_reported_and_never_served() {
+    let test = TestArchive::new().await;
+    let body = noise(1, 3_000);
+    let kept = test.archive.quarantine(&test.scope, unreadable(&body));
+    let QuarantineOutcome::Kept(id) = kept.await.unwrap() else {
+        panic!("not kept")
+    };
+    let object = test.objects().remove(0);
+    let whole = std::fs::read(&object).unwrap();
+    // Every read is one of the disk.
+    let limits = Limits {
+        cached_body_bytes: 0,
+        ..Limits::default()
+    };
+    let TestArchive {
+        archive,
+        scope,
+        dir,
+    } = test;
+    archive.close().await;
+    drop(archive);
+    let archive = Archive::open(ArchiveConfig {
+        limits,
+        ..config(dir.path())
+    });
+    let archive = archive.await.unwrap();
+    for at in (0..whole.len()).step_by(13) {
+        let mut changed = whole.clone();
+        changed[at] ^= 1 << (at % 8);
+        std::fs::write(&object, &changed).unwrap();
+        let bytes = match archive.read_quarantined(&scope, id, 0..3_000).await {
+            Ok(reader) => reader.collect().await,
+            Err(error) => Err(error),
+        };
+        match bytes {
+            Ok(bytes) => assert_eq!(bytes, body, "byte {at}"),
+            Err(error) => assert_eq!(error, ArchiveError::Corrupt, "byte {at}"),
+        }
+        let report = archive.verify(None).await.unwrap();
+        assert!(!report.is_sound(), "byte {at} was not noticed");
+    }
+    std::fs::write(&object, &whole).unwrap();
+    assert_eq!(archive.verify(None).await.unwrap().faults, []);
+    archive.close().await;
+}
+
+#[tokio::test]
+async fn a_bit_that_flips_in_the_row_of_a_quarantined_item_is_reported() {
+    let test = TestArchive::new().await;
+    let item = NewQuarantined {
+        detail: "ends within an element".into(),
+        transfer_syntax: Some("1.2.840.10008.1.2.1".into()),
+        ..unreadable(&noise(1, 3_000))
+    };
+    test.archive.quarantine(&test.scope, item).await.unwrap();
+    let index = rusqlite::Connection::open(test.dir.path().join("archive.sqlite")).unwrap();
+    index.pragma_update(None, "foreign_keys", "OFF").unwrap();
+    for (column, changed) in [
+        ("tenant", "tenant + 1"),
+        ("sha256", "zeroblob(32)"),
+        ("length", "length - 1"),
+        ("reason", "'truncatee'"),
+        ("detail", "detail || '.'"),
+        ("transfer_syntax", "NULL"),
+        ("origin", "replace(origin, 's', 'r')"),
+        ("correlation", "substr(correlation, 2)"),
+        ("received_at", "received_at + 1024"),
+        ("object", "object + 1"),
+        ("offset", "offset + 16"),
+    ] {
+        index
+            .execute_batch(&format!(
+                "CREATE TEMP TABLE kept AS SELECT {column} AS before FROM quarantine;
+                 UPDATE quarantine SET {column} = {changed};"
+            ))
+            .unwrap();
+        let report = test.archive.verify(None).await.unwrap();
+        assert!(!report.is_sound(), "{column} was not noticed");
+        index
+            .execute_batch(&format!(
+                "UPDATE quarantine SET {column} = (SELECT before FROM kept); DROP TABLE kept;"
+            ))
+            .unwrap();
+        assert_eq!(test.archive.verify(None).await.unwrap().faults, []);
+    }
 }
 
 #[tokio::test]
