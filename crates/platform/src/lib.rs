@@ -1,6 +1,6 @@
 //! What every service stands on: whose data a call may touch, the clock, the
-//! configuration, the database with its outbox, inbox and jobs, notices to
-//! open pages, logs and metrics, and how errors look over HTTP. It knows no
+//! configuration, the database with its outbox, inbox and jobs, files that are
+//! replaced durably, notices to open pages, logs and metrics, and how errors look over HTTP. It knows no
 //! service, and nothing of DICOM.
 
 pub mod audit;
@@ -8,6 +8,7 @@ pub mod auth;
 pub mod clock;
 pub mod config;
 pub mod db;
+pub mod durable;
 pub mod events;
 pub mod http;
 pub mod jobs;

@@ -2,12 +2,12 @@
 //! while a rotation is on its way. Whichever of the two opens the keys is the
 //! master key, so that a rotation can end at any moment.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest;
+use hilum_platform::durable::{Draft, Synced, sync_folder};
 use zeroize::Zeroizing;
 
 use super::random;
@@ -51,10 +51,9 @@ impl MasterFile {
             return Ok(secret);
         }
         let secret = Zeroizing::new(random()?);
-        self.write("master.key.new", &secret)?;
+        let written = self.write("master.key", &secret)?;
         steps::at("keys.master-written");
-        fs::rename(self.dir.join("master.key.new"), self.dir.join("master.key"))?;
-        self.sync()?;
+        written.name()?.sync()?;
         steps::at("keys.master-named");
         Ok(secret)
     }
@@ -64,12 +63,7 @@ impl MasterFile {
         fs::create_dir_all(&self.dir)?;
         let secret = Zeroizing::new(random()?);
         // Under its name only when complete: a crash leaves no half key.
-        self.write("master.key.new", &secret)?;
-        fs::rename(
-            self.dir.join("master.key.new"),
-            self.dir.join("master.key.next"),
-        )?;
-        self.sync()?;
+        self.write("master.key.next", &secret)?.name()?.sync()?;
         steps::at("keys.next-written");
         Ok(secret)
     }
@@ -122,18 +116,14 @@ impl MasterFile {
         Ok(Some(secret))
     }
 
-    fn write(&self, name: &str, secret: &Secret) -> Result<()> {
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(self.dir.join(name))?;
-        file.write_all(secret.as_slice())?;
-        Ok(file.sync_all()?)
+    /// Writes a key that is not yet named so.
+    fn write(&self, name: &str, secret: &Secret) -> Result<Synced> {
+        let mut draft = Draft::private(&self.dir.join("master.key.new"), &self.dir.join(name))?;
+        draft.write_all(secret.as_slice())?;
+        Ok(draft.sync()?)
     }
 
     fn sync(&self) -> Result<()> {
-        Ok(File::open(&self.dir)?.sync_all()?)
+        Ok(sync_folder(&self.dir)?)
     }
 }

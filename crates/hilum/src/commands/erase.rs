@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Args;
 use hilum_contracts::ids::TenantId;
-use hilum_platform::clock;
+use hilum_platform::{clock, durable};
 use serde_json::{Value, json};
 use time::macros::format_description;
 
@@ -140,7 +140,7 @@ fn keep(mut file: File, path: &Path, certificate: &Value) -> anyhow::Result<()> 
     writeln!(file, "{certificate}")?;
     file.sync_all()?;
     let folder = std::path::absolute(path)?;
-    File::open(folder.parent().unwrap_or(&folder))?.sync_all()?;
+    durable::sync_folder(folder.parent().unwrap_or(&folder))?;
     Ok(())
 }
 

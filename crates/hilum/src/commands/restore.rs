@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use hilum_archive::{Archive, RestoreReport};
+use hilum_platform::durable;
 use time::format_description::well_known::Rfc3339;
 
 use super::verify::object_bar;
@@ -48,7 +49,7 @@ impl Restore {
                 std::fs::File::open(&to)?.sync_all()?;
             }
         }
-        std::fs::File::open(&config.data)?.sync_all()?;
+        durable::sync_folder(&config.data)?;
         bar.finish_and_clear();
         if self.json {
             terminal::line(serde_json::to_string(&report)?);

@@ -9,12 +9,13 @@ use anyhow::Context as _;
 use aws_lc_rs::digest;
 use hilum_dataset::{FileSource, ScanError, ScanOptions, scan_file};
 use hilum_media::{Directory, Entry};
+use hilum_platform::durable::Draft;
 use serde::Serialize;
 use uuid::Uuid;
 
 use crate::commands::hex;
 
-use super::state::{Done, Failure, Place, State, Written, sync_folder};
+use super::state::{Done, Failure, Place, State, Written};
 
 /// Digests of all files, as `sha256sum --check` reads them.
 pub(super) const DIGESTS: &str = "SHA256.TXT";
@@ -48,14 +49,14 @@ impl FileSet {
 
 /// `SHA256.TXT` while it is written, and its own digest.
 struct Digests {
-    out: BufWriter<File>,
+    out: BufWriter<Draft>,
     digest: digest::Context,
 }
 
 impl Digests {
-    fn create(path: &Path) -> std::io::Result<Self> {
+    fn create(draft: &Path, path: &Path) -> std::io::Result<Self> {
         Ok(Self {
-            out: BufWriter::new(File::create(path)?),
+            out: BufWriter::new(Draft::at(draft, path)?),
             digest: digest::Context::new(&digest::SHA256),
         })
     }
@@ -67,8 +68,8 @@ impl Digests {
     }
 
     fn finish(self) -> std::io::Result<String> {
-        let file = self.out.into_inner().map_err(|error| error.into_error())?;
-        file.sync_all()?;
+        let draft = self.out.into_inner().map_err(|error| error.into_error())?;
+        draft.finish()?;
         Ok(hex(self.digest.finish().as_ref()))
     }
 }
@@ -81,9 +82,9 @@ pub(super) fn complete(
 ) -> anyhow::Result<Contents> {
     let several = state.asked.several;
     let mut contents = Contents::default();
-    let draft = state.draft(DIGESTS);
     let failed = || super::cannot_write(to);
-    let mut digests = Digests::create(&draft).with_context(failed)?;
+    let draft = state.draft(DIGESTS);
+    let mut digests = Digests::create(&draft, &to.join(DIGESTS)).with_context(failed)?;
     let mut directory = Directory::default();
     let mut at: Option<Place> = None;
     for done in state.done()? {
@@ -125,8 +126,6 @@ pub(super) fn complete(
         contents.file_sets.push(set);
     }
     contents.sha256 = digests.finish().with_context(failed)?;
-    std::fs::rename(&draft, to.join(DIGESTS)).with_context(failed)?;
-    sync_folder(to).with_context(failed)?;
     Ok(contents)
 }
 
@@ -166,13 +165,13 @@ fn seal(to: &Path, state: &State, at: Place, directory: &Directory) -> anyhow::R
         hilum_dimse::IMPLEMENTATION_CLASS_UID,
         &mut bytes,
     )?;
-    let draft = state.draft("DICOMDIR");
-    let mut out = File::create(&draft).with_context(failed)?;
-    out.write_all(&bytes).with_context(failed)?;
-    out.sync_all().with_context(failed)?;
-    let place = to.join(&folder);
-    std::fs::rename(&draft, place.join("DICOMDIR")).with_context(failed)?;
-    sync_folder(&place).with_context(failed)?;
+    let write = || {
+        let place = to.join(&folder).join("DICOMDIR");
+        let mut draft = Draft::at(&state.draft("DICOMDIR"), &place)?;
+        draft.write_all(&bytes)?;
+        draft.finish()
+    };
+    write().with_context(failed)?;
     Ok(FileSet {
         folder,
         files: directory.files(),

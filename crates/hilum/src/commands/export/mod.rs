@@ -5,6 +5,7 @@ pub(crate) mod plan;
 mod state;
 mod writing;
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -12,6 +13,7 @@ use anyhow::Context as _;
 use clap::Args;
 use hilum_contracts::ids::TenantId;
 use hilum_platform::clock;
+use hilum_platform::durable::Draft;
 use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -240,10 +242,13 @@ async fn finish(
         "sha256": report.contents.sha256 });
     let path = format!("/api/v1/exports/{}/end", report.export);
     let _none: Option<Value> = door.ask(Method::POST, &path, Some(&body)).await?;
-    let draft = state.draft(REPORT);
     let text = serde_json::to_vec_pretty(&report)?;
-    std::fs::write(&draft, text).with_context(|| cannot_write(to))?;
-    std::fs::rename(&draft, to.join(REPORT)).with_context(|| cannot_write(to))?;
+    let write = || {
+        let mut draft = Draft::at(&state.draft(REPORT), &to.join(REPORT))?;
+        draft.write_all(&text)?;
+        draft.finish()
+    };
+    write().with_context(|| cannot_write(to))?;
     state.finish().with_context(|| cannot_write(to))?;
     Ok(report)
 }

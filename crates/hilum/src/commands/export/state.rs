@@ -8,6 +8,7 @@ use std::io::{BufRead as _, BufReader, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use hilum_platform::durable;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -230,13 +231,8 @@ impl State {
             .sync_all()?;
         let journal = File::create(folder.join("done"))?;
         journal.sync_all()?;
-        let draft = folder.join("asked.new");
-        let mut out = File::create(&draft)?;
-        out.write_all(&serde_json::to_vec_pretty(&asked)?)?;
-        out.sync_all()?;
-        std::fs::rename(&draft, folder.join("asked"))?;
-        sync_folder(&folder)?;
-        sync_folder(to)?;
+        durable::replace(&folder.join("asked"), &serde_json::to_vec_pretty(&asked)?)?;
+        durable::sync_folder(to)?;
         Ok(Self {
             folder,
             asked,
@@ -287,11 +283,6 @@ fn each_line<T: serde::de::DeserializeOwned>(
         line.clear();
     }
     Ok(whole)
-}
-
-/// Makes the names in a folder durable.
-pub(super) fn sync_folder(folder: &Path) -> std::io::Result<()> {
-    File::open(folder)?.sync_all()
 }
 
 /// Leaves a folder in which nothing was begun as it was found.

@@ -9,10 +9,11 @@ use anyhow::Context as _;
 use aws_lc_rs::digest;
 use futures::{StreamExt as _, stream};
 use hilum_media::FileId;
+use hilum_platform::durable::sync_folder;
 use tokio::io::AsyncWriteExt as _;
 
 use super::plan::{self, Instance, Planned};
-use super::state::{Done, Failure, Place, Progress, State, Written, sync_folder};
+use super::state::{Done, Failure, Place, Progress, State, Written};
 use crate::commands::door::{Door, component};
 
 /// Instances that are listed at once.
