@@ -25,6 +25,8 @@ pub(crate) struct Promised {
     pub(crate) erasing: BTreeSet<u64>,
     /// What names patients that were erased: it stands in no file any more.
     erased: Vec<String>,
+    /// Records of erasures that were handed out: the ledger has them.
+    recorded: BTreeSet<String>,
     /// Since they were last taken: what was acknowledged of each.
     pub(crate) acknowledged: u64,
     pub(crate) deletions: u64,
@@ -76,6 +78,9 @@ impl Promised {
                 let names = first.into_iter().chain(words).map(str::to_owned);
                 self.erased.extend(names);
                 self.erasures += 1;
+            }
+            (Some("RECORDED"), Some(id), _) => {
+                self.recorded.insert(id.to_owned());
             }
             (Some("REFUSED"), ..) => self.refused += 1,
             (Some("ERROR"), ..) => self.errors.push(line.to_owned()),
@@ -130,6 +135,7 @@ async fn held(archive: &Archive, dir: &Path, promised: &Promised) -> Result<(), 
         }
     }
     quarantine(archive, promised).await?;
+    ledger(dir, promised)?;
     // And it goes on.
     let number = u32::try_from(report.instances).unwrap_or(u32::MAX);
     let more = instance(999_999_999, 1, number, noise(number.into(), 5_000));
@@ -227,6 +233,25 @@ async fn quarantine(archive: &Archive, promised: &Promised) -> Result<(), String
     match promised.held.difference(&listed).count() {
         0 => Ok(()),
         lost => Err(format!("{lost} quarantined items are lost")),
+    }
+}
+
+/// What a restored backup is told by: whole, and with every erasure that was
+/// certified.
+fn ledger(dir: &Path, promised: &Promised) -> Result<(), String> {
+    let text = match std::fs::read_to_string(dir.join("erasures.jsonl")) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        other => other.map_err(|error| format!("reading the ledger of erasures: {error}"))?,
+    };
+    let mut there = BTreeSet::new();
+    for line in text.lines() {
+        let record: serde_json::Value = serde_json::from_str(line)
+            .map_err(|_| "a line of the ledger of erasures is damaged".to_owned())?;
+        there.extend(record["id"].as_str().map(str::to_owned));
+    }
+    match promised.recorded.difference(&there).count() {
+        0 => Ok(()),
+        lost => Err(format!("{lost} certified erasures are not in the ledger")),
     }
 }
 

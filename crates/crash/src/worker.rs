@@ -273,14 +273,19 @@ async fn erase(archive: &Archive, mouth: &Mouth, (study, task, number): (u64, u6
         id: format!("P{study}"),
         issuer: None,
     };
-    let erased = archive.erase(&scope(), patient.clone(), &[], "crash").await;
-    let certified = match erased {
-        Ok(_) => archive.certify(&scope(), patient, "{}".to_owned()).await,
-        Err(error) => Err(error),
+    let certified = async {
+        let erased = archive
+            .erase(&scope(), patient.clone(), &[], "crash")
+            .await?;
+        let recorded = archive.record_erasure(&scope(), &patient, &erased).await?;
+        let certificate = "{}".to_owned();
+        archive.certify(&scope(), patient, certificate).await?;
+        Ok::<_, ArchiveError>(recorded)
     };
-    match certified {
-        Ok(_) => {
+    match certified.await {
+        Ok((record, _)) => {
             mouth.say(&format!("REMOVED {uid}"));
+            mouth.say(&format!("RECORDED {}", record.id));
             mouth.say(&format!("ERASED {study} P{study} {of}"));
         }
         Err(error) => mouth.say(&format!("REFUSED {error}")),

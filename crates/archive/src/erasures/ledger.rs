@@ -5,11 +5,13 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Write};
 use std::path::Path;
 
+use hilum_platform::durable::{Draft, sync_folder};
 use serde_json::Value;
 
 use crate::error::{ArchiveError, Result};
 use crate::limits;
 use crate::model::ErasureRecord;
+use crate::steps;
 
 /// In a data folder: every erasure that it knows. In a backup: those that were
 /// carried out before it was made.
@@ -106,13 +108,16 @@ pub(crate) fn write(path: &Path, records: &[ErasureRecord]) -> Result<()> {
 
 /// Replaces a file, durably.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut new = path.as_os_str().to_owned();
-    new.push(".new");
-    let mut file = File::create(&new)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&new, path)?;
-    sync_folder(path)
+    let mut draft = Draft::beside(path)?;
+    draft.write_all(bytes)?;
+    steps::at("ledger.written");
+    let synced = draft.sync()?;
+    steps::at("ledger.synced");
+    let named = synced.name()?;
+    steps::at("ledger.named");
+    named.sync()?;
+    steps::at("ledger.folder-synced");
+    Ok(())
 }
 
 /// Removes a file, durably; one that is not there is removed.
@@ -120,14 +125,7 @@ pub(crate) fn remove(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error.into()),
-        Ok(()) => sync_folder(path),
-    }
-}
-
-fn sync_folder(path: &Path) -> Result<()> {
-    match path.parent() {
-        Some(folder) => Ok(File::open(folder)?.sync_all()?),
-        None => Ok(()),
+        Ok(()) => Ok(path.parent().map_or(Ok(()), sync_folder)?),
     }
 }
 

@@ -20,6 +20,7 @@ use crate::index::tombstone::{Level, mark};
 use crate::intake::quarantine_label;
 use crate::keys::{KeyStore, random};
 use crate::model::{BackupCopy, Erased, ErasedPatient, ErasureRecord};
+use crate::steps;
 
 use self::ledger::LEDGER;
 
@@ -64,6 +65,7 @@ impl Archive {
             let key = key.ok_or(ArchiveError::NotFound)?;
             record.mac = Digest(mac(&key, &record)?);
             let told = engine.keep_record(record.clone())?;
+            steps::at("erase.recorded");
             Ok((record, told))
         })
         .await

@@ -212,7 +212,16 @@ fn erased(to: Doors, study: u64, expected: &[u16], say: Say<'_>) -> bool {
     let body = json!({ "patient_id": Files::patient(study) }).to_string();
     let json = "application/json";
     match request(to, "POST", "/api/v1/erasures", json, body.as_bytes()) {
-        Some((status, _)) if expected.contains(&status) => {
+        Some((status, certificate)) if expected.contains(&status) => {
+            if status == 200 {
+                match serde_json::from_slice::<Value>(&certificate) {
+                    Ok(certificate) if certificate["record"]["id"].is_string() => {
+                        let id = certificate["record"]["id"].as_str().unwrap_or_default();
+                        say(&format!("RECORDED {id}"));
+                    }
+                    _ => say("ERROR a certificate without a record"),
+                }
+            }
             let (patient, uid) = (Files::patient(study), Files::study(study));
             say(&format!("ERASED {study} {patient} {uid}"));
             true
