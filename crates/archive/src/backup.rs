@@ -27,12 +27,17 @@ impl Engine {
         progress: Option<Progress>,
     ) -> Result<BackupReport> {
         // Nothing is swept while its copy is on the way.
-        let _gate = Arc::clone(&self.gate).read_owned().await;
+        let gate = Arc::clone(&self.gate).read_owned().await;
         let engine = Arc::clone(self);
         let to = to.to_owned();
-        tokio::task::spawn_blocking(move || engine.backup_here(&to, progress.as_ref()))
-            .await
-            .map_err(|_| ArchiveError::Closed)?
+        let copied = tokio::task::spawn_blocking(move || {
+            let _gate = gate;
+            engine.backup_here(&to, progress.as_ref())
+        })
+        .await
+        .map_err(|_| ArchiveError::Closed)?;
+        self.sweep_if_due().await;
+        copied
     }
 
     fn backup_here(&self, to: &Path, progress: Option<&Progress>) -> Result<BackupReport> {

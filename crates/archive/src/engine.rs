@@ -48,6 +48,8 @@ pub(crate) struct Engine {
     pub limits: Limits,
     /// Held for reading by who reads every object, for writing by the sweep.
     pub gate: Arc<RwLock<()>>,
+    /// A sweep was not waited for.
+    pub sweep_due: AtomicBool,
     pub marks: Arc<Marks>,
     /// Held by who moves instances between objects, and by who must not find
     /// one on the move.
@@ -124,6 +126,7 @@ impl Engine {
             disk,
             clock,
             gate: Arc::default(),
+            sweep_due: AtomicBool::default(),
             marks: Arc::default(),
             moving: tokio::sync::Mutex::default(),
             admission: Arc::new(Semaphore::new(

@@ -3,7 +3,7 @@
 //! in free pages, in the write-ahead log or in object files.
 
 use std::fs::File;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use aws_lc_rs::digest;
@@ -289,9 +289,12 @@ impl Archive {
     }
 
     /// Removes dead objects, and what is left of deleted rows in free pages and
-    /// write-ahead logs.
+    /// write-ahead logs. Objects that a backup reads go at its end: their keys
+    /// are gone, and a backup may take hours.
     async fn scrub(&self) -> Result<()> {
-        self.engine.sweep().await?;
+        if !self.engine.sweep_or_leave(limits::ERASURE_WAITS).await? {
+            tracing::info!("files of erased objects go when the backup that runs has ended");
+        }
         self.engine
             .writer
             .run(|db, _| {
@@ -312,6 +315,18 @@ impl Archive {
                 return Err(ArchiveError::Index(text));
             }
             tokio::time::sleep(SCRUB_PAUSE).await;
+            // A backup that copies the index is the one reader that takes long.
+            let engine = Arc::clone(&self.engine);
+            blocking(move || {
+                drop(
+                    engine
+                        .snapshot
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner),
+                );
+                Ok(())
+            })
+            .await?;
         }
         let engine = Arc::clone(&self.engine);
         blocking(move || engine.keys.scrub()).await

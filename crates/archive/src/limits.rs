@@ -192,6 +192,10 @@ pub const OVERLAY_BYTES: usize = 256 << 10;
 /// A file with records of erasures: a hundred thousand of them.
 pub const LEDGER_BYTES: u64 = 64 << 20;
 
+/// How long an erasure waits for who reads every object before it leaves the
+/// files of dead ones, whose keys are gone, to the end of that.
+pub const ERASURE_WAITS: Duration = Duration::from_secs(2);
+
 /// Backups that are remembered: daily ones of ten years. The oldest is
 /// forgotten for the next.
 pub const BACKUPS_KNOWN: usize = 4_096;

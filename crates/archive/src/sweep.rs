@@ -3,6 +3,11 @@
 //! reported, never deleted.
 
 use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::sync::RwLockWriteGuard;
 
 use crate::descriptor::hex;
 use crate::engine::Engine;
@@ -19,8 +24,37 @@ const BATCH: u32 = 256;
 
 impl Engine {
     /// One sweep. Waits for verify and backup, which read every object.
-    pub(crate) async fn sweep(self: &std::sync::Arc<Self>) -> Result<SweepReport> {
-        let _gate = self.gate.write().await;
+    pub(crate) async fn sweep(self: &Arc<Self>) -> Result<SweepReport> {
+        let gate = self.gate.write().await;
+        self.sweep_behind(&gate).await
+    }
+
+    /// The same, but for at most `patience` of waiting: then it is due, and the
+    /// backup that is waited for does it at its end. Whether it was done.
+    pub(crate) async fn sweep_or_leave(self: &Arc<Self>, patience: Duration) -> Result<bool> {
+        if let Ok(gate) = tokio::time::timeout(patience, self.gate.write()).await {
+            self.sweep_behind(&gate).await?;
+            return Ok(true);
+        }
+        self.sweep_due.store(true, Ordering::SeqCst);
+        Ok(false)
+    }
+
+    /// A sweep that was left to this moment.
+    pub(crate) async fn sweep_if_due(self: &Arc<Self>) {
+        if self.sweep_due.load(Ordering::SeqCst)
+            && let Err(error) = self.sweep().await
+        {
+            // The next one does it.
+            tracing::warn!(%error, "the sweep that an erasure left to a backup's end failed");
+        }
+    }
+
+    async fn sweep_behind(
+        self: &Arc<Self>,
+        _gate: &RwLockWriteGuard<'_, ()>,
+    ) -> Result<SweepReport> {
+        self.sweep_due.store(false, Ordering::SeqCst);
         let died = self
             .writer
             .run(|db, context| {
@@ -39,7 +73,7 @@ impl Engine {
             if dead.is_empty() {
                 break;
             }
-            let engine = std::sync::Arc::clone(self);
+            let engine = Arc::clone(self);
             let rows = tokio::task::spawn_blocking(move || -> Result<Vec<i64>> {
                 let mut folders = std::collections::BTreeSet::new();
                 for (_, tenant, name) in &dead {
@@ -71,7 +105,7 @@ impl Engine {
                 .await?;
         }
         self.shrink().await?;
-        let engine = std::sync::Arc::clone(self);
+        let engine = Arc::clone(self);
         report.unknown = tokio::task::spawn_blocking(move || {
             let mut unknown = 0;
             engine.walk_unknown(&mut |_| unknown += 1).map(|()| unknown)

@@ -48,7 +48,8 @@ pub(crate) struct Certificate {
     by: String,
     studies: u64,
     instances: u64,
-    /// Objects of which nothing was left; their files are gone.
+    /// Objects of which nothing was left; their files are gone, or go when the
+    /// backup that was running has ended: nobody has their keys.
     objects: u64,
     quarantined: u64,
     /// Ids of the destroyed study keys.

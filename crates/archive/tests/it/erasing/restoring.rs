@@ -2,11 +2,12 @@
 //! destroys again before it is served, whatever way it is told.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use hilum_archive::{
     Archive, ArchiveError, BackupState, Cause, ErasedPatient, ErasureRecord, HoldOn, Page,
-    RestoreReport,
+    Progress, RestoreReport,
 };
 use tempfile::TempDir;
 
@@ -165,6 +166,39 @@ async fn a_backup_that_was_there_at_the_erasure_erases_the_patient_again() {
     let resent = instance(3, 1, 0, noise(1, 100));
     let refused = again.archive.store(&again.scope, resent).await;
     assert_eq!(refused.unwrap_err(), ArchiveError::Deleted);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_erasure_does_not_wait_for_the_end_of_a_backup_which_removes_what_it_left() {
+    let test = archive_with_the_patient().await;
+    let folder = tempfile::tempdir().unwrap();
+    let to = folder.path().join("backup");
+    let (began, mut has_begun) = tokio::sync::mpsc::unbounded_channel();
+    let (end, may_end) = std::sync::mpsc::channel::<()>();
+    let may_end = std::sync::Mutex::new(may_end);
+    // After its first object it stands still.
+    let progress: Progress = Arc::new(move |_, _| {
+        let _heard = began.send(());
+        let _ended = may_end.lock().unwrap().recv();
+    });
+    let archive = test.archive.clone();
+    let backup = tokio::spawn(async move { archive.backup(&to, Some(progress)).await });
+    has_begun.recv().await.unwrap();
+    let there = test.objects();
+    let erased = tokio::time::timeout(Duration::from_secs(60), erases(&test)).await;
+    let (record, told) = erased.expect("it waits for the backup");
+    assert_eq!(told, [BackupState::Told]);
+    assert_erased(&test, &keys_of(&record)).await;
+    let is_there = |path: &PathBuf| path.exists();
+    assert!(there.iter().all(is_there), "the backup can read them");
+    drop(end);
+    backup.await.unwrap().unwrap();
+    let live = test.archive.verify(None).await.unwrap().objects;
+    assert_eq!(test.objects().len() as u64, live);
+    let (restored, report) = restored(&test, &folder, &[]).await;
+    assert_eq!(report.erasures_due, 1);
+    assert_eq!(carries_out(&restored).await, ["1.2.1", "1.2.3"]);
+    assert_erased(&restored, &keys_of(&record)).await;
 }
 
 #[tokio::test]
