@@ -50,6 +50,9 @@ pub(crate) struct Engine {
     pub gate: Arc<RwLock<()>>,
     /// A sweep was not waited for.
     pub sweep_due: AtomicBool,
+    /// A sweep since this opening has found every row with its digest, or
+    /// written it.
+    pub digested: AtomicBool,
     pub marks: Arc<Marks>,
     /// Held by who moves instances between objects, and by who must not find
     /// one on the move.
@@ -127,6 +130,7 @@ impl Engine {
             clock,
             gate: Arc::default(),
             sweep_due: AtomicBool::default(),
+            digested: AtomicBool::default(),
             marks: Arc::default(),
             moving: tokio::sync::Mutex::default(),
             admission: Arc::new(Semaphore::new(

@@ -140,13 +140,17 @@ impl Engine {
                 })
                 .await?;
         }
-        for of in [Of::Study, Of::Series] {
-            // Of an index from before rows had digests.
-            while self
-                .writer
-                .run(move |db, _| row_digest::complete(db, of))
-                .await?
-            {}
+        if !self.digested.load(Ordering::SeqCst) {
+            for of in [Of::Study, Of::Series] {
+                // Of an index from before rows had digests.
+                while self
+                    .writer
+                    .run(move |db, _| row_digest::complete(db, of))
+                    .await?
+                {}
+            }
+            // Who writes a row since then writes its digest.
+            self.digested.store(true, Ordering::SeqCst);
         }
         while self.writer.run(|db, _| sqlite::release_pages(db)).await? {}
         Ok(())

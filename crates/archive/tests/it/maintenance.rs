@@ -230,3 +230,33 @@ async fn packing_and_the_sweep_go_on_while_everything_is_verified() {
     assert_eq!(report.faults, []);
     assert!(report.instances >= 36, "{}", report.instances);
 }
+
+#[tokio::test]
+async fn rows_without_a_digest_are_looked_for_until_an_opening_has_found_none() {
+    let test = TestArchive::new().await;
+    let new = instance(1, 1, 1, noise(1, 100));
+    test.archive.store(&test.scope, new).await.unwrap();
+    let path = test.dir.path().join("archive.sqlite");
+    // As an older version wrote them.
+    let forget = || {
+        let index = rusqlite::Connection::open(&path).unwrap();
+        let forgotten = index.execute("UPDATE study SET digest = NULL", []);
+        forgotten.unwrap()
+    };
+    let missing = || {
+        let index = rusqlite::Connection::open(&path).unwrap();
+        let missing = "SELECT count(*) FROM study WHERE digest IS NULL";
+        index
+            .query_row(missing, [], |row| row.get::<_, u64>(0))
+            .unwrap()
+    };
+    assert_eq!((forget(), missing()), (1, 1));
+    test.archive.sweep().await.unwrap();
+    assert_eq!(missing(), 0);
+    forget();
+    test.archive.sweep().await.unwrap();
+    assert_eq!(missing(), 1, "it was looked for once more");
+    let test = test.reopen().await;
+    test.archive.sweep().await.unwrap();
+    assert_eq!(missing(), 0);
+}
