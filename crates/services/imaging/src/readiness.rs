@@ -26,8 +26,9 @@ use crate::ImagingService;
 use crate::digest::{Sha256, hex};
 use crate::domain::readiness::{Ending, Verdict, judge};
 use crate::limits::{INPUT_SET_INSTANCES, READINESS_POLL};
+use crate::store::arrivals::{deleted, stored};
 use crate::store::changed::{Changed, moved};
-use crate::store::readiness::{Completion, SenderEnded, Unready, deleted, stored};
+use crate::store::readiness::{Completion, SenderEnded, Unready};
 
 /// Follows what became durable.
 pub(crate) struct InputSetsFromInstances {

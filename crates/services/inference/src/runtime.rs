@@ -12,7 +12,7 @@ use ort::session::builder::GraphOptimizationLevel;
 use ort::value::{TensorRef, ValueType};
 
 use crate::domain::graph::NetworkCall;
-use crate::domain::manifest::Layout;
+use crate::domain::graph::step::Layout;
 use crate::domain::volume::Volume;
 use crate::limits::SESSIONS_RESIDENT_MAX;
 

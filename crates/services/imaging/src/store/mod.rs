@@ -1,6 +1,7 @@
 //! The only SQL of this service. The archive keeps its own index; here stand
 //! the input sets. Every function takes the scope whose rows it may touch.
 
+pub(crate) mod arrivals;
 pub(crate) mod changed;
 pub(crate) mod erasure;
 pub(crate) mod exports;

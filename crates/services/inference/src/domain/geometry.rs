@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use crate::domain::header::Header;
 use crate::domain::refusal::{Refusal, Warning};
 use crate::domain::steps::reorient::Reorientation;
+use crate::domain::vector::{Vector, cross, dot, minus, scale, unit};
 use crate::domain::volume::{Dims, real};
 use crate::limits::{MATRIX_MAX, SLICES_MAX};
 
@@ -26,8 +27,6 @@ const COSINE_TOLERANCE: f64 = 0.01;
 const SAME_SPACING: f64 = 0.001;
 /// Echo times closer than this are one echo, ms: devices write the measured one.
 const SAME_ECHO_MS: f64 = 0.05;
-
-type Vector = [f64; 3];
 
 /// A stack of slices as one volume. Its native array axes are slice, row, column.
 #[derive(Clone, Debug, PartialEq)]
@@ -382,27 +381,6 @@ fn check_extent(geometry: &Geometry, wanted: &Wanted) -> Result<(), Refusal> {
         });
     }
     Ok(())
-}
-
-fn dot(a: Vector, b: Vector) -> f64 {
-    a.iter().zip(&b).map(|(x, y)| x * y).sum()
-}
-
-fn cross([a, b, c]: Vector, [d, e, f]: Vector) -> Vector {
-    [b * f - c * e, c * d - a * f, a * e - b * d]
-}
-
-fn scale(v: Vector, by: f64) -> Vector {
-    v.map(|x| x * by)
-}
-
-fn minus([a, b, c]: Vector, [d, e, f]: Vector) -> Vector {
-    [a - d, b - e, c - f]
-}
-
-fn unit(v: Vector) -> Option<Vector> {
-    let length = dot(v, v).sqrt();
-    (length > 0.5 && length.is_finite()).then(|| scale(v, 1.0 / length))
 }
 
 #[cfg(test)]

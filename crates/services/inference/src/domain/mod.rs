@@ -10,4 +10,5 @@ pub mod manifest;
 pub mod refusal;
 pub mod results;
 pub mod steps;
+pub mod vector;
 pub mod volume;

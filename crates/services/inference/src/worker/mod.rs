@@ -4,6 +4,7 @@
 //! holds no key, opens no database, and writes no pixel to disk.
 
 mod child;
+mod conversation;
 mod frame;
 mod memory;
 mod supervisor;

@@ -17,7 +17,8 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::{Mutex, Semaphore};
 use tokio::time::Instant;
 
-use super::frame::{FrameError, Request, Response, read_async, write_async};
+use super::conversation::{listen, within};
+use super::frame::{Request, write_async};
 use super::memory::resident_bytes;
 use crate::domain::refusal::Refusal;
 use crate::limits::{MEMORY_WATCH_EVERY, STDERR_LINE_BYTES_MAX, STDERR_LINES_MAX};
@@ -299,56 +300,6 @@ impl Supervisor {
             return Err(Failure::Worker(describe(child, pid, text).await));
         }
         outcome
-    }
-}
-
-async fn listen(
-    stdout: &mut BufReader<ChildStdout>,
-    stall: Duration,
-    progress: &mut (dyn FnMut(&str, f64) + Send),
-) -> Result<Finished, Failure> {
-    loop {
-        match within(stall, read_async::<Response>(stdout)).await? {
-            (Response::Progress { step, fraction }, _) => progress(&step, fraction.clamp(0.0, 1.0)),
-            (Response::Refused { refusal }, _) => return Err(Failure::Refused(refusal)),
-            (Response::Failed { problem }, _) => return Err(Failure::Failed(problem)),
-            (Response::Done { figures, lengths }, body) => {
-                let objects = split(Bytes::from(body), &lengths).ok_or_else(|| {
-                    Failure::Worker("The model's process sent half a result.".to_owned())
-                })?;
-                return Ok(Finished {
-                    figures: *figures,
-                    objects,
-                });
-            }
-        }
-    }
-}
-
-fn split(mut body: Bytes, lengths: &[usize]) -> Option<Vec<Bytes>> {
-    let mut objects = Vec::with_capacity(lengths.len().min(16));
-    for &length in lengths {
-        if length > body.len() {
-            return None;
-        }
-        objects.push(body.split_to(length));
-    }
-    body.is_empty().then_some(objects)
-}
-
-async fn within<T>(
-    stall: Duration,
-    work: impl Future<Output = Result<T, FrameError>>,
-) -> Result<T, Failure> {
-    match tokio::time::timeout(stall, work).await {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(Failure::Worker(format!(
-            "The model's process failed ({error})"
-        ))),
-        Err(_) => Err(Failure::Worker(format!(
-            "The model was ended after {} s without progress.",
-            stall.as_secs()
-        ))),
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::{Graph, Grid, Kind};
-use crate::domain::manifest::{Method, Step};
+use crate::domain::graph::step::{Method, Step};
 use crate::domain::volume::{Dims, voxels};
 
 /// A worker with ONNX Runtime loaded and nothing to do.

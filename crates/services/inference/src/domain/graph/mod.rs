@@ -6,6 +6,7 @@
 mod estimate;
 mod run;
 mod shape;
+pub mod step;
 
 use std::collections::HashMap;
 
@@ -13,7 +14,8 @@ pub use estimate::BASE_BYTES;
 pub use run::{NetworkCall, Networks, Outcome, RunError, run};
 pub use shape::{Grid, Kind};
 
-use crate::domain::manifest::{Manifest, ManifestError, Step};
+use crate::domain::graph::step::Step;
+use crate::domain::manifest::{Manifest, ManifestError};
 use crate::limits::STEPS_MAX;
 
 /// The checked graph of one manifest.

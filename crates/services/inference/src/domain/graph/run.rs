@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use super::{Graph, Grid, Kind};
 use crate::domain::geometry::Geometry;
-use crate::domain::manifest::{Layout, Method, Step};
+use crate::domain::graph::step::{Layout, Method, Step};
 use crate::domain::refusal::Refusal;
 use crate::domain::steps::intensity::{self, Window};
 use crate::domain::steps::region::{self, Region};

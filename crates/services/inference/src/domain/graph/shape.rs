@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use crate::domain::manifest::Step;
+use crate::domain::graph::step::Step;
 use crate::domain::volume::Dims;
 use crate::limits::MATRIX_MAX;
 
@@ -147,7 +147,7 @@ fn resized(
     input: &str,
     size: Option<Dims>,
     like: Option<&str>,
-    method: crate::domain::manifest::Method,
+    method: crate::domain::graph::step::Method,
 ) -> Result<Kind, String> {
     let to = match (size, like) {
         (Some(dims), None) => {
@@ -163,7 +163,9 @@ fn resized(
     };
     match get(kinds, input)? {
         Kind::Volume(_) => Ok(Kind::Volume(to)),
-        Kind::Mask(_) if method == crate::domain::manifest::Method::Nearest => Ok(Kind::Mask(to)),
+        Kind::Mask(_) if method == crate::domain::graph::step::Method::Nearest => {
+            Ok(Kind::Mask(to))
+        }
         Kind::Mask(_) => Err("a mask is resized by the nearest voxel only".to_owned()),
         _ => Err(format!("{input:?} can't be resized")),
     }
