@@ -143,9 +143,8 @@ await walk(async () => {
 
   for (const [scheme, width, height] of [['light', 1280, 860], ['dark', 1280, 860], ['light', 390, 844]]) {
     const other = await open(scheme, width, height);
-    await visit(other, '/status', '.departures', `status-${scheme}-${width}`);
+    await visit(other, '/admin/storage', '.departures', `storage-${scheme}-${width}`);
     await shows(other, 'sent to the wrong hospital');
-    await other.locator('#storage').scrollIntoViewIfNeeded();
     await other.locator('#departures').scrollIntoViewIfNeeded();
     await picture(other, `departures-${scheme}-${width}`);
     await other.context().close();

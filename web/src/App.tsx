@@ -1,113 +1,36 @@
-// The frame around every page: navigation, the live-update indicator, the page.
+// Who looks decides which frame shows: the gate before somebody has signed in,
+// the application afterwards.
 
-import { useEffect } from 'react';
-
-import { api } from './api/client';
-import { useConnection } from './api/live';
-import { useResource } from './api/useResource';
-import { Conflicts } from './pages/Conflicts';
-import { Models } from './pages/Models';
-import { Quarantine } from './pages/Quarantine';
-import { Status } from './pages/Status';
-import { StudyPage } from './pages/Study';
-import { Worklist } from './pages/Worklist';
-import { Empty, useTitle } from './parts';
-import { Link, type Route, routeOf, useLocation } from './router';
-
-const TABS = [
-  ['/', 'Worklist', 'worklist'],
-  ['/conflicts', 'Conflicts', 'conflicts'],
-  ['/quarantine', 'Quarantine', 'quarantine'],
-  ['/models', 'Models', 'models'],
-  ['/status', 'Status', 'status'],
-] as const;
+import { SignedIn, checkSession, useSession } from './api/session';
+import { Frame } from './Frame';
+import { NotSetUp, SetUp, SignUp } from './pages/gate/Begin';
+import { Gate } from './pages/gate/Gate';
+import { Forgotten, Invitation, Reset, Verify } from './pages/gate/Links';
+import { SignIn } from './pages/gate/SignIn';
+import { Failure, Loading } from './parts';
+import { routeOf, useLocation } from './router';
 
 export function App() {
-  const { path } = useLocation();
-  const route = routeOf(path);
-
-  // `/` goes to the search field, as in most worklists.
-  useEffect(() => {
-    const focus = (event: KeyboardEvent) => {
-      const target = event.target as HTMLElement | null;
-      const typing = target?.closest('input, select, textarea, [contenteditable]');
-      if (event.key !== '/' || event.ctrlKey || event.metaKey || event.altKey || typing) return;
-      const search = document.getElementById('search');
-      if (!search) return;
-      event.preventDefault();
-      search.focus();
-    };
-    addEventListener('keydown', focus);
-    return () => removeEventListener('keydown', focus);
-  }, []);
-
-  return (
-    <>
-      <a className="skip" href="#main">Skip to content</a>
-      <header className="bar">
-        <Link className="brand" href="/" aria-label="Hilum, worklist"><Mark /><span>Hilum</span></Link>
-        <Navigation route={route} />
-        <Connected />
-      </header>
-      <main id="main" tabIndex={-1}><Page route={route} /></main>
-    </>
-  );
-}
-
-function Navigation({ route }: { route: Route }) {
-  const storage = useResource('storage', api.storage, ['quarantine', 'studies']);
-  const conflicts = useResource('open-conflicts', api.patientConflicts, ['patients']);
-  const deadLetters = useResource('waiting-dead-letters', api.deadLetters, ['dead-letters']);
-  const waiting: Record<string, number> = {
-    conflicts: (conflicts.data?.items.length ?? 0) + (storage.data?.conflicts ?? 0),
-    quarantine: (storage.data?.quarantine_items ?? 0) + (deadLetters.data?.items.length ?? 0),
-  };
-  const current = route.page === 'study' ? 'worklist' : route.page;
-  return (
-    <nav aria-label="Pages">
-      {TABS.map(([href, label, page]) => (
-        <Link key={href} href={href} aria-current={current === page ? 'page' : undefined}>
-          {label}
-          {(waiting[page] ?? 0) > 0 && <span className="waiting" title={`${waiting[page]} waiting for a decision`}>{waiting[page]}</span>}
-        </Link>
-      ))}
-    </nav>
-  );
-}
-
-function Page({ route }: { route: Route }) {
-  switch (route.page) {
-    case 'worklist': return <Worklist />;
-    case 'study': return <StudyPage key={route.uid} uid={route.uid} />;
-    case 'conflicts': return <Conflicts />;
-    case 'quarantine': return <Quarantine />;
-    case 'models': return <Models />;
-    case 'status': return <Status />;
-    case 'missing': return <Missing />;
+  const session = useSession();
+  const { path, fragment } = useLocation();
+  const route = routeOf(path, fragment);
+  if (session.kind === 'asking') return <main className="gate"><Loading lines={4} label="Loading Hilum" /></main>;
+  if (session.kind === 'unreachable') {
+    return <Gate title="Hilum does not answer"><Failure error={session.error} retry={() => void checkSession()} /></Gate>;
   }
-}
-
-function Missing() {
-  useTitle('Not found');
-  return <Empty title="There is no such page"><p><Link href="/">Go to the worklist</Link></p></Empty>;
-}
-
-const CONNECTION = {
-  live: ['good', 'Live', 'Changes show by themselves'],
-  connecting: ['quiet', 'Connecting', 'Waiting for live updates'],
-  lost: ['warn', 'Reconnecting', 'What is shown may be old; Hilum is being asked again'],
-} as const;
-
-function Connected() {
-  const [tone, label, hint] = CONNECTION[useConnection()];
-  return <span className={`connection ${tone}`} role="status" title={hint}>{label}</span>;
-}
-
-function Mark() {
-  return (
-    <svg viewBox="0 0 32 32" width="26" height="26" aria-hidden="true">
-      <rect className="mark-ground" width="32" height="32" rx="8" />
-      <path className="mark-line" d="M9 7v18M23 7v18M9 16c4-5 10 5 14 0" />
-    </svg>
-  );
+  const state = session.auth;
+  // Links of messages open for whoever holds them, signed in or not.
+  if (route.page === 'link') {
+    switch (route.of) {
+      case 'invitation': return <Invitation key={route.token} token={route.token} state={state} />;
+      case 'reset': return <Reset token={route.token} />;
+      case 'verify': return <Verify token={route.token} />;
+      case 'set-up': if (state.set_up_needed || !state.signed_in) return <SetUp token={route.token} />;
+    }
+  }
+  if (state.signed_in) return <SignedIn value={state}><Frame route={route} /></SignedIn>;
+  if (state.set_up_needed) return <NotSetUp />;
+  if (route.page === 'gate' && route.of === 'sign-up') return <SignUp open={state.sign_up === 'open'} />;
+  if (route.page === 'gate' && route.of === 'forgotten') return <Forgotten />;
+  return <SignIn state={state} />;
 }

@@ -1,62 +1,18 @@
-// Speaks to /api/v1. Every failure becomes an ApiError whose message says, in a
-// sentence for people, what happened and what to do.
+// What the pages of studies ask of /api/v1.
 
+import * as http from './http';
+import type { Query } from './http';
 import type {
   Correction, DeadLetter, Deletion, Delivery, Destination, Export, InstanceConflict, InstanceDecision, Model, Move, Moved, Page, PatientConflict, PatientDecision,
-  PatientMerge, PatientRef, Problem, QuarantineEntry, Run, Status, Storage, Study, StudyDetail, StudyPatientState,
+  PatientMerge, PatientRef, QuarantineEntry, Run, Status, Storage, Study, StudyDetail, StudyPatientState,
 } from './types';
 
-export class ApiError extends Error {
-  constructor(message: string, readonly status: number, readonly code: string) {
-    super(message);
-    this.name = 'ApiError';
-  }
-}
-
-type Query = [name: string, value: string][];
+const V1 = '/api/v1';
+const get = <T>(path: string, signal: AbortSignal, query?: Query) => http.get<T>(V1 + path, signal, query);
+const act = (method: 'POST' | 'DELETE', path: string, body?: unknown) => http.act(method, V1 + path, body);
 
 /** Study UIDs per request: 64 characters each, the address stays below 8 KiB. */
 const UIDS_PER_REQUEST = 80;
-
-function address(path: string, query: Query = []): string {
-  const search = new URLSearchParams(query).toString();
-  return `/api/v1${path}${search ? `?${search}` : ''}`;
-}
-
-async function problemOf(response: Response): Promise<ApiError> {
-  const plain = `Hilum answered ${response.status} ${response.statusText}.`;
-  try {
-    const problem = (await response.json()) as Partial<Problem>;
-    return new ApiError(problem.detail || problem.title || plain, response.status, problem.code ?? 'unknown');
-  } catch {
-    return new ApiError(plain, response.status, 'unknown');
-  }
-}
-
-async function ask(url: string, init: RequestInit): Promise<Response> {
-  let response: Response;
-  try {
-    response = await fetch(url, { ...init, headers: { accept: 'application/json', ...init.headers } });
-  } catch (error) {
-    if (error instanceof DOMException && error.name === 'AbortError') throw error;
-    throw new ApiError('Hilum does not answer. Check that it runs and that this machine reaches it.', 0, 'unreachable');
-  }
-  if (!response.ok) throw await problemOf(response);
-  return response;
-}
-
-async function get<T>(path: string, signal: AbortSignal, query?: Query): Promise<T> {
-  return (await (await ask(address(path, query), { signal })).json()) as T;
-}
-
-async function act(method: 'POST' | 'DELETE', path: string, body?: unknown): Promise<Response> {
-  const init: RequestInit = { method };
-  if (body !== undefined) {
-    init.body = JSON.stringify(body);
-    init.headers = { 'content-type': 'application/json' };
-  }
-  return ask(address(path), init);
-}
 
 /** Asks for many studies at once, in as few requests as addresses permit. */
 async function ofStudies<T>(path: string, uids: string[], signal: AbortSignal, more: Query = []): Promise<T[]> {
@@ -68,7 +24,7 @@ async function ofStudies<T>(path: string, uids: string[], signal: AbortSignal, m
   return (await Promise.all(parts)).flatMap(page => page.items);
 }
 
-const id = encodeURIComponent;
+const id = http.segment;
 
 export const api = {
   studies: (query: Query, signal: AbortSignal) => get<Page<Study>>('/studies', signal, query),

@@ -3,6 +3,7 @@
 
 import { useEffect, useRef, useSyncExternalStore } from 'react';
 
+import { checkSession } from './session';
 import type { Notice, Topic } from './types';
 
 export type Connection = 'connecting' | 'live' | 'lost';
@@ -47,10 +48,11 @@ class Live {
   private readonly watchers = new Set<() => void>();
   private readonly listeners = new Set<Listener>();
   private source: EventSource | undefined;
+  private timer: ReturnType<typeof setTimeout> | undefined;
   private attempts = 0;
 
-  start() {
-    if (this.source) return;
+  private start() {
+    if (this.source || this.timer !== undefined) return;
     const source = new EventSource('/api/v1/events');
     this.source = source;
     source.onopen = () => {
@@ -61,8 +63,11 @@ class Live {
     };
     source.onerror = () => {
       this.become('lost');
-      // The browser tries again by itself, unless the server refused.
-      if (source.readyState === EventSource.CLOSED) this.again();
+      // The browser tries again by itself, unless the server refused: it may
+      // know the person no longer.
+      if (source.readyState !== EventSource.CLOSED) return;
+      void checkSession();
+      this.again();
     };
     source.addEventListener('changed', event => {
       try {
@@ -78,7 +83,20 @@ class Live {
     this.source?.close();
     this.source = undefined;
     this.attempts += 1;
-    setTimeout(() => this.start(), Math.min(30_000, 1000 * 2 ** this.attempts));
+    this.timer = setTimeout(() => {
+      this.timer = undefined;
+      this.start();
+    }, Math.min(30_000, 1000 * 2 ** this.attempts));
+  }
+
+  /** Once nobody looks or listens, nobody may be signed in: the stream ends. */
+  private rest() {
+    if (this.watchers.size + this.listeners.size > 0) return;
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    this.source?.close();
+    this.source = undefined;
+    this.connection = 'connecting';
   }
 
   private become(connection: Connection) {
@@ -94,7 +112,10 @@ class Live {
   readonly watch = (watcher: () => void) => {
     this.start();
     this.watchers.add(watcher);
-    return () => this.watchers.delete(watcher);
+    return () => {
+      this.watchers.delete(watcher);
+      this.rest();
+    };
   };
 
   readonly state = () => this.connection;
@@ -104,6 +125,7 @@ class Live {
     this.listeners.add(listener);
     return () => {
       this.listeners.delete(listener);
+      this.rest();
     };
   }
 }

@@ -20,9 +20,9 @@ interface Loaded<T> {
   error?: Error;
 }
 
-/** `key` names what is loaded: another key is another thing. */
+/** `key` names what is loaded: another key is another thing, and none loads nothing. */
 export function useResource<T>(
-  key: string,
+  key: string | undefined,
   load: (signal: AbortSignal) => Promise<T>,
   topics: readonly Topic[],
   studyUid?: string,
@@ -36,6 +36,7 @@ export function useResource<T>(
   });
 
   useEffect(() => {
+    if (key === undefined) return;
     const abort = new AbortController();
     setLoading(true);
     latest.current(abort.signal).then(
@@ -61,7 +62,7 @@ export function useResource<T>(
   return {
     data: current ? loaded.data : undefined,
     error: current ? loaded.error : undefined,
-    loading: loading || !current,
+    loading: key !== undefined && (loading || !current),
     reload,
   };
 }

@@ -4,6 +4,7 @@ import { api } from '../api/client';
 import { useResource } from '../api/useResource';
 import { bytes, moment, source } from '../lib/format';
 import { Action, Badge, Empty, Failure, Loading, useTitle } from '../parts';
+import { Allowed } from '../parts/Allowed';
 import { DeadLetters } from '../parts/DeadLetters';
 
 export function Quarantine() {
@@ -26,10 +27,10 @@ export function Quarantine() {
             <Badge tone="warn">{one.reason_code}</Badge>
           </header>
           <p className="faint small">SHA-256 <code className="uid">{one.sha256}</code></p>
-          <div className="decisions">
+          <Allowed to="manage-quarantine"><div className="decisions">
             <Action act={() => api.redriveQuarantined(one.id)} done={reload}>Try again</Action>
             <Action kind="danger" act={() => api.deleteQuarantined(one.id)} done={reload} confirm="Remove it for good?">Delete</Action>
-          </div>
+          </div></Allowed>
         </article>
       ))}
       <DeadLetters />

@@ -1,19 +1,17 @@
 // How this installation does, and how to reach it.
 
 import { api } from '../api/client';
+import { useMay } from '../api/session';
 import { useResource } from '../api/useResource';
 import { moment } from '../lib/format';
 import { receiver } from '../lib/receiver';
 import { Badge, Fact, Failure, Loading, useTitle } from '../parts';
-import { ArchiveCard } from '../parts/ArchiveCard';
-import { Departures } from '../parts/Departures';
 import { PatientMerges } from '../parts/PatientMerges';
 
 export function Status() {
   useTitle('Status');
   const status = useResource('status', api.status, []);
-  const storage = useResource('storage', api.storage, ['studies', 'quarantine']);
-  const destinations = useResource('destinations', api.destinations, []);
+  const may = useMay();
   return (
     <>
       <div className="page-head"><h1>Status</h1></div>
@@ -46,24 +44,23 @@ export function Status() {
           </section>
         </>
       )}
-      <section aria-labelledby="destinations">
-        <h2 id="destinations">Destinations of results</h2>
-        {destinations.error && <Failure error={destinations.error} retry={destinations.reload} />}
-        {destinations.data?.items.length === 0 && <p className="faint">None: results stay here. Name destinations in the configuration under [[destinations]].</p>}
-        <ul className="tiles">
-          {destinations.data?.items.map(one => (
-            <li key={one.name} className="card"><h3>{one.name}</h3><p className="second">{one.ae_title} · {one.address}</p></li>
-          ))}
-        </ul>
-      </section>
-      <section aria-labelledby="storage">
-        <h2 id="storage">Archive</h2>
-        {storage.error && <Failure error={storage.error} retry={storage.reload} />}
-        {!storage.data && !storage.error && <Loading lines={2} />}
-        {storage.data && <ArchiveCard storage={storage.data} />}
-      </section>
-      <PatientMerges />
-      <Departures />
+      {may('view-studies') && <><Destinations /><PatientMerges /></>}
     </>
+  );
+}
+
+function Destinations() {
+  const destinations = useResource('destinations', api.destinations, []);
+  return (
+    <section aria-labelledby="destinations">
+      <h2 id="destinations">Destinations of results</h2>
+      {destinations.error && <Failure error={destinations.error} retry={destinations.reload} />}
+      {destinations.data?.items.length === 0 && <p className="faint">None: results stay here. Name destinations in the configuration under [[destinations]].</p>}
+      <ul className="tiles">
+        {destinations.data?.items.map(one => (
+          <li key={one.name} className="card"><h3>{one.name}</h3><p className="second">{one.ae_title} · {one.address}</p></li>
+        ))}
+      </ul>
+    </section>
   );
 }

@@ -3,12 +3,14 @@
 
 import { api } from '../api/client';
 import type { Run, StudyDetail } from '../api/types';
+import { useMay } from '../api/session';
 import { useResource } from '../api/useResource';
 import { age, count, dicomDate, dicomTime, moment, plural, sex } from '../lib/format';
-import { ApiError } from '../api/client';
+import { ApiError } from '../api/http';
 import { seriesIn, timeline } from '../lib/timeline';
 import { viewerAddress } from '../lib/viewer';
 import { Announce, Empty, Fact, Failure, Loading, Notice, Uid, useTitle } from '../parts';
+import { Allowed } from '../parts/Allowed';
 import { Corrections } from '../parts/Corrections';
 import { Deliveries } from '../parts/Deliveries';
 import { Dialogue } from '../parts/Dialogue';
@@ -28,6 +30,7 @@ export function StudyPage({ uid }: { uid: string }) {
   const patient = useResource(`patient ${uid}`, signal => api.patientStates([uid], signal), ['patients'], uid);
   // The tab's title shows in histories and screen shares: no patient in it.
   useTitle('Study');
+  const may = useMay();
 
   if (study.error && !study.data) {
     const gone = study.error instanceof ApiError && study.error.status === 404;
@@ -37,6 +40,7 @@ export function StudyPage({ uid }: { uid: string }) {
   if (!study.data) return <Loading lines={8} label="Loading the study" />;
 
   const found = study.data;
+  const manages = may('correct-studies') || may('delete-images') || found.holds.length > 0 || found.keep_until || found.expires_at;
   const results = new Set(runs.data?.flatMap(run => run.result_instances.map(one => one.series_uid)));
   const state = patient.data?.[0];
   return (
@@ -86,24 +90,28 @@ export function StudyPage({ uid }: { uid: string }) {
         <Corrections study={study.data} changed={study.reload} />
       </section>
 
-      <section aria-labelledby="manage">
-        <h2 id="manage">Manage</h2>
-        {study.data.holds.map(hold => (
-          <Notice key={hold.id} tone="warn" title={hold.study_uid ? 'A legal hold is on this study' : 'A legal hold is on this patient'}>
-            <p>{hold.reason} (placed {moment(hold.placed_at)} by {hold.by}). Nothing of it is deleted until the hold is lifted.</p>
-          </Notice>
-        ))}
-        {study.data.keep_until && <p className="second">A retention rule keeps this study until {moment(study.data.keep_until)}.</p>}
-        {study.data.expires_at && study.data.holds.length === 0 && <p className="second">A retention rule deletes this study on {moment(study.data.expires_at)}.</p>}
-        <div className="decisions">
-          <MergeStudy study={found} />
-          <MergePatients study={found} done={study.reload} />
-          <Dialogue kind="danger" open="Delete study…" title="Delete this study"
-            act={reason => api.deleteStudy(uid, reason)} done={() => navigate('/')}>
-            <p>All {plural(study.data.instance_count, 'image')} and every result made from them are removed for good, and can't be brought back. Images of it that are sent again are refused.</p>
-          </Dialogue>
-        </div>
-      </section>
+      {manages && (
+        <section aria-labelledby="manage">
+          <h2 id="manage">Manage</h2>
+          {found.holds.map(hold => (
+            <Notice key={hold.id} tone="warn" title={hold.study_uid ? 'A legal hold is on this study' : 'A legal hold is on this patient'}>
+              <p>{hold.reason} (placed {moment(hold.placed_at)} by {hold.by}). Nothing of it is deleted until the hold is lifted.</p>
+            </Notice>
+          ))}
+          {found.keep_until && <p className="second">A retention rule keeps this study until {moment(found.keep_until)}.</p>}
+          {found.expires_at && found.holds.length === 0 && <p className="second">A retention rule deletes this study on {moment(found.expires_at)}.</p>}
+          <div className="decisions">
+            {may('correct-studies') && <MergeStudy study={found} />}
+            {may('correct-studies') && <MergePatients study={found} done={study.reload} />}
+            {may('delete-images') && (
+              <Dialogue kind="danger" open="Delete study…" title="Delete this study"
+                act={reason => api.deleteStudy(uid, reason)} done={() => navigate('/')}>
+                <p>All {plural(found.instance_count, 'image')} and every result made from them are removed for good, and can't be brought back. Images of it that are sent again are refused.</p>
+              </Dialogue>
+            )}
+          </div>
+        </section>
+      )}
       <p className="faint small">Study Instance UID <Uid value={uid} /></p>
     </>
   );
@@ -149,7 +157,7 @@ function Banner({ study, runs }: { study: StudyDetail; runs: Run[] }) {
             {study.modalities.map(name => <span key={name} className="modality">{name}</span>)} {study.description || 'No description'}
           </p>
         </div>
-        <a className="button primary large" href={viewerAddress(study.study_uid, runs)}>Open in viewer</a>
+        <Allowed to="retrieve-images"><a className="button primary large" href={viewerAddress(study.study_uid, runs)}>Open in viewer</a></Allowed>
       </div>
       <dl className="facts">
         <Fact name="Patient ID">{patient.id || '–'}{patient.issuer && <span className="second">{patient.issuer}</span>}</Fact>

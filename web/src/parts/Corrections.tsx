@@ -4,7 +4,9 @@ import { api } from '../api/client';
 import type { Correction, StudyDetail } from '../api/types';
 import { useResource } from '../api/useResource';
 import { moment } from '../lib/format';
+
 import { Empty, Failure, Loading } from '.';
+import { Allowed } from './Allowed';
 import { Correct, type Field } from './Correct';
 import { MergesOf } from './PatientMerges';
 
@@ -18,8 +20,10 @@ export function Corrections({ study, changed }: { study: StudyDetail; changed: (
       {data?.items.length === 0 && <Empty title="Nothing was corrected"><p>The study is shown as it was received.</p></Empty>}
       {data?.items.map(one => <Entry key={one.id} entry={one} />)}
       <MergesOf patient={study.patient} changed={() => { reload(); changed(); }} />
-      <Correct open="Correct…" title="Correct this study" fields={fields(study)} done={() => { reload(); changed(); }}
-        act={(set, reason) => api.correctStudy(study.study_uid, set, reason)} />
+      <Allowed to="correct-studies">
+        <Correct open="Correct…" title="Correct this study" fields={fields(study)} done={() => { reload(); changed(); }}
+          act={(set, reason) => api.correctStudy(study.study_uid, set, reason)} />
+      </Allowed>
     </>
   );
 }

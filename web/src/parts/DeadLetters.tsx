@@ -1,14 +1,17 @@
 // What one service told and another could not take: to try again.
 
 import { api } from '../api/client';
+import { useMay } from '../api/session';
 import { useResource } from '../api/useResource';
 import { moment, plural } from '../lib/format';
 
 import { Action, Badge, Failure } from '.';
+import { Allowed } from './Allowed';
 
 /** Nothing is shown while there are none. */
 export function DeadLetters() {
-  const { data, error, reload } = useResource('dead-letters', api.deadLetters, ['dead-letters']);
+  const may = useMay();
+  const { data, error, reload } = useResource(may('view-dead-letters') ? 'dead-letters' : undefined, api.deadLetters, ['dead-letters']);
   if (error) return <Failure error={error} retry={reload} />;
   if (!data?.items.length) return null;
   return (
@@ -26,7 +29,7 @@ export function DeadLetters() {
           </header>
           <p className="faint small">Event <code className="uid">{one.event_id}</code></p>
           <div className="decisions">
-            <Action act={() => api.replayDeadLetter(one.consumer, one.event_id)} done={reload}>Try again</Action>
+            <Allowed to="replay-dead-letters"><Action act={() => api.replayDeadLetter(one.consumer, one.event_id)} done={reload}>Try again</Action></Allowed>
           </div>
         </article>
       ))}

@@ -5,6 +5,7 @@ import type { Delivery } from '../api/types';
 import { moment } from '../lib/format';
 
 import { Action, Badge, type Tone } from '.';
+import { Allowed } from './Allowed';
 
 const STATES: Record<Delivery['state'], [Tone, string]> = {
   waiting: ['busy', 'Waiting'], sending: ['busy', 'Sending'], delivered: ['good', 'Delivered'],
@@ -32,7 +33,7 @@ export function Deliveries({ items, changed }: { items: Delivery[]; changed: () 
               </p>
             </div>
             {(one.state === 'held' || one.state === 'given-up') && (
-              <Action act={() => api.retryDelivery(one.id)} done={changed}>Deliver again</Action>
+              <Allowed to="retry-work"><Action act={() => api.retryDelivery(one.id)} done={changed}>Deliver again</Action></Allowed>
             )}
           </li>
         );

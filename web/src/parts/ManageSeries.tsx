@@ -1,6 +1,7 @@
 // What a person may change of one series: wrong attributes, or that it is there.
 
 import { api } from '../api/client';
+import { useMay } from '../api/session';
 import type { Series, StudyDetail } from '../api/types';
 import { plural } from '../lib/format';
 import { navigate } from '../router';
@@ -15,22 +16,26 @@ export function ManageSeries({ study, series, ours, only, changed }: {
   only: boolean;
   changed: () => void;
 }) {
+  const may = useMay();
+  const corrects = may('correct-studies');
+  const deletes = may('delete-images');
+  if (!deletes && (ours || !corrects)) return null;
   return (
     <details>
       <summary>Manage this series</summary>
       <div className="decisions">
-        {!ours && (
+        {!ours && corrects && (
           <Correct open="Correct series…" title="Correct this series" fields={fields(series)} done={changed}
             act={(set, reason) => api.correctSeries(study.study_uid, series.series_uid, set, reason)}>
             <Named series={series} />
           </Correct>
         )}
-        {!ours && <MoveSeries study={study} series={series}><Named series={series} /></MoveSeries>}
-        <Dialogue kind="danger" open="Delete series…" title="Delete this series"
+        {!ours && corrects && <MoveSeries study={study} series={series}><Named series={series} /></MoveSeries>}
+        {deletes && <Dialogue kind="danger" open="Delete series…" title="Delete this series"
           act={reason => api.deleteSeries(study.study_uid, series.series_uid, reason)} done={only ? () => navigate('/') : changed}>
           <Named series={series} />
           <p>{plural(series.instance_count, 'image')} {series.instance_count === 1 ? 'is' : 'are'} removed for good, and can't be brought back. Images of the series that are sent again are refused.{only && ' The study has no other series and goes with it.'} Results that were made from it stay until they are deleted too.</p>
-        </Dialogue>
+        </Dialogue>}
       </div>
     </details>
   );

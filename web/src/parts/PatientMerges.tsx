@@ -7,6 +7,7 @@ import { moment, plural } from '../lib/format';
 import { mergesOf, named } from '../lib/merges';
 
 import { Action, Failure, Loading } from '.';
+import { Allowed } from './Allowed';
 
 /** More are told over the API. */
 const SHOWN = 50;
@@ -48,8 +49,10 @@ function Entry({ merge, done }: { merge: PatientMerge; done: () => void }) {
           <p>{merge.reason}</p>
           <p className="second">{merge.by} · {moment(merge.at)} · {plural(merge.studies, 'study', 'studies')} corrected; later ones follow</p>
         </div>
-        <Action act={() => api.undoPatientMerge(merge.id)} done={done}
-          confirm={`Give ${merge.studies === 1 ? 'the study' : 'the studies'} back to ${prior}?`}>Take back</Action>
+        <Allowed to="correct-studies">
+          <Action act={() => api.undoPatientMerge(merge.id)} done={done}
+            confirm={`Give ${merge.studies === 1 ? 'the study' : 'the studies'} back to ${prior}?`}>Take back</Action>
+        </Allowed>
       </header>
     </article>
   );

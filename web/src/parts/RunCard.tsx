@@ -6,6 +6,7 @@ import type { Run, Series } from '../api/types';
 import { duration, measured, moment, plural, quantity, secondsBetween, step } from '../lib/format';
 
 import { Action, Badge, Fact, Progress, type Tone, Uid } from '.';
+import { Allowed } from './Allowed';
 
 const STATES: Record<Run['state'], [Tone, string]> = {
   queued: ['busy', 'Queued'], running: ['busy', 'Running'], publishing: ['busy', 'Publishing'],
@@ -59,7 +60,7 @@ export function RunCard({ run, series, changed }: { run: Run; series: Series | u
         </details>
       )}
       {(run.state === 'failed' || run.state === 'refused') && (
-        <p><Action act={() => api.retryRun(run.id)} done={changed}>Run again</Action></p>
+        <Allowed to="retry-work"><p><Action act={() => api.retryRun(run.id)} done={changed}>Run again</Action></p></Allowed>
       )}
     </article>
   );

@@ -3,11 +3,13 @@
 import { useState } from 'react';
 
 import { api } from '../api/client';
+import { useMay } from '../api/session';
 import type { InputSet, Series, StudyDetail } from '../api/types';
 import { duration, moment, plural } from '../lib/format';
 import { oddity } from '../lib/oddity';
 
 import { Action, Badge, type Tone, Uid } from '.';
+import { Allowed } from './Allowed';
 import { ManageSeries } from './ManageSeries';
 
 const STATES: Record<InputSet['state'], [Tone, string]> = {
@@ -68,7 +70,9 @@ function InputSetLine({ set, changed }: { set: InputSet; changed: () => void }) 
         {set.quiet_seconds ? <> · quiet time {duration(set.quiet_seconds)}</> : null}
       </p>
       {set.state === 'incomplete' && (
-        <p><Action kind="primary" act={() => api.acceptInputSet(set.id)} done={changed} confirm="Run the models on these images only?">Accept as it is</Action></p>
+        <Allowed to="accept-input">
+          <p><Action kind="primary" act={() => api.acceptInputSet(set.id)} done={changed} confirm="Run the models on these images only?">Accept as it is</Action></p>
+        </Allowed>
       )}
     </div>
   );
@@ -76,7 +80,8 @@ function InputSetLine({ set, changed }: { set: InputSet; changed: () => void }) 
 
 function Thumbnail({ study, series }: { study: string; series: Series }) {
   const [broken, setBroken] = useState(false);
-  if (broken || NO_PICTURE.includes(series.modality)) {
+  const may = useMay();
+  if (broken || !may('retrieve-images') || NO_PICTURE.includes(series.modality)) {
     return <div className="thumbnail none" aria-hidden="true">{series.modality || '–'}</div>;
   }
   const address = `/dicomweb/studies/${study}/series/${series.series_uid}/thumbnail`;

@@ -1,0 +1,116 @@
+// An entry of the audit trail as a sentence: `Anna Berg viewed the study 1.2.3`.
+
+import type { AuditEntry, AuditSubject } from '../api/audit';
+
+import { plural } from './format';
+
+/** What was done; `{}` is whom and what it is about, with how many images. */
+export const ACTS: Record<string, readonly [label: string, sentence: string]> = {
+  'sign-in': ['Signed in', 'signed in'],
+  'sign-in-failed': ['Failed to sign in', 'tried to sign in and could not'],
+  'sign-out': ['Signed out', 'signed out'],
+  refused: ['Refused', 'asked for what their role does not include'],
+  'device-refused': ['Device turned away', 'called and was turned away'],
+  'sign-up': ['Made an account', 'made an account'],
+  'change-password': ['Changed a password', 'changed a password'],
+  'verify-email': ['Proved an address', 'proved an e-mail address'],
+  query: ['Searched', 'searched for {}'],
+  'view-study': ['Viewed a study', 'viewed {}'],
+  'view-patient': ['Viewed a patient', 'viewed {}'],
+  retrieve: ['Retrieved images', 'retrieved images of {}'],
+  'view-received': ['Retrieved as received', 'retrieved images of {} as they were received'],
+  store: ['Sent images in', 'sent images of {} in'],
+  'store-refused': ['Images refused', 'sent images of {} that were not taken in'],
+  import: ['Imported', 'imported images of {}'],
+  export: ['Exported', 'exported images of {}'],
+  correct: ['Corrected', 'corrected {}'],
+  move: ['Moved', 'moved images of {}'],
+  'merge-patients': ['Merged patients', 'merged patients: {}'],
+  'decide-conflict': ['Decided a conflict', 'decided a conflict of {}'],
+  reject: ['Rejected images', 'rejected images of {}'],
+  'accept-input': ['Accepted an incomplete series', 'let models work on an incomplete series of {}'],
+  retry: ['Tried again', 'let work be tried again on {}'],
+  'view-quarantine': ['Viewed quarantine', 'looked at what was refused'],
+  redrive: ['Took in from quarantine', 'took in again what was refused'],
+  'delete-quarantined': ['Deleted from quarantine', 'deleted what was refused'],
+  delete: ['Deleted', 'deleted images of {}'],
+  erase: ['Erased a patient', 'erased {}'],
+  hold: ['Placed a legal hold', 'placed a legal hold on {}'],
+  'lift-hold': ['Lifted a legal hold', 'lifted a legal hold on {}'],
+  'view-administration': ['Looked at administration', 'looked at pages of the administration'],
+  'model-run': ['Model ran', 'ran a model on {}'],
+  publish: ['Published results', 'published results for {}'],
+  delivery: ['Delivered', 'delivered images of {}'],
+  'change-person': ['Changed a person', 'invited, changed or removed a person'],
+  'change-role': ['Gave a role', 'gave a person another role'],
+  'change-device': ['Changed a device', 'admitted, changed or removed a device'],
+  'change-key': ['Changed an API key', 'made or revoked an API key'],
+  'change-settings': ['Changed settings', 'changed settings'],
+  'break-glass': ['Took emergency access', 'took emergency access'],
+  'end-break-glass': ['Ended emergency access', 'ended emergency access'],
+  'review-break-glass': ['Reviewed emergency access', 'reviewed an emergency access'],
+  'view-audit': ['Searched the audit trail', 'searched or verified the audit trail'],
+  'export-audit': ['Exported the audit trail', 'exported the audit trail'],
+  'remove-audit': ['Removed old entries', 'removed entries that were kept long enough'],
+  'begin-audit': ['Began the trail anew', 'began a chain of the trail anew'],
+  'make-tenant': ['Made an organisation', 'made an organisation'],
+  'end-tenant': ['Ended an organisation', 'exported or ended an organisation'],
+  backup: ['Backed up', 'backed the installation up'],
+  'rotate-master-key': ['Changed the master key', "changed the installation's master key"],
+};
+
+export function who({ who: { kind, id, name } }: Pick<AuditEntry, 'who'>): string {
+  switch (kind) {
+    case 'person': return name || 'A person who is gone';
+    case 'api-key': return `The key ${name || id || ''}`.trim();
+    case 'device': return `The device ${name || id || ''}`.trim();
+    case 'service': return `Hilum (${name || id || 'itself'})`;
+    case 'local-operator': return 'The operator of this machine';
+    case 'nobody': return name || 'Somebody who is not known';
+    default: return name || id || kind;
+  }
+}
+
+const one = (subject: AuditSubject): string => {
+  switch (subject.kind) {
+    case 'patient': return `the patient ${subject.id}${subject.issuer ? ` of ${subject.issuer}` : ''}`;
+    case 'study': return `the study ${subject.uid}`;
+    case 'query': return subject.text ? `“${subject.text}”` : 'everything';
+    case 'erased': return 'a patient erased since';
+  }
+};
+
+/** More are counted. */
+const NAMED = 3;
+
+function whom(subjects: AuditSubject[]): string {
+  // The patient says little beside the study that is theirs.
+  const studies = subjects.filter(subject => subject.kind === 'study');
+  const named = studies.length > 0 ? studies : subjects;
+  const names = [...new Set(named.map(one))];
+  if (names.length === 0) return '';
+  const rest = names.length - NAMED;
+  return rest > 0 ? `${names.slice(0, NAMED).join(', ')} and ${plural(rest, 'more', 'more')}` : names.join(', ');
+}
+
+/** What was done, without who did it. */
+export function did(entry: Pick<AuditEntry, 'act' | 'subjects'>): string {
+  const sentence = ACTS[entry.act]?.[1] ?? `did “${entry.act}” to {}`;
+  const erasure = entry.act === 'erase' && entry.subjects.some(subject => subject.kind === 'erased');
+  const about = erasure ? 'a patient' : whom(entry.subjects);
+  if (about) return sentence.includes('{}') ? sentence.replace('{}', () => about) : sentence;
+  return sentence.replace(/(: | of | on | for | to )?\{\}/, '').trimEnd();
+}
+
+/** Acts whose count is of images, not of times. */
+const OF_IMAGES = ['retrieve', 'view-received', 'store', 'store-refused', 'import', 'export', 'move', 'reject', 'delete', 'delivery', 'publish', 'erase'];
+
+export function counted({ act, count }: Pick<AuditEntry, 'act' | 'count'>): string {
+  if (OF_IMAGES.includes(act)) return plural(count, 'image');
+  return count > 1 ? plural(count, 'time') : '';
+}
+
+/** By which right, where it is worth a word. */
+export function byRight(right: string): string {
+  return right.includes('break-glass') ? 'by emergency access' : '';
+}
