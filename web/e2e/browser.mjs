@@ -2,17 +2,17 @@
 // them, and the list of what a person would stumble over.
 //
 //   HILUM_URL          the running Hilum (default http://127.0.0.1:8080)
-//   HILUM_TOKEN        a bearer token that every page sends (default: none)
+//   HILUM_SET_UP       the set-up link that it printed: the walk becomes its owner
+//   HILUM_EMAIL, HILUM_PASSWORD   or who signs in, where somebody is known already
 //   SCREENSHOTS        a folder for pictures of every page (default: none)
 //   CHROMIUM           the browser (default /usr/bin/chromium)
 
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { chromium } from 'playwright-core';
+import { chromium, request } from 'playwright-core';
 
 export const base = (process.env.HILUM_URL ?? 'http://127.0.0.1:8080').replace(/\/$/, '');
-const token = process.env.HILUM_TOKEN;
 const pictures = process.env.SCREENSHOTS;
 const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
 
@@ -37,9 +37,37 @@ const browser = await chromium.launch({
   ],
 });
 
-export async function open(scheme, width, height) {
-  const extraHTTPHeaders = token ? { authorization: `Bearer ${token}` } : {};
-  const context = await browser.newContext({ viewport: { width, height }, colorScheme: scheme, extraHTTPHeaders });
+/** Whom the walks make; a password that nobody guesses first. */
+export const OWNER = {
+  organisation: 'St Mary Hospital', name: 'Anna Berg',
+  email: process.env.HILUM_EMAIL ?? 'anna.berg@st-mary.example',
+  password: process.env.HILUM_PASSWORD ?? 'four herons over a cold fjord',
+};
+
+/** The cookies of somebody whom `POST /auth/…` signs in. */
+export async function session(path, body) {
+  // A browser says where its page came from; the doors ask for it.
+  const asks = await request.newContext({ baseURL: base, extraHTTPHeaders: { origin: base } });
+  const answered = await asks.post(`/auth/${path}`, { data: body });
+  if (!answered.ok()) throw new Error(`/auth/${path} answers ${answered.status()}: ${await answered.text()}`);
+  const state = await asks.storageState();
+  await asks.dispose();
+  return state;
+}
+
+let owner;
+/** The owner's cookies: signed in once for the whole walk. */
+function owned() {
+  const token = process.env.HILUM_SET_UP?.split('#')[1];
+  owner ??= token ? session('set-up', { token, ...OWNER }) : session('sign-in', { email: OWNER.email, password: OWNER.password });
+  return owner;
+}
+
+/** Cookies of nobody. */
+export const NOBODY = { cookies: [], origins: [] };
+
+export async function open(scheme, width, height, storageState = owned()) {
+  const context = await browser.newContext({ viewport: { width, height }, colorScheme: scheme, storageState: await storageState });
   const page = await context.newPage();
   page.on('console', message => message.type() === 'error' && problem(`console: ${message.text().slice(0, 200)}`));
   page.on('pageerror', error => problem(`exception: ${error.message.slice(0, 200)}`));
@@ -68,9 +96,19 @@ export async function visit(page, path, ready, name) {
   await picture(page, name);
 }
 
-/** Asks `/api/v1`. */
-export const answer = async path =>
-  (await fetch(`${base}/api/v1${path}`, { headers: token ? { authorization: `Bearer ${token}` } : {} })).json();
+const cookies = state => ({ cookie: state.cookies.map(one => `${one.name}=${one.value}`).join('; ') });
+
+/** Asks `/api/v1` as the owner. */
+export const answer = async path => (await fetch(`${base}/api/v1${path}`, { headers: cookies(await owned()) })).json();
+
+/** Does something at `/api/v1` as the owner. */
+export async function tell(method, path, body) {
+  const headers = { ...cookies(await owned()), origin: base, 'content-type': 'application/json' };
+  const answered = await fetch(`${base}/api/v1${path}`, { method, headers, body: JSON.stringify(body) });
+  if (!answered.ok) throw new Error(`${method} ${path} answers ${answered.status}: ${await answered.text()}`);
+  const text = await answered.text();
+  return text ? JSON.parse(text) : undefined;
+}
 
 /** Walks to the end; problems on the way, and an exception, fail the process. */
 export async function walk(steps) {

@@ -5,21 +5,12 @@ import { createContext, useContext, useSyncExternalStore } from 'react';
 
 import type { Action, AuthState } from './access';
 import { auth } from './auth';
-import { ApiError, whenSignedOut } from './http';
+import { whenSignedOut } from './http';
 
 export type Session =
   | { kind: 'asking' }
   | { kind: 'unreachable'; error: Error }
   | { kind: 'known'; auth: AuthState };
-
-/** A server that asks nobody who they are. */
-const WITHOUT_DOORS: AuthState = {
-  signed_in: true, person: null, tenant: null, role: null, break_glass: null, tenants: [], set_up_needed: false, sign_up: 'invited', mail: false, providers: [],
-  actions: [
-    'view-studies', 'retrieve-images', 'store-images', 'correct-studies', 'decide-conflicts', 'accept-input', 'retry-work', 'view-quarantine',
-    'manage-quarantine', 'delete-images', 'view-erasures', 'export-studies', 'view-storage', 'view-dead-letters', 'replay-dead-letters', 'view-live', 'view-status',
-  ],
-};
 
 let session: Session = { kind: 'asking' };
 let asking: Promise<void> | undefined;
@@ -35,7 +26,6 @@ export function checkSession(): Promise<void> {
   asking ??= auth.state().then(
     state => become({ kind: 'known', auth: state }),
     (error: unknown) => {
-      if (error instanceof ApiError && error.status === 404) return become({ kind: 'known', auth: WITHOUT_DOORS });
       if (session.kind !== 'known') become({ kind: 'unreachable', error: error instanceof Error ? error : new Error(String(error)) });
     },
   ).finally(() => {

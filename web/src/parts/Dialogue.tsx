@@ -1,6 +1,6 @@
 // Asks for what must be said before something is done.
 
-import { type ReactNode, useRef, useState } from 'react';
+import { type ReactNode, useEffect, useRef, useState } from 'react';
 
 import { useSubmit } from './useSubmit';
 
@@ -23,6 +23,11 @@ export function Modal<T>({ open, opened, title, submit = title, act, done, disab
   children: ReactNode;
 }) {
   const dialog = useRef<HTMLDialogElement>(null);
+  // A list has one for each of its rows: it is there only while it is open.
+  const [shown, setShown] = useState(false);
+  useEffect(() => {
+    if (shown) dialog.current?.showModal();
+  }, [shown]);
   const trial = useSubmit(async () => {
     const made = await act();
     dialog.current?.close();
@@ -30,18 +35,20 @@ export function Modal<T>({ open, opened, title, submit = title, act, done, disab
   });
   return (
     <>
-      <button type="button" className={`button ${kind}`} onClick={() => { opened?.(); dialog.current?.showModal(); }}>{open}</button>
-      <dialog ref={dialog} className="dialogue" aria-label={title}>
-        <form onSubmit={trial.submit}>
-          <h2>{title}</h2>
-          {children}
-          {trial.problem && <p className="problem" role="alert">{trial.problem}</p>}
-          <div className="decisions">
-            <button type="submit" className={`button ${kind || 'primary'}`} disabled={trial.busy || disabled}>{submit}</button>
-            <button type="button" className="button" onClick={() => dialog.current?.close()}>Cancel</button>
-          </div>
-        </form>
-      </dialog>
+      <button type="button" className={`button ${kind}`} onClick={() => { opened?.(); setShown(true); }}>{open}</button>
+      {shown && (
+        <dialog ref={dialog} className="dialogue" aria-label={title} onClose={() => setShown(false)}>
+          <form onSubmit={trial.submit}>
+            <h2>{title}</h2>
+            {children}
+            {trial.problem && <p className="problem" role="alert">{trial.problem}</p>}
+            <div className="decisions">
+              <button type="submit" className={`button ${kind || 'primary'}`} disabled={trial.busy || disabled}>{submit}</button>
+              <button type="button" className="button" onClick={() => dialog.current?.close()}>Cancel</button>
+            </div>
+          </form>
+        </dialog>
+      )}
     </>
   );
 }

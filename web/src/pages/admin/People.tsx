@@ -1,6 +1,6 @@
 // Who belongs to the organisation, and who is invited to.
 
-import { useEffect, useRef, useState } from 'react';
+import { memo, useEffect, useRef, useState } from 'react';
 
 import type { Invitation, Person, Role } from '../../api/access';
 import { admin } from '../../api/admin';
@@ -68,7 +68,8 @@ export function People() {
   );
 }
 
-function PersonRow({ person, changed }: { person: Person; changed: () => void }) {
+// Many rows stay as they are when more come.
+const PersonRow = memo(function PersonRow({ person, changed }: { person: Person; changed: () => void }) {
   const may = useMay();
   const { role, person: me } = useAuth();
   const mine = me?.id === person.id;
@@ -95,7 +96,7 @@ function PersonRow({ person, changed }: { person: Person; changed: () => void })
       </td>
     </tr>
   );
-}
+});
 
 function RoleChoice({ roles, value, change }: { roles: Role[]; value: Role; change: (role: Role) => void }) {
   return (
