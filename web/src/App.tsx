@@ -31,6 +31,6 @@ export function App() {
   if (state.signed_in) return <SignedIn value={state}><Frame route={route} /></SignedIn>;
   if (state.set_up_needed) return <NotSetUp />;
   if (route.page === 'gate' && route.of === 'sign-up') return <SignUp open={state.sign_up === 'open'} />;
-  if (route.page === 'gate' && route.of === 'forgotten') return <Forgotten />;
+  if (route.page === 'gate' && route.of === 'forgotten') return <Forgotten mail={state.mail} />;
   return <SignIn state={state} />;
 }

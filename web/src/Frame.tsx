@@ -4,9 +4,10 @@
 import { useEffect } from 'react';
 
 import type { Action } from './api/access';
+import { admin } from './api/admin';
 import { api } from './api/client';
-import { useConnection } from './api/live';
-import { startAfresh, useMay } from './api/session';
+import { useChanges, useConnection } from './api/live';
+import { checkSession, startAfresh, useMay } from './api/session';
 import { useResource } from './api/useResource';
 import { Account } from './pages/Account';
 import { Administration, adminPages } from './pages/admin/Administration';
@@ -47,6 +48,8 @@ export function Frame({ route }: { route: Route }) {
     addEventListener('keydown', focus);
     return () => removeEventListener('keydown', focus);
   }, []);
+  // A role that was given or taken away holds at once.
+  useChanges(['administration'], () => void checkSession());
 
   return (
     <>
@@ -68,7 +71,9 @@ function Navigation({ route }: { route: Route }) {
   const storage = useResource(may('view-storage') ? 'storage' : undefined, api.storage, ['quarantine', 'studies']);
   const conflicts = useResource(may('view-studies') ? 'open-conflicts' : undefined, api.patientConflicts, ['patients']);
   const deadLetters = useResource(may('view-dead-letters') ? 'waiting-dead-letters' : undefined, api.deadLetters, ['dead-letters']);
+  const emergencies = useResource(may('review-break-glass') ? 'emergencies' : undefined, signal => admin.breakGlass(undefined, signal), ['administration']);
   const waiting: Record<string, number> = {
+    administration: emergencies.data?.items.filter(one => !one.reviewed_at).length ?? 0,
     conflicts: (conflicts.data?.items.length ?? 0) + (storage.data?.conflicts ?? 0),
     quarantine: (storage.data?.quarantine_items ?? 0) + (deadLetters.data?.items.length ?? 0),
   };
@@ -80,12 +85,17 @@ function Navigation({ route }: { route: Route }) {
       {TABS.filter(([, , , needs]) => may(needs)).map(([href, label, page]) => (
         <Link key={href} href={href} aria-current={current === page ? 'page' : undefined}>
           {label}
-          {(waiting[page] ?? 0) > 0 && <span className="waiting" title={`${waiting[page]} waiting for a decision`}>{waiting[page]}</span>}
+          <Waiting count={waiting[page] ?? 0} />
         </Link>
       ))}
-      {administers && <Link href="/admin" aria-current={current === 'administration' || current === 'admin' ? 'page' : undefined}>Administration</Link>}
+      {administers && <Link href="/admin" aria-current={current === 'administration' || current === 'admin' ? 'page' : undefined}>Administration<Waiting count={waiting.administration ?? 0} /></Link>}
     </nav>
   );
+}
+
+function Waiting({ count }: { count: number }) {
+  if (count === 0) return null;
+  return <span className="waiting" title={`${count} waiting for a decision`}>{count}</span>;
 }
 
 function Page({ route }: { route: Route }) {

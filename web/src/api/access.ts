@@ -1,5 +1,7 @@
 // What /auth/ and the administration of /api/v1 answer with. Times are RFC 3339.
 
+import type { RetentionRule } from './types';
+
 export const ROLES = ['owner', 'administrator', 'radiologist', 'technologist', 'auditor', 'integration', 'device', 'operator'] as const;
 export type Role = (typeof ROLES)[number];
 
@@ -37,6 +39,8 @@ export interface Invited {
   organisation: string;
   role: Role;
   invited_by: string;
+  /** The address has an account: its password is asked for. */
+  has_account: boolean;
 }
 
 export interface Person {
@@ -45,6 +49,8 @@ export interface Person {
   email: string;
   role: Role;
   since: string;
+  /** In a session that goes on. */
+  seen_at: string | null;
 }
 
 export interface Session {
@@ -83,7 +89,7 @@ export interface Device {
   id: string;
   ae_title: string;
   address: string | null;
-  certificate: string | null;
+  certificate_sha256: string | null;
   issuer: string | null;
   quiet_seconds: number | null;
   fallback_charset: string | null;
@@ -98,15 +104,15 @@ export interface UnknownDevice {
   id: string;
   ae_title: string;
   address: string;
-  certificate: string | null;
+  certificate_sha256: string | null;
   count: number;
   first_at: string;
   last_at: string;
 }
 
 export interface RoleMatrix {
-  roles: { name: Role }[];
-  actions: { name: string; says: string; roles: Role[] }[];
+  roles: { name: Role; of_people: boolean; of_keys: boolean; actions: string[] }[];
+  actions: { name: string; says: string }[];
 }
 
 export interface Account {
@@ -137,6 +143,12 @@ export interface Settings {
   session_hours: number | null;
   unknown_devices: 'reject' | 'admit-from-loopback' | null;
   requests_per_minute: number | null;
+  quota_bytes: number | null;
+  quota_instances: number | null;
+  retention: RetentionRule[];
+  resend: 'refuse' | 'accept';
+  /** Quota, retention and resend stand in the configuration file, and are changed there. */
+  archive_configured: boolean;
 }
 
 export interface Provider {

@@ -29,13 +29,13 @@ export const admin = {
   sessionsOf: (person: string, signal: AbortSignal) => get<Page<Session>>(`${V1}/people/${id(person)}/sessions`, signal),
   endSessionsOf: (person: string) => act('DELETE', `${V1}/people/${id(person)}/sessions`),
   invitations: (after: string | undefined, signal: AbortSignal) => list<Invitation>('/invitations', after, signal),
-  invite: (email: string, role: string) => made<{ link?: string | null }>('POST', `${V1}/invitations`, { email, role }),
+  invite: (email: string, role: string) => made<{ mailed: boolean; link: string | null }>('POST', `${V1}/invitations`, { email, role }),
   withdraw: (invitation: string) => act('DELETE', `${V1}/invitations/${id(invitation)}`),
 
   roles: (signal: AbortSignal) => get<RoleMatrix>(`${V1}/roles`, signal),
 
   devices: (after: string | undefined, signal: AbortSignal) => list<Device>('/devices', after, signal),
-  addDevice: (device: DeviceChange) => act('POST', `${V1}/devices`, device),
+  addDevice: (device: DeviceChange & { ae_title: string }) => act('POST', `${V1}/devices`, device),
   changeDevice: (device: string, change: DeviceChange) => act('PATCH', `${V1}/devices/${id(device)}`, change),
   removeDevice: (device: string) => act('DELETE', `${V1}/devices/${id(device)}`),
   unknownDevices: (signal: AbortSignal) => get<Page<UnknownDevice>>(`${V1}/devices/unknown`, signal),
@@ -43,7 +43,7 @@ export const admin = {
   dismiss: (unknown: string) => act('DELETE', `${V1}/devices/unknown/${id(unknown)}`),
 
   keys: (after: string | undefined, signal: AbortSignal) => list<ApiKey>('/keys', after, signal),
-  makeKey: (key: KeyWanted) => made<{ secret: string }>('POST', `${V1}/keys`, key),
+  makeKey: (key: KeyWanted) => made<{ key: string }>('POST', `${V1}/keys`, key),
   revokeKey: (key: string) => act('DELETE', `${V1}/keys/${id(key)}`),
 
   settings: (signal: AbortSignal) => get<Settings>(`${V1}/settings`, signal),
@@ -53,7 +53,7 @@ export const admin = {
   removeProvider: (provider: string) => act('DELETE', `${V1}/sign-in-providers/${id(provider)}`),
 
   breakGlass: (after: string | undefined, signal: AbortSignal) => list<BreakGlass>('/break-glass', after, signal),
-  review: (access: string, review: string) => act('POST', `${V1}/break-glass/${id(access)}/review`, { review }),
+  review: (access: string, review: string) => act('POST', `${V1}/break-glass/${id(access)}/review`, { text: review }),
 
   audit: (query: Query, after: string | undefined, signal: AbortSignal) => list<AuditEntry>('/audit/entries', after, signal, query),
   auditExport: (format: 'fhir' | 'csv', query: Query) => address(`${V1}/audit/export`, [['format', format], ...query]),
@@ -62,9 +62,8 @@ export const admin = {
 };
 
 export interface DeviceChange {
-  ae_title?: string;
   address?: string | null;
-  certificate?: string | null;
+  certificate_sha256?: string | null;
   issuer?: string | null;
   quiet_seconds?: number | null;
   fallback_charset?: string | null;

@@ -344,7 +344,7 @@ export interface Problem {
   code: string;
 }
 
-export type Topic = 'studies' | 'runs' | 'deliveries' | 'patients' | 'quarantine' | 'dead-letters';
+export type Topic = 'studies' | 'runs' | 'deliveries' | 'patients' | 'quarantine' | 'dead-letters' | 'administration';
 
 export interface Notice {
   topic: Topic;

@@ -40,7 +40,7 @@ function HowToSend() {
   const to: Receiver = { aeTitle: tenant?.ae_title ?? status.data.ae_title, host, port, origin: location.origin };
   const makeKey = async () => setKey((await admin.makeKey({
     name: 'First study', role: 'integration', expires_at: expiresAt('90', Date.now()), limited_to: null,
-  })).secret);
+  })).key);
   return (
     <div className="empty first">
       <h2>Send your first study</h2>

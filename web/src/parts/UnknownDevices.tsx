@@ -16,7 +16,7 @@ const ASK_MS = 4000;
 
 export function UnknownDevices({ admitted }: { admitted: () => void }) {
   const may = useMay();
-  const { data, error, reload } = useResource(may('view-devices') ? 'unknown-devices' : undefined, admin.unknownDevices, []);
+  const { data, error, reload } = useResource(may('view-devices') ? 'unknown-devices' : undefined, admin.unknownDevices, ['administration']);
   useEffect(() => {
     const timer = setInterval(() => document.visibilityState === 'visible' && reload(), ASK_MS);
     return () => clearInterval(timer);

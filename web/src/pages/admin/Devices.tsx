@@ -50,13 +50,13 @@ function DeviceRow({ device, changed }: { device: Device; changed: () => void })
       <td><span className="named">{device.ae_title}</span>{device.configured && <> <Badge tone="quiet" title="Named in the configuration file, and changed there">From the configuration</Badge></>}</td>
       <td data-label="Calls from">
         {device.address || 'Any address'}
-        {device.certificate && <span className="second">with its certificate</span>}
+        {device.certificate_sha256 && <span className="second">with its certificate</span>}
       </td>
       <td data-label="Last called">{device.seen_at ? <>{moment(device.seen_at)}{device.seen_from && <span className="second">from {device.seen_from}</span>}</> : <span className="faint">Never</span>}</td>
       <td className="row-actions">
         {may('manage-devices') && !device.configured && (
           <>
-            <Edit open="Change…" title={`Change ${device.ae_title}`} device={device} act={change => admin.changeDevice(device.id, change)} done={changed} />
+            <Edit open="Change…" title={`Change ${device.ae_title}`} device={device} act={({ ae_title: _, ...change }) => admin.changeDevice(device.id, change)} done={changed} />
             <Action kind="danger" act={() => admin.removeDevice(device.id)} done={changed} confirm={`Take no more images from ${device.ae_title}?`}>Remove</Action>
           </>
         )}
@@ -66,25 +66,24 @@ function DeviceRow({ device, changed }: { device: Device; changed: () => void })
 }
 
 function Edit({ open, title, device, act, done }: {
-  open: string; title: string; device?: Device; act: (change: DeviceChange) => Promise<unknown>; done: () => void;
+  open: string; title: string; device?: Device; act: (change: DeviceChange & { ae_title: string }) => Promise<unknown>; done: () => void;
 }) {
   const first = () => ({
-    ae: device?.ae_title ?? '', address: device?.address ?? '', certificate: device?.certificate ?? '',
+    ae: device?.ae_title ?? '', address: device?.address ?? '', certificate: device?.certificate_sha256 ?? '',
     issuer: device?.issuer ?? '', quiet: device?.quiet_seconds?.toString() ?? '', charset: device?.fallback_charset ?? '',
   });
   const [set, setSet] = useState(first);
   const put = (name: keyof typeof set) => (value: string) => setSet({ ...set, [name]: value });
   const change = (): DeviceChange => ({
-    ae_title: set.ae.trim(),
     address: set.address.trim() || null,
-    certificate: set.certificate.trim() || null,
+    certificate_sha256: set.certificate.trim() || null,
     issuer: set.issuer.trim() || null,
     quiet_seconds: set.quiet.trim() ? Number(set.quiet) : null,
     fallback_charset: set.charset.trim() || null,
   });
   return (
-    <Modal open={open} title={title} submit={device ? 'Save' : 'Add'} opened={() => setSet(first())} act={() => act(change())} done={done} kind={device ? '' : 'primary'}>
-      <TextField label="AE title" hint="The name that the machine calls itself, as its own settings say. Capitals matter." required maxLength={16} autoComplete="off" spellCheck={false} value={set.ae} change={put('ae')} />
+    <Modal open={open} title={title} submit={device ? 'Save' : 'Add'} opened={() => setSet(first())} act={() => act({ ...change(), ae_title: set.ae.trim() })} done={done} kind={device ? '' : 'primary'}>
+      {!device && <TextField label="AE title" hint="The name that the machine calls itself, as its own settings say. Capitals matter." required maxLength={16} autoComplete="off" spellCheck={false} value={set.ae} change={put('ae')} />}
       <TextField label="Address" hint="10.0.0.7, or a network such as 10.0.0.0/24. A name alone can be forged: give an address or a certificate." maxLength={50} autoComplete="off" spellCheck={false} value={set.address} change={put('address')} />
       <details>
         <summary>More</summary>

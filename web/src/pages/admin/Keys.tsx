@@ -65,12 +65,12 @@ function Make({ made }: { made: (secret: string) => void }) {
   const [limit, setLimit] = useState<string[]>();
   const [opened, setOpened] = useState(false);
   const matrix = useResource(opened ? 'roles' : undefined, admin.roles, []);
-  const choices = matrix.data?.actions.filter(one => one.roles.includes(role)) ?? [];
+  const choices = matrix.data?.actions.filter(one => matrix.data?.roles.find(held => held.name === role)?.actions.includes(one.name)) ?? [];
   const toggle = (action: string) => setLimit(limit?.includes(action) ? limit.filter(one => one !== action) : [...(limit ?? []), action]);
   const act = () => admin.makeKey({ name: name.trim(), role, expires_at: expiresAt(expiry, Date.now()), limited_to: limit ?? null });
   return (
     <Modal kind="primary" open="Make a key…" title="Make an API key" submit="Make the key" opened={() => setOpened(true)}
-      disabled={limit?.length === 0} act={act} done={key => { made(key.secret); setName(''); setLimit(undefined); }}>
+      disabled={limit?.length === 0} act={act} done={key => { made(key.key); setName(''); setLimit(undefined); }}>
       <TextField label="Name" hint="Which program is it for?" required maxLength={100} autoComplete="off" value={name} change={setName} />
       <Choice label="Role" hint={ROLE[role][1]} value={role} change={next => { setRole(next); setLimit(undefined); }} options={OF_KEYS.map(one => [one as Role, roleName(one)] as const)} />
       <Choice label="Ends" value={expiry} change={setExpiry} options={EXPIRIES} />

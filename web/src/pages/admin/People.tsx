@@ -41,7 +41,7 @@ export function People() {
       <p className="lead">Who can sign in, and what each may do. What a role means is under Roles.</p>
       {link && (
         <Notice tone="busy" title={`${link.email} is invited`}>
-          <p>Hilum sends no mail here: give them this link yourself. It works once.</p>
+          <p>Hilum sends no mail here: give them this link yourself. It works once and is not shown again.</p>
           <Copyable text={link.link} label="the invitation's link" />
         </Notice>
       )}
@@ -57,7 +57,7 @@ export function People() {
       {people.items && people.items.length > 0 && (
         <div className="sheet">
           <table className="rows">
-            <thead><tr><th scope="col">Name</th><th scope="col">Role</th><th scope="col">Since</th><th scope="col"><span className="unseen">What to do</span></th></tr></thead>
+            <thead><tr><th scope="col">Name</th><th scope="col">Role</th><th scope="col">Since</th><th scope="col">Last seen</th><th scope="col"><span className="unseen">What to do</span></th></tr></thead>
             <tbody>{people.items.map(person => <PersonRow key={person.id} person={person} changed={people.reload} />)}</tbody>
           </table>
         </div>
@@ -84,6 +84,7 @@ const PersonRow = memo(function PersonRow({ person, changed }: { person: Person;
       </td>
       <td data-label="Role">{roleName(person.role)}</td>
       <td data-label="Since">{day(person.since)}</td>
+      <td data-label="Last seen">{person.seen_at ? moment(person.seen_at) : <span className="faint">Not signed in</span>}</td>
       <td className="row-actions">
         {manages && <GiveRole person={person} gives={gives} done={changed} />}
         <Modal open="Signed in…" title={`Where ${person.name} is signed in`} submit={manages ? 'Sign out everywhere' : 'Close'}
@@ -124,13 +125,13 @@ function GiveRole({ person, gives, done }: { person: Person; gives: Role[]; done
 }
 
 function Invite({ done }: { done: (email: string, link: string | null) => void }) {
-  const { role: mine } = useAuth();
+  const { role: mine, mail } = useAuth();
   const [email, setEmail] = useState('');
   const [role, setRole] = useState<Role>('radiologist');
   return (
     <Modal kind="primary" open="Invite a person…" title="Invite a person" submit="Invite"
-      act={() => admin.invite(email.trim(), role)} done={invited => { done(email.trim(), invited.link ?? null); setEmail(''); }}>
-      <p>They get a link by mail, and choose their password themselves.</p>
+      act={() => admin.invite(email.trim(), role)} done={invited => { done(email.trim(), invited.link); setEmail(''); }}>
+      <p>{mail ? 'They get a link by mail' : 'You get a link to hand over'}, and they choose their password themselves.</p>
       <TextField label="E-mail" type="email" required maxLength={254} autoComplete="off" value={email} change={setEmail} />
       <RoleChoice roles={givenBy(mine)} value={role} change={setRole} />
     </Modal>

@@ -11,6 +11,7 @@ export function Roles() {
   useTitle('Roles');
   const { role: mine } = useAuth();
   const { data, error, reload } = useResource('roles', admin.roles, []);
+  const may = (role: Role, action: string) => data?.roles.find(one => one.name === role)?.actions.includes(action) ?? false;
   const shown: Role[] = ROLES.filter(role => role !== 'operator');
   return (
     <>
@@ -30,11 +31,11 @@ export function Roles() {
             <table className="matrix">
               <thead><tr><th scope="col">Action</th>{shown.map(role => <th key={role} scope="col">{roleName(role)}</th>)}</tr></thead>
               <tbody>
-                {data.actions.filter(one => one.roles.some(role => shown.includes(role))).map(one => (
+                {data.actions.filter(one => shown.some(role => may(role, one.name))).map(one => (
                   <tr key={one.name}>
                     <th scope="row">{one.says}</th>
                     {shown.map(role => (
-                      <td key={role}>{one.roles.includes(role) ? <><span className="yes" aria-hidden="true" /><span className="unseen">yes</span></> : <span className="unseen">no</span>}</td>
+                      <td key={role}>{may(role, one.name) ? <><span className="yes" aria-hidden="true" /><span className="unseen">yes</span></> : <span className="unseen">no</span>}</td>
                     ))}
                   </tr>
                 ))}

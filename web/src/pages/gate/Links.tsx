@@ -30,27 +30,32 @@ export function Invitation({ token, state }: { token: string; state: AuthState }
     );
   }
   if (!invited) return <Gate title="Your invitation"><Loading lines={3} /></Gate>;
+  const itself = state.signed_in && state.person?.email.toLowerCase() === invited.email.toLowerCase();
   const act = async () => {
-    await auth.accept({ token, name: name.trim(), password });
+    await auth.accept(itself ? { token } : invited.has_account ? { token, password } : { token, name: name.trim(), password });
     startAfresh();
   };
   return (
     <Gate title={`Join ${invited.organisation}`} lead={<>{invited.invited_by} invites <strong>{invited.email}</strong> as {roleName(invited.role).toLowerCase()}. {ROLE[invited.role]?.[1]}</>}>
-      {state.signed_in && state.person && <Notice tone="busy" title={`You are signed in as ${state.person.name}`}><p>Who takes the invitation is signed in instead.</p></Notice>}
+      {state.signed_in && state.person && !itself && <Notice tone="busy" title={`You are signed in as ${state.person.name}`}><p>Who takes the invitation is signed in instead.</p></Notice>}
       <GateForm submit="Join" act={act}>
-        <TextField label="Your name" required autoComplete="name" maxLength={100} autoFocus value={name} change={setName} />
-        {/* Password managers note it with the password. */}
-        <input type="hidden" autoComplete="username" value={invited.email} readOnly />
-        <PasswordField label="Password" fresh value={password} change={setPassword} />
-        <p className="hint">You have an account here with this address? Give its password.</p>
+        {!itself && !invited.has_account && <TextField label="Your name" required autoComplete="name" maxLength={100} autoFocus value={name} change={setName} />}
+        {!itself && <PasswordField label={invited.has_account ? 'Password of your account' : 'Password'} fresh={!invited.has_account} value={password} change={setPassword} />}
       </GateForm>
     </Gate>
   );
 }
 
-export function Forgotten() {
+export function Forgotten({ mail }: { mail: boolean }) {
   const [email, setEmail] = useState('');
   const [sent, setSent] = useState(false);
+  if (!mail) {
+    return (
+      <Gate title="A new password" lead="Hilum sends no mail here, so it can't send you a link. Ask whoever runs Hilum in your organisation.">
+        <p><Link href="/">Sign in</Link></p>
+      </Gate>
+    );
+  }
   if (sent) return <Sent to={email} what="a link for a new password" />;
   return (
     <Gate title="A new password" lead="You get a link by mail. It works for half an hour.">
