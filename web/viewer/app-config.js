@@ -32,6 +32,14 @@ const hilum = {
   },
 };
 
+/** Whoever is signed out signs in on the application's page, and comes back here. */
+function refused({ status }) {
+  console.warn(`The server answered ${status}`);
+  if (status !== 401) return;
+  const here = window.location.pathname + window.location.search;
+  window.location.assign(`/sign-in?return_to=${encodeURIComponent(here)}`);
+}
+
 function logo(React) {
   const style = { display: 'flex', alignItems: 'center', gap: '0.75rem', color: '#fff', textDecoration: 'none' };
   // In two lines: in one it would lie under the tools of a window 1024 pixels wide.
@@ -50,7 +58,7 @@ window.config = {
   modes: [],
   customizationService: [{ 'ohif.tours': { $set: [] } }],
   whiteLabeling: { createLogoComponentFn: logo },
-  httpErrorHandler: error => console.warn(`The server answered ${error.status}`),
+  httpErrorHandler: refused,
   showStudyList: true,
   maxNumberOfWebWorkers: 3,
   showWarningMessageForCrossOrigin: true,
