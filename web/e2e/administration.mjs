@@ -116,8 +116,8 @@ async function keys() {
   await page.getByRole('button', { name: 'I have it' }).click();
   expect(await page.getByText(secret).count() === 0, 'the secret stays');
   await onlyText(page);
-  await page.locator('tr', { hasText: 'Router' }).getByRole('button', { name: 'Revoke' }).click();
-  await page.getByRole('button', { name: 'Yes' }).click();
+  await page.locator('tr', { hasText: 'Router' }).getByRole('button', { name: 'Revoke…' }).click();
+  await page.getByRole('button', { name: 'Revoke', exact: true }).click();
   await page.locator('tr', { hasText: 'Router' }).waitFor({ state: 'detached' }).catch(() => problem('the key stays'));
   expect((await asks('/api/v1/studies')).status === 401, 'a revoked key comes in');
 }

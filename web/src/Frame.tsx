@@ -79,7 +79,7 @@ function Navigation({ route }: { route: Route }) {
   };
   const current = route.page === 'study' ? 'worklist' : route.page;
   const administers = adminPages(may).length > 0;
-  const row = useCurrentInView<HTMLElement>(current);
+  const row = useCurrentInView<HTMLElement>(`${current} ${waiting.administration}`);
   return (
     <nav aria-label="Pages" ref={row}>
       {TABS.filter(([, , , needs]) => may(needs)).map(([href, label, page]) => (

@@ -7,7 +7,7 @@ import { type DeviceChange, admin } from '../../api/admin';
 import { useMay } from '../../api/session';
 import { usePages } from '../../api/usePages';
 import { moment } from '../../lib/format';
-import { Action, Badge, Empty, Failure, Loading, useTitle } from '../../parts';
+import { Badge, Empty, Failure, Loading, useTitle } from '../../parts';
 import { Modal } from '../../parts/Dialogue';
 import { More } from '../../parts/More';
 import { UnknownDevices } from '../../parts/UnknownDevices';
@@ -57,7 +57,9 @@ function DeviceRow({ device, changed }: { device: Device; changed: () => void })
         {may('manage-devices') && !device.configured && (
           <>
             <Edit open="Change…" title={`Change ${device.ae_title}`} device={device} act={({ ae_title: _, ...change }) => admin.changeDevice(device.id, change)} done={changed} />
-            <Action kind="danger" act={() => admin.removeDevice(device.id)} done={changed} confirm={`Take no more images from ${device.ae_title}?`}>Remove</Action>
+            <Modal kind="danger" open="Remove…" title={`Remove ${device.ae_title}`} submit="Remove" act={() => admin.removeDevice(device.id)} done={changed}>
+              <p>No more images are taken from it. Those that came stay.</p>
+            </Modal>
           </>
         )}
       </td>

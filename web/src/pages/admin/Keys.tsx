@@ -10,7 +10,7 @@ import { useResource } from '../../api/useResource';
 import { EXPIRIES, type Expiry, expiresAt } from '../../lib/expiry';
 import { day, moment } from '../../lib/format';
 import { OF_KEYS, ROLE, roleName } from '../../lib/roles';
-import { Action, Badge, Empty, Failure, Loading, useTitle } from '../../parts';
+import { Badge, Empty, Failure, Loading, useTitle } from '../../parts';
 import { Modal } from '../../parts/Dialogue';
 import { More } from '../../parts/More';
 import { SecretOnce } from '../../parts/SecretOnce';
@@ -52,7 +52,11 @@ function KeyRow({ item, changed }: { item: ApiKey; changed: () => void }) {
       <td data-label="Last used">{item.used_at ? <>{moment(item.used_at)}{item.used_from && <span className="second">from {item.used_from}</span>}</> : <span className="faint">Never</span>}</td>
       <td data-label="Ends">{item.expires_at === null ? <span className="faint">Never</span> : <>{day(item.expires_at)}{over && <> <Badge tone="warn">Over</Badge></>}</>}</td>
       <td className="row-actions">
-        {may('manage-keys') && <Action kind="danger" act={() => admin.revokeKey(item.id)} done={changed} confirm={`Revoke ${item.name}? The program that uses it is refused at once.`}>Revoke</Action>}
+        {may('manage-keys') && (
+          <Modal kind="danger" open="Revoke…" title={`Revoke ${item.name}`} submit="Revoke" act={() => admin.revokeKey(item.id)} done={changed}>
+            <p>The program that uses it is refused at once, and for good.</p>
+          </Modal>
+        )}
       </td>
     </tr>
   );

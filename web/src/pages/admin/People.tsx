@@ -57,7 +57,7 @@ export function People() {
       {people.items && people.items.length > 0 && (
         <div className="sheet">
           <table className="rows">
-            <thead><tr><th scope="col">Name</th><th scope="col">Role</th><th scope="col">Since</th><th scope="col">Last seen</th><th scope="col"><span className="unseen">What to do</span></th></tr></thead>
+            <thead><tr><th scope="col">Name</th><th scope="col">Role</th><th scope="col">Last seen</th><th scope="col"><span className="unseen">What to do</span></th></tr></thead>
             <tbody>{people.items.map(person => <PersonRow key={person.id} person={person} changed={people.reload} />)}</tbody>
           </table>
         </div>
@@ -82,8 +82,7 @@ const PersonRow = memo(function PersonRow({ person, changed }: { person: Person;
         <span className="named">{person.name}</span>{mine && <> <Badge tone="quiet">You</Badge></>}
         <span className="second">{person.email}</span>
       </td>
-      <td data-label="Role">{roleName(person.role)}</td>
-      <td data-label="Since">{day(person.since)}</td>
+      <td data-label="Role">{roleName(person.role)}<span className="second">since {day(person.since)}</span></td>
       <td data-label="Last seen">{person.seen_at ? moment(person.seen_at) : <span className="faint">Not signed in</span>}</td>
       <td className="row-actions">
         {manages && <GiveRole person={person} gives={gives} done={changed} />}
@@ -92,7 +91,9 @@ const PersonRow = memo(function PersonRow({ person, changed }: { person: Person;
           <SessionList name={`sessions of ${person.id}`} load={signal => admin.sessionsOf(person.id, signal)} />
         </Modal>
         {manages && (
-          <Action kind="danger" act={() => admin.endMembership(person.id)} done={changed} confirm={`Take ${person.name} out of the organisation? They are signed out at once.`}>Remove</Action>
+          <Modal kind="danger" open="Remove…" title={`Remove ${person.name}`} submit="Remove" act={() => admin.endMembership(person.id)} done={changed}>
+            <p>They leave the organisation and are signed out at once. What they did stays in the audit trail.</p>
+          </Modal>
         )}
       </td>
     </tr>
