@@ -10,7 +10,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 
-import { NOBODY, answer, at, base, expect, open, picture, problem, session, tell, visit, walk } from './browser.mjs';
+import { NOBODY, answer, at, base, expect, open, picture, problem, session, tell, tokenOf, visit, walk } from './browser.mjs';
 
 const { HILUM_STUDY: study, HILUM_DICOM: dicom, HILUM_IMAGE: image } = process.env;
 const PASSWORD = 'seven grey geese went north';
@@ -52,8 +52,7 @@ async function pages(scheme, width, height) {
 /** A person with this role, by an invitation. */
 async function invited(role) {
   const { link } = await tell('POST', '/invitations', { email: `${role}@st-mary.example`, role });
-  const token = /#(?:\/invitation\/)?([\w-]+)$/.exec(link)[1];
-  return session('invitation/accept', { token, name: `Kim ${role}`, password: PASSWORD });
+  return session('invitation/accept', { token: tokenOf(link), name: `Kim ${role}`, password: PASSWORD });
 }
 
 async function seenBy(role) {

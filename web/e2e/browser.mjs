@@ -2,8 +2,8 @@
 // them, and the list of what a person would stumble over.
 //
 //   HILUM_URL          the running Hilum (default http://127.0.0.1:8080)
-//   HILUM_SET_UP       the set-up link that it printed: the walk becomes its owner
-//   HILUM_EMAIL, HILUM_PASSWORD   or who signs in, where somebody is known already
+//   HILUM_TOKEN        its operator's token, from run.json: the walk becomes an owner
+//   HILUM_EMAIL, HILUM_PASSWORD   or who signs in, without that
 //   SCREENSHOTS        a folder for pictures of every page (default: none)
 //   CHROMIUM           the browser (default /usr/bin/chromium)
 
@@ -55,13 +55,24 @@ export async function session(path, body) {
   return state;
 }
 
+/** The token in a link's fragment. */
+export const tokenOf = link => /([\w-]+)$/.exec(new URL(link).hash)[1];
+
+async function becomeOwner() {
+  const { name, email, password } = OWNER;
+  const token = process.env.HILUM_TOKEN;
+  if (!token) return session('sign-in', { email, password });
+  const invited = await fetch(`${base}/api/v1/invitations`, {
+    method: 'POST', headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' }, body: JSON.stringify({ email, role: 'owner' }),
+  });
+  // Another walk may have been here.
+  if (!invited.ok) return session('sign-in', { email, password });
+  return session('invitation/accept', { token: tokenOf((await invited.json()).link), name, password });
+}
+
 let owner;
 /** The owner's cookies: signed in once for the whole walk. */
-function owned() {
-  const token = process.env.HILUM_SET_UP?.split('#')[1];
-  owner ??= token ? session('set-up', { token, ...OWNER }) : session('sign-in', { email: OWNER.email, password: OWNER.password });
-  return owner;
-}
+const owned = () => (owner ??= becomeOwner());
 
 /** Cookies of nobody. */
 export const NOBODY = { cookies: [], origins: [] };

@@ -1,16 +1,24 @@
 //! The web application and the viewer in a real browser: what a person would
 //! stumble over fails (see `web/e2e/`).
 
-use std::process::Command;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 
 use hilum_testkit::{Hilum, Series, Storescp, wait_until};
 
 use crate::hilum;
 use crate::hostile::deflated;
 
-/// Walks one of the walks of `web/e2e`.
-fn walks(hilum: &Hilum, walk: &str, names: &[(&str, &str)]) {
-    let web = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../web");
+/// Walks one of the walks of `web/e2e`, and tells what it printed.
+fn walks(hilum: &Hilum, walk: &str, names: &[(&str, &str)]) -> String {
+    let token = hilum.api().operator_token();
+    let named = [&[("HILUM_TOKEN", token.as_str())], names].concat();
+    walks_at(&hilum.url(), walk, &named)
+}
+
+fn walks_at(url: &str, walk: &str, names: &[(&str, &str)]) -> String {
+    let web = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../web");
     assert!(
         web.join("dist/index.html").is_file() && web.join("node_modules").is_dir(),
         "the web application is not built: run `make web`"
@@ -18,17 +26,62 @@ fn walks(hilum: &Hilum, walk: &str, names: &[(&str, &str)]) {
     let output = Command::new("node")
         .arg(format!("e2e/{walk}"))
         .current_dir(web)
-        .env("HILUM_URL", hilum.url())
-        .env("HILUM_TOKEN", hilum.api().operator_token())
+        .env("HILUM_URL", url)
         .envs(names.iter().copied())
         .output()
         .expect("node runs (`make test-deps` installs it)");
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(
         output.status.success(),
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
+        "{printed}{}",
         String::from_utf8_lossy(&output.stderr)
     );
+    printed
+}
+
+/// `hilum serve` as a person starts it, on a folder that is not there yet.
+struct Started {
+    child: Child,
+    url: String,
+    set_up_link: String,
+}
+
+impl Started {
+    fn on(data: &Path) -> Self {
+        let models: PathBuf = [env!("CARGO_MANIFEST_DIR"), "../../models"].iter().collect();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_hilum"))
+            .args(["serve", "--http", "127.0.0.1:0", "--dicom", "127.0.0.1:0"])
+            .arg("--data")
+            .arg(data)
+            .arg("--models")
+            .arg(models)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the hilum binary starts");
+        let mut lines = BufReader::new(child.stdout.take().unwrap())
+            .lines()
+            .map_while(Result::ok);
+        let mut printed = |name: &str| {
+            let line = lines.find(|line| line.starts_with(name));
+            let line = line.unwrap_or_else(|| panic!("hilum serve prints no line {name}"));
+            line[name.len()..].trim().to_owned()
+        };
+        let (url, set_up_link) = (printed("Web"), printed("Set up"));
+        Self {
+            child,
+            url,
+            set_up_link,
+        }
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        let _gone = self.child.kill();
+        let _status = self.child.wait();
+    }
 }
 
 #[test]
@@ -129,6 +182,51 @@ fn a_person_corrects_deletes_and_moves_series_and_merges_studies_and_patients() 
             ("HILUM_STUDY", "1.2.3.66"),
             ("HILUM_DELETED", "1.2.3.67"),
             ("HILUM_SURVIVING", "1.2.3.70"),
+        ],
+    );
+    hilum.ends_sound();
+}
+
+#[test]
+fn a_person_goes_from_the_set_up_link_to_the_first_result() {
+    let folder = tempfile::tempdir().unwrap();
+    let hilum = Started::on(&folder.path().join("data"));
+    let series = Series::another_study("1.2.3.71", &["PatientID=71"]);
+    let samples = series.slice(0).parent().unwrap();
+    let printed = walks_at(
+        &hilum.url,
+        "first-study.mjs",
+        &[
+            ("HILUM_SET_UP", &hilum.set_up_link),
+            ("HILUM_SAMPLES", samples.to_str().unwrap()),
+            ("HILUM_RESULT", "yes"),
+        ],
+    );
+    println!("{printed}");
+}
+
+#[test]
+fn a_person_administers_and_each_role_sees_what_it_may() {
+    let hilum = hilum().start();
+    let html = "<img src=x onerror=window.stumbled=1>";
+    let named = Series::another_study(
+        "1.2.3.72",
+        &[
+            &format!("PatientName={html}"),
+            &format!("StudyDescription={html}"),
+            &format!("SeriesDescription={html}"),
+            "PatientID=<b>72</b>",
+        ],
+    );
+    hilum.takes(&named);
+    let image = Series::another_study("1.2.3.73", &["PatientID=73"]);
+    walks(
+        &hilum,
+        "administration.mjs",
+        &[
+            ("HILUM_STUDY", "1.2.3.72"),
+            ("HILUM_DICOM", &hilum.dicom().to_string()),
+            ("HILUM_IMAGE", image.slice(0).to_str().unwrap()),
         ],
     );
     hilum.ends_sound();
