@@ -56,7 +56,7 @@ export async function session(path, body) {
 }
 
 /** The token in a link's fragment. */
-export const tokenOf = link => /([\w-]+)$/.exec(new URL(link).hash)[1];
+export const tokenOf = link => /([\w-]+)$/.exec(new URL(link, base).hash)[1];
 
 async function becomeOwner() {
   const { name, email, password } = OWNER;

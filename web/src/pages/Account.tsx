@@ -13,7 +13,7 @@ import { useSubmit } from '../parts/useSubmit';
 
 export function Account() {
   useTitle('Your account');
-  const { person, tenant, role } = useAuth();
+  const { person, tenant, role, mail } = useAuth();
   const account = useResource('account', admin.account, []);
   if (!person) return null;
   return (
@@ -21,7 +21,7 @@ export function Account() {
       <div className="page-head"><h1>Your account</h1></div>
       <div className="card">
         <dl className="facts">
-          <Fact name="E-mail">{person.email} {person.email_verified ? <Badge tone="good">Proved</Badge> : <Badge tone="warn" title="Open the link in the message that was sent there">Not proved yet</Badge>}</Fact>
+          <Fact name="E-mail">{person.email} {person.email_verified ? <Badge tone="good">Proved</Badge> : mail && <Badge tone="warn" title="Open the link in the message that was sent there">Not proved yet</Badge>}</Fact>
           {tenant && role && <Fact name="Role">{roleName(role)} of {tenant.display_name}</Fact>}
         </dl>
         <Rename name={person.name} />

@@ -42,7 +42,7 @@ export function People() {
       {link && (
         <Notice tone="busy" title={`${link.email} is invited`}>
           <p>Hilum sends no mail here: give them this link yourself. It works once and is not shown again.</p>
-          <Copyable text={link.link} label="the invitation's link" />
+          <Copyable text={new URL(link.link, location.origin).href} label="the invitation's link" />
         </Notice>
       )}
       <Invitations pages={invitations} />

@@ -112,7 +112,7 @@ export function Verify({ token }: { token: string }) {
   if (state === 'refused') {
     return (
       <Gate title="This link does not work">
-        <Notice tone="warn" title={problem}><p>Sign in and ask for another one on the page of your account.</p></Notice>
+        <Notice tone="warn" title={problem}><p>Sign in: another link is sent to you where one is needed.</p></Notice>
         <p><Link href="/">Sign in</Link></p>
       </Gate>
     );
