@@ -32,12 +32,14 @@ const hilum = {
   },
 };
 
+/** Where the person began: OHIF shows a page of its own when it is refused. */
+const began = window.location.pathname + window.location.search;
+
 /** Whoever is signed out signs in on the application's page, and comes back here. */
 function refused({ status }) {
   console.warn(`The server answered ${status}`);
   if (status !== 401) return;
-  const here = window.location.pathname + window.location.search;
-  window.location.assign(`/sign-in?return_to=${encodeURIComponent(here)}`);
+  window.location.assign(`/sign-in?return_to=${encodeURIComponent(began)}`);
 }
 
 function logo(React) {
