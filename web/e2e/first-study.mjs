@@ -66,7 +66,8 @@ await walk(async () => {
   console.log(`  ${line}`);
   if (!(await send(line))) {
     // A machine that is not known yet is turned away, and shows.
-    await page.getByRole('button', { name: 'Admit' }).click({ timeout: ARRIVES_MS });
+    await page.getByRole('button', { name: 'Admit' }).click({ timeout: ARRIVES_MS })
+      .catch(() => { throw new Error('nothing was sent, and no machine waits to be admitted'); });
     stamp('the machine is admitted');
     expect(await send(line), 'what was admitted is turned away');
   }

@@ -3,7 +3,7 @@
 import type {
   Account, ApiKey, BreakGlass, Device, Invitation, Person, Provider, RoleMatrix, Session, Settings, UnknownDevice,
 } from './access';
-import type { AuditEntry, Seal, Verification } from './audit';
+import type { AuditEntry, Verification } from './audit';
 import { type Query, act, address, get, made, segment as id } from './http';
 import type { Page } from './types';
 
@@ -12,8 +12,8 @@ const V1 = '/api/v1';
 /** Rows of a page: two screens, and quick with any number of rows behind it. */
 const ROWS = '100';
 
-const list = <T>(path: string, after: string | undefined, signal: AbortSignal, query: Query = []) =>
-  get<Page<T>>(V1 + path, signal, [...query, ['limit', ROWS], ['after', after ?? '']]);
+const list = <T>(path: string, after: string | undefined, signal: AbortSignal, query: Query = [], rows = ROWS) =>
+  get<Page<T>>(V1 + path, signal, [...query, ['limit', rows], ['after', after ?? '']]);
 
 export const admin = {
   account: (signal: AbortSignal) => get<Account>(`${V1}/account`, signal),
@@ -23,7 +23,7 @@ export const admin = {
   endOtherSessions: () => act('DELETE', `${V1}/account/sessions`),
   endOwnSession: (session: string) => act('DELETE', `${V1}/account/sessions/${id(session)}`),
 
-  people: (q: string, after: string | undefined, signal: AbortSignal) => list<Person>('/people', after, signal, [['q', q]]),
+  people: (q: string, after: string | undefined, signal: AbortSignal, rows?: string) => list<Person>('/people', after, signal, [['q', q]], rows),
   giveRole: (person: string, role: string) => act('PATCH', `${V1}/people/${id(person)}`, { role }),
   endMembership: (person: string) => act('DELETE', `${V1}/people/${id(person)}`),
   sessionsOf: (person: string, signal: AbortSignal) => get<Page<Session>>(`${V1}/people/${id(person)}/sessions`, signal),
@@ -42,13 +42,13 @@ export const admin = {
   admit: (unknown: string) => act('POST', `${V1}/devices/unknown/${id(unknown)}/admit`),
   dismiss: (unknown: string) => act('DELETE', `${V1}/devices/unknown/${id(unknown)}`),
 
-  keys: (after: string | undefined, signal: AbortSignal) => list<ApiKey>('/keys', after, signal),
+  keys: (after: string | undefined, signal: AbortSignal, rows?: string) => list<ApiKey>('/keys', after, signal, [], rows),
   makeKey: (key: KeyWanted) => made<{ key: string }>('POST', `${V1}/keys`, key),
   revokeKey: (key: string) => act('DELETE', `${V1}/keys/${id(key)}`),
 
   settings: (signal: AbortSignal) => get<Settings>(`${V1}/settings`, signal),
   changeSettings: (change: Partial<Settings>) => act('PATCH', `${V1}/settings`, change),
-  providers: (signal: AbortSignal) => get<Page<Provider>>(`${V1}/sign-in-providers`, signal),
+  providers: (signal: AbortSignal) => get<Page<Provider> & { redirect_uri: string }>(`${V1}/sign-in-providers`, signal),
   addProvider: (provider: ProviderWanted) => act('POST', `${V1}/sign-in-providers`, provider),
   removeProvider: (provider: string) => act('DELETE', `${V1}/sign-in-providers/${id(provider)}`),
 
@@ -57,7 +57,6 @@ export const admin = {
 
   audit: (query: Query, after: string | undefined, signal: AbortSignal) => list<AuditEntry>('/audit/entries', after, signal, query),
   auditExport: (format: 'fhir' | 'csv', query: Query) => address(`${V1}/audit/export`, [['format', format], ...query]),
-  seals: (signal: AbortSignal) => get<Page<Seal>>(`${V1}/audit/seals`, signal),
   verifyAudit: () => made<Verification>('POST', `${V1}/audit/verify`),
 };
 

@@ -1,35 +1,35 @@
 // The audit trail as /api/v1/audit tells it.
 
 export interface AuditEntry {
-  id: string;
+  /** The service whose trail it stands in, and its place there. */
+  writer: string;
+  position: number;
   at: string;
-  who: { kind: 'person' | 'api-key' | 'device' | 'service' | 'local-operator' | 'nobody'; id: string | null; name: string | null };
+  /** `person ID`, `API key ID`, `device AE`, `service NAME`, `local operator`. */
+  who: string;
+  person?: string;
+  /** A role, or `continuation` for what a service goes on with. */
   right: string;
-  act: string;
+  /** The emergency access that was used. */
+  break_glass?: string;
+  from?: string;
+  action: string;
   outcome: 'success' | 'refused' | 'failed';
   subjects: AuditSubject[];
-  /** Of a patient who was erased: whom it was about is gone for good. */
-  erased?: boolean;
   count: number;
   details: Record<string, string>;
-  from: string | null;
 }
 
-export type AuditSubject =
-  | { kind: 'patient'; id: string; issuer?: string | null }
-  | { kind: 'study'; uid: string }
-  | { kind: 'query'; text: string }
-  | { kind: 'erased' };
-
-export interface Seal {
-  number: number;
-  at: string;
-  entries: number;
-  root: string;
+export interface AuditSubject {
+  /** `erased`: whom it was about is gone for good. */
+  kind: 'patient' | 'study' | 'query' | 'erased';
+  value?: string;
+  issuer?: string;
 }
 
 export interface Verification {
-  sound: boolean;
-  entries: number;
-  findings: string[];
+  intact: boolean;
+  writers: { writer: string; entries: number; faults: string[] }[];
+  seals: number;
+  seal_faults: string[];
 }

@@ -59,23 +59,25 @@ export const ACTS: Record<string, readonly [label: string, sentence: string]> = 
   'rotate-master-key': ['Changed the master key', "changed the installation's master key"],
 };
 
-export function who({ who: { kind, id, name } }: Pick<AuditEntry, 'who'>): string {
+/** Who did it; `names` by what the trail calls them. */
+export function who(entry: Pick<AuditEntry, 'who' | 'right'>, names: ReadonlyMap<string, string>): string {
+  const [kind = '', id = ''] = /^(person|API key|device|service) (.*)$/.exec(entry.who)?.slice(1) ?? [];
+  const name = names.get(entry.who);
   switch (kind) {
-    case 'person': return name || 'A person who is gone';
-    case 'api-key': return `The key ${name || id || ''}`.trim();
-    case 'device': return `The device ${name || id || ''}`.trim();
-    case 'service': return `Hilum (${name || id || 'itself'})`;
-    case 'local-operator': return 'The operator of this machine';
-    case 'nobody': return name || 'Somebody who is not known';
-    default: return name || id || kind;
+    case 'person': return name || (name === undefined ? '…' : 'A person who left');
+    case 'API key': return `The key ${name || id}`;
+    case 'device': return `The device ${id}`;
+    // Where nobody was known yet, the service that was asked tells it.
+    case 'service': return entry.right === 'continuation' ? 'Hilum' : `Hilum (${id})`;
+    default: return entry.who === 'local operator' ? 'The operator of this machine' : entry.who;
   }
 }
 
 const one = (subject: AuditSubject): string => {
   switch (subject.kind) {
-    case 'patient': return `the patient ${subject.id}${subject.issuer ? ` of ${subject.issuer}` : ''}`;
-    case 'study': return `the study ${subject.uid}`;
-    case 'query': return subject.text ? `“${subject.text}”` : 'everything';
+    case 'patient': return `the patient ${subject.value}${subject.issuer ? ` of ${subject.issuer}` : ''}`;
+    case 'study': return `the study ${subject.value}`;
+    case 'query': return subject.value ? `“${subject.value}”` : 'everything';
     case 'erased': return 'a patient erased since';
   }
 };
@@ -94,9 +96,9 @@ function whom(subjects: AuditSubject[]): string {
 }
 
 /** What was done, without who did it. */
-export function did(entry: Pick<AuditEntry, 'act' | 'subjects'>): string {
-  const sentence = ACTS[entry.act]?.[1] ?? `did “${entry.act}” to {}`;
-  const erasure = entry.act === 'erase' && entry.subjects.some(subject => subject.kind === 'erased');
+export function did(entry: Pick<AuditEntry, 'action' | 'subjects'>): string {
+  const sentence = ACTS[entry.action]?.[1] ?? `did “${entry.action}” to {}`;
+  const erasure = entry.action === 'erase' && entry.subjects.some(subject => subject.kind === 'erased');
   const about = erasure ? 'a patient' : whom(entry.subjects);
   if (about) return sentence.includes('{}') ? sentence.replace('{}', () => about) : sentence;
   return sentence.replace(/(: | of | on | for | to )?\{\}/, '').trimEnd();
@@ -105,12 +107,7 @@ export function did(entry: Pick<AuditEntry, 'act' | 'subjects'>): string {
 /** Acts whose count is of images, not of times. */
 const OF_IMAGES = ['retrieve', 'view-received', 'store', 'store-refused', 'import', 'export', 'move', 'reject', 'delete', 'delivery', 'publish', 'erase'];
 
-export function counted({ act, count }: Pick<AuditEntry, 'act' | 'count'>): string {
-  if (OF_IMAGES.includes(act)) return plural(count, 'image');
+export function counted({ action, count }: Pick<AuditEntry, 'action' | 'count'>): string {
+  if (OF_IMAGES.includes(action)) return plural(count, 'image');
   return count > 1 ? plural(count, 'time') : '';
-}
-
-/** By which right, where it is worth a word. */
-export function byRight(right: string): string {
-  return right.includes('break-glass') ? 'by emergency access' : '';
 }

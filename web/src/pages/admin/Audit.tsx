@@ -2,16 +2,19 @@
 
 import { Fragment, useState } from 'react';
 
+import type { Person } from '../../api/access';
 import type { AuditEntry } from '../../api/audit';
 import { admin } from '../../api/admin';
 import type { Query } from '../../api/http';
 import { useMay } from '../../api/session';
+import { useNames } from '../../api/useNames';
 import { usePages } from '../../api/usePages';
 import { clock, day, moment } from '../../lib/format';
-import { ACTS, byRight, counted, did, who } from '../../lib/sentence';
+import { ACTS, counted, did, who } from '../../lib/sentence';
 import { Badge, Failure, Loading, useTitle } from '../../parts';
 import { More } from '../../parts/More';
 import { Seals } from '../../parts/Seals';
+import { useSubmit } from '../../parts/useSubmit';
 
 const EMPTY = { patient_id: '', study_uid: '', person: '', action: '', outcome: '', from: '', to: '' };
 type Filters = typeof EMPTY;
@@ -31,6 +34,16 @@ export function Audit() {
   const may = useMay();
   const [typed, setTyped] = useState(EMPTY);
   const [asked, setAsked] = useState(EMPTY);
+  const [several, setSeveral] = useState<Person[]>();
+  const find = useSubmit(async () => {
+    setSeveral(undefined);
+    const name = typed.person.trim();
+    const found = name && may('view-people') ? (await admin.people(name, undefined, new AbortController().signal, '10')).items : [];
+    const [first, second] = found;
+    if (first && second) setSeveral(found);
+    // What names no person may name a key, a device or a service.
+    else setAsked({ ...typed, person: first?.id ?? name });
+  });
   const query = queryOf(asked);
   const entries = usePages(`audit ${JSON.stringify(asked)}`, (after, signal) => admin.audit(query, after, signal));
   const put = (name: keyof Filters) => (event: { target: { value: string } }) => setTyped({ ...typed, [name]: event.target.value });
@@ -44,10 +57,10 @@ export function Audit() {
       <Seals />
       <search>
         {/* Asked for at the end, not while typing: each search is recorded. */}
-        <form className="filters search-trail" aria-label="Search the audit trail" onSubmit={event => { event.preventDefault(); setAsked(typed); }}>
+        <form className="filters search-trail" aria-label="Search the audit trail" onSubmit={find.submit}>
           {text('patient_id', 'Patient ID')}
           {text('study_uid', 'Study Instance UID')}
-          {text('person', 'Who (name or e-mail)', 200)}
+          {text('person', 'Who', 200)}
           <label className="field"><span>What</span>
             <select value={typed.action} onChange={put('action')}>
               <option value="">Anything</option>
@@ -67,6 +80,15 @@ export function Audit() {
           </div>
         </form>
       </search>
+      {find.problem && <p className="problem" role="alert">{find.problem}</p>}
+      {several && (
+        <div className="notice busy" role="group" aria-label="Which person?">
+          <p className="notice-title">Which person?</p>
+          <div className="decisions">
+            {several.map(one => <button key={one.id} type="button" className="button" onClick={() => { setSeveral(undefined); setAsked({ ...typed, person: one.id }); }}>{one.name} · {one.email}</button>)}
+          </div>
+        </div>
+      )}
       {entries.error && <Failure error={entries.error} retry={entries.reload} />}
       {!entries.items && !entries.error && <Loading lines={6} />}
       {entries.items?.length === 0 && <p className="faint">Nothing was recorded that matches.</p>}
@@ -87,29 +109,32 @@ export function Audit() {
 }
 
 function Entries({ items }: { items: AuditEntry[] }) {
+  const names = useNames(items.map(entry => entry.who));
   return (
     <ol className="trail card">
       {items.map((entry, index) => (
-        <Fragment key={entry.id}>
+        <Fragment key={`${entry.writer} ${entry.position}`}>
           {day(entry.at) !== day(items[index - 1]?.at ?? '') && <li className="day second">{day(entry.at)}</li>}
-          <Line entry={entry} />
+          <Line entry={entry} names={names} />
         </Fragment>
       ))}
     </ol>
   );
 }
 
+/** Details that tell people nothing: ids of things that have a page of their own. */
+const UNREAD = ['session', 'person', 'key', 'invitation', 'access', 'input-set', 'event'];
+
 const OUTCOME = { success: undefined, refused: ['warn', 'Refused'], failed: ['bad', 'Failed'] } as const;
 
-function Line({ entry }: { entry: AuditEntry }) {
+function Line({ entry, names }: { entry: AuditEntry; names: ReadonlyMap<string, string> }) {
   const outcome = OUTCOME[entry.outcome];
-  const right = byRight(entry.right);
-  const more = Object.entries(entry.details);
+  const more = Object.entries(entry.details).filter(([name]) => !UNREAD.includes(name));
   return (
     <li>
       <time dateTime={entry.at} title={moment(entry.at)}>{clock(entry.at)}</time>
       <div>
-        <p><strong>{who(entry)}</strong> <span className="did">{did(entry)}</span> {right && <Badge tone="bad">{right}</Badge>} {outcome && <Badge tone={outcome[0]}>{outcome[1]}</Badge>}</p>
+        <p><strong>{who(entry, names)}</strong> <span className="did">{did(entry)}</span> {entry.break_glass && <Badge tone="bad">by emergency access</Badge>} {outcome && <Badge tone={outcome[0]}>{outcome[1]}</Badge>}</p>
         <p className="second">
           {[entry.from && `from ${entry.from}`, counted(entry), ...more.map(([name, value]) => `${name} ${value}`)].filter(Boolean).join(' · ')}
         </p>

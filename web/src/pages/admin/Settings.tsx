@@ -20,7 +20,7 @@ export function SettingsPage() {
       <div className="page-head"><h1>Settings</h1></div>
       {error && <Failure error={error} retry={reload} />}
       {!data && !error && <Loading lines={4} />}
-      {data && <Form key={JSON.stringify(data)} settings={data} aeTitle={tenant?.ae_title ?? ''} saved={() => { reload(); void checkSession(); }} />}
+      {data && <Form settings={data} aeTitle={tenant?.ae_title ?? ''} saved={() => { reload(); void checkSession(); }} />}
       <Providers />
     </>
   );
@@ -82,12 +82,12 @@ function Providers() {
         </ul>
       )}
       {data?.items.length === 0 && <p className="faint">Nobody does yet: people sign in with e-mail and password.</p>}
-      {may('manage-settings') && <AddProvider done={reload} />}
+      {may('manage-settings') && <AddProvider redirect={data?.redirect_uri || `${location.origin}/auth/oidc/callback`} done={reload} />}
     </section>
   );
 }
 
-function AddProvider({ done }: { done: () => void }) {
+function AddProvider({ redirect, done }: { redirect: string; done: () => void }) {
   const [name, setName] = useState('');
   const [issuer, setIssuer] = useState('');
   const [client, setClient] = useState('');
@@ -98,7 +98,7 @@ function AddProvider({ done }: { done: () => void }) {
         act={() => admin.addProvider({ name: name.trim(), issuer: issuer.trim(), client_id: client.trim(), client_secret: secret })}
         done={() => { setSecret(''); done(); }}>
         <p>At the provider, make an application of the kind “web” with this address to return to:</p>
-        <pre className="sample"><code>{`${location.origin}/auth/oidc/callback`}</code></pre>
+        <pre className="sample"><code>{redirect}</code></pre>
         <TextField label="Name" hint="As it stands on the button, such as Google." required maxLength={100} autoComplete="off" value={name} change={setName} />
         <TextField label="Issuer" hint="Such as https://accounts.google.com" type="url" required maxLength={300} autoComplete="off" value={issuer} change={setIssuer} />
         <TextField label="Client ID" required maxLength={300} autoComplete="off" value={client} change={setClient} />

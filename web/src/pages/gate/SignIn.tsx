@@ -6,10 +6,16 @@ import { useState } from 'react';
 import type { AuthState } from '../../api/access';
 import { auth } from '../../api/auth';
 import { checkSession, startAfresh } from '../../api/session';
+import { Notice } from '../../parts';
 import { PasswordField, TextField } from '../../parts/fields';
 import { Link, localAddress, useLocation } from '../../router';
 
 import { Gate, GateForm } from './Gate';
+
+const REFUSED: Record<string, string> = {
+  forbidden: 'That account belongs to nobody here. Ask whoever runs Hilum in your organisation for an invitation.',
+  unavailable: 'The provider does not answer at the moment. Try again, or sign in with your password.',
+};
 
 export function SignIn({ state }: { state: AuthState }) {
   const { path, search, fragment } = useLocation();
@@ -18,6 +24,8 @@ export function SignIn({ state }: { state: AuthState }) {
   // The viewer is another application: it sends people here, and says where they were.
   const sent = path === '/sign-in';
   const back = sent ? localAddress(new URLSearchParams(search).get('return_to'), location.origin) : path + (search && `?${search}`) + (fragment && `#${fragment}`);
+  // How signing in with a provider ended, where it did not lead in.
+  const refused = sent ? new URLSearchParams(search).get('error') : null;
   const signIn = async () => {
     await auth.signIn(email.trim(), password);
     if (sent) startAfresh(back);
@@ -25,6 +33,7 @@ export function SignIn({ state }: { state: AuthState }) {
   };
   return (
     <Gate title="Sign in">
+      {refused && <Notice tone="warn" title={REFUSED[refused] ?? 'Signing in with the other account did not work.'} />}
       <GateForm submit="Sign in" act={signIn}>
         <TextField label="E-mail" type="email" required autoComplete="username" autoFocus value={email} change={setEmail} maxLength={254} />
         <PasswordField label="Password" value={password} change={setPassword} />
