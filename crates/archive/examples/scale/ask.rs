@@ -1,5 +1,6 @@
 //! Questions of a day, asked of the archive in this process.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,7 @@ use crate::hospital::{DAYS, FIRST_DAY, Random, SEED, day};
 use crate::{Failure, open, scope};
 
 struct Questions {
-    name: &'static str,
+    name: Cow<'static, str>,
     ask: Box<dyn Fn(&mut Random) -> Question>,
 }
 
@@ -20,17 +21,38 @@ enum Question {
 }
 
 pub(crate) async fn ask(dir: &Path, times: u64) -> Result<(), Failure> {
+    let samples: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(dir.join("samples.json"))?)?;
+    all(dir, times, questions(&samples)).await
+}
+
+/// The worklist's question for each part of a name apart: how often a part
+/// occurs decides which way is taken.
+pub(crate) async fn ask_parts(dir: &Path, times: u64) -> Result<(), Failure> {
+    let mut parts = Vec::new();
+    for count in [7, 90, 1_095] {
+        for part in PARTS {
+            parts.push(Questions {
+                name: format!("{count} days, part {part}").into(),
+                ask: Box::new(move |random| {
+                    Question::Worklist(worklist(random, count, &format!("*{part}*")), 25)
+                }),
+            });
+        }
+    }
+    all(dir, times, parts).await
+}
+
+async fn all(dir: &Path, times: u64, questions: Vec<Questions>) -> Result<(), Failure> {
     let started = Instant::now();
     let archive = open(dir).await?;
     println!("open: {:.0} ms", started.elapsed().as_secs_f64() * 1e3);
     let scope = scope()?;
-    let samples: serde_json::Value =
-        serde_json::from_slice(&std::fs::read(dir.join("samples.json"))?)?;
     println!(
         "{:44} {:>8} {:>8} {:>8} {:>8} {:>8} {:>6}",
         "ms", "p50", "p99", "most", "cpu p50", "cpu p99", "rows"
     );
-    for questions in questions(&samples) {
+    for questions in questions {
         let mut random = Random(SEED + 1);
         let (mut taken, mut work) = (Vec::new(), Vec::new());
         let mut rows = 0;
@@ -122,6 +144,11 @@ fn worklist(random: &mut Random, count: u64, pattern: &str) -> StudyFilter {
 }
 
 const PATTERNS: &[&str] = &["smith*", "*son", "*son^*", "*smith*", "jo*", "*qzx*"];
+/// From those that many names have to those that none has.
+const PARTS: &[&str] = &[
+    "smith", "johnson", "williams", "martinez", "nelson", "simpson", "son", "steinto", "jo", "x",
+    "qz", "qzx",
+];
 
 fn questions(samples: &serde_json::Value) -> Vec<Questions> {
     let (patients, accessions) = (list(samples, "patients"), list(samples, "accessions"));
@@ -130,7 +157,8 @@ fn questions(samples: &serde_json::Value) -> Vec<Questions> {
         ("look-up of 1,000 UIDs of one series", "series_uids"),
     ];
     let mut all: Vec<Questions> = Vec::new();
-    let mut add = |name, ask: Box<dyn Fn(&mut Random) -> Question>| {
+    let mut add = |name: &'static str, ask: Box<dyn Fn(&mut Random) -> Question>| {
+        let name = name.into();
         all.push(Questions { name, ask });
     };
     for (name, count) in [

@@ -1,6 +1,7 @@
 //! Fills an archive's index as ten years of a hospital would, without images,
 //! and asks it: `cargo run --release -p hilum-archive --example scale --
-//! load DIR STUDIES INSTANCES` (or `load-settled`), then `… ask DIR [TIMES]`.
+//! load DIR STUDIES INSTANCES` (or `load-settled`), then `… ask DIR [TIMES]`,
+//! or `ask-parts` for the worklist's question by part of a name.
 //! `DIR/samples.json` says what there is to ask for.
 #![allow(
     clippy::print_stdout,
@@ -29,11 +30,13 @@ async fn main() -> Result<(), Failure> {
     let number = |at: usize, default: u64| -> Result<u64, Failure> {
         Ok(arguments.get(at).map_or(Ok(default), |text| text.parse())?)
     };
-    let usage = "say `load DIR STUDIES INSTANCES`, `load-settled …` or `ask DIR [TIMES]`";
+    let usage =
+        "say `load DIR STUDIES INSTANCES`, `load-settled …` or `ask DIR [TIMES]` (`ask-parts …`)";
     let dir = arguments.get(1).filter(|dir| !dir.starts_with('-'));
     let dir = PathBuf::from(dir.ok_or(usage)?);
     match arguments.first().map(String::as_str) {
         Some("ask") => ask::ask(&dir, number(2, 200)?).await,
+        Some("ask-parts") => ask::ask_parts(&dir, number(2, 200)?).await,
         Some(form @ ("load" | "load-settled")) => {
             let form = match form {
                 "load" => Form::Unsettled,

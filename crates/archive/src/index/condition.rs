@@ -91,16 +91,17 @@ impl Conditions {
         match pattern {
             None => {}
             Some(NamePattern::AnyGroup(pattern)) => {
-                let mut either = Vec::new();
-                let mut values = Vec::new();
-                for column in &groups {
-                    if let Some((sql, value)) = matching(column, pattern)? {
-                        either.push(sql);
-                        values.push(value);
-                    }
-                }
-                if !either.is_empty() {
-                    self.raw(&format!("({})", either.join(" OR ")), values);
+                // Most names have one group: the others are looked at together.
+                let [alphabetic, ideographic, phonetic] = &groups;
+                if let Some((either, value)) = matching(alphabetic, pattern)?
+                    && let Some((or, _)) = matching(ideographic, pattern)?
+                    && let Some((or_else, _)) = matching(phonetic, pattern)?
+                {
+                    let sql = format!(
+                        "({either} OR (coalesce({ideographic}, {phonetic}) IS NOT NULL
+                            AND ({or} OR {or_else})))"
+                    );
+                    self.raw(&sql, [value.clone(), value.clone(), value]);
                 }
             }
             Some(NamePattern::Groups(patterns)) => {

@@ -55,7 +55,32 @@ impl Source {
         Ok(query.query_row(params_from_iter(values), |row| row.get(0))?)
     }
 
-    pub(super) fn ids(self) -> (String, Vec<Value>) {
+    /// Ids of what it finds, when that is few.
+    pub(super) fn found(&self, db: &Connection) -> Result<Option<(String, Vec<Value>)>> {
+        if self.branches.iter().any(|branch| branch.more.is_some()) {
+            let is_few = self.count(db, self.few)? <= self.few;
+            return Ok(is_few.then(|| self.ids_of()));
+        }
+        // Counting them would find them: once is enough.
+        let bound = usize::try_from(self.few).unwrap_or(usize::MAX);
+        let mut ids: Vec<i64> = Vec::new();
+        for branch in &self.branches {
+            let mut query = db.prepare_cached(&format!("{} LIMIT ?", branch.sql))?;
+            let limit = [integer(self.few + 1)];
+            let mut rows = query.query(params_from_iter(branch.values.iter().chain(&limit)))?;
+            while let Some(row) = rows.next()? {
+                ids.push(row.get(0)?);
+            }
+            if ids.len() > bound {
+                return Ok(None);
+            }
+        }
+        ids.sort_unstable();
+        ids.dedup();
+        Ok(Some(listed(&ids)))
+    }
+
+    fn ids(self) -> (String, Vec<Value>) {
         let mut values = Vec::new();
         let mut all = Vec::new();
         for branch in self.branches {
@@ -77,6 +102,16 @@ impl Source {
         }
         .ids()
     }
+}
+
+/// As a list that SQLite reads.
+pub(super) fn listed(ids: &[i64]) -> (String, Vec<Value>) {
+    let ids: Vec<_> = ids.iter().map(i64::to_string).collect();
+    let list = Value::Text(format!("[{}]", ids.join(",")));
+    (
+        "SELECT value AS id FROM json_each(?)".to_owned(),
+        vec![list],
+    )
 }
 
 impl Branch {
@@ -106,7 +141,7 @@ impl Branch {
     }
 }
 
-/// Those that leave the fewest, as a rule, first.
+/// Those that are soonest counted first.
 pub(super) fn sources(tenant: i64, filter: &StudyFilter, few: Few) -> Result<Vec<Source>> {
     let mut sources = Vec::new();
     let mut fetched = |branches: Vec<Branch>| {
@@ -134,7 +169,6 @@ pub(super) fn sources(tenant: i64, filter: &StudyFilter, few: Few) -> Result<Vec
         fetched(branch.into_iter().collect());
     }
     let dates = filter.date.as_ref();
-    fetched(names(tenant, filter)?);
     if !filter.modalities.is_empty() {
         let mut branches = Vec::new();
         for modality in &filter.modalities {
@@ -175,6 +209,14 @@ pub(super) fn sources(tenant: i64, filter: &StudyFilter, few: Few) -> Result<Vec
             kind: Kind::Date,
             branches,
             few: few.covered,
+        });
+    }
+    let branches = names(tenant, filter)?;
+    if !branches.is_empty() {
+        sources.push(Source {
+            kind: Kind::Rows,
+            branches,
+            few: few.fetched,
         });
     }
     Ok(sources)
