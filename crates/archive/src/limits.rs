@@ -207,3 +207,11 @@ pub const DIGESTS_COMPLETED: u32 = 1_024;
 /// for the audit trail, about 500 bytes each; what comes beyond stands in it
 /// commit by commit.
 pub(crate) const STORES_COUNTED: usize = 4_096;
+
+/// Studies of an older index whose names one turn of the writer takes up: some
+/// tens of milliseconds that intake waits.
+pub const NAMES_COMPLETED: u32 = 2_048;
+
+/// Pages of the index of names that one turn of the writer merges, a thousand
+/// bytes each: some milliseconds that intake waits.
+pub const NAME_PAGES_MERGED: u32 = 500;

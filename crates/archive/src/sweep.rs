@@ -14,7 +14,8 @@ use crate::engine::Engine;
 use crate::error::Result;
 use crate::index::row_digest::{self, Of};
 use crate::index::schema::state;
-use crate::index::{objects, sqlite};
+use crate::index::{objects, parts, sqlite};
+use crate::limits;
 use crate::model::SweepReport;
 use crate::steps;
 use crate::tenant::object_path;
@@ -152,6 +153,16 @@ impl Engine {
             // Who writes a row since then writes its digest.
             self.digested.store(true, Ordering::SeqCst);
         }
+        while self
+            .writer
+            .run(|db, _| parts::complete(db, limits::NAMES_COMPLETED))
+            .await?
+        {}
+        while self
+            .writer
+            .run(|db, _| parts::merge(db, limits::NAME_PAGES_MERGED))
+            .await?
+        {}
         while self.writer.run(|db, _| sqlite::release_pages(db)).await? {}
         Ok(())
     }

@@ -23,7 +23,7 @@ enum Question {
 pub(crate) async fn ask(dir: &Path, times: u64) -> Result<(), Failure> {
     let samples: serde_json::Value =
         serde_json::from_slice(&std::fs::read(dir.join("samples.json"))?)?;
-    all(dir, times, questions(&samples)).await
+    all(dir, times, 1, questions(&samples)).await
 }
 
 /// The worklist's question for each part of a name apart: how often a part
@@ -40,13 +40,16 @@ pub(crate) async fn ask_parts(dir: &Path, times: u64) -> Result<(), Failure> {
             });
         }
     }
-    all(dir, times, parts).await
+    all(dir, times, 4, parts).await
 }
 
-async fn all(dir: &Path, times: u64, questions: Vec<Questions>) -> Result<(), Failure> {
+/// Each question so many times, of which the quickest counts.
+async fn all(dir: &Path, times: u64, again: u64, questions: Vec<Questions>) -> Result<(), Failure> {
     let started = Instant::now();
     let archive = open(dir).await?;
     println!("open: {:.0} ms", started.elapsed().as_secs_f64() * 1e3);
+    // What an index from before lacks is completed, as by a server that runs.
+    archive.sweep().await?;
     let scope = scope()?;
     println!(
         "{:44} {:>8} {:>8} {:>8} {:>8} {:>8} {:>6}",
@@ -55,24 +58,31 @@ async fn all(dir: &Path, times: u64, questions: Vec<Questions>) -> Result<(), Fa
     for questions in questions {
         let mut random = Random(SEED + 1);
         let (mut taken, mut work) = (Vec::new(), Vec::new());
-        let mut rows = 0;
+        let (mut rows, mut found) = (0, 0);
         for _ in 0..times {
             let question = (questions.ask)(&mut random);
-            let (started, worked) = (Instant::now(), processor());
-            rows += match question {
-                Question::Worklist(filter, limit) => archive
-                    .worklist(&scope, &filter, None, limit)
-                    .await?
-                    .studies
-                    .len(),
-                Question::Studies(filter, page) => {
-                    archive.studies(&scope, &filter, page).await?.len()
-                }
-                Question::Lookup(uids) => archive.lookup_many(&scope, &uids).await?.len(),
-            };
-            taken.push(started.elapsed().as_secs_f64() * 1e3);
-            // Less than before where a thread has ended meanwhile.
-            work.push(processor().saturating_sub(worked).as_secs_f64() * 1e3);
+            let (mut least, mut least_work) = (f64::MAX, f64::MAX);
+            for _ in 0..again {
+                let (started, worked) = (Instant::now(), processor());
+                found = match &question {
+                    Question::Worklist(filter, limit) => archive
+                        .worklist(&scope, filter, None, *limit)
+                        .await?
+                        .studies
+                        .len(),
+                    Question::Studies(filter, page) => {
+                        archive.studies(&scope, filter, *page).await?.len()
+                    }
+                    Question::Lookup(uids) => archive.lookup_many(&scope, uids).await?.len(),
+                };
+                least = least.min(started.elapsed().as_secs_f64() * 1e3);
+                // Less than before where a thread has ended meanwhile.
+                let work = processor().saturating_sub(worked).as_secs_f64() * 1e3;
+                least_work = least_work.min(work);
+            }
+            rows += found;
+            taken.push(least);
+            work.push(least_work);
         }
         taken.sort_by(f64::total_cmp);
         work.sort_by(f64::total_cmp);

@@ -21,6 +21,7 @@ pub(crate) mod note;
 pub(crate) mod objects;
 pub(crate) mod outbox;
 pub(crate) mod packs;
+pub(crate) mod parts;
 pub(crate) mod placement;
 pub(crate) mod quarantine;
 pub(crate) mod query;

@@ -4,8 +4,8 @@
 //!
 //! SQLite's planner is not asked, for it knows neither what is bound nor how
 //! often that occurs. Instead: when a condition leaves only few candidates,
-//! which counting them up to a bound tells, these are fetched and sorted.
-//! Otherwise studies are walked in their order, on an index that holds what is
+//! which counting them up to a bound tells, these are fetched and sorted; parts
+//! of names have an index for that (`parts`). Otherwise studies are walked in their order, on an index that holds what is
 //! mostly filtered by, until the page is full; conditions that leave many fill
 //! it soon. In the order of reception a range of dates or a modality may be far
 //! from what came last: there the orders of its quarters are merged (`period`).
@@ -14,6 +14,7 @@
 
 mod budget;
 mod marks;
+mod parts;
 mod period;
 mod source;
 #[cfg(test)]
@@ -27,15 +28,18 @@ use super::condition::Conditions;
 use crate::error::Result;
 use crate::model::{Order, StudyFilter, StudyRow, WorklistCursor};
 use marks::Mark;
-use period::periods;
-use source::{Kind, covered_dates, listed, sources};
+use period::{Periods, periods};
+use source::{Found, Kind, covered_dates, listed, sources};
 
 pub(crate) use marks::{Marks, page};
 
 /// How many studies are few.
 #[derive(Debug, Clone, Copy)]
 struct Few {
-    /// Candidates whose rows are fetched: some microseconds each.
+    /// Candidates whose rows are fetched without trying to walk: some
+    /// microseconds each.
+    at_once: u64,
+    /// The same, after walking took as long as they would.
     fetched: u64,
     /// Candidates that are filtered by the index alone.
     covered: u64,
@@ -47,14 +51,25 @@ struct Few {
 }
 
 const FEW: Few = Few {
+    at_once: 400,
     fetched: 1_000,
     covered: 2_000,
     walked: 120_000,
     counted: 30_000,
 };
 
+impl Few {
+    /// Of each order that is merged, a walk reads up to the first that it finds.
+    fn at_once_beside(self, orders: usize) -> u64 {
+        self.at_once
+            .saturating_add(self.at_once / 8 * orders as u64)
+    }
+}
+
 /// Steps that a row of the page takes, and one that is skipped.
 const STEPS_OF_ROW: u64 = 100;
+/// Steps that take as long as fetching a candidate.
+const STEPS_OF_FETCHED: u64 = 60;
 
 /// A page of studies.
 pub(crate) struct Asked<'a> {
@@ -84,12 +99,17 @@ fn within(db: &Connection, asked: &Asked<'_>, few: Few) -> Result<Vec<(StudyRow,
     if walk.is_filtered_by_nothing_else(asked.filter) {
         return walk.run(db, asked);
     }
-    let sources = sources(asked.tenant, asked.filter, few)?;
-    for source in &sources {
-        if !walk.reads(source.kind)
-            && let Some(ids) = source.found(db)?
-        {
-            return candidates(db, asked, ids);
+    let sources = sources(db, asked.tenant, asked.filter, few)?;
+    // The fewest that are found at once, though too many to be fetched unasked.
+    let mut known: Option<Found> = None;
+    for source in sources.iter().filter(|source| !walk.reads(source.kind)) {
+        if let Some(found) = source.found(db)? {
+            if found.rows <= few.at_once {
+                return candidates(db, asked, found.ids);
+            }
+            if known.as_ref().is_none_or(|known| found.rows < known.rows) {
+                known = Some(found);
+            }
         }
     }
     let periods = periods(db, asked)?;
@@ -97,23 +117,43 @@ fn within(db: &Connection, asked: &Asked<'_>, few: Few) -> Result<Vec<(StudyRow,
         Some(periods) => candidates(db, asked, listed(&periods.walk(db)?)),
         None => walk.run(db, asked),
     };
-    if sources.is_empty() {
+    let short = parts::is_short(asked.filter);
+    if sources.is_empty() && !short {
         return walked();
     }
+    let orders = periods.as_ref().map_or(1, Periods::orders);
+    if let Some(found) = known.take_if(|found| found.rows <= few.at_once_beside(orders)) {
+        return candidates(db, asked, found.ids);
+    }
     let rows = asked.limit.saturating_add(asked.offset);
-    let steps = few.walked.saturating_add(rows.saturating_mul(STEPS_OF_ROW));
+    let steps = match &known {
+        Some(found) => found.rows.saturating_mul(STEPS_OF_FETCHED).min(few.walked),
+        // What is rare is found without walking at all.
+        None if short => few.walked / 2,
+        None => few.walked,
+    };
+    let steps = steps.saturating_add(rows.saturating_mul(STEPS_OF_ROW));
     if let Some(found) = budget::within(db, steps, walked)? {
         return Ok(found);
     }
+    if let Some(found) = known {
+        return candidates(db, asked, found.ids);
+    }
+    let short = match short {
+        true => parts::of_short(db, asked.tenant, asked.filter, few)?,
+        false => None,
+    };
     let mut fewest = None;
-    for source in &sources {
-        let count = source.count(db, few.counted)?;
-        if count <= few.counted && fewest.is_none_or(|(least, _)| count < least) {
-            fewest = Some((count, source));
+    let mut least = few.counted;
+    // Names leave fewer than dates: of those, no more is counted then.
+    for source in short.iter().chain(sources.iter().rev()) {
+        let count = source.count(db, least)?;
+        if count <= least {
+            (least, fewest) = (count, Some(source));
         }
     }
     match fewest {
-        Some((_, source)) => candidates(db, asked, source.ids_of()),
+        Some(source) => candidates(db, asked, source.ids_of()),
         None => walked(),
     }
 }
@@ -124,9 +164,9 @@ pub(crate) fn few(
     tenant: i64,
     filter: &StudyFilter,
 ) -> Result<Option<(String, Vec<Value>)>> {
-    for source in sources(tenant, filter, FEW)? {
-        if let Some(ids) = source.found(db)? {
-            return Ok(Some(ids));
+    for source in sources(db, tenant, filter, FEW)? {
+        if let Some(found) = source.found(db)? {
+            return Ok(Some(found.ids));
         }
     }
     Ok(None)
@@ -169,11 +209,13 @@ fn candidates(
     (ids, mut values): (String, Vec<Value>),
 ) -> Result<Vec<(StudyRow, i64)>> {
     let conditions = conditions(asked)?;
+    // What is sorted is small: the rest is read for what is on the page only.
+    let order = order(asked.order);
     let sql = format!(
-        "SELECT {STUDY} FROM ({ids}) c CROSS JOIN study t ON t.id = c.id WHERE {}
-         ORDER BY {} LIMIT ? OFFSET ?",
+        "SELECT {STUDY} FROM (SELECT t.id AS id FROM ({ids}) c CROSS JOIN study t ON t.id = c.id
+            WHERE {} ORDER BY {order} LIMIT ? OFFSET ?) p
+         CROSS JOIN study t ON t.id = p.id ORDER BY {order}",
         conditions.sql(),
-        order(asked.order)
     );
     values.extend(conditions.values);
     rows(db, &sql, values, asked)

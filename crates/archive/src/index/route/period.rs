@@ -107,6 +107,11 @@ fn existing(
 }
 
 impl Periods<'_> {
+    /// How many orders are merged.
+    pub(super) fn orders(&self) -> usize {
+        self.of.len()
+    }
+
     /// Ids of the studies that the page is among.
     pub(super) fn walk(&self, db: &Connection) -> Result<Vec<i64>> {
         let (sql, values) = self.merged()?;

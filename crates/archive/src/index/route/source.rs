@@ -3,13 +3,10 @@
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
-use super::{Few, integer};
+use super::{Few, integer, parts};
 use crate::error::Result;
 use crate::index::condition::Conditions;
 use crate::model::{DateRange, NamePattern, StudyFilter, TextPattern};
-
-/// Trigrams of one pattern that are looked up.
-const TRIGRAMS: usize = 6;
 
 /// What a source is read from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,8 +27,15 @@ pub(super) struct Source {
     pub(super) few: u64,
 }
 
+/// Candidates, as a question for their ids.
+pub(super) struct Found {
+    pub(super) ids: (String, Vec<Value>),
+    /// How many rows are fetched of which the index knows nothing but that.
+    pub(super) rows: u64,
+}
+
 #[derive(Default)]
-struct Branch {
+pub(super) struct Branch {
     sql: String,
     values: Vec<Value>,
     /// Further conditions that the same index answers.
@@ -39,6 +43,14 @@ struct Branch {
 }
 
 impl Source {
+    pub(super) fn of_rows(branches: Vec<Branch>, few: Few) -> Self {
+        Self {
+            kind: Kind::Rows,
+            branches,
+            few: few.fetched,
+        }
+    }
+
     pub(super) fn count(&self, db: &Connection, bound: u64) -> Result<u64> {
         let sql: Vec<_> = self.branches.iter().map(|b| b.sql.as_str()).collect();
         let sql = format!(
@@ -55,14 +67,14 @@ impl Source {
         Ok(query.query_row(params_from_iter(values), |row| row.get(0))?)
     }
 
-    /// Ids of what it finds, when that is few.
-    pub(super) fn found(&self, db: &Connection) -> Result<Option<(String, Vec<Value>)>> {
+    /// What it finds, when that is few.
+    pub(super) fn found(&self, db: &Connection) -> Result<Option<Found>> {
         if self.branches.iter().any(|branch| branch.more.is_some()) {
             let is_few = self.count(db, self.few)? <= self.few;
-            return Ok(is_few.then(|| self.ids_of()));
+            let (ids, rows) = (self.ids_of(), 0);
+            return Ok(is_few.then_some(Found { ids, rows }));
         }
         // Counting them would find them: once is enough.
-        let bound = usize::try_from(self.few).unwrap_or(usize::MAX);
         let mut ids: Vec<i64> = Vec::new();
         for branch in &self.branches {
             let mut query = db.prepare_cached(&format!("{} LIMIT ?", branch.sql))?;
@@ -71,13 +83,16 @@ impl Source {
             while let Some(row) = rows.next()? {
                 ids.push(row.get(0)?);
             }
-            if ids.len() > bound {
+            if ids.len() as u64 > self.few {
                 return Ok(None);
             }
         }
         ids.sort_unstable();
         ids.dedup();
-        Ok(Some(listed(&ids)))
+        Ok(Some(Found {
+            rows: ids.len() as u64,
+            ids: listed(&ids),
+        }))
     }
 
     fn ids(self) -> (String, Vec<Value>) {
@@ -115,7 +130,7 @@ pub(super) fn listed(ids: &[i64]) -> (String, Vec<Value>) {
 }
 
 impl Branch {
-    fn new(sql: String, values: Vec<Value>) -> Self {
+    pub(super) fn new(sql: String, values: Vec<Value>) -> Self {
         Self {
             sql,
             values,
@@ -142,15 +157,16 @@ impl Branch {
 }
 
 /// Those that are soonest counted first.
-pub(super) fn sources(tenant: i64, filter: &StudyFilter, few: Few) -> Result<Vec<Source>> {
+pub(super) fn sources(
+    db: &Connection,
+    tenant: i64,
+    filter: &StudyFilter,
+    few: Few,
+) -> Result<Vec<Source>> {
     let mut sources = Vec::new();
     let mut fetched = |branches: Vec<Branch>| {
         if !branches.is_empty() {
-            sources.push(Source {
-                kind: Kind::Rows,
-                branches,
-                few: few.fetched,
-            });
+            sources.push(Source::of_rows(branches, few));
         }
     };
     if !filter.uids.is_empty() {
@@ -211,13 +227,10 @@ pub(super) fn sources(tenant: i64, filter: &StudyFilter, few: Few) -> Result<Vec
             few: few.covered,
         });
     }
-    let branches = names(tenant, filter)?;
-    if !branches.is_empty() {
-        sources.push(Source {
-            kind: Kind::Rows,
-            branches,
-            few: few.fetched,
-        });
+    let names = beginnings(tenant, filter)?;
+    let parts = parts::branches(db, tenant, filter)?;
+    for branches in names.into_iter().chain(parts) {
+        sources.push(Source::of_rows(branches, few));
     }
     Ok(sources)
 }
@@ -231,14 +244,15 @@ pub(super) fn covered_dates(range: &mut Conditions, column: &str, dates: Option<
     }
 }
 
-fn names(tenant: i64, filter: &StudyFilter) -> Result<Vec<Branch>> {
+/// Names by how they begin; `None` where a wild card does.
+fn beginnings(tenant: i64, filter: &StudyFilter) -> Result<Option<Vec<Branch>>> {
     const GROUPS: [(&str, &str); 3] = [
         ("study_by_name", "patient_name_a"),
         ("study_by_name_i", "patient_name_i"),
         ("study_by_name_p", "patient_name_p"),
     ];
     let given: Vec<(usize, &TextPattern)> = match &filter.patient_name {
-        None => return Ok(Vec::new()),
+        None => return Ok(None),
         Some(NamePattern::AnyGroup(pattern)) => (0..3).map(|group| (group, pattern)).collect(),
         // Any one of them finds every candidate.
         Some(NamePattern::Groups(groups)) => groups
@@ -255,21 +269,16 @@ fn names(tenant: i64, filter: &StudyFilter) -> Result<Vec<Branch>> {
             beginning(tenant, index, column, pattern)
         })
         .collect();
-    if let Some(mut branches) = begin {
-        for branch in &mut branches {
-            let mut more = Conditions::any();
-            more.dates("date", filter.date.as_ref());
-            more.modalities("modalities", &filter.modalities)?;
-            branch.more = Some(more);
-        }
-        return Ok(branches);
+    let Some(mut branches) = begin.filter(|branches| !branches.is_empty()) else {
+        return Ok(None);
+    };
+    for branch in &mut branches {
+        let mut more = Conditions::any();
+        more.dates("date", filter.date.as_ref());
+        more.modalities("modalities", &filter.modalities)?;
+        branch.more = Some(more);
     }
-    let trigrams = given.first().map(|(_, pattern)| trigrams(pattern));
-    let found = trigrams.filter(|text| !text.is_empty()).map(|text| {
-        let sql = "SELECT rowid AS id FROM study_name WHERE study_name MATCH ?";
-        Branch::new(sql.to_owned(), vec![Value::Text(text)])
-    });
-    Ok(found.into_iter().collect())
+    Ok(Some(branches))
 }
 
 /// Values that begin as the pattern does; `None` when it begins with a wild card.
@@ -287,22 +296,4 @@ fn beginning(tenant: i64, index: &str, column: &str, pattern: &TextPattern) -> O
     let values = vec![tenant, Value::Text(begin.to_owned()), Value::Text(after)];
     let sql = format!("{from} >= ? AND {column} <= ?");
     Some(Branch::new(sql, values))
-}
-
-/// Three characters in a row that must be there, as a full-text query.
-fn trigrams(pattern: &TextPattern) -> String {
-    let mut found: Vec<String> = Vec::new();
-    for run in pattern.0.split(['*', '?']) {
-        let characters: Vec<char> = run.chars().collect();
-        for three in characters.windows(3) {
-            // NUL would end the query.
-            let text: String = three.iter().collect::<String>().replace('"', "\"\"");
-            if !text.contains('\0') && !found.contains(&text) {
-                found.push(text);
-            }
-        }
-    }
-    found.truncate(TRIGRAMS);
-    let quoted: Vec<_> = found.iter().map(|text| format!("\"{text}\"")).collect();
-    quoted.join(" AND ")
 }
