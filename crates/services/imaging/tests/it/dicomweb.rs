@@ -1,12 +1,16 @@
 //! DICOMweb over a real socket, judged by dicomweb-client and pydicom, both
 //! unmodified.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use hilum_archive::{Archive, ArchiveConfig, Limits, MasterKey};
+use hilum_contracts::error::ServiceError;
+use hilum_contracts::identity::{Admitted, DeviceAdmission, DeviceAsks, DeviceRejection, Identity};
 use hilum_contracts::ids::TenantId;
 use hilum_imaging::ImagingService;
 use hilum_platform::auth;
@@ -16,6 +20,24 @@ use hilum_platform::notices::Notices;
 use hilum_platform::tenants::Directory;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+/// An Identity for which nobody sends: these tests bring everything by HTTP.
+struct Strangers;
+
+#[async_trait]
+impl Identity for Strangers {
+    async fn session(&self, _: &str, _: Option<IpAddr>) -> Result<Option<Admitted>, ServiceError> {
+        Ok(None)
+    }
+
+    async fn api_key(&self, _: &str, _: Option<IpAddr>) -> Result<Option<Admitted>, ServiceError> {
+        Ok(None)
+    }
+
+    async fn device(&self, _: &DeviceAsks) -> Result<DeviceAdmission, ServiceError> {
+        Ok(DeviceAdmission::Rejected(DeviceRejection::CallingUnknown))
+    }
+}
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../..")
@@ -82,7 +104,7 @@ async fn judge(script: &str, arguments: &[PathBuf]) {
     let app = api.nest("/dicomweb", service.dicomweb()).layer(admit);
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
     let dicom = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    service.start_workers(&tasks, &stop, dicom);
+    service.start_workers(&tasks, &stop, dicom, Arc::new(Strangers));
     let server = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/it");
     let output = tokio::process::Command::new(python())
