@@ -206,7 +206,7 @@ await walk(async () => {
   await page.getByRole('button', { name: 'Invite a person…' }).click();
   await page.getByRole('dialog').getByLabel('E-mail').fill('late@st-mary.example');
   await page.getByRole('button', { name: 'Invite', exact: true }).click();
-  const link = (await page.getByLabel("the invitation's link", { exact: true }).innerText()).trim();
+  const link = (await page.getByLabel('the link', { exact: true }).innerText()).trim();
   await picture(page, 'invited');
   const other = await open('light', 390, 844, NOBODY);
   await other.goto(link);

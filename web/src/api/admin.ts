@@ -26,6 +26,7 @@ export const admin = {
   people: (q: string, after: string | undefined, signal: AbortSignal, rows?: string) => list<Person>('/people', after, signal, [['q', q]], rows),
   giveRole: (person: string, role: string) => act('PATCH', `${V1}/people/${id(person)}`, { role }),
   endMembership: (person: string) => act('DELETE', `${V1}/people/${id(person)}`),
+  resetLink: (person: string) => made<{ mailed: boolean; link: string | null }>('POST', `${V1}/people/${id(person)}/reset-link`),
   sessionsOf: (person: string, signal: AbortSignal) => get<Page<Session>>(`${V1}/people/${id(person)}/sessions`, signal),
   endSessionsOf: (person: string) => act('DELETE', `${V1}/people/${id(person)}/sessions`),
   invitations: (after: string | undefined, signal: AbortSignal) => list<Invitation>('/invitations', after, signal),

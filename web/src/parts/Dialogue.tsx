@@ -54,7 +54,7 @@ export function Modal<T>({ open, opened, title, submit = title, act, done, disab
 }
 
 /** A form behind a button that wants to know why. */
-export function Dialogue({ act, disabled = false, ask = 'Why? It is kept, so it should not name the patient.', children, ...rest }: {
+export function Dialogue({ act, disabled = false, ask = 'Why? It is kept, so it should not name the patient.', least = 1, children, ...rest }: {
   open: ReactNode;
   opened?: () => void;
   title: string;
@@ -63,6 +63,8 @@ export function Dialogue({ act, disabled = false, ask = 'Why? It is kept, so it 
   /** Nothing to do yet, but for the reason. */
   disabled?: boolean;
   ask?: string;
+  /** Characters that a reason has. */
+  least?: number;
   kind?: Kind;
   children: ReactNode;
 }) {
@@ -73,7 +75,7 @@ export function Dialogue({ act, disabled = false, ask = 'Why? It is kept, so it 
       {children}
       <label className="field">
         <span>{ask}</span>
-        <input required maxLength={500} value={reason} onChange={event => setReason(event.target.value)} />
+        <input required minLength={least} maxLength={500} value={reason} onChange={event => setReason(event.target.value)} />
       </label>
     </Modal>
   );

@@ -32,7 +32,7 @@ export function EmergencyBar() {
 
 export function TakeEmergencyAccess() {
   return (
-    <Dialogue kind="danger" open="Emergency access…" title="Take emergency access" ask="Why is it needed? Do not name the patient."
+    <Dialogue kind="danger" open="Emergency access…" title="Take emergency access" ask="Why is it needed? A few words; do not name the patient." least={10}
       act={auth.breakGlass} done={() => void checkSession()}>
       <p>For when a patient needs it now and nobody with the right role is there. You see studies and images at once, for an hour.</p>
       <p>The owner and the auditors are told at once, everything you look at is recorded, and somebody reviews it afterwards.</p>

@@ -4,7 +4,7 @@ import { useState } from 'react';
 
 import type { BreakGlass } from '../../api/access';
 import { admin } from '../../api/admin';
-import { useMay } from '../../api/session';
+import { useAuth, useMay } from '../../api/session';
 import { usePages } from '../../api/usePages';
 import { clock, moment } from '../../lib/format';
 import { Badge, Empty, Failure, Loading, useTitle } from '../../parts';
@@ -29,6 +29,7 @@ export function Emergency() {
 
 function Access({ access, changed }: { access: BreakGlass; changed: () => void }) {
   const may = useMay();
+  const mine = useAuth().person?.id === access.person;
   const [review, setReview] = useState('');
   const on = Date.parse(access.until) > Date.now();
   return (
@@ -42,7 +43,8 @@ function Access({ access, changed }: { access: BreakGlass; changed: () => void }
       </header>
       <p className="reason">“{access.reason}”</p>
       {access.reviewed_at && <p className="second">{access.reviewed_by ?? 'Somebody'} on {moment(access.reviewed_at)}: {access.review}</p>}
-      {!access.reviewed_at && may('review-break-glass') && (
+      {!access.reviewed_at && mine && <p className="second">Somebody else than you reviews it.</p>}
+      {!access.reviewed_at && !mine && may('review-break-glass') && (
         <Modal open="Review…" title={`Review what ${access.person_name} did`} submit="Done" disabled={!review.trim()}
           act={() => admin.review(access.id, review.trim())} done={changed}>
           <p>What they looked at stands in the audit trail. Say whether the access was right, and what follows from it. Do not name the patient.</p>

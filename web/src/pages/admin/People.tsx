@@ -15,6 +15,13 @@ import { More } from '../../parts/More';
 import { SessionList } from '../../parts/Sessions';
 import { TextField } from '../../parts/fields';
 
+/** A link that no mail carries. */
+interface HandOver {
+  title: string;
+  link: string;
+  lives: string;
+}
+
 /** Typing is over after this long. */
 const TYPED_MS = 250;
 
@@ -32,17 +39,17 @@ export function People() {
   };
   const people = usePages(`people ${q}`, (after, signal) => admin.people(q, after, signal));
   const invitations = usePages('invitations', (after, signal) => admin.invitations(after, signal));
-  const [link, setLink] = useState<{ email: string; link: string }>();
+  const [link, setLink] = useState<HandOver>();
   return (
     <>
       <div className="page-head"><h1>People</h1>{may('manage-people') && (
-        <Invite done={(email, link) => { invitations.reload(); setLink(link ? { email, link } : undefined); }} />
+        <Invite done={(email, link) => { invitations.reload(); setLink(link ? { title: `${email} is invited`, link, lives: 'It works once, for seven days, and is not shown again.' } : undefined); }} />
       )}</div>
       <p className="lead">Who can sign in, and what each may do. What a role means is under Roles.</p>
       {link && (
-        <Notice tone="busy" title={`${link.email} is invited`}>
-          <p>Hilum sends no mail here: give them this link yourself. It works once and is not shown again.</p>
-          <Copyable text={new URL(link.link, location.origin).href} label="the invitation's link" />
+        <Notice tone="busy" title={link.title}>
+          <p>Hilum sends no mail here: give them this link yourself. {link.lives}</p>
+          <Copyable text={new URL(link.link, location.origin).href} label="the link" />
         </Notice>
       )}
       <Invitations pages={invitations} />
@@ -58,7 +65,7 @@ export function People() {
         <div className="sheet">
           <table className="rows">
             <thead><tr><th scope="col">Name</th><th scope="col">Role</th><th scope="col">Last seen</th><th scope="col"><span className="unseen">What to do</span></th></tr></thead>
-            <tbody>{people.items.map(person => <PersonRow key={person.id} person={person} changed={people.reload} />)}</tbody>
+            <tbody>{people.items.map(person => <PersonRow key={person.id} person={person} changed={people.reload} handOver={setLink} />)}</tbody>
           </table>
         </div>
       )}
@@ -69,9 +76,9 @@ export function People() {
 }
 
 // Many rows stay as they are when more come.
-const PersonRow = memo(function PersonRow({ person, changed }: { person: Person; changed: () => void }) {
+const PersonRow = memo(function PersonRow({ person, changed, handOver }: { person: Person; changed: () => void; handOver: (link: HandOver | undefined) => void }) {
   const may = useMay();
-  const { role, person: me } = useAuth();
+  const { role, person: me, mail } = useAuth();
   const mine = me?.id === person.id;
   const gives = givenBy(role);
   // An owner is changed by owners, and nobody changes themselves.
@@ -91,8 +98,14 @@ const PersonRow = memo(function PersonRow({ person, changed }: { person: Person;
           <SessionList name={`sessions of ${person.id}`} load={signal => admin.sessionsOf(person.id, signal)} />
         </Modal>
         {manages && (
+          <Modal open="Password…" title={`Another password for ${person.name}`} submit={mail ? 'Send the link' : 'Make a link'} act={() => admin.resetLink(person.id)}
+            done={({ link }) => handOver(link ? { title: `${person.name} can choose another password`, link, lives: 'It works once, for half an hour, and is not shown again.' } : undefined)}>
+            <p>{mail ? 'They get a link by mail' : 'You get a link to hand over'} by which they choose another password. Until then, theirs stays.</p>
+          </Modal>
+        )}
+        {manages && (
           <Modal kind="danger" open="Remove…" title={`Remove ${person.name}`} submit="Remove" act={() => admin.endMembership(person.id)} done={changed}>
-            <p>They leave the organisation and are signed out at once. What they did stays in the audit trail.</p>
+            <p>They leave the organisation and are signed out at once. What they did stays in the audit trail. API keys that they made go on working: revoke those that nobody needs.</p>
           </Modal>
         )}
       </td>
@@ -119,7 +132,7 @@ function GiveRole({ person, gives, done }: { person: Person; gives: Role[]; done
   return (
     <Modal open="Role…" title={`The role of ${person.name}`} submit="Give this role" opened={() => setRole(person.role)}
       disabled={role === person.role} act={() => admin.giveRole(person.id, role)} done={done}>
-      <p>It holds at once, also where they are signed in now.</p>
+      <p>They are signed out, and sign in again to what they may then.</p>
       <RoleChoice roles={gives} value={role} change={setRole} />
     </Modal>
   );
