@@ -42,8 +42,8 @@ impl Serve {
         terminal::line(format_args!("DICOMweb   http://{}/dicomweb", hilum.http));
         if let Some(link) = &hilum.set_up_link {
             terminal::line(format_args!("Set up     {link}"));
-            terminal::note(
-                "Nobody can sign in yet: open the link to become the owner. It works once.",
+            terminal::line(
+                "           Nobody can sign in yet: open this link to become the owner. It works once.",
             );
         }
         terminal::line(format_args!(

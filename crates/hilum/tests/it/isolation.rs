@@ -48,7 +48,8 @@ fn body(operation: &Operation, of: &Names) -> Option<Value> {
     let body = match key.as_str() {
         _ if operation.method == "GET" => return None,
         "POST /dicomweb/studies" | "POST /dicomweb/studies/{study}" => return None,
-        "POST /api/v1/imports" | "POST /api/v1/backup" => json!({}),
+        "POST /api/v1/imports/{id}/instances" => return None,
+        "POST /api/v1/backups" => json!({ "to": "/nowhere/at/all" }),
         "POST /api/v1/studies/{study_uid}/corrections" => {
             json!({ "set": { "PatientName": "Taken^Over" }, "reason": why })
         }
@@ -67,7 +68,7 @@ fn body(operation: &Operation, of: &Names) -> Option<Value> {
             json!({ "patient_id": of.value("patient_id"), "reason": why })
         }
         "POST /api/v1/holds" => json!({ "study_uid": of.value("study_uid"), "reason": why }),
-        "POST /api/v1/exports" => {
+        "POST /api/v1/exports/{id}" => {
             json!({ "extent": "everything", "as_received": true, "studies": 1 })
         }
         "POST /api/v1/exports/{id}/end" => {
@@ -100,8 +101,16 @@ fn body(operation: &Operation, of: &Names) -> Option<Value> {
         | "POST /api/v1/deliveries/{id}/retry"
         | "POST /api/v1/dead-letters/{consumer}/{event_id}/replay"
         | "POST /api/v1/keys/rotate-master"
+        | "POST /api/v1/account/verify-email"
+        | "POST /api/v1/people/{id}/reset-link"
+        | "DELETE /api/v1/sign-in-providers/{id}"
         | "DELETE /auth/break-glass"
         | "POST /auth/sign-out" => json!({}),
+        "POST /api/v1/sign-in-providers" => json!({
+            "name": "Another", "issuer": "https://127.0.0.1:1", "client_id": "x",
+            "client_secret": "y"
+        }),
+        "PATCH /api/v1/sign-in-providers/{id}" => json!({ "name": "Taken" }),
         "PATCH /api/v1/settings" => json!({ "requests_per_minute": 100_000 }),
         "PATCH /api/v1/account" => json!({ "name": "Somebody Else" }),
         "POST /api/v1/account/password" => json!({ "old": "x", "new": "y" }),
@@ -158,6 +167,7 @@ impl Names {
             ("/holds/", "hold"),
             ("/patient-merges/", "merge"),
             ("/exports/", "export"),
+            ("/imports/", "import"),
             ("/input-sets/", "input_set"),
             ("/runs/", "run"),
             ("/deliveries/", "delivery"),
@@ -168,6 +178,8 @@ impl Names {
             ("/account/sessions/", "session"),
             ("/invitations/", "invitation"),
             ("/break-glass/", "break_glass"),
+            ("/sign-in-providers/", "provider"),
+            ("/auth/oidc/", "provider"),
         ];
         let found = of.iter().find(|(part, _)| path.contains(part));
         match found {
@@ -201,6 +213,7 @@ fn nothing() -> Names {
         ("hold", number()),
         ("merge", number()),
         ("export", uuid()),
+        ("import", uuid()),
         ("input_set", uuid()),
         ("run", uuid()),
         ("delivery", uuid()),
@@ -211,6 +224,7 @@ fn nothing() -> Names {
         ("session", uuid()),
         ("invitation", uuid()),
         ("break_glass", uuid()),
+        ("provider", uuid()),
     ]))
 }
 
@@ -232,9 +246,9 @@ fn every_operation_answers_nobody_and_each_role_as_the_matrix_says() {
     let operations = operations(api);
     let mut wrong = Vec::new();
     for operation in &operations {
-        let Some(action) = operation.action else {
+        if operation.action.is_none() {
             continue;
-        };
+        }
         let path = nothing.fill(&operation.path);
         let body = body(operation, &nothing);
         let what = format!("{} {}", operation.method, operation.path);
@@ -248,10 +262,6 @@ fn every_operation_answers_nobody_and_each_role_as_the_matrix_says() {
         if answer.status != 401 {
             wrong.push(format!("an invented key: {what} answers {}", answer.status));
         }
-        assert!(
-            [action].iter().all(|action| Action::ALL.contains(action)),
-            "{what}"
-        );
     }
     for role in Role::OF_KEYS {
         let key = key(&hilum, "a", role);
@@ -385,7 +395,11 @@ fn text_is_empty_list(text: &str) -> bool {
 fn tenant_with_everything(hilum: &Hilum) -> Names {
     let api = hilum.api();
     let study = "1.2.826.0.1.3680043.8.498.7001";
-    let named = ["PatientName=Secret^Anna", "PatientID=A-4711"];
+    let named = [
+        "PatientName=Secret^Anna",
+        "PatientID=A-4711",
+        "PatientBirthDate=19700101",
+    ];
     let series = Series::another_study(study, &named);
     hilum.takes(&series);
     let run = hilum.run_becomes(study, "succeeded");
@@ -405,8 +419,9 @@ fn tenant_with_everything(hilum: &Hilum) -> Names {
     let patient_conflict = wait_until("a conflict of patients", 30, || {
         api.items("/api/v1/patient-conflicts").pop()
     });
-    let changed = Series::another_study(study, &[&named[..], &["StudyDescription=Other"]].concat());
-    hilum.takes(&changed);
+    let changed = series.with_other_pixels();
+    let sent = hilum.receives(&changed.files()[..1]);
+    assert!(sent.accepted, "{}", sent.output);
     let instance_conflict = wait_until("a conflict of contents", 30, || {
         api.items("/api/v1/instance-conflicts").pop()
     });
@@ -426,9 +441,10 @@ fn tenant_with_everything(hilum: &Hilum) -> Names {
         "/api/v1/holds",
         json!({ "study_uid": study, "reason": "a court asks" }),
     );
-    let export = done(
+    let export = "01890000-0000-7000-8000-00000000000e";
+    done(
         "POST",
-        "/api/v1/exports",
+        &format!("/api/v1/exports/{export}"),
         json!({ "extent": "studies", "as_received": false, "studies": 1 }),
     );
     let merge = done(
@@ -486,7 +502,7 @@ fn tenant_with_everything(hilum: &Hilum) -> Names {
         ("quarantine", text(&quarantine["id"])),
         ("hold", text(&hold["id"])),
         ("merge", text(&merge["id"])),
-        ("export", text(&export["id"])),
+        ("export", export.to_owned()),
         ("input_set", text(&input_set["id"])),
         ("run", text(&run["id"])),
         ("delivery", text(&delivery["id"])),

@@ -9,6 +9,7 @@
 )]
 
 mod architecture;
+mod attacks;
 mod browser;
 mod crashes;
 mod erasure;

@@ -16,7 +16,7 @@ use crate::IdentityService;
 use crate::domain::network::{NOWHERE, plain};
 use crate::domain::settings::millis;
 use crate::limits::{CACHE_LIFE, CACHE_MAX, SEEN_EVERY};
-use crate::secret::{Hash, hash, parse_bearer, same};
+use crate::secret::{Hash, hash, hash_of, parse_bearer, same};
 
 /// Answers of the last seconds.
 #[derive(Clone, Debug, Default)]
@@ -63,12 +63,13 @@ impl Identity for IdentityService {
         from: Option<IpAddr>,
     ) -> Result<Option<Admitted>, ServiceError> {
         let failed = |error| database_error(&error);
-        let (key, now) = (hash(token), self.clock.now_millis());
+        let (session, now) = (hash(token), self.clock.now_millis());
+        let key = kept_under("session", token);
         let (emptied, found) = self.answers.get(&key, now);
         if let Some(found) = found {
             return Ok(Some(called_from(found, from)));
         }
-        let Some(session) = self.store.session(&key, now).await.map_err(failed)? else {
+        let Some(session) = self.store.session(&session, now).await.map_err(failed)? else {
             return Ok(None);
         };
         if session.seen_at + millis(SEEN_EVERY) <= now {
@@ -113,7 +114,7 @@ impl Identity for IdentityService {
         let Some((id, secret)) = parse_bearer(bearer) else {
             return Ok(None);
         };
-        let (key, now) = (hash(bearer), self.clock.now_millis());
+        let (key, now) = (kept_under("key", bearer), self.clock.now_millis());
         let (emptied, found) = self.answers.get(&key, now);
         if let Some(found) = found {
             return Ok(Some(called_from(found, from)));
@@ -156,6 +157,12 @@ impl Identity for IdentityService {
     async fn device(&self, asks: &DeviceAsks) -> Result<DeviceAdmission, ServiceError> {
         self.admit_device(asks).await
     }
+}
+
+/// What an answer is kept under: what is shown at one door is nothing at the
+/// other, as a key in a cookie would be sent by pages of other sites.
+fn kept_under(door: &str, shown: &str) -> Hash {
+    hash_of(&[door.as_bytes(), shown.as_bytes()])
 }
 
 fn called_from(mut admitted: Admitted, from: Option<IpAddr>) -> Admitted {

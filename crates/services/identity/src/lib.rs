@@ -31,7 +31,7 @@ mod tenants;
 mod throttle;
 mod visit;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -40,7 +40,7 @@ use hilum_contracts::error::ServiceError;
 use hilum_contracts::ids::TenantId;
 use hilum_platform::audit::{Keyring, Trail};
 use hilum_platform::clock::SharedClock;
-use hilum_platform::config::{Config, SignUp, UnknownDevices};
+use hilum_platform::config::{Config, SignUp, TenantArchive, UnknownDevices};
 use hilum_platform::db::{Db, DbError, Migration};
 use hilum_platform::http::database_error;
 use hilum_platform::notices::Notices;
@@ -79,8 +79,8 @@ struct Rules {
     unknown_devices: UnknownDevices,
     /// What links begin with; empty: the page that shows them.
     public_url: String,
-    /// Tenants whose archive's rules the configuration names.
-    archives: HashSet<TenantId>,
+    /// The archive's rules of tenants for which the configuration names some.
+    archives: HashMap<TenantId, TenantArchive>,
 }
 
 impl Rules {
@@ -99,13 +99,18 @@ impl Rules {
                 .tenants
                 .iter()
                 .filter(|tenant| !tenants::names_nothing(&tenant.archive))
-                .map(|tenant| tenant.name.clone())
+                .map(|tenant| (tenant.name.clone(), tenant.archive.clone()))
                 .collect(),
         }
     }
 
     fn names_archive_of(&self, tenant: &TenantId) -> bool {
-        self.archives.contains(tenant)
+        self.archives.contains_key(tenant)
+    }
+
+    /// The rules that hold: those of the configuration, or the tenant's `own`.
+    fn archive_of(&self, tenant: &TenantId, own: TenantArchive) -> TenantArchive {
+        self.archives.get(tenant).cloned().unwrap_or(own)
     }
 }
 

@@ -127,10 +127,7 @@ impl IdentityService {
                 name: tenant.name.clone(),
                 display_name: tenant.name.as_str().to_owned(),
                 ae_title: tenant.ae_title.clone(),
-                settings: Settings {
-                    archive: tenant.archive.clone(),
-                    ..Settings::default()
-                },
+                settings: Settings::default(),
                 configured: true,
                 created_at: now,
             };
@@ -146,15 +143,7 @@ impl IdentityService {
                 );
                 return Err(ServiceError::new(ErrorCode::Conflict, text));
             };
-            let settings = Settings {
-                archive: if names_nothing(&tenant.archive) {
-                    found.settings.archive
-                } else {
-                    tenant.archive.clone()
-                },
-                ..found.settings
-            };
-            tenants::configure(&mut tx, &scope, &tenant.ae_title, &settings)
+            tenants::configure(&mut tx, &scope, &tenant.ae_title, &found.settings)
                 .await
                 .map_err(failed)?;
         }
@@ -194,9 +183,9 @@ impl IdentityService {
         let tenants = tenants
             .into_iter()
             .map(|row| config::Tenant {
+                archive: self.rules.archive_of(&row.name, row.settings.archive),
                 name: row.name,
                 ae_title: row.ae_title,
-                archive: row.settings.archive,
             })
             .collect();
         let devices = devices

@@ -180,7 +180,7 @@ fn apply(row: &mut TenantRow, change: SettingsChange) -> Result<(), ServiceError
 
 impl IdentityService {
     fn shown(&self, row: TenantRow) -> TenantSettings {
-        let archive = row.settings.archive;
+        let archive = self.rules.archive_of(&row.name, row.settings.archive);
         TenantSettings {
             archive_configured: self.rules.names_archive_of(&row.name),
             name: row.name.to_string(),

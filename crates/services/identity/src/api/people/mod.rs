@@ -114,7 +114,7 @@ pub(crate) async fn change_person(
     members::set_role(&mut tx, &scope, person, change.role)
         .await
         .map_err(failed)?;
-    if members::owners(&mut tx, &scope).await.map_err(failed)? == 0 {
+    if role == Role::Owner && members::owners(&mut tx, &scope).await.map_err(failed)? == 0 {
         return Err(last_owner().into());
     }
     rows::end_of_member(&mut tx, &scope, person)
