@@ -82,6 +82,19 @@ impl Keyring {
         Ok(keys)
     }
 
+    /// A secret of a tenant for another purpose than the trail's, straight from
+    /// the source.
+    ///
+    /// # Errors
+    /// See [`TenantKeys::derive`].
+    pub async fn derive(
+        &self,
+        tenant: &TenantId,
+        purpose: &str,
+    ) -> Result<Zeroizing<[u8; 32]>, KeyError> {
+        self.source.derive(tenant, purpose).await
+    }
+
     /// Forgets a tenant's keys, when it is ended.
     pub fn forget(&self, tenant: &TenantId) {
         self.known().remove(tenant);

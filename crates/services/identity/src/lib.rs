@@ -23,7 +23,9 @@ mod door;
 mod hashing;
 mod keys;
 mod limits;
+mod oidc;
 mod post;
+mod sealing;
 mod secret;
 mod sessions;
 mod store;
@@ -56,6 +58,7 @@ pub use crate::visit::{cookie, session_cookie};
 use crate::door::Answers;
 use crate::hashing::Hashing;
 use crate::limits::UPKEEP_EVERY;
+use crate::oidc::Http;
 use crate::post::Post;
 use crate::secret::Token;
 use crate::store::Store;
@@ -69,6 +72,10 @@ const MIGRATIONS: &[Migration] = &[
     Migration {
         version: 2,
         sql: include_str!("../migrations/0002_mail.sql"),
+    },
+    Migration {
+        version: 3,
+        sql: include_str!("../migrations/0003_providers.sql"),
     },
 ];
 
@@ -122,6 +129,8 @@ pub struct IdentityService {
     notices: Notices,
     directory: Directory,
     trail: Trail,
+    keyring: Keyring,
+    provider_http: Http,
     rules: Arc<Rules>,
     /// Requests that one principal may make in a minute, where a tenant said so.
     request_limits: Arc<RwLock<HashMap<TenantId, u32>>>,
@@ -154,7 +163,9 @@ impl IdentityService {
             .await
             .map_err(|error| database_error(&error))?;
         let service = Self {
-            trail: Trail::new(db.clone(), keyring, Arc::clone(&clock), "identity"),
+            trail: Trail::new(db.clone(), keyring.clone(), Arc::clone(&clock), "identity"),
+            keyring,
+            provider_http: Http::new(config.http.ip().is_loopback())?,
             store: Store::new(db),
             clock,
             notices,

@@ -108,3 +108,13 @@ pub(crate) const MAIL_POLL: Duration = Duration::from_secs(5);
 pub(crate) const MAIL_TIMEOUT: Duration = Duration::from_secs(30);
 /// People who are told of one emergency access.
 pub(crate) const TOLD_OF_BREAK_GLASS: u32 = 200;
+/// Providers of a tenant.
+pub(crate) const PROVIDERS: u32 = 20;
+/// Providers that the page shows where people sign in.
+pub(crate) const PROVIDERS_SHOWN: u32 = 20;
+/// How long a person may be away at a provider.
+pub(crate) const OIDC_FLOW_LIFE: Duration = Duration::from_secs(600);
+/// How long a provider may take to answer.
+pub(crate) const PROVIDER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest answer of a provider: documents and keys are a few kilobytes.
+pub(crate) const PROVIDER_ANSWER_MAX: usize = 256 * 1024;

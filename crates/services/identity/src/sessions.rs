@@ -9,9 +9,12 @@ use hilum_platform::auth;
 use hilum_platform::db::Tx;
 use hilum_platform::http::{Problem, database_error};
 
+use uuid::Uuid;
+
 use crate::IdentityService;
 use crate::audit::of_person;
 use crate::secret::Token;
+use crate::store::providers::Provider;
 use crate::store::sessions::{self, NewSession, Session};
 use crate::store::{members, tenants};
 use crate::visit::Visit;
@@ -53,6 +56,30 @@ impl IdentityService {
         visit: &Visit,
         how: &'static str,
     ) -> Result<Begun, ServiceError> {
+        self.begin(tx, person, tenant, visit, how, None).await
+    }
+
+    /// Begins a session that a provider vouches for, in its tenant.
+    pub(crate) async fn begin_vouched_session(
+        &self,
+        tx: &mut Tx<'_>,
+        person: PersonId,
+        provider: &Provider,
+        visit: &Visit,
+    ) -> Result<Begun, ServiceError> {
+        let (tenant, id) = (&provider.tenant, Some(provider.id));
+        self.begin(tx, person, tenant, visit, "provider", id).await
+    }
+
+    async fn begin(
+        &self,
+        tx: &mut Tx<'_>,
+        person: PersonId,
+        tenant: &TenantId,
+        visit: &Visit,
+        how: &'static str,
+        provider: Option<Uuid>,
+    ) -> Result<Begun, ServiceError> {
         let failed = |error| database_error(&error);
         let now = self.clock.now_millis();
         let scope = auth::service(tenant, "identity");
@@ -77,6 +104,7 @@ impl IdentityService {
             now,
             life_ms: settings.life_ms(),
             idle_ms: settings.idle_ms(),
+            provider,
             browser: visit.agent.clone(),
             address: crate::domain::network::plain(visit.caller.address).to_string(),
         };

@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::domain::settings::millis;
 use crate::domain::text::printable;
-use crate::limits::{BROWSER_LIFE, BROWSER_MAX, SESSION_LIFE};
+use crate::limits::{BROWSER_LIFE, BROWSER_MAX, OIDC_FLOW_LIFE, SESSION_LIFE};
 use crate::secret::{Hash, Token, hash};
 
 /// The name of the cookie that holds a session's token. The prefix `__Host-`
@@ -27,6 +27,16 @@ const fn browser_cookie(secure: bool) -> &'static str {
         "__Host-hilum-browser"
     } else {
         "hilum-browser"
+    }
+}
+
+/// The name of the cookie that a browser keeps while its person is away at a
+/// provider.
+pub(crate) const fn flow_cookie(secure: bool) -> &'static str {
+    if secure {
+        "__Host-hilum-flow"
+    } else {
+        "hilum-flow"
     }
 }
 
@@ -92,6 +102,18 @@ impl Visit {
             all.extend(set_cookie(name, browser.reveal(), BROWSER_LIFE, secure));
         }
         axum::response::AppendHeaders(all)
+    }
+
+    /// What the browser keeps while its person is away at a provider.
+    pub(crate) fn flow(&self, sealed: &str) -> Vec<(HeaderName, HeaderValue)> {
+        let secure = self.caller.secure;
+        set_cookie(flow_cookie(secure), sealed, OIDC_FLOW_LIFE, secure)
+    }
+
+    /// They are back.
+    pub(crate) fn no_flow(&self) -> Vec<(HeaderName, HeaderValue)> {
+        let secure = self.caller.secure;
+        set_cookie(flow_cookie(secure), "", std::time::Duration::ZERO, secure)
     }
 
     /// Takes the session's token from the browser.

@@ -9,6 +9,7 @@ mod invitations;
 mod keys;
 mod page;
 mod people;
+mod providers;
 mod roles;
 mod settings;
 mod tenants;
@@ -55,6 +56,10 @@ pub(crate) fn router() -> OpenApiRouter<IdentityService> {
         .routes(routes!(roles::list_roles))
         .routes(routes!(settings::get_settings))
         .routes(routes!(settings::change_settings))
+        .routes(routes!(providers::list_providers))
+        .routes(routes!(providers::add_provider))
+        .routes(routes!(providers::change_provider))
+        .routes(routes!(providers::remove_provider))
         .routes(routes!(break_glass::list_break_glass))
         .routes(routes!(break_glass::review_break_glass))
         .routes(routes!(tenants::list_tenants))

@@ -143,6 +143,24 @@ pub(crate) async fn take(
     row.as_ref().map(read).transpose()
 }
 
+/// Uses up the invitation of an address that somebody showed to be theirs.
+pub(crate) async fn take_of(
+    tx: &mut SqliteConnection,
+    scope: &TenantScope,
+    email: &str,
+    now: i64,
+) -> Result<Option<Invitation>, DbError> {
+    let row = sqlx::query(
+        "DELETE FROM invitations WHERE tenant = $1 AND email = $2 AND expires_at > $3 RETURNING *",
+    )
+    .bind(scope.tenant().as_str())
+    .bind(email)
+    .bind(now)
+    .fetch_optional(tx)
+    .await?;
+    row.as_ref().map(read).transpose()
+}
+
 /// Gives an invitation the token that its mail carries.
 pub(crate) async fn set_hash(
     tx: &mut SqliteConnection,

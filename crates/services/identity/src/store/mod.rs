@@ -11,6 +11,7 @@ pub(crate) mod keys;
 pub(crate) mod mails;
 pub(crate) mod members;
 pub(crate) mod people;
+pub(crate) mod providers;
 pub(crate) mod sessions;
 pub(crate) mod tenants;
 pub(crate) mod tokens;

@@ -7,6 +7,7 @@ use hilum_platform::db::DbError;
 use hilum_platform::scope::TenantScope;
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteConnection;
+use uuid::Uuid;
 
 use super::{Store, parsed, tenant_of};
 use crate::domain::settings::millis;
@@ -22,6 +23,8 @@ pub(crate) struct Session {
     pub(crate) role: Role,
     pub(crate) seen_at: i64,
     pub(crate) expires_at: i64,
+    /// Whether a provider vouches for the person: in this tenant, and no other.
+    pub(crate) is_vouched: bool,
     /// Emergency access that was taken in it, and until when.
     pub(crate) break_glass: Option<(BreakGlassId, i64)>,
 }
@@ -46,6 +49,8 @@ pub(crate) struct NewSession {
     pub(crate) now: i64,
     pub(crate) life_ms: i64,
     pub(crate) idle_ms: i64,
+    /// The provider that vouches for the person.
+    pub(crate) provider: Option<Uuid>,
     pub(crate) browser: String,
     pub(crate) address: String,
 }
@@ -54,7 +59,7 @@ impl Store {
     /// The session of a token, while it goes on.
     pub(crate) async fn session(&self, hash: &Hash, now: i64) -> Result<Option<Session>, DbError> {
         let row = sqlx::query(
-            "SELECT s.id, s.person, s.tenant, s.seen_at, s.expires_at, m.role, b.id AS access, b.until
+            "SELECT s.id, s.person, s.tenant, s.seen_at, s.expires_at, s.provider, m.role, b.id AS access, b.until
              FROM sessions s
              JOIN memberships m ON m.tenant = s.tenant AND m.person = s.person
              LEFT JOIN break_glass b ON b.session = s.id AND b.until > $2
@@ -78,8 +83,21 @@ impl Store {
             role: parsed(&row, "role")?,
             seen_at: row.try_get("seen_at")?,
             expires_at: row.try_get("expires_at")?,
+            is_vouched: row.try_get::<Option<String>, _>("provider")?.is_some(),
             break_glass,
         }))
+    }
+
+    /// Whether a session opens one organisation only, of several that its person
+    /// belongs to: a provider vouched for it.
+    pub(crate) async fn is_confined(&self, id: SessionId) -> Result<bool, DbError> {
+        sqlx::query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM sessions s WHERE s.id = $1 AND s.provider IS NOT NULL
+                 AND (SELECT COUNT(*) FROM memberships m WHERE m.person = s.person) > 1)",
+        )
+        .bind(id.to_string())
+        .fetch_one(self.db().read())
+        .await
     }
 
     /// Remembers that a session was used.
@@ -173,8 +191,8 @@ pub(crate) async fn insert(
 ) -> Result<(), DbError> {
     sqlx::query(
         "INSERT INTO sessions (id, hash, person, tenant, created_at, seen_at, expires_at, idle_ms,
-             browser, address)
-         VALUES ($1, $2, $3, $4, $5, $5, $6, $7, $8, $9)",
+             browser, address, provider)
+         VALUES ($1, $2, $3, $4, $5, $5, $6, $7, $8, $9, $10)",
     )
     .bind(new.id.to_string())
     .bind(new.hash.as_slice())
@@ -185,6 +203,7 @@ pub(crate) async fn insert(
     .bind(new.idle_ms)
     .bind(&new.browser)
     .bind(&new.address)
+    .bind(new.provider.map(|id| id.to_string()))
     .execute(&mut *tx)
     .await?;
     sqlx::query(

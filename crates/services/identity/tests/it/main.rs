@@ -15,6 +15,7 @@ mod audit;
 mod devices;
 mod keys;
 mod mail;
+mod oidc;
 mod people;
 mod sign_in;
 mod tenants;

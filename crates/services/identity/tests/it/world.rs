@@ -15,7 +15,7 @@ use hilum_contracts::scope::TenantScope;
 use hilum_identity::{IdentityService, session_cookie};
 use hilum_platform::audit::{AuditSource as _, KeyError, Keyring, TenantKeys};
 use hilum_platform::auth;
-use hilum_platform::clock::{Clock, SharedClock};
+use hilum_platform::clock::{self, Clock, SharedClock};
 use hilum_platform::config::{Config, Tenant, TenantArchive};
 use hilum_platform::http::Caller;
 use hilum_platform::notices::Notices;
@@ -96,7 +96,9 @@ impl World {
         change(&mut config);
         let dir = tempfile::tempdir().unwrap();
         let directory = Directory::of(&config);
-        let clock = Arc::new(Turned(AtomicI64::new(1_800_000_000)));
+        // Now, for what others sign is good for minutes only.
+        let now = clock::system().now().unix_timestamp();
+        let clock = Arc::new(Turned(AtomicI64::new(now)));
         let notices = Notices::default();
         let shared: SharedClock = clock.clone();
         let opened = IdentityService::open(

@@ -90,7 +90,8 @@ pub(crate) async fn change_account(
     Body(change): Body<AccountChange>,
 ) -> Result<Json<Account>, Problem> {
     let failed = |error| Problem(database_error(&error));
-    let (id, _) = oneself(&scope)?;
+    let (id, session) = oneself(&scope)?;
+    service.require_unconfined(session).await?;
     let name = text::name(&change.name, "Your name")?;
     let person = service.store.person(id).await.map_err(failed)?;
     let person = person.ok_or_else(|| ServiceError::not_found("This account is gone."))?;

@@ -70,11 +70,14 @@ pub(crate) async fn list_own_sessions(
     State(service): State<IdentityService>,
 ) -> Result<Json<SessionList>, Problem> {
     let (id, session) = oneself(&scope)?;
-    let rows = service
-        .store
-        .sessions_of(id, service.clock.now_millis())
-        .await
-        .map_err(|error| database_error(&error))?;
+    let (store, now) = (&service.store, service.clock.now_millis());
+    let failed = |error| Problem(database_error(&error));
+    let rows = if store.is_confined(session).await.map_err(failed)? {
+        store.sessions_of_member(&scope, id, now).await
+    } else {
+        store.sessions_of(id, now).await
+    };
+    let rows = rows.map_err(failed)?;
     let items = rows
         .into_iter()
         .map(|row| SessionItem::new(row, Some(session)))
@@ -92,6 +95,7 @@ pub(crate) async fn end_own_sessions(
 ) -> Result<StatusCode, Problem> {
     let failed = |error| Problem(database_error(&error));
     let (id, session) = oneself(&scope)?;
+    service.require_unconfined(session).await?;
     let mut tx = service.store.db().begin().await.map_err(failed)?;
     sessions::end_all(&mut tx, id, Some(session))
         .await
@@ -117,7 +121,8 @@ pub(crate) async fn end_own_session(
 ) -> Result<StatusCode, Problem> {
     let failed = |error| Problem(database_error(&error));
     let missing = || ServiceError::not_found("There is no such session.");
-    let (id, _) = oneself(&scope)?;
+    let (id, own) = oneself(&scope)?;
+    service.require_unconfined(own).await?;
     let session: SessionId = session.parse().map_err(|_| missing())?;
     let mut tx = service.store.db().begin().await.map_err(failed)?;
     if !sessions::end_one(&mut tx, id, session)

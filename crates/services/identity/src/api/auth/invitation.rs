@@ -20,6 +20,7 @@ use crate::domain::{password, text};
 use crate::secret::{Confidential, hash};
 use crate::store::invitations::{self, Invitation};
 use crate::store::people::{self, Person};
+use crate::store::tokens::{self, Purpose};
 use crate::store::{members, tenants};
 use crate::throttle::Attempt;
 use crate::visit::Visit;
@@ -150,6 +151,10 @@ pub(crate) async fn accept_invitation(
     members::insert(&mut tx, &scope, &person, taken.role, now)
         .await
         .map_err(failed)?;
+    // A link that an administrator made opens that organisation only.
+    tokens::clear(&mut tx, Purpose::Reset, Some(person.id))
+        .await
+        .map_err(failed)?;
     let entry = Entry::new(Act::SignUp)
         .with(Detail::Person, person.id)
         .with(Detail::Role, taken.role)
@@ -178,7 +183,7 @@ impl IdentityService {
         visit: &Visit,
     ) -> Result<Option<Attempt>, ServiceError> {
         let session = self.session_of(visit).await?;
-        if session.is_some_and(|session| session.person == person.id) {
+        if session.is_some_and(|session| session.person == person.id && !session.is_vouched) {
             return Ok(None);
         }
         let attempt = self.attempt(&person.email, visit).await?;

@@ -3,6 +3,7 @@
 
 mod break_glass;
 mod invitation;
+mod oidc;
 mod password_reset;
 mod set_up;
 mod sign_in;
@@ -30,6 +31,8 @@ pub(crate) fn router() -> OpenApiRouter<IdentityService> {
         .routes(routes!(password_reset::ask_password_reset))
         .routes(routes!(password_reset::finish_password_reset))
         .routes(routes!(verify_email::verify_email))
+        .routes(routes!(oidc::start_oidc))
+        .routes(routes!(oidc::finish_oidc))
         .routes(routes!(break_glass::take_break_glass))
         .routes(routes!(break_glass::end_break_glass))
 }

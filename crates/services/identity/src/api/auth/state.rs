@@ -14,6 +14,7 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 
 use crate::IdentityService;
+use crate::limits::PROVIDERS_SHOWN;
 use crate::store::sessions::Session;
 use crate::visit::Visit;
 
@@ -111,7 +112,7 @@ impl IdentityService {
             set_up_needed: !self.is_set_up().await?,
             sign_up: self.rules.sign_up,
             mail: self.post.is_some(),
-            providers: Vec::new(),
+            providers: self.providers_shown().await?,
         };
         let Some(session) = session else {
             return Ok(state);
@@ -119,7 +120,10 @@ impl IdentityService {
         let Some(person) = self.store.person(session.person).await.map_err(failed)? else {
             return Ok(state);
         };
-        let memberships = self.store.memberships(person.id).await.map_err(failed)?;
+        let mut memberships = self.store.memberships(person.id).await.map_err(failed)?;
+        if session.is_vouched {
+            memberships.retain(|one| one.tenant == session.tenant);
+        }
         state.signed_in = true;
         state.role = Some(session.role);
         let in_emergency = session.break_glass.is_some();
@@ -160,6 +164,21 @@ impl IdentityService {
             email_verified: person.email_verified,
         });
         Ok(state)
+    }
+
+    /// Every provider of an installation to which people are invited; one that
+    /// is open to everybody does not tell who its organisations are.
+    async fn providers_shown(&self) -> Result<Vec<StateProvider>, ServiceError> {
+        if self.rules.sign_up == SignUp::Open {
+            return Ok(Vec::new());
+        }
+        let rows = self.store.all_providers(PROVIDERS_SHOWN).await;
+        let rows = rows.map_err(|error| database_error(&error))?;
+        let shown = rows.into_iter().map(|row| StateProvider {
+            id: row.id.to_string(),
+            name: row.name,
+        });
+        Ok(shown.collect())
     }
 
     pub(crate) async fn is_set_up(&self) -> Result<bool, ServiceError> {

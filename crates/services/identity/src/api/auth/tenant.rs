@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::response::IntoResponse;
 use hilum_contracts::audit::{Act, Detail, Entry};
-use hilum_contracts::error::ServiceError;
+use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_platform::http::{Problem, ProblemBody, database_error};
 use http::StatusCode;
 use serde::Deserialize;
@@ -31,6 +31,11 @@ pub(crate) async fn switch_tenant(
 ) -> Result<impl IntoResponse, Problem> {
     let failed = |error| Problem(database_error(&error));
     let session = service.signed_in(&visit).await?;
+    if session.is_vouched {
+        let text = "You signed in with this organisation's provider: sign in with your password \
+                    to go to another one.";
+        return Err(ServiceError::new(ErrorCode::Forbidden, text).into());
+    }
     let memberships = service
         .store
         .memberships(session.person)
