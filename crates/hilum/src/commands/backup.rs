@@ -13,11 +13,13 @@ use super::{Doors, Installation};
 use crate::terminal;
 
 /// The databases of the services; the archive copies its own.
-pub(crate) const SERVICE_DATABASES: [&str; 4] = [
+pub(crate) const SERVICE_DATABASES: [&str; 6] = [
     "imaging.sqlite",
     "patients.sqlite",
     "inference.sqlite",
     "integration.sqlite",
+    "identity.sqlite",
+    "audit.sqlite",
 ];
 
 #[derive(Args)]
