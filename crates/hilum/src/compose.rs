@@ -11,6 +11,7 @@ use anyhow::Context as _;
 use axum::Router;
 use axum::serve::ListenerExt as _;
 use hilum_archive::{Archive, ArchiveConfig, Limits, MasterKey};
+use hilum_audit::AuditService;
 use hilum_contracts::erasure::Forgets;
 use hilum_contracts::imaging::Imaging;
 use hilum_contracts::patients::Patients;
@@ -19,7 +20,7 @@ use hilum_imaging::ImagingService;
 use hilum_inference::{InferenceService, Options};
 use hilum_integration::IntegrationService;
 use hilum_patients::PatientsService;
-use hilum_platform::audit::Keyring;
+use hilum_platform::audit::{AuditSource, Keyring};
 use hilum_platform::clock::SharedClock;
 use hilum_platform::config::Config;
 use hilum_platform::events::{Inbox, Relay, Transit};
@@ -84,6 +85,7 @@ impl Hilum {
             inference,
             integration,
             identity,
+            audit,
             ..
         } = &opened.services;
         let imaging_contract: Arc<dyn Imaging> = Arc::new(imaging.clone());
@@ -102,6 +104,7 @@ impl Hilum {
             tasks.spawn(inbox.clone().run(stop.clone()));
         }
         identity.start_workers(&tasks, &stop);
+        audit.start_workers(&tasks, &stop);
         imaging.start_workers(&tasks, &stop, dicom_listener, Arc::new(identity.clone()));
         inference.start_workers(&tasks, &stop, &imaging_contract);
         integration.start_workers(&tasks, &stop, &imaging_contract, &patients_contract);
@@ -180,6 +183,7 @@ struct Services {
     inference: InferenceService,
     integration: IntegrationService,
     identity: IdentityService,
+    audit: AuditService,
 }
 
 impl Services {
@@ -192,6 +196,8 @@ impl Services {
             self.inference.close().await;
             self.integration.close().await;
             self.identity.close().await;
+            // Before the archive closes, whose trail it reads; the others it read already.
+            self.audit.close().await;
         };
         if tokio::time::timeout(CLOSE, services).await.is_err() {
             tracing::warn!("a database is in use and was not closed");
@@ -251,12 +257,18 @@ impl Opened {
             notices.clone(),
         )
         .await?;
-        let patients =
-            PatientsService::open(&config.data, Arc::clone(&clock), notices.clone()).await?;
+        let patients = PatientsService::open(
+            &config.data,
+            Arc::clone(&clock),
+            notices.clone(),
+            keyring.clone(),
+        )
+        .await?;
         let inference = InferenceService::open(
             &config.data,
             Arc::clone(&clock),
             notices.clone(),
+            keyring.clone(),
             Options::new(
                 &config,
                 std::env::current_exe().context("this program's own path is unknown")?,
@@ -268,7 +280,27 @@ impl Opened {
             &config.data,
             Arc::clone(&clock),
             notices.clone(),
+            keyring.clone(),
             config.destinations.clone(),
+        )
+        .await?;
+        let trails = [
+            imaging.trail(),
+            patients.trail(),
+            inference.trail(),
+            integration.trail(),
+            identity.trail().clone(),
+        ];
+        let mut sources: Vec<Arc<dyn AuditSource>> = vec![Arc::new(archive.clone())];
+        for trail in &trails {
+            sources.push(Arc::new(trail.clone()));
+        }
+        let audit = AuditService::open(
+            &config.data,
+            keyring,
+            Arc::clone(&clock),
+            sources,
+            hilum_audit::KEEP,
         )
         .await?;
 
@@ -279,16 +311,20 @@ impl Opened {
             inference.inbox(),
             integration.inbox(),
         ];
-        let forgetful: [Arc<dyn Forgets>; 4] = [
+        let forgetful: [Arc<dyn Forgets>; 5] = [
             Arc::new(imaging.clone()),
             Arc::new(patients.clone()),
             Arc::new(inference.clone()),
             Arc::new(integration.clone()),
+            Arc::new(audit.clone()),
         ];
+        let mut audited = trails.to_vec();
+        audited.push(audit.trail());
         let transit = Transit::default();
         let erasures = http::Erasures::new(
             archive.clone(),
             forgetful.into(),
+            audited.into(),
             transit.clone(),
             Arc::clone(&clock),
             notices.clone(),
@@ -315,7 +351,9 @@ impl Opened {
                 inference.router(),
                 integration.router(),
                 identity.router(),
+                audit.router(),
             ],
+            trail: audit.trail(),
             dicomweb: imaging.dicomweb(),
             stop: stop.clone(),
         };
@@ -331,6 +369,7 @@ impl Opened {
                 inference,
                 integration,
                 identity,
+                audit,
             },
             inboxes,
             transit,

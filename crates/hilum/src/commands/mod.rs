@@ -1,5 +1,6 @@
 //! The command line: what every command shares, and which there are.
 
+mod audit;
 pub(crate) mod backup;
 mod demo;
 mod doctor;
@@ -49,6 +50,8 @@ enum Command {
     Doctor(doctor::Doctor),
     /// Check that every acknowledged instance is there and hashes.
     Verify(verify::Verify),
+    /// The audit trail: check that it is what was written.
+    Audit(audit::Audit),
     /// Take in every DICOM file of a folder, also while serving.
     Import(import::Import),
     /// Write a study, a patient or everything to a folder, also while serving.
@@ -127,6 +130,7 @@ impl Cli {
             Command::Demo(command) => block_on(command.run()),
             Command::Doctor(command) => block_on(command.run()),
             Command::Verify(command) => block_on(command.run()),
+            Command::Audit(command) => block_on(command.run()),
             Command::Import(command) => block_on(command.run()),
             Command::Export(command) => block_on(command.run()),
             Command::Erase(command) => block_on(command.run()),

@@ -61,6 +61,7 @@ impl Own {
     }
 
     pub(crate) async fn close(self) {
+        self.imaging.close().await;
         self.archive.close().await;
     }
 }

@@ -9,14 +9,16 @@ use axum::Json;
 use axum::extract::State;
 use hilum_archive::{Archive, BackupCopy, BackupState, ErasedPatient, ErasureRecord};
 use hilum_contracts::access::doors;
+use hilum_contracts::audit::Subject;
 use hilum_contracts::erasure::Forgets;
 use hilum_contracts::error::ServiceError;
 use hilum_contracts::ids::TenantId;
 use hilum_contracts::scope::TenantScope;
+use hilum_platform::audit::Trail;
 use hilum_platform::auth;
 use hilum_platform::clock::SharedClock;
 use hilum_platform::events::Transit;
-use hilum_platform::http::{May, Problem, ProblemBody};
+use hilum_platform::http::{May, Problem, ProblemBody, database_error};
 use hilum_platform::notices::{Notices, Topic};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -146,6 +148,8 @@ pub(crate) async fn erase_patient(
 pub(crate) struct Erasures {
     archive: Archive,
     forgetful: Arc<[Arc<dyn Forgets>]>,
+    /// The services' audit trails; the archive's it forgets itself.
+    trails: Arc<[Trail]>,
     transit: Transit,
     clock: SharedClock,
     notices: Notices,
@@ -157,6 +161,7 @@ impl Erasures {
     pub(crate) fn new(
         archive: Archive,
         forgetful: Arc<[Arc<dyn Forgets>]>,
+        trails: Arc<[Trail]>,
         transit: Transit,
         clock: SharedClock,
         notices: Notices,
@@ -164,6 +169,7 @@ impl Erasures {
         Self {
             archive,
             forgetful,
+            trails,
             transit,
             clock,
             notices,
@@ -212,7 +218,8 @@ impl Erasures {
             .archive
             .erase(scope, patient.clone(), &elements, &by)
             .await?;
-        let services = self.forget(scope, &erased.studies).await?;
+        let whom = Subject::patient(&*patient.id, patient.issuer.as_deref());
+        let services = self.forget(scope, &[whom], &erased.studies).await?;
         let (record, backups) = self
             .archive
             .record_erasure(scope, &patient, &erased)
@@ -250,8 +257,12 @@ impl Erasures {
     async fn forget(
         &self,
         scope: &TenantScope,
+        patients: &[Subject],
         studies: &[String],
     ) -> Result<Vec<ServiceRows>, ServiceError> {
+        let studies_of = studies.iter().map(|uid| Subject::study(&**uid));
+        let subjects: Vec<Subject> = patients.iter().cloned().chain(studies_of).collect();
+        self.forget_audited(scope, &subjects).await?;
         let mut services = Vec::new();
         for service in self.forgetful.iter() {
             let rows = service.forget(scope, studies).await?;
@@ -263,11 +274,27 @@ impl Erasures {
         // What was told from one to the other meanwhile, with nothing on its way.
         let halted = self.transit.halt().await;
         self.archive.forget_events(scope, studies).await?;
+        self.archive.forget_audited(scope, &subjects).await?;
+        self.forget_audited(scope, &subjects).await?;
         for (service, told) in self.forgetful.iter().zip(&mut services) {
             told.rows += service.forget(scope, studies).await?;
         }
         drop(halted);
         Ok(services)
+    }
+
+    /// Makes entries of the services' trails about these name nobody. What is
+    /// left in free pages goes when the services forget.
+    async fn forget_audited(
+        &self,
+        scope: &TenantScope,
+        subjects: &[Subject],
+    ) -> Result<(), ServiceError> {
+        for trail in self.trails.iter() {
+            let gone = trail.forget(scope, subjects).await;
+            gone.map_err(|error| database_error(&error))?;
+        }
+        Ok(())
     }
 
     /// Carries out the erasures that a restored backup does not know. Nothing
@@ -278,11 +305,15 @@ impl Erasures {
             let tenant = TenantId::new(&record.tenant)
                 .map_err(|_| ServiceError::internal("A record of an erasure names no tenant."))?;
             let scope = auth::service(&tenant, "erasures");
+            // Before nothing of them is to be found any more.
+            let subjects = self.archive.audited_in(&scope, &record).await?;
+            self.archive.forget_audited(&scope, &subjects).await?;
+            self.forget_audited(&scope, &subjects).await?;
             let studies = self
                 .archive
                 .erase_again(&scope, &record, hilum_imaging::patient_id_elements)
                 .await?;
-            self.forget(&scope, &studies).await?;
+            self.forget(&scope, &subjects, &studies).await?;
             self.archive.erased_again(&record).await?;
             tracing::info!(
                 studies = studies.len(),

@@ -12,6 +12,7 @@ mod live;
 mod operator;
 mod replay_dead_letter;
 mod status;
+mod told;
 mod web;
 
 pub(crate) use admission::TENANT_HEADER;
@@ -22,10 +23,12 @@ pub(crate) use operator::OperatorToken;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use hilum_archive::Archive;
 use hilum_contracts::identity::Identity;
 use hilum_imaging::ImagingService;
+use hilum_platform::audit::{Door, Trail, recorded};
 use hilum_platform::clock::SharedClock;
 use hilum_platform::config::Config;
 use hilum_platform::events::Inbox;
@@ -57,7 +60,9 @@ pub(crate) struct Parts {
     pub(crate) inboxes: Arc<[Inbox]>,
     pub(crate) erasures: Erasures,
     /// The services' REST endpoints, below `/api/v1`.
-    pub(crate) rest: [OpenApiRouter; 5],
+    pub(crate) rest: [OpenApiRouter; 6],
+    /// Where the server's own endpoints are recorded.
+    pub(crate) trail: Trail,
     pub(crate) dicomweb: Router,
     pub(crate) stop: CancellationToken,
 }
@@ -104,7 +109,11 @@ pub(crate) fn router(parts: Parts) -> Router {
         .routes(routes!(dead_letters::list_dead_letters))
         .routes(routes!(replay_dead_letter::replay_dead_letter))
         .routes(routes!(keys::rotate_master_key))
-        .with_state(shared.clone());
+        .with_state(shared.clone())
+        .layer(from_fn_with_state(
+            Door::new(parts.trail, told::rest),
+            recorded,
+        ));
     let rest = parts
         .rest
         .into_iter()
@@ -135,10 +144,7 @@ pub(crate) fn router(parts: Parts) -> Router {
         .nest("/dicomweb", parts.dicomweb)
         .merge(health::router().with_state(shared))
         .merge(web::router())
-        .layer(axum::middleware::from_fn_with_state(
-            admission,
-            admission::admit,
-        ))
+        .layer(from_fn_with_state(admission, admission::admit))
         .layer(CompressionLayer::new().compress_when(compressible))
         .layer(CatchPanicLayer::new())
 }

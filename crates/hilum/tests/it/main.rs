@@ -10,6 +10,7 @@
 
 mod architecture;
 mod attacks;
+mod auditing;
 mod browser;
 mod crashes;
 mod erasure;

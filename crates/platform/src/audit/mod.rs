@@ -14,6 +14,8 @@
 //! - what only reads: `trail.saw(scope, entry).await?` before the first byte;
 //!   repeats of the same principal (and session), act and subjects are counted
 //!   and cost nothing; [`Trail::record`] when each one counts, as a refusal does;
+//! - what passes its HTTP doors: `.layer(from_fn_with_state(Door::new(trail,
+//!   named), recorded))` around its router, where `named` says what each address is;
 //! - its worker, [`Trail::run`], writes the counts; [`Trail::close`] the last ones;
 //! - in its erasure, before the database forgets: [`Trail::forget`].
 //!
@@ -24,6 +26,7 @@
 //! numbered from 1 without a gap, and `hash(n) = SHA-256(hash(n-1) ‖ body(n))`,
 //! with 32 zero bytes for `hash(0)`.
 
+mod door;
 mod keyring;
 mod record;
 mod recorder;
@@ -33,6 +36,7 @@ pub mod sql;
 mod trail;
 mod verify;
 
+pub use door::{Door, Naming, Told, recorded};
 pub use keyring::{KeyError, Keyring, PURPOSE, TenantKeys};
 pub use record::{Draft, Head, Raw, Record, SealedSubject, ZERO, leaf, link};
 pub use sealing::{Keys, SubjectRow};

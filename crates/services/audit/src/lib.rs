@@ -104,6 +104,12 @@ impl AuditService {
         })
     }
 
+    /// Its own audit trail.
+    #[must_use]
+    pub fn trail(&self) -> Trail {
+        self.trail.clone()
+    }
+
     /// The service's REST endpoints, below `/api/v1`.
     pub fn router(&self) -> OpenApiRouter {
         api::router().with_state(self.clone())

@@ -28,9 +28,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use hilum_archive::Archive;
 use hilum_contracts::access::Action;
 use hilum_contracts::identity::Identity;
+use hilum_platform::audit::{Door, Keyring, Trail, recorded};
 use hilum_platform::clock::SharedClock;
 use hilum_platform::config::Config;
 use hilum_platform::db::{Db, DbError, Migration};
@@ -83,6 +85,7 @@ pub struct ImagingService {
     store: Store,
     outbox: DbOutbox,
     spools: Spools,
+    trail: Trail,
     clock: SharedClock,
     notices: Notices,
     config: Arc<Config>,
@@ -123,7 +126,9 @@ impl ImagingService {
         let db = Db::open(&config.data.join("imaging.sqlite"), MIGRATIONS).await?;
         let store = Store::new(db.clone());
         store.compact_lists().await?;
+        let keyring = Keyring::new(Arc::new(archive.clone()));
         let service = Self {
+            trail: Trail::new(db.clone(), keyring, Arc::clone(&clock), "imaging"),
             archive,
             store,
             outbox: DbOutbox::new(db),
@@ -144,17 +149,24 @@ impl ImagingService {
 
     /// Closes its database: its write-ahead log is folded back.
     pub async fn close(&self) {
+        self.trail.close().await;
         self.store.db().close().await;
     }
 
     /// The service's REST endpoints, below `/api/v1`.
     pub fn router(&self) -> OpenApiRouter {
-        api::router().with_state(self.clone())
+        let door = Door::new(self.trail.clone(), api::told::rest);
+        api::router()
+            .with_state(self.clone())
+            .layer(from_fn_with_state(door, recorded))
     }
 
     /// DICOMweb, below `/dicomweb`.
     pub fn dicomweb(&self) -> Router {
-        api::dicomweb::router().with_state(self.clone())
+        let door = Door::new(self.trail.clone(), api::told::dicomweb);
+        api::dicomweb::router()
+            .with_state(self.clone())
+            .layer(from_fn_with_state(door, recorded))
     }
 
     /// What DICOMweb answers: methods, addresses below its root, and what each
@@ -175,6 +187,12 @@ impl ImagingService {
                 service: self.clone(),
             }),
         )
+    }
+
+    /// Its audit trail, beside the archive's.
+    #[must_use]
+    pub fn trail(&self) -> Trail {
+        self.trail.clone()
     }
 
     /// What it tells others: what was stored and published, from the archive,
@@ -209,6 +227,7 @@ impl ImagingService {
         tasks.spawn(self.clone().delete_expired_regularly(stop.clone()));
         tasks.spawn(self.clone().pack_regularly(stop.clone()));
         tasks.spawn(self.clone().follow_merges(stop.clone()));
+        tasks.spawn(self.trail.clone().run(stop.clone()));
         tasks.spawn(self.clone().follow_rules(stop.clone()));
     }
 

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::middleware::from_fn_with_state;
 use hilum_contracts::imaging::Imaging;
+use hilum_platform::audit::{Door, Keyring, Trail, recorded};
 use hilum_platform::clock::SharedClock;
 use hilum_platform::config::Config;
 use hilum_platform::db::{Db, DbError, Migration};
@@ -67,6 +69,7 @@ impl Options {
 /// The service.
 #[derive(Clone)]
 pub struct InferenceService {
+    pub(crate) trail: Trail,
     pub(crate) store: Store,
     pub(crate) clock: SharedClock,
     pub(crate) notices: Notices,
@@ -87,6 +90,7 @@ impl InferenceService {
         dir: &Path,
         clock: SharedClock,
         notices: Notices,
+        keyring: Keyring,
         options: Options,
     ) -> Result<Self, DbError> {
         let db = Db::open(&dir.join("inference.sqlite"), MIGRATIONS).await?;
@@ -106,6 +110,7 @@ impl InferenceService {
             }
         }
         Ok(Self {
+            trail: Trail::new(db.clone(), keyring, Arc::clone(&clock), "inference"),
             outbox: DbOutbox::new(db.clone()),
             store: Store::new(db),
             clock,
@@ -119,12 +124,16 @@ impl InferenceService {
 
     /// Closes its database: its write-ahead log is folded back.
     pub async fn close(&self) {
+        self.trail.close().await;
         self.store.db().close().await;
     }
 
     /// The service's REST endpoints, below `/api/v1`.
     pub fn router(&self) -> OpenApiRouter {
-        api::router().with_state(self.clone())
+        let door = Door::new(self.trail.clone(), api::told::rest);
+        api::router()
+            .with_state(self.clone())
+            .layer(from_fn_with_state(door, recorded))
     }
 
     /// The inbox through which it follows Imaging.
@@ -144,6 +153,12 @@ impl InferenceService {
     #[must_use]
     pub fn outbox(&self) -> Arc<DbOutbox> {
         Arc::new(self.outbox.clone())
+    }
+
+    /// Its audit trail.
+    #[must_use]
+    pub fn trail(&self) -> Trail {
+        self.trail.clone()
     }
 
     /// Every folder of the models directory.
@@ -175,6 +190,7 @@ impl InferenceService {
             };
             tasks.spawn(runner.run(stop.clone()));
         }
+        tasks.spawn(self.trail.clone().run(stop.clone()));
         let (supervisor, stop) = (Arc::clone(&self.supervisor), stop.clone());
         tasks.spawn(async move {
             stop.cancelled().await;

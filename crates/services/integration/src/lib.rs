@@ -18,8 +18,10 @@ mod store;
 use std::path::Path;
 use std::sync::Arc;
 
+use axum::middleware::from_fn_with_state;
 use hilum_contracts::imaging::Imaging;
 use hilum_contracts::patients::Patients;
+use hilum_platform::audit::{Door, Keyring, Trail, recorded};
 use hilum_platform::clock::SharedClock;
 use hilum_platform::config::Destination;
 use hilum_platform::db::{Db, DbError, Migration};
@@ -41,6 +43,7 @@ const MIGRATIONS: &[Migration] = &[Migration {
 /// The service.
 #[derive(Clone)]
 pub struct IntegrationService {
+    trail: Trail,
     store: Store,
     clock: SharedClock,
     notices: Notices,
@@ -57,11 +60,13 @@ impl IntegrationService {
         dir: &Path,
         clock: SharedClock,
         notices: Notices,
+        keyring: Keyring,
         destinations: Vec<Destination>,
     ) -> Result<Self, DbError> {
         let db = Db::open(&dir.join("integration.sqlite"), MIGRATIONS).await?;
         jobs::reclaim(&db).await?;
         Ok(Self {
+            trail: Trail::new(db.clone(), keyring, Arc::clone(&clock), "integration"),
             store: Store::new(db),
             clock,
             notices,
@@ -72,12 +77,16 @@ impl IntegrationService {
 
     /// Closes its database: its write-ahead log is folded back.
     pub async fn close(&self) {
+        self.trail.close().await;
         self.store.db().close().await;
     }
 
     /// The service's REST endpoints, below `/api/v1`.
     pub fn router(&self) -> OpenApiRouter {
-        api::router().with_state(self.clone())
+        let door = Door::new(self.trail.clone(), api::told::rest);
+        api::router()
+            .with_state(self.clone())
+            .layer(from_fn_with_state(door, recorded))
     }
 
     /// The inbox through which it follows Imaging and Patients.
@@ -91,6 +100,12 @@ impl IntegrationService {
                 service: self.clone(),
             }),
         )
+    }
+
+    /// Its audit trail.
+    #[must_use]
+    pub fn trail(&self) -> Trail {
+        self.trail.clone()
     }
 
     /// Starts one worker for each destination; each ends after the instance it
@@ -111,5 +126,6 @@ impl IntegrationService {
             };
             tasks.spawn(worker.run(stop.clone()));
         }
+        tasks.spawn(self.trail.clone().run(stop.clone()));
     }
 }

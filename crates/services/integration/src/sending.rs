@@ -85,7 +85,7 @@ impl Worker {
         let ended = self
             .service
             .store
-            .end_attempt(&scope, job, owner, &outcome, now)
+            .end_attempt(&scope, &self.service.trail, (job, owner), &outcome, now)
             .await;
         if let Err(error) = ended {
             // The lease runs out and the delivery is tried again; what was

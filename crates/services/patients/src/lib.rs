@@ -17,8 +17,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use axum::middleware::from_fn_with_state;
 use hilum_contracts::error::ServiceError;
 use hilum_contracts::patients::{PatientState, Patients};
+use hilum_platform::audit::{Door, Keyring, Trail, recorded};
 use hilum_platform::clock::SharedClock;
 use hilum_platform::db::{Db, DbError, Migration};
 use hilum_platform::events::{DbOutbox, Inbox, OutboxSource};
@@ -37,6 +39,7 @@ const MIGRATIONS: &[Migration] = &[Migration {
 /// The service.
 #[derive(Clone)]
 pub struct PatientsService {
+    pub(crate) trail: Trail,
     store: Store,
     outbox: DbOutbox,
     clock: SharedClock,
@@ -48,9 +51,15 @@ impl PatientsService {
     ///
     /// # Errors
     /// When the database can't be opened or migrated.
-    pub async fn open(dir: &Path, clock: SharedClock, notices: Notices) -> Result<Self, DbError> {
+    pub async fn open(
+        dir: &Path,
+        clock: SharedClock,
+        notices: Notices,
+        keyring: Keyring,
+    ) -> Result<Self, DbError> {
         let db = Db::open(&dir.join("patients.sqlite"), MIGRATIONS).await?;
         Ok(Self {
+            trail: Trail::new(db.clone(), keyring, Arc::clone(&clock), "patients"),
             outbox: DbOutbox::new(db.clone()),
             store: Store::new(db),
             clock,
@@ -60,12 +69,16 @@ impl PatientsService {
 
     /// Closes its database: its write-ahead log is folded back.
     pub async fn close(&self) {
+        self.trail.close().await;
         self.store.db().close().await;
     }
 
     /// The service's REST endpoints, below `/api/v1`.
     pub fn router(&self) -> OpenApiRouter {
-        api::router().with_state(self.clone())
+        let door = Door::new(self.trail.clone(), api::told::rest);
+        api::router()
+            .with_state(self.clone())
+            .layer(from_fn_with_state(door, recorded))
     }
 
     /// The inbox through which it follows Imaging.
@@ -81,6 +94,12 @@ impl PatientsService {
             self.notices.clone(),
             Arc::new(consumer),
         )
+    }
+
+    /// Its audit trail.
+    #[must_use]
+    pub fn trail(&self) -> Trail {
+        self.trail.clone()
     }
 
     /// What it tells others.

@@ -16,6 +16,7 @@ mod redrive;
 mod storage;
 mod studies;
 mod study;
+pub(crate) mod told;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;

@@ -3,6 +3,7 @@
 mod models;
 mod retry_run;
 mod runs;
+pub(crate) mod told;
 
 pub(crate) use runs::ResultInstanceItem;
 use utoipa_axum::router::OpenApiRouter;

@@ -1,8 +1,10 @@
 //! What a worker reads and writes while it runs a model.
 
 use hilum_contracts::Event;
+use hilum_contracts::audit::{Act, Detail, Entry, Outcome, Subject};
 use hilum_contracts::ids::{InputSetId, RunId};
 use hilum_contracts::inference::RunFinished;
+use hilum_platform::audit::Trail;
 use hilum_platform::clock::from_millis;
 use hilum_platform::db::DbError;
 use hilum_platform::events;
@@ -122,6 +124,7 @@ impl Store {
     pub(crate) async fn end_attempt(
         &self,
         scope: &TenantScope,
+        trail: &Trail,
         run: &RunRow,
         (job, owner): (&Job, &str),
         ending: &Ending,
@@ -141,6 +144,20 @@ impl Store {
         if !matches!(ending, Ending::Again { .. } | Ending::HandedBack) {
             let event = finished_event(scope, run, job, ending, now)?;
             events::append(&mut tx, &event).await?;
+            let outcome = match ending {
+                Ending::Succeeded { .. } => Outcome::Success,
+                Ending::Refused { .. } | Ending::Superseded => Outcome::Refused,
+                Ending::Failed { .. } | Ending::Again { .. } | Ending::HandedBack => {
+                    Outcome::Failed
+                }
+            };
+            let entry = Entry::new(Act::ModelRun)
+                .ended(outcome)
+                .about(Subject::study(&*run.study_uid))
+                .with(Detail::Run, &run.id)
+                .with(Detail::Model, format_args!("{} {}", run.model, run.version))
+                .part_of(job.correlation_id);
+            trail.append(&mut tx, scope, entry).await?;
         }
         tx.commit().await?;
         Ok(true)

@@ -85,6 +85,7 @@ impl Runner {
         let recorded = store
             .end_attempt(
                 &scope,
+                &self.service.trail,
                 &run,
                 (job, owner),
                 &ending,

@@ -158,7 +158,9 @@ impl Running {
                 installation: "test".into(),
             },
         };
-        let service = InferenceService::open(dir, clock::system(), Notices::default(), options)
+        let keyring = hilum_testkit::keyring();
+        let notices = Notices::default();
+        let service = InferenceService::open(dir, clock::system(), notices, keyring, options)
             .await
             .expect("it opens");
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());

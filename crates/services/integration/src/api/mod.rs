@@ -3,6 +3,7 @@
 mod deliveries;
 mod destinations;
 mod retry_delivery;
+pub(crate) mod told;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;

@@ -1,6 +1,8 @@
 //! What a worker reads and writes while it delivers.
 
+use hilum_contracts::audit::{Act, Detail, Entry, Outcome, Subject};
 use hilum_contracts::imaging::InstanceRef;
+use hilum_platform::audit::Trail;
 use hilum_platform::db::DbError;
 use hilum_platform::jobs::{self, End, Job};
 use hilum_platform::scope::TenantScope;
@@ -110,8 +112,8 @@ impl Store {
     pub(crate) async fn end_attempt(
         &self,
         scope: &TenantScope,
-        job: &Job,
-        owner: &str,
+        trail: &Trail,
+        (job, owner): (&Job, &str),
         attempt: &Attempt,
         now: i64,
     ) -> Result<(), DbError> {
@@ -127,20 +129,40 @@ impl Store {
             Attempt::HandedBack => End::HandBack,
         };
         if jobs::finish(&mut tx, job, owner, end).await? {
-            update(&mut tx, scope, &job.subject, attempt, now).await?;
+            let of = update(&mut tx, scope, &job.subject, attempt, now).await?;
+            if let (Some((study, destination)), Some(outcome)) = (of, outcome_of(attempt)) {
+                let entry = Entry::new(Act::Delivery)
+                    .ended(outcome)
+                    .about(Subject::study(study))
+                    .with(Detail::Delivery, &job.subject)
+                    .with(Detail::Destination, destination)
+                    .part_of(job.correlation_id);
+                trail.append(&mut tx, scope, entry).await?;
+            }
             tx.commit().await?;
         }
         Ok(())
     }
 }
 
+/// How an attempt that is over ended, for the audit trail.
+fn outcome_of(attempt: &Attempt) -> Option<Outcome> {
+    match attempt {
+        Attempt::Delivered => Some(Outcome::Success),
+        Attempt::Again { .. } | Attempt::GivenUp { .. } => Some(Outcome::Failed),
+        Attempt::Held { .. } => Some(Outcome::Refused),
+        Attempt::NotYet { .. } | Attempt::HandedBack => None,
+    }
+}
+
+/// Of which study, and where to.
 async fn update(
     tx: &mut SqliteConnection,
     scope: &TenantScope,
     id: &str,
     attempt: &Attempt,
     now: i64,
-) -> Result<(), DbError> {
+) -> Result<Option<(String, String)>, DbError> {
     let (state, counts, reason, next, delivered) = match attempt {
         Attempt::Delivered => ("delivered", 1, None, None, Some(now)),
         Attempt::Again { at, reason } => ("waiting", 1, Some(reason), Some(*at), None),
@@ -151,7 +173,8 @@ async fn update(
     };
     sqlx::query(
         "UPDATE deliveries SET state = $1, attempts = attempts + $2, reason = $3,
-             next_attempt_at = $4, delivered_at = $5 WHERE id = $6 AND tenant = $7",
+             next_attempt_at = $4, delivered_at = $5 WHERE id = $6 AND tenant = $7
+         RETURNING study_uid, destination",
     )
     .bind(state)
     .bind(counts)
@@ -160,7 +183,8 @@ async fn update(
     .bind(delivered)
     .bind(id)
     .bind(scope.tenant().as_str())
-    .execute(tx)
-    .await?;
-    Ok(())
+    .fetch_optional(tx)
+    .await?
+    .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
+    .transpose()
 }

@@ -4,6 +4,7 @@ mod conflicts;
 mod patients;
 mod resolve_conflict;
 mod states_of_studies;
+pub(crate) mod told;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use hilum_contracts::access::doors;
+use hilum_contracts::audit::{Act, Detail, Entry, Subject};
 use hilum_contracts::error::ServiceError;
 use hilum_contracts::patients::ConflictResolved;
 use hilum_contracts::{CorrelationId, Event};
@@ -44,6 +45,14 @@ pub(crate) async fn resolve_patient_conflict(
         service.clock.now_millis(),
     )
     .await?;
+    let mut entry = Entry::new(Act::DecideConflict)
+        .with(Detail::Conflict, &id)
+        .with(Detail::Change, resolution.decision.as_str());
+    for uid in &study_uids {
+        entry = entry.about(Subject::study(&**uid));
+    }
+    let recorded = service.trail.append(&mut tx, &scope, entry).await;
+    recorded.map_err(|error| database_error(&error))?;
     let event = Event::new(
         scope.tenant().clone(),
         CorrelationId::new(),

@@ -25,7 +25,7 @@ pub(crate) enum Decision {
 }
 
 impl Decision {
-    const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::KeepFirst => "keep-first",
             Self::TakeSecond => "take-second",

@@ -18,6 +18,7 @@ use hilum_contracts::{CorrelationId, Event};
 use hilum_patients::PatientsService;
 use hilum_platform::notices::Notices;
 use hilum_platform::{auth, clock};
+use hilum_testkit::keyring;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
@@ -29,9 +30,9 @@ struct World {
 impl World {
     async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let service = PatientsService::open(dir.path(), clock::system(), Notices::default())
-            .await
-            .unwrap();
+        let (clock, notices) = (clock::system(), Notices::default());
+        let opened = PatientsService::open(dir.path(), clock, notices, keyring()).await;
+        let service = opened.unwrap();
         Self { service, _dir: dir }
     }
 

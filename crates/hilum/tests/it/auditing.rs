@@ -1,0 +1,184 @@
+//! The audit trail of the whole product: no operation passes unrecorded, and
+//! nobody changes it unseen.
+
+use std::process::Command;
+
+use hilum_testkit::{As, Hilum, Series, python, run};
+use serde_json::{Value, json};
+
+use crate::hilum;
+
+/// What neither shows anybody's data nor changes anything.
+const UNRECORDED: [&str; 7] = [
+    // They say that something changed, and whether the services work.
+    "GET /api/v1/events",
+    "GET /api/v1/status",
+    // The matrix of roles: it is in the documentation too.
+    "GET /api/v1/roles",
+    // A person's own page, which the operator does not have.
+    "GET /api/v1/account",
+    "PATCH /api/v1/account",
+    "GET /api/v1/account/sessions",
+    "DELETE /api/v1/account/sessions/{id}",
+];
+
+/// How many entries the trails of tenant `a` hold. Asking is one more.
+fn entries(hilum: &Hilum) -> u64 {
+    let verified = hilum
+        .api()
+        .post("/api/v1/audit/verify", &Value::Null)
+        .json();
+    assert_eq!(verified["intact"], true, "{verified}");
+    let writers = verified["writers"].as_array().unwrap();
+    writers
+        .iter()
+        .map(|one| one["entries"].as_u64().unwrap())
+        .sum()
+}
+
+/// The entries of an act, the newest first.
+fn of_act(hilum: &Hilum, act: &str) -> Vec<Value> {
+    hilum
+        .api()
+        .items(&format!("/api/v1/audit/entries?action={act}&limit=200"))
+}
+
+#[test]
+fn every_operation_of_the_document_leaves_an_entry() {
+    let hilum = hilum().start();
+    let series = Series::sample();
+    hilum.takes(&series);
+    let document = hilum.api().get("/api/v1/openapi.json").json();
+    let mut unrecorded = Vec::new();
+    let mut asked = 0;
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for method in methods.as_object().unwrap().keys() {
+            let operation = format!("{} {path}", method.to_uppercase());
+            let is_sign_in = path.starts_with("/auth/");
+            // It would change the key under the test's feet.
+            let is_rotation = path.ends_with("/rotate-master");
+            if is_sign_in || is_rotation || UNRECORDED.contains(&operation.as_str()) {
+                continue;
+            }
+            let mut address = path.replace("{study_uid}", series.study_uid());
+            address = address.replace("{study}", series.study_uid());
+            while let Some(start) = address.find('{') {
+                let end = address.find('}').unwrap();
+                address.replace_range(start..=end, "1");
+            }
+            let before = entries(&hilum);
+            let body = (method != "get").then(|| json!({}));
+            let operator = As::Operator("a");
+            let answer =
+                hilum
+                    .api()
+                    .send(&method.to_uppercase(), &address, operator, body.as_ref());
+            asked += 1;
+            // One is the count itself.
+            if entries(&hilum) < before + 2 {
+                unrecorded.push(format!("{operation} ({})", answer.status));
+            }
+        }
+    }
+    assert!(asked > 60, "{asked}");
+    assert_eq!(unrecorded, Vec::<String>::new());
+}
+
+#[test]
+fn a_study_s_way_stands_in_the_trail_with_who_whom_and_how_it_ended() {
+    let hilum = hilum().start();
+    let series = Series::sample();
+    hilum.takes(&series);
+    let study = series.study_uid();
+    let api = hilum.api();
+    for _ in 0..3 {
+        assert_eq!(api.get(&format!("/api/v1/studies/{study}")).status, 200);
+        assert_eq!(
+            api.get(&format!("/dicomweb/studies/{study}/metadata"))
+                .status,
+            200
+        );
+        assert_eq!(api.get("/api/v1/studies?q=x&limit=10").status, 200);
+    }
+    assert_eq!(api.get(&format!("/dicomweb/studies/{study}")).status, 200);
+    assert_eq!(api.get("/api/v1/studies/9.9.9").status, 404);
+
+    let views = of_act(&hilum, "view-study");
+    let named = |one: &Value| one["subjects"][0]["value"] == *study;
+    assert_eq!(
+        views.iter().filter(|one| named(one)).count(),
+        1,
+        "{views:?}"
+    );
+    let missed: Vec<_> = views.iter().filter(|one| !named(one)).collect();
+    assert_eq!(missed.len(), 1);
+    assert_eq!(missed[0]["outcome"], "failed");
+    assert_eq!(of_act(&hilum, "retrieve").len(), 1);
+    assert_eq!(of_act(&hilum, "query").len(), 1);
+    let stored = of_act(&hilum, "store");
+    let count: u64 = stored
+        .iter()
+        .map(|one| one["count"].as_u64().unwrap())
+        .sum();
+    assert_eq!(count, series.files().len() as u64);
+    assert!(
+        stored
+            .iter()
+            .all(|one| one["who"].as_str().unwrap().starts_with("device "))
+    );
+    // By the patient it is found in every service's trail.
+    let patient = stored[0]["subjects"].as_array().unwrap();
+    let patient = patient.iter().find(|one| one["kind"] == "patient").unwrap();
+    let id = patient["value"].as_str().unwrap();
+    let found = api.items(&format!("/api/v1/audit/entries?patient_id={id}&limit=200"));
+    for act in ["store", "view-study", "retrieve"] {
+        assert!(found.iter().any(|one| one["action"] == act), "{act}");
+    }
+    let b = api.get_for("b", &format!("/api/v1/audit/entries?patient_id={id}"));
+    assert_eq!(b.json()["items"], json!([]));
+    let export = api.get("/api/v1/audit/export?format=csv");
+    assert!(export.text().contains(id));
+    hilum.ends_sound();
+}
+
+#[test]
+fn a_changed_entry_is_named_while_serving_and_afterwards() {
+    let mut hilum = hilum().start();
+    hilum.takes(&Series::sample());
+    let study = Series::sample();
+    let path = format!("/api/v1/studies/{}", study.study_uid());
+    assert_eq!(hilum.api().get(&path).status, 200);
+    let verify = ["audit", "verify", "--tenant", "a"];
+    let (report, well) = hilum.command_json(&verify);
+    assert!(well, "{report}");
+    let _ended = hilum.terminated();
+    // At the end what was left was sealed.
+    let seals = hilum.data().join("seals").join("a.jsonl");
+    let kept = hilum.data().join("kept.jsonl");
+    std::fs::copy(&seals, &kept).unwrap();
+    let kept = kept.display().to_string();
+    let with_seals = [&verify[..], &["--seals", &kept]].concat();
+    let (report, well) = hilum.command_json(&with_seals);
+    assert!(well, "{report}");
+    assert!(report["kept_seals"].as_u64().unwrap() > 0);
+
+    let sql = "UPDATE audit_entry SET body = CAST(replace(CAST(body AS TEXT), \
+               '\"outcome\":\"success\"', '\"outcome\":\"failed\"') AS BLOB) WHERE position = 1";
+    let change = "import sqlite3, sys\n\
+                  db = sqlite3.connect(sys.argv[1])\n\
+                  db.execute(sys.argv[2])\n\
+                  db.commit()";
+    let changed = run(Command::new(python())
+        .args(["-c", change])
+        .arg(hilum.data().join("imaging.sqlite"))
+        .arg(sql));
+    assert!(changed.status.success(), "{changed:?}");
+    let (report, well) = hilum.command_json(&with_seals);
+    assert!(!well, "{report}");
+    let writers = report["writers"].as_array().unwrap();
+    let imaging = writers
+        .iter()
+        .find(|one| one["writer"] == "imaging")
+        .unwrap();
+    assert_eq!(imaging["faults"], json!(["entry 1 was changed"]));
+}

@@ -1,0 +1,14 @@
+//! What each request is to the audit trail.
+
+use hilum_contracts::audit::Act;
+use hilum_platform::audit::Told;
+use http::Method;
+
+/// Of REST below `/api/v1`.
+pub(crate) fn rest(method: &Method, address: &str) -> Option<Told> {
+    Some(match (method, address) {
+        (&Method::GET, "/deliveries") => Told::Look(Act::Query),
+        (&Method::POST, "/deliveries/{id}/retry") => Told::Change(Act::Retry),
+        _ => return None,
+    })
+}
