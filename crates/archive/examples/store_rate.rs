@@ -46,10 +46,15 @@ fn instance(number: u64, body: &[u8], now: time::OffsetDateTime) -> NewInstance 
         instance_attributes: hilum_archive::InstanceAttributes::default(),
         flags: Vec::new(),
         origin: Origin::Import,
-        correlation: CorrelationId::new(),
+        // An association brings a study.
+        correlation: association(number / 100),
         received_at: now,
         rejects: None,
     }
+}
+
+fn association(number: u64) -> CorrelationId {
+    format!("{number:032x}").parse().unwrap_or_default()
 }
 
 #[tokio::main]

@@ -211,13 +211,22 @@ impl Archive {
         .await
     }
 
-    /// Buries names that can't be committed any more and removes dead objects.
-    /// Run it after opening and then now and again.
+    /// Buries names that can't be committed any more and removes dead objects;
+    /// counts in the trail what came in and nobody ended. Run it after opening
+    /// and then now and again.
     ///
     /// # Errors
     /// When the disk or the index fails; the next sweep goes on.
     pub async fn sweep(&self) -> Result<SweepReport> {
-        self.engine.sweep().await
+        let report = self.engine.sweep().await?;
+        self.engine
+            .writer
+            .run_aside(|db, context| {
+                let now = context.clock.now_millis();
+                context.stores.tell(db, None, now)
+            })
+            .await?;
+        Ok(report)
     }
 
     /// Rewrites every series that has been settled for `settled_for` as a pack:
