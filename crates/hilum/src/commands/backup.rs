@@ -19,8 +19,11 @@ pub(crate) const SERVICE_DATABASES: [&str; 6] = [
     "inference.sqlite",
     "integration.sqlite",
     "identity.sqlite",
-    "audit.sqlite",
+    AUDIT,
 ];
+
+/// Its seals hold what every trail held before them.
+const AUDIT: &str = "audit.sqlite";
 
 #[derive(Args)]
 pub(crate) struct Backup {
@@ -89,8 +92,20 @@ pub(crate) async fn copy(
     to: &Path,
     progress: Option<Progress>,
 ) -> anyhow::Result<BackupReport> {
+    // Before any trail: a seal of entries that the copy lacks would show them as
+    // cut off. Beside it meanwhile, because the archive wants an empty folder.
+    let early = data.join("audit.sqlite.copy");
+    if data.join(AUDIT).is_file() {
+        let _of_a_crash = std::fs::remove_file(&early);
+        db::snapshot(&data.join(AUDIT), &early).await?;
+    }
     let report = archive.backup(to, progress).await?;
-    for name in SERVICE_DATABASES {
+    if early.is_file() {
+        std::fs::copy(&early, to.join(AUDIT))?;
+        std::fs::File::open(to.join(AUDIT))?.sync_all()?;
+        std::fs::remove_file(&early)?;
+    }
+    for name in SERVICE_DATABASES.into_iter().filter(|name| *name != AUDIT) {
         let from = data.join(name);
         if from.is_file() {
             db::snapshot(&from, &to.join(name)).await?;
