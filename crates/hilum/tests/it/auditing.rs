@@ -1,25 +1,27 @@
 //! The audit trail of the whole product: no operation passes unrecorded, and
 //! nobody changes it unseen.
 
-use std::process::Command;
-
 use hilum_testkit::{As, Hilum, Series, python, run};
 use serde_json::{Value, json};
 
 use crate::hilum;
 
-/// What neither shows anybody's data nor changes anything.
-const UNRECORDED: [&str; 7] = [
-    // They say that something changed, and whether the services work.
-    "GET /api/v1/events",
-    "GET /api/v1/status",
-    // The matrix of roles: it is in the documentation too.
-    "GET /api/v1/roles",
-    // A person's own page, which the operator does not have.
-    "GET /api/v1/account",
-    "PATCH /api/v1/account",
-    "GET /api/v1/account/sessions",
-    "DELETE /api/v1/account/sessions/{id}",
+/// What neither shows anybody's data nor changes anything: that something
+/// changed, and whether the services work.
+const UNRECORDED: [&str; 2] = ["GET /api/v1/events", "GET /api/v1/status"];
+
+/// What Identity records itself, in its transactions; its own tests ask it.
+const OF_IDENTITY: [&str; 10] = [
+    "account",
+    "break-glass",
+    "devices",
+    "invitations",
+    "keys",
+    "people",
+    "roles",
+    "settings",
+    "sign-in-providers",
+    "tenants",
 ];
 
 /// How many entries the trails of tenant `a` hold. Asking is one more.
@@ -46,8 +48,7 @@ fn of_act(hilum: &Hilum, act: &str) -> Vec<Value> {
 #[test]
 fn every_operation_of_the_document_leaves_an_entry() {
     let hilum = hilum().start();
-    let series = Series::sample();
-    hilum.takes(&series);
+    hilum.takes(&Series::sample());
     let document = hilum.api().get("/api/v1/openapi.json").json();
     let mut unrecorded = Vec::new();
     let mut asked = 0;
@@ -57,11 +58,20 @@ fn every_operation_of_the_document_leaves_an_entry() {
             let is_sign_in = path.starts_with("/auth/");
             // It would change the key under the test's feet.
             let is_rotation = path.ends_with("/rotate-master");
-            if is_sign_in || is_rotation || UNRECORDED.contains(&operation.as_str()) {
+            let part = path.split('/').nth(3).unwrap_or_default();
+            let is_of_identity = path.starts_with("/api/v1/") && OF_IDENTITY.contains(&part);
+            if is_sign_in
+                || is_rotation
+                || is_of_identity
+                || UNRECORDED.contains(&operation.as_str())
+            {
                 continue;
             }
-            let mut address = path.replace("{study_uid}", series.study_uid());
-            address = address.replace("{study}", series.study_uid());
+            // Each of another study, or it would be a repeat.
+            let study = format!("2.25.{asked}");
+            let mut address = path
+                .replace("{study_uid}", &study)
+                .replace("{study}", &study);
             while let Some(start) = address.find('{') {
                 let end = address.find('}').unwrap();
                 address.replace_range(start..=end, "1");
@@ -80,7 +90,7 @@ fn every_operation_of_the_document_leaves_an_entry() {
             }
         }
     }
-    assert!(asked > 60, "{asked}");
+    assert!(asked > 40, "{asked}");
     assert_eq!(unrecorded, Vec::<String>::new());
 }
 
@@ -168,7 +178,7 @@ fn a_changed_entry_is_named_while_serving_and_afterwards() {
                   db = sqlite3.connect(sys.argv[1])\n\
                   db.execute(sys.argv[2])\n\
                   db.commit()";
-    let changed = run(Command::new(python())
+    let changed = run(python()
         .args(["-c", change])
         .arg(hilum.data().join("imaging.sqlite"))
         .arg(sql));
