@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
-use axum::serve::ListenerExt as _;
 use hilum_archive::{Archive, ArchiveConfig, Limits, MasterKey};
 use hilum_audit::AuditService;
 use hilum_contracts::erasure::Forgets;
@@ -24,8 +23,10 @@ use hilum_platform::audit::{AuditSource, Keyring};
 use hilum_platform::clock::SharedClock;
 use hilum_platform::config::Config;
 use hilum_platform::events::{Inbox, Relay, Transit};
+use hilum_platform::http_server::{self, Bounds};
 use hilum_platform::notices::Notices;
 use hilum_platform::tenants::Directory;
+use hilum_platform::tls::Certificate;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -42,10 +43,12 @@ const CLOSE: Duration = Duration::from_secs(2);
 
 /// Everything, running.
 pub(crate) struct Hilum {
-    /// Address of HTTP.
-    pub(crate) http: SocketAddr,
+    /// Where people reach it, without a slash at its end.
+    pub(crate) url: String,
     /// Address of DICOM.
     pub(crate) dicom: SocketAddr,
+    /// Whether DICOM goes over TLS.
+    pub(crate) dicom_tls: bool,
     /// The same requests that HTTP takes, without a socket.
     pub(crate) router: Router,
     /// What the operator's requests carry.
@@ -68,6 +71,7 @@ impl Hilum {
     ) -> anyhow::Result<Self> {
         std::fs::create_dir_all(&config.data)
             .with_context(|| format!("can't make the data folder {}", config.data.display()))?;
+        let certificate = config.tls.as_ref().map(Certificate::open).transpose()?;
         let (http_listener, dicom_listener) = (
             listen(config.http, "HTTP").await?,
             listen(config.dicom, "DICOM").await?,
@@ -105,51 +109,67 @@ impl Hilum {
         }
         identity.start_workers(&tasks, &stop);
         audit.start_workers(&tasks, &stop);
-        imaging.start_workers(&tasks, &stop, dicom_listener, Arc::new(identity.clone()));
+        let dicom_feed = certificate
+            .as_ref()
+            .filter(|_| config.dicom_tls)
+            .map(Certificate::dicom);
+        imaging.start_workers(
+            &tasks,
+            &stop,
+            dicom_listener,
+            dicom_feed,
+            Arc::new(identity.clone()),
+        );
         inference.start_workers(&tasks, &stop, &imaging_contract);
         integration.start_workers(&tasks, &stop, &imaging_contract, &patients_contract);
         let known = opened.tenants.known();
         let tenants = known.tenants().iter().map(|tenant| tenant.name.clone());
         tasks.spawn(opened.erasures.clone().resume(tenants.collect()));
 
-        // Nagle's algorithm holds the second small write of an answer back until the client's
-        // delayed acknowledgement, 40 ms: most of what metadata took.
-        let http_listener = http_listener.tap_io(|stream| {
-            if let Err(error) = stream.set_nodelay(true) {
-                tracing::debug!(%error, "TCP_NODELAY could not be set");
+        let serve_http = |listener, router, tls| {
+            let (bounds, stop) = (Bounds::default(), stop.clone());
+            tasks.spawn(http_server::serve(listener, router, tls, bounds, stop));
+        };
+        let router = opened.router.clone();
+        let (local, https) = match &certificate {
+            None => {
+                serve_http(http_listener, router, None);
+                (http, None)
             }
-        });
-        let serving = axum::serve(
-            http_listener,
-            opened
-                .router
-                .clone()
-                .into_make_service_with_connect_info::<SocketAddr>(),
-        )
-        .with_graceful_shutdown(stop.clone().cancelled_owned());
-        tasks.spawn(async move {
-            if let Err(error) = serving.await {
-                tracing::error!(%error, "HTTP ended");
+            Some(certificate) => {
+                // Commands on this machine speak plain HTTP: they need no trust in a certificate
+                // that is made for another name.
+                let own =
+                    listen(SocketAddr::from(([127, 0, 0, 1], 0)), "HTTP for commands").await?;
+                let local = own.local_addr()?;
+                let commands_only = http::for_operator(router.clone(), opened.operator.clone());
+                serve_http(own, commands_only, None);
+                serve_http(http_listener, router, Some(certificate.http()));
+                tasks.spawn(certificate.clone().follow(stop.clone()));
+                (local, Some(http))
             }
-        });
+        };
         let set_up = opened.services.identity.set_up_link_token().await?;
+        let scheme = if https.is_some() { "https" } else { "http" };
+        let url = format!("{scheme}://{http}");
         let set_up_link = set_up.map(|token| {
-            let public = config.identity.public_url.clone();
-            let root = public.unwrap_or_else(|| format!("http://{http}"));
+            let root = config.identity.public_url.as_deref().unwrap_or(&url);
             format!("{}/set-up#{token}", root.trim_end_matches('/'))
         });
         let run_file = RunFile {
             pid: std::process::id(),
-            http,
+            http: local,
+            https,
             dicom,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             operator_token: opened.operator.as_str().to_owned(),
         }
         .write(&config.data)?;
-        tracing::info!(%http, %dicom, data = %config.data.display(), "serving");
+        tracing::info!(%url, %dicom, tls = config.dicom_tls, data = %config.data.display(), "serving");
         Ok(Self {
-            http,
+            url,
             dicom,
+            dicom_tls: config.dicom_tls,
             router: opened.router,
             operator: opened.operator,
             set_up_link,
@@ -339,6 +359,10 @@ impl Opened {
             operator: operator.clone(),
             tenants: tenants.clone(),
             identity: Arc::new(identity.clone()),
+            rates: http::Rates::new({
+                let identity = identity.clone();
+                move |tenant| identity.requests_per_minute(tenant)
+            }),
             auth: identity.auth_router(),
             clock,
             notices,

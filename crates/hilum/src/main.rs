@@ -12,5 +12,6 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 fn main() -> ExitCode {
+    hilum_platform::tls::install_provider();
     commands::Cli::parse().run()
 }

@@ -15,8 +15,12 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct RunFile {
     /// Process id.
     pub(crate) pid: u32,
-    /// Address of HTTP.
+    /// Address of HTTP in clear, on this machine: with TLS a door of its own,
+    /// for this token alone.
     pub(crate) http: SocketAddr,
+    /// Address of HTTP over TLS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) https: Option<SocketAddr>,
     /// Address of DICOM.
     pub(crate) dicom: SocketAddr,
     /// Version of Hilum.

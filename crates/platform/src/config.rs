@@ -1,6 +1,8 @@
 //! The configuration: defaults that need no file, then a TOML file, then
 //! `HILUM_…` environment variables, each over the one before.
 
+mod exposure;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -9,16 +11,26 @@ use figment::providers::{Env, Format, Serialized, Toml};
 use hilum_contracts::ids::TenantId;
 use serde::{Deserialize, Serialize};
 
+pub use exposure::Tls;
+
 /// Everything that can be configured.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// Where everything is kept.
     pub data: PathBuf,
-    /// Where HTTP is served. Loopback only until identity exists.
+    /// Where HTTP is served; other than on loopback with TLS only.
     pub http: SocketAddr,
-    /// Where DICOM associations are taken. Loopback only until identity exists.
+    /// Where DICOM associations are taken; other than on loopback over TLS, or
+    /// with `dicom_plain_on_network`.
     pub dicom: SocketAddr,
+    /// The certificate of the doors. With it HTTP is served over TLS.
+    pub tls: Option<Tls>,
+    /// Whether DICOM associations are taken over TLS, and only so.
+    pub dicom_tls: bool,
+    /// Whether DICOM may be taken from the network in clear, from devices that
+    /// are known by their addresses: most have no TLS.
+    pub dicom_plain_on_network: bool,
     /// The folder of model folders.
     pub models: PathBuf,
     /// The ONNX Runtime library; looked for in the usual places when absent.
@@ -267,6 +279,9 @@ impl Default for Config {
             data: PathBuf::from("data"),
             http: SocketAddr::from(([127, 0, 0, 1], 8080)),
             dicom: SocketAddr::from(([127, 0, 0, 1], 11112)),
+            tls: None,
+            dicom_tls: false,
+            dicom_plain_on_network: false,
             models: PathBuf::from("models"),
             onnxruntime: None,
             quiet_seconds: 3.0,
@@ -350,15 +365,7 @@ impl Config {
     /// With a sentence that says what to change.
     pub fn check(&self) -> Result<(), ConfigError> {
         let invalid = |text: String| Err(ConfigError::Invalid(text));
-        for (door, address) in [("http", self.http), ("dicom", self.dicom)] {
-            if !address.ip().is_loopback() {
-                return invalid(format!(
-                    "{door} = {address} is reachable from other machines, and people and devices \
-                     can't sign in yet: use an address on loopback, such as 127.0.0.1:{}",
-                    address.port()
-                ));
-            }
-        }
+        self.check_exposure()?;
         if self.tenants.is_empty() {
             return invalid("name at least one tenant".to_owned());
         }
@@ -437,16 +444,6 @@ mod tests {
     #[test]
     fn the_defaults_need_no_file() {
         Config::load(None).unwrap().check().unwrap();
-    }
-
-    #[test]
-    fn an_address_that_others_can_reach_is_refused() {
-        let config = Config {
-            http: "0.0.0.0:8080".parse().unwrap(),
-            ..Config::default()
-        };
-        let error = config.check().unwrap_err().to_string();
-        assert!(error.contains("loopback"), "{error}");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What every service stands on: whose data a call may touch, the clock, the
 //! configuration, the database with its outbox, inbox and jobs, files that are
-//! replaced durably, notices to open pages, logs and metrics, and how errors look over HTTP. It knows no
+//! replaced durably, notices to open pages, logs and metrics, the HTTP server
+//! with its TLS, and how errors look over HTTP. It knows no
 //! service, and nothing of DICOM.
 
 pub mod audit;
@@ -11,11 +12,13 @@ pub mod db;
 pub mod durable;
 pub mod events;
 pub mod http;
+pub mod http_server;
 pub mod jobs;
 pub mod limits;
 pub mod notices;
 pub mod telemetry;
 pub mod tenants;
+pub mod tls;
 
 /// Whose data a call may touch.
 pub mod scope {

@@ -64,3 +64,28 @@ pub const AUDIT_TENANTS_CACHED: usize = 4_096;
 pub const AUDIT_WALK: u32 = 500;
 /// Most subjects that are looked up beside one: more than a patient has studies.
 pub const AUDIT_BESIDE_MAX: u32 = 5_000;
+
+/// How often the files of a certificate are looked at: one that was renewed is
+/// served well before the old one ends.
+pub const TLS_LOOK_EVERY: Duration = Duration::from_secs(5);
+/// Longest PEM file: a chain of certificates takes a few thousand bytes, a
+/// bundle of authorities some hundred thousand.
+pub const TLS_FILE_MAX: u64 = 4 << 20;
+/// Longest TLS handshake: two round trips, on the slowest of links.
+pub const TLS_HANDSHAKE: Duration = Duration::from_secs(15);
+/// HTTP connections at once: every page that has live updates
+/// ([`LIVE_CONNECTIONS`]), and as many others as leave file descriptors for intake.
+pub const HTTP_CONNECTIONS: usize = 640;
+/// Of these, what one address of the network may hold: half, so that it can't
+/// shut out the others, while a whole ward behind one address has room.
+pub const HTTP_CONNECTIONS_OF_ONE: usize = 320;
+/// Longest time from one request to the end of the next one's header fields, as
+/// other servers have it; who sends them byte by byte is cut off then.
+pub const HTTP_HEADERS: Duration = Duration::from_secs(60);
+/// Longest silence within the body of a request.
+pub const HTTP_BODY_SILENCE: Duration = Duration::from_secs(60);
+/// A silent HTTP/2 connection is asked this often whether it is there, and must
+/// answer as fast.
+pub const HTTP2_PING: Duration = Duration::from_secs(20);
+/// Requests at once of one HTTP/2 connection: a viewer asks for some dozen images.
+pub const HTTP2_STREAMS: u32 = 128;

@@ -59,6 +59,10 @@ impl Demo {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
         telemetry::start_logs(LogFormat::Text, "warn");
         let mut config = self.installation.load(&self.doors)?;
+        anyhow::ensure!(
+            config.tls.is_none() && !config.dicom_plain_on_network,
+            "the demo is for this machine only: run it without [tls] and dicom_plain_on_network"
+        );
         // A fresh folder: the series must be new, or there is nothing to do.
         let fresh = tempfile::Builder::new()
             .prefix("hilum-demo-")
@@ -78,8 +82,8 @@ impl Demo {
             .unwrap_or_default();
         let hilum = Hilum::start(config, master_key()?, clock::system(), metrics).await?;
         terminal::note(format_args!(
-            "Hilum serves on http://{} and takes images on {} (AE title {ae_title}).",
-            hilum.http, hilum.dicom
+            "Hilum serves on {} and takes images on {} (AE title {ae_title}).",
+            hilum.url, hilum.dicom
         ));
 
         let outcome = self.play(&hilum, &ae_title, &images).await;
@@ -130,11 +134,8 @@ impl Demo {
             send_seconds,
             last_slice_to_result_seconds: result.last_slice_to_result_seconds,
             model_seconds: result.model_seconds,
-            study_url: format!("http://{}/studies/{study_uid}", hilum.http),
-            viewer_url: format!(
-                "http://{}/viewer/viewer?StudyInstanceUIDs={study_uid}",
-                hilum.http
-            ),
+            study_url: format!("{}/studies/{study_uid}", hilum.url),
+            viewer_url: format!("{}/viewer/viewer?StudyInstanceUIDs={study_uid}", hilum.url),
             study_uid,
         })
     }

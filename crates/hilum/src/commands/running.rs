@@ -2,7 +2,7 @@
 //! does the work, and a command asks it.
 
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context as _;
 use axum::body::Body;
@@ -19,7 +19,7 @@ const ANSWER_MAX: usize = 64 << 20;
 
 /// A connection to the Hilum that serves.
 pub(crate) struct Connection {
-    running: RunFile,
+    running: Arc<RunFile>,
     tenant: Option<String>,
     sender: SendRequest<Body>,
 }
@@ -29,17 +29,12 @@ impl Connection {
     pub(crate) async fn of(data: &Path, tenant: Option<&str>) -> anyhow::Result<Option<Self>> {
         match RunFile::of_running(data) {
             None => Ok(None),
-            Some(running) => Self::open(running, tenant).await.map(Some),
+            Some(running) => Self::open(Arc::new(running), tenant).await.map(Some),
         }
     }
 
-    async fn open(running: RunFile, tenant: Option<&str>) -> anyhow::Result<Self> {
-        let stream = tokio::net::TcpStream::connect(running.http)
-            .await
-            .context("the running Hilum does not answer")?;
-        let (sender, connection) =
-            hyper::client::conn::http1::handshake(hyper_util::rt::TokioIo::new(stream)).await?;
-        tokio::spawn(connection);
+    async fn open(running: Arc<RunFile>, tenant: Option<&str>) -> anyhow::Result<Self> {
+        let sender = Self::connect(&running).await?;
         Ok(Self {
             running,
             tenant: tenant.map(ToOwned::to_owned),
@@ -47,9 +42,19 @@ impl Connection {
         })
     }
 
+    async fn connect(running: &RunFile) -> anyhow::Result<SendRequest<Body>> {
+        let stream = tokio::net::TcpStream::connect(running.http)
+            .await
+            .context("the running Hilum does not answer")?;
+        let (sender, connection) =
+            hyper::client::conn::http1::handshake(hyper_util::rt::TokioIo::new(stream)).await?;
+        tokio::spawn(connection);
+        Ok(sender)
+    }
+
     /// Another one to the same.
     pub(crate) async fn another(&self) -> anyhow::Result<Self> {
-        Self::open(self.running.clone(), self.tenant.as_deref()).await
+        Self::open(Arc::clone(&self.running), self.tenant.as_deref()).await
     }
 
     /// Sends JSON and reads JSON.
@@ -107,6 +112,10 @@ impl Connection {
         headers.insert(AUTHORIZATION, bearer.parse()?);
         if let Some(tenant) = &self.tenant {
             headers.insert(TENANT_HEADER, tenant.parse()?);
+        }
+        // The server closes what was idle for long, between two questions.
+        if self.sender.is_closed() {
+            self.sender = Self::connect(&self.running).await?;
         }
         self.sender
             .ready()

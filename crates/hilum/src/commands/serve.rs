@@ -38,8 +38,8 @@ impl Serve {
             .map(|tenant| tenant.ae_title.clone())
             .collect();
         let hilum = Hilum::start(config, master_key()?, clock::system(), metrics).await?;
-        terminal::line(format_args!("Web        http://{}/", hilum.http));
-        terminal::line(format_args!("DICOMweb   http://{}/dicomweb", hilum.http));
+        terminal::line(format_args!("Web        {}/", hilum.url));
+        terminal::line(format_args!("DICOMweb   {}/dicomweb", hilum.url));
         if let Some(link) = &hilum.set_up_link {
             terminal::line(format_args!("Set up     {link}"));
             terminal::line(
@@ -47,8 +47,9 @@ impl Serve {
             );
         }
         terminal::line(format_args!(
-            "DICOM      {}, AE title {}",
+            "DICOM      {}{}, AE title {}",
             hilum.dicom,
+            if hilum.dicom_tls { " over TLS" } else { "" },
             ae_titles.join(", ")
         ));
         asked_to_stop().await?;

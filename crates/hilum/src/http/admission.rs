@@ -3,23 +3,26 @@
 //! door that needs one answers 401. Pages of other sites, which a person's own
 //! browser would carry in with its cookie, change nothing (CSRF, DNS rebinding).
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use axum::extract::{ConnectInfo, Request, State};
+use axum::Router;
+use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_contracts::identity::Identity;
-use hilum_contracts::scope::TenantScope;
+use hilum_contracts::scope::{Principal, TenantScope};
 use hilum_identity::{cookie, session_cookie};
 use hilum_platform::auth;
+use hilum_platform::clock::SharedClock;
 use hilum_platform::config::Config;
 use hilum_platform::http::{Caller, Problem};
 use hilum_platform::tenants::Directory;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
 use super::operator::OperatorToken;
+use super::rates::Rates;
 
 /// The operator's commands name the tenant that they are about. A page of
 /// another site can't send it: no answer allows it this header (Fetch, CORS).
@@ -30,12 +33,18 @@ const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName =
 const CROSS_ORIGIN_OPENER_POLICY: HeaderName =
     HeaderName::from_static("cross-origin-opener-policy");
 
+/// A browser that came over TLS once never comes without it (OWASP ASVS: for a
+/// year at least, and all names below).
+const ALWAYS_TLS: &str = "max-age=31536000; includeSubDomains";
+
 /// What says who a request is from.
 pub(crate) struct Admission {
     pub(crate) operator: OperatorToken,
     pub(crate) identity: Arc<dyn Identity>,
     pub(crate) tenants: Directory,
     pub(crate) names: Names,
+    pub(crate) rates: Rates,
+    pub(crate) clock: SharedClock,
 }
 
 /// Lets a request in with the scope of whoever sent it, or refuses it.
@@ -44,26 +53,16 @@ pub(crate) async fn admit(
     mut request: Request,
     next: Next,
 ) -> Response {
-    if let Err(refusal) = admission.names.check(request.method(), request.headers()) {
-        return Problem(refusal).into_response();
-    }
     // What has no socket comes from a command in this process.
-    let caller = Caller {
-        address: request
-            .extensions()
-            .get::<ConnectInfo<SocketAddr>>()
-            .map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |peer| peer.0.ip()),
+    let caller = request.extensions().get().copied().unwrap_or(Caller {
+        address: IpAddr::V4(Ipv4Addr::LOCALHOST),
         secure: false,
-    };
+    });
     request.extensions_mut().insert(caller);
-    match admission.scope_of(request.headers(), caller).await {
-        Ok(Some(scope)) => {
-            request.extensions_mut().insert(scope);
-        }
-        Ok(None) => {}
-        Err(refusal) => return Problem(refusal).into_response(),
-    }
-    let mut response = next.run(request).await;
+    let mut response = match admission.enter(&mut request, caller).await {
+        Ok(()) => next.run(request).await,
+        Err(refusal) => refusal,
+    };
     let headers = response.headers_mut();
     for (name, value) in [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -73,6 +72,12 @@ pub(crate) async fn admit(
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }
+    if caller.secure {
+        headers.insert(
+            header::STRICT_TRANSPORT_SECURITY,
+            HeaderValue::from_static(ALWAYS_TLS),
+        );
+    }
     // Nothing that somebody was admitted to is kept on the way, unless its own
     // door says how.
     headers
@@ -81,7 +86,50 @@ pub(crate) async fn admit(
     response
 }
 
+/// The same requests, from whoever shows the operator's token alone: a door for
+/// the commands of this machine.
+pub(crate) fn for_operator(router: Router, operator: OperatorToken) -> Router {
+    router.layer(axum::middleware::from_fn(
+        move |request: Request, next: Next| {
+            let shown = bearer(request.headers()).is_some_and(|token| operator.is(token));
+            async move {
+                if shown {
+                    return next.run(request).await;
+                }
+                let text = "This door is for the commands of this machine.";
+                Problem(ServiceError::new(ErrorCode::Unauthenticated, text)).into_response()
+            }
+        },
+    ))
+}
+
 impl Admission {
+    /// Gives the request the scope of whoever sent it, or says why not.
+    async fn enter(&self, request: &mut Request, caller: Caller) -> Result<(), Response> {
+        let refused = |refusal| Problem(refusal).into_response();
+        let checked = self.names.check(request.method(), request.headers());
+        checked.map_err(refused)?;
+        let found = self.scope_of(request.headers(), caller).await;
+        let Some(scope) = found.map_err(refused)? else {
+            return Ok(());
+        };
+        let path = request.uri().path();
+        let counts = path.starts_with("/api/") || path.starts_with("/dicomweb/");
+        if counts && *scope.principal() != Principal::LocalOperator {
+            let now = self.clock.now_millis();
+            if let Err(seconds) = self.rates.take(&scope, now) {
+                let text = "More requests than this organisation allows in a minute.";
+                let mut response = refused(ServiceError::new(ErrorCode::TooMany, text));
+                response
+                    .headers_mut()
+                    .insert(header::RETRY_AFTER, seconds.into());
+                return Err(response);
+            }
+        }
+        request.extensions_mut().insert(scope);
+        Ok(())
+    }
+
     async fn scope_of(
         &self,
         headers: &HeaderMap,

@@ -10,15 +10,17 @@ mod health;
 mod keys;
 mod live;
 mod operator;
+mod rates;
 mod replay_dead_letter;
 mod status;
 mod told;
 mod web;
 
-pub(crate) use admission::TENANT_HEADER;
+pub(crate) use admission::{TENANT_HEADER, for_operator};
 pub(crate) use erasures::Erasures;
 pub(crate) use keys::Rotated;
 pub(crate) use operator::OperatorToken;
+pub(crate) use rates::Rates;
 
 use std::sync::Arc;
 
@@ -50,6 +52,8 @@ pub(crate) struct Parts {
     pub(crate) operator: OperatorToken,
     pub(crate) tenants: Directory,
     pub(crate) identity: Arc<dyn Identity>,
+    /// How often each principal may ask.
+    pub(crate) rates: Rates,
     /// Signing in and out, below `/auth`.
     pub(crate) auth: OpenApiRouter,
     pub(crate) clock: SharedClock,
@@ -87,6 +91,8 @@ pub(crate) fn router(parts: Parts) -> Router {
         names: admission::Names::of(&parts.config),
         operator: parts.operator,
         identity: parts.identity,
+        rates: parts.rates,
+        clock: Arc::clone(&parts.clock),
         tenants: parts.tenants,
     });
     let shared = Shared {

@@ -15,6 +15,7 @@ mod browser;
 mod crashes;
 mod erasure;
 mod exporting;
+mod exposed;
 mod hostile;
 mod intake;
 mod isolation;

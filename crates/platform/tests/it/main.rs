@@ -9,8 +9,11 @@
 )]
 
 mod audit;
+mod certificates;
 mod events;
+mod http_server;
 mod jobs;
+mod tls;
 
 use hilum_contracts::ids::TenantId;
 use hilum_platform::db::{Db, Migration};

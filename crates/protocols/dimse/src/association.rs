@@ -37,6 +37,8 @@ pub struct AssociationRequest {
     pub id: Uuid,
     /// The requester's address.
     pub peer: SocketAddr,
+    /// The certificate (DER) that it showed in TLS, having proved that it holds the key.
+    pub certificate: Option<Vec<u8>>,
     /// AE title asked for.
     pub called_ae_title: String,
     /// AE title of the requester.

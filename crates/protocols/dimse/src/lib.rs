@@ -1,6 +1,6 @@
 //! DICOM message exchange (PS3.7) over the upper layer protocol (PS3.8): C-ECHO and C-STORE as
 //! service class provider and user. Owns associations, PDUs, command sets and negotiation; knows
-//! nothing of what is inside a data set, of tenants or of storage. Data sets stream through in
+//! nothing of what is inside a data set, of tenants, of storage or of whom a certificate is trusted to be. Data sets stream through in
 //! fragments and are never held whole.
 //!
 //! ```no_run
@@ -28,12 +28,13 @@ pub mod pdu;
 mod server;
 mod sop_class;
 pub mod status;
+mod stream;
 mod transport;
 
 pub use association::{
     AssociationInfo, AssociationRequest, IMPLEMENTATION_CLASS_UID, Implementation,
 };
-pub use client::{Client, ClientConfig, ClientError, Response, Stage, StoreOperation};
+pub use client::{Client, ClientConfig, ClientError, ClientTls, Response, Stage, StoreOperation};
 pub use pdu::{Abort, Rejection};
 pub use server::{
     AbortCause, Acceptor, AssociationCounts, AssociationEnd, AssociationHandler, EndReason,

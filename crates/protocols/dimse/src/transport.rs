@@ -1,4 +1,4 @@
-//! One TCP connection as a source and sink of PDUs (PS3.8 §9.1). Owns socket options, buffering and
+//! One connection, in clear or over TLS, as a source and sink of PDUs (PS3.8 §9.1). Owns buffering and
 //! deadlines; knows nothing of association state.
 //!
 //! Each PDU leaves in one write, with TCP_NODELAY set; TCP_QUICKACK is armed again after every read,
@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::limits::{MAX_ASSOCIATE_LENGTH, MAX_LINGER_BYTES, READ_CHUNK};
 use crate::pdu::{Abort, HEADER_LENGTH, PduType};
+use crate::stream::Stream;
 
 /// A PDU as it came: its type and all after the header.
 #[derive(Debug)]
@@ -58,7 +58,7 @@ pub(crate) enum WriteError {
 }
 
 pub(crate) struct Connection {
-    stream: TcpStream,
+    stream: Stream,
     buffer: BytesMut,
     /// When the PDU whose first bytes are in the buffer must be whole.
     pdu_deadline: Option<Instant>,
@@ -70,14 +70,12 @@ pub(crate) struct Connection {
 
 impl Connection {
     pub(crate) fn new(
-        stream: TcpStream,
+        stream: Stream,
         max_pdu_length: u32,
         pdu_timeout: Duration,
         send_timeout: Duration,
     ) -> Self {
-        // Neither is needed for correctness, so that a platform without them still works.
-        let _ = stream.set_nodelay(true);
-        quick_ack(&stream);
+        stream.quick_ack();
         Self {
             stream,
             buffer: BytesMut::new(),
@@ -105,7 +103,7 @@ impl Connection {
                 (false, None) => *self.pdu_deadline.insert(Instant::now() + self.pdu_timeout),
             };
             let read = timeout_at(deadline, self.stream.read_buf(&mut self.buffer)).await;
-            quick_ack(&self.stream);
+            self.stream.quick_ack();
             match read {
                 Err(_) => return Err(ReadError::Timeout),
                 Ok(Err(_)) => return Err(ReadError::Lost),
@@ -123,7 +121,7 @@ impl Connection {
                 Ok(pdu) => return Ok(Some(pdu)),
                 Err(missing) => self.buffer.reserve(missing),
             }
-            match self.stream.try_read_buf(&mut self.buffer) {
+            match self.stream.try_read(&mut self.buffer) {
                 Ok(0) => return Err(ReadError::Lost),
                 Ok(_) => {}
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return Ok(None),
@@ -167,7 +165,12 @@ impl Connection {
 
     /// Sends bytes, in one write as far as the kernel takes them.
     pub(crate) async fn send(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
-        match timeout(self.send_timeout, self.stream.write_all(bytes)).await {
+        // TLS keeps what the kernel does not take at once; a flush sends it.
+        let sending = async {
+            self.stream.write_all(bytes).await?;
+            self.stream.flush().await
+        };
+        match timeout(self.send_timeout, sending).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(WriteError::Lost),
             Err(_) => Err(WriteError::Timeout),
@@ -178,7 +181,7 @@ impl Connection {
     /// away what it still sends. Closing at once could reset the connection before the PDU is read.
     pub(crate) async fn finish(mut self, last: &[u8], artim: Duration) {
         let _ = timeout(artim, async {
-            if self.stream.write_all(last).await.is_err() {
+            if self.stream.write_all(last).await.is_err() || self.stream.flush().await.is_err() {
                 return;
             }
             let mut thrown = 0;
@@ -186,19 +189,18 @@ impl Connection {
                 self.buffer.clear();
                 self.buffer.reserve(READ_CHUNK);
                 match self.stream.read_buf(&mut self.buffer).await {
-                    Ok(0) | Err(_) => return,
+                    Ok(0) | Err(_) => break,
                     Ok(read) => thrown += read,
                 }
             }
+            self.stream.say_goodbye().await;
         })
         .await;
     }
-}
 
-#[cfg(any(target_os = "linux", target_os = "android"))]
-fn quick_ack(stream: &TcpStream) {
-    let _ = socket2::SockRef::from(stream).set_tcp_quickack(true);
+    /// After the peer's last PDU: ends TLS, so that the peer does not take the end for a cut
+    /// (RFC 8446 §6.1).
+    pub(crate) async fn say_goodbye(mut self, patience: Duration) {
+        let _ = timeout(patience, self.stream.say_goodbye()).await;
+    }
 }
-
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn quick_ack(_: &TcpStream) {}

@@ -39,6 +39,7 @@ use hilum_platform::db::{Db, DbError, Migration};
 use hilum_platform::events::{DbOutbox, Inbox, OutboxSource};
 use hilum_platform::notices::Notices;
 use hilum_platform::tenants::Directory;
+use hilum_platform::tls::Feed;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -205,7 +206,7 @@ impl ImagingService {
         ]
     }
 
-    /// Takes DICOM associations on `listener` from devices that `identity`
+    /// Takes DICOM associations on `listener`, over TLS if `tls` says how, from devices that `identity`
     /// knows, watches over readiness, compares
     /// conflicts and keeps the archive in order, until `stop` is called.
     pub fn start_workers(
@@ -213,12 +214,14 @@ impl ImagingService {
         tasks: &TaskTracker,
         stop: &CancellationToken,
         listener: TcpListener,
+        tls: Option<Feed>,
         identity: Arc<dyn Identity>,
     ) {
         tasks.spawn(intake::dimse::serve(
             self.clone(),
             identity,
             listener,
+            tls,
             stop.clone(),
         ));
         tasks.spawn(self.clone().watch_readiness(stop.clone()));

@@ -6,10 +6,11 @@ mod error;
 mod negotiate;
 mod send;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use futures::Stream;
+use rustls::pki_types::ServerName;
 use tokio::net::{TcpStream, ToSocketAddrs};
 use tokio::time::timeout;
 use uuid::Uuid;
@@ -21,6 +22,7 @@ use crate::command::{CommandSet, NO_DATA_SET, element, field};
 use crate::negotiation::VERIFICATION;
 use crate::pdu::{Abort, PduType, RELEASE_RP, RELEASE_RQ, pdvs, write_message};
 use crate::status::Status;
+use crate::stream::Stream;
 use crate::transport::Connection;
 
 /// How to ask for an association.
@@ -35,7 +37,7 @@ pub struct ClientConfig {
     pub contexts: Vec<(String, Vec<String>)>,
     /// Longest P-DATA-TF taken, in bytes, 4 KiB to 16 MiB.
     pub max_pdu_length: u32,
-    /// To connect.
+    /// To connect, and again for a TLS handshake.
     pub connect: Duration,
     /// From A-ASSOCIATE-RQ to its answer, and from A-RELEASE-RQ to its answer.
     pub artim: Duration,
@@ -47,6 +49,17 @@ pub struct ClientConfig {
     pub implementation: Implementation,
     /// Correlation id of the association.
     pub id: Uuid,
+    /// How TLS is spoken; none: in clear.
+    pub tls: Option<ClientTls>,
+}
+
+/// How TLS is spoken to a server.
+#[derive(Debug, Clone)]
+pub struct ClientTls {
+    /// Whom to trust, and what to show.
+    pub config: Arc<rustls::ClientConfig>,
+    /// Whom the server's certificate must be of.
+    pub name: ServerName<'static>,
 }
 
 impl ClientConfig {
@@ -64,6 +77,7 @@ impl ClientConfig {
             response: Duration::from_secs(120),
             implementation: Implementation::default(),
             id: Uuid::new_v4(),
+            tls: None,
         }
     }
 
@@ -128,6 +142,16 @@ impl Client {
     pub async fn over(stream: TcpStream, mut config: ClientConfig) -> Result<Self, ClientError> {
         config.max_pdu_length = receivable_length(config.max_pdu_length);
         let peer = stream.peer_addr().map_err(ClientError::Connect)?;
+        let stream = match config.tls.clone() {
+            None => Stream::plain(stream),
+            Some(tls) => timeout(
+                config.connect,
+                Stream::connected(stream, tls.config, tls.name),
+            )
+            .await
+            .map_err(|_| ClientError::Timeout(Stage::Connecting))?
+            .map_err(ClientError::Connect)?,
+        };
         let mut connection =
             Connection::new(stream, config.max_pdu_length, config.artim, config.send);
         let info = negotiate::negotiate(&mut connection, &config, peer).await?;
@@ -187,7 +211,7 @@ impl Client {
         data: S,
     ) -> Result<Response, ClientError>
     where
-        S: Stream<Item = std::io::Result<Bytes>> + Send,
+        S: futures::Stream<Item = std::io::Result<Bytes>> + Send,
     {
         let class = &operation.sop_class_uid;
         let context_id = self.context_for(class, Some(&operation.transfer_syntax_uid))?;
@@ -214,7 +238,10 @@ impl Client {
             let read = self.connection.read(self.config.artim).await;
             let pdu = read.map_err(|error| ClientError::read(error, Stage::Releasing))?;
             match pdu.kind {
-                PduType::ReleaseRp => return Ok(()),
+                PduType::ReleaseRp => {
+                    self.connection.say_goodbye(self.config.send).await;
+                    return Ok(());
+                }
                 PduType::Abort => return Err(ClientError::Aborted(Abort::decode(&pdu.body))),
                 // Release collision (PS3.8 §9.2.3, AR-8): the requester answers first.
                 PduType::ReleaseRq => {

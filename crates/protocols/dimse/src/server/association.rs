@@ -2,6 +2,7 @@
 //! are put together in `message.rs`.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use tokio::net::TcpStream;
 use tokio::time::{Duration, sleep, timeout};
@@ -13,6 +14,7 @@ use super::{ServerConfig, Shared};
 use crate::association::{AssociationInfo, AssociationRequest, sendable_length};
 use crate::negotiation;
 use crate::pdu::{Abort, AssociateRequest, PduType, RELEASE_RP, Rejection, UserInformation, pdvs};
+use crate::stream::Stream;
 use crate::transport::{Connection, RawPdu, ReadError, WriteError};
 
 /// How long a stopping server waits for the next message of an association that is between two.
@@ -66,20 +68,33 @@ impl From<WriteError> for End {
 /// Serves a connection to its end.
 pub(super) async fn run(shared: &Shared, stream: TcpStream, peer: SocketAddr, id: Uuid) {
     let config = &shared.config;
-    let mut connection = Connection::new(stream, config.max_pdu_length, config.pdu, config.send);
-    let request = tokio::select! {
+    let begun = async {
+        let stream = open(shared, stream).await?;
+        let certificate = stream.peer_certificate();
+        let mut connection =
+            Connection::new(stream, config.max_pdu_length, config.pdu, config.send);
+        let request = read_request(&mut connection, config).await;
+        Some((connection, certificate, request))
+    };
+    let begun = tokio::select! {
         biased;
         () = shared.stopping.cancelled() => return,
-        request = timeout(config.artim, read_request(&mut connection, config)) => request,
+        begun = timeout(config.artim, begun) => begun,
     };
-    let request = match request {
-        Ok(Ok(request)) => request,
-        Ok(Err(error)) => {
+    let (mut connection, certificate, request) = match begun {
+        Ok(Some((connection, certificate, Ok(request)))) => (connection, certificate, request),
+        Ok(Some((connection, _, Err(error)))) => {
             count_refusal("not_dicom");
             shared.acceptor.refused(peer, None);
             if let Some(abort) = error {
                 close(shared, connection, &abort.encode()).await;
             }
+            return;
+        }
+        Ok(None) => {
+            count_refusal("no_tls");
+            tracing::info!("no TLS handshake");
+            shared.acceptor.refused(peer, None);
             return;
         }
         Err(_) => {
@@ -92,6 +107,7 @@ pub(super) async fn run(shared: &Shared, stream: TcpStream, peer: SocketAddr, id
     let described = AssociationRequest {
         id,
         peer,
+        certificate,
         called_ae_title: request.called_ae_title(),
         calling_ae_title: request.calling_ae_title(),
         contexts: request.contexts.clone(),
@@ -129,6 +145,15 @@ pub(super) async fn run(shared: &Shared, stream: TcpStream, peer: SocketAddr, id
     if let Some(last) = last {
         close(shared, connection, &last).await;
     }
+}
+
+/// The bytes of the connection, after the handshake where there is TLS; nothing when that failed.
+async fn open(shared: &Shared, stream: TcpStream) -> Option<Stream> {
+    let Some(tls) = &shared.config.tls else {
+        return Some(Stream::plain(stream));
+    };
+    let tls = Arc::clone(&tls.borrow());
+    Stream::accepted(stream, tls).await.ok()
 }
 
 /// Sends the last PDU and waits for the peer to close: ARTIM, cut short when the server stops.

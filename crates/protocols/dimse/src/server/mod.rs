@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -34,7 +34,7 @@ pub struct ServerConfig {
     /// Longest P-DATA-TF taken, in bytes, 4 KiB to 16 MiB; announced to the peer. Each association
     /// holds about one.
     pub max_pdu_length: u32,
-    /// From connection to A-ASSOCIATE-RQ, and from our last PDU to the peer's close (the ARTIM
+    /// From connection to A-ASSOCIATE-RQ, a TLS handshake included, and from our last PDU to the peer's close (the ARTIM
     /// timer of PS3.8 §9.1.5).
     pub artim: Duration,
     /// Longest silence between messages of an association.
@@ -49,6 +49,8 @@ pub struct ServerConfig {
     pub implementation: Implementation,
     /// Makes the correlation id of each association.
     pub new_id: fn() -> Uuid,
+    /// Associations come over TLS, and only so; each handshake takes what is here then.
+    pub tls: Option<watch::Receiver<Arc<rustls::ServerConfig>>>,
 }
 
 impl Default for ServerConfig {
@@ -63,6 +65,7 @@ impl Default for ServerConfig {
             grace: Duration::from_secs(30),
             implementation: Implementation::default(),
             new_id: Uuid::new_v4,
+            tls: None,
         }
     }
 }

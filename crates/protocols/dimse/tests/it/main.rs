@@ -20,3 +20,4 @@ mod lifecycle;
 mod orthanc;
 mod pynetdicom;
 mod support;
+mod tls;

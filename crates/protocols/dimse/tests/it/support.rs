@@ -67,6 +67,7 @@ pub(crate) struct Received {
 pub(crate) struct Log {
     pub(crate) received: Vec<Received>,
     pub(crate) opened: Vec<AssociationInfo>,
+    pub(crate) certificates: Vec<Option<Vec<u8>>>,
     pub(crate) ended: Vec<AssociationEnd>,
     pub(crate) begun: usize,
     pub(crate) dropped: usize,
@@ -89,7 +90,11 @@ impl Acceptor for Recorder {
     ) -> Result<Box<dyn AssociationHandler>, Rejection> {
         match self.behaviour.called {
             Some(title) if title != request.called_ae_title => Err(Rejection::CALLED_AE_TITLE),
-            _ => Ok(Box::new(self.clone())),
+            _ => {
+                let shown = request.certificate.clone();
+                self.log.lock().unwrap().certificates.push(shown);
+                Ok(Box::new(self.clone()))
+            }
         }
     }
 

@@ -12,6 +12,7 @@ use hilum_dimse::{
     Rejection, Server, ServerConfig, Status, StoreRequest, StoreSink, StoreStatus,
 };
 use hilum_platform::auth;
+use hilum_platform::tls::{Feed, fingerprint};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -27,12 +28,14 @@ pub(crate) async fn serve(
     service: ImagingService,
     identity: Arc<dyn Identity>,
     listener: TcpListener,
+    tls: Option<Feed>,
     stop: CancellationToken,
 ) {
     let config = ServerConfig {
         max_associations: service.config.max_associations,
         grace: SHUTDOWN_GRACE,
         new_id: uuid::Uuid::now_v7,
+        tls,
         ..ServerConfig::default()
     };
     let acceptor = KnownDevices { service, identity };
@@ -56,7 +59,7 @@ impl Acceptor for KnownDevices {
             called: request.called_ae_title.clone(),
             calling: request.calling_ae_title.clone(),
             peer: request.peer.ip(),
-            certificate_sha256: None,
+            certificate_sha256: request.certificate.as_deref().map(fingerprint),
         };
         let device = match self.identity.device(&asks).await {
             Ok(DeviceAdmission::Admitted(device)) => device,

@@ -104,7 +104,7 @@ async fn judge(script: &str, arguments: &[PathBuf]) {
     let app = api.nest("/dicomweb", service.dicomweb()).layer(admit);
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
     let dicom = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    service.start_workers(&tasks, &stop, dicom, Arc::new(Strangers));
+    service.start_workers(&tasks, &stop, dicom, None, Arc::new(Strangers));
     let server = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/it");
     let output = tokio::process::Command::new(python())

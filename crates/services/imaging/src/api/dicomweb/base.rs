@@ -4,6 +4,7 @@
 use std::convert::Infallible;
 
 use axum::extract::FromRequestParts;
+use hilum_platform::http::Caller;
 use http::header::HOST;
 use http::request::Parts;
 
@@ -12,7 +13,7 @@ use crate::ImagingService;
 /// Where DICOMweb stands below the server's root (design.md, "Names and doors").
 const ROOT: &str = "/dicomweb";
 
-/// `http://host:port/dicomweb`, without a slash at its end.
+/// `https://host:port/dicomweb`, or with `http` in clear; without a slash at its end.
 #[derive(Clone, Debug)]
 pub(super) struct Base(String);
 
@@ -30,8 +31,10 @@ impl FromRequestParts<ImagingService> for Base {
             .or_else(|| parts.headers.get(HOST)?.to_str().ok())
             .and_then(|host| host.parse::<http::uri::Authority>().ok())
             .unwrap_or_else(|| http::uri::Authority::from_static("localhost"));
+        let secure = parts.extensions.get::<Caller>().is_some_and(|c| c.secure);
+        let scheme = if secure { "https" } else { "http" };
         Ok(Self(format!(
-            "http://{}{ROOT}",
+            "{scheme}://{}{ROOT}",
             with_port(&host, service.config.http.port())
         )))
     }
