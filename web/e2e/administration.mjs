@@ -40,8 +40,8 @@ async function pages(scheme, width, height) {
   const page = await open(scheme, width, height);
   for (const name of Object.keys(PAGES)) {
     await visit(page, `/admin/${name}`, head(name), `admin-${name}-${scheme}-${width}`);
-    await page.waitForLoadState('networkidle').catch(() => undefined);
-    expect(await page.locator('.notice.bad').count() === 0, await page.locator('.notice.bad').first().innerText().catch(() => ''));
+    await page.waitForFunction(() => !document.querySelector('.loading'), undefined, { timeout: 15_000 }).catch(() => problem('it goes on loading'));
+    for (const notice of await page.locator('.notice.bad').allInnerTexts()) problem(notice);
     await picture(page, `admin-${name}-${scheme}-${width}`);
     await onlyText(page);
   }
@@ -147,7 +147,7 @@ async function devices() {
 async function audit() {
   const page = await open('light', 1280, 860);
   await visit(page, '/admin/audit', '.trail', 'audit');
-  await page.getByLabel('What', { exact: true }).selectOption('view-study');
+  await page.getByRole('combobox', { name: 'What', exact: true }).selectOption('view-study');
   await page.getByLabel('Study Instance UID').fill(study);
   await page.getByRole('button', { name: 'Search' }).click();
   await shows(page, `viewed the study ${study}`);

@@ -3,6 +3,7 @@
 
 import { api } from '../api/client';
 import type { Deletion, Export } from '../api/types';
+import { useMay } from '../api/session';
 import { useResource } from '../api/useResource';
 import { bytes, moment, plural } from '../lib/format';
 
@@ -53,7 +54,9 @@ function ofExport(one: Export): Departure {
 
 export function Departures() {
   const deletions = useResource('deletions', api.deletions, ['studies']);
-  const exports = useResource('exports', api.exports, ['studies']);
+  const seesExports = useMay()('export-studies');
+  const exports = useResource(seesExports ? 'exports' : undefined, api.exports, ['studies']);
+  const there = deletions.data && (exports.data || !seesExports);
   const error = deletions.error ?? exports.error;
   const all = [...(deletions.data?.items ?? []).map(ofDeletion), ...(exports.data?.items ?? []).map(ofExport)]
     .sort((a, b) => b.at.localeCompare(a.at)).slice(0, SHOWN);
@@ -61,8 +64,8 @@ export function Departures() {
     <section aria-labelledby="departures">
       <h2 id="departures">What left the archive</h2>
       {error && <Failure error={error} retry={() => { deletions.reload(); exports.reload(); }} />}
-      {!error && !(deletions.data && exports.data) && <Loading lines={2} />}
-      {deletions.data && exports.data && all.length === 0 && <p className="faint">Nothing was deleted, erased or exported.</p>}
+      {!error && !there && <Loading lines={2} />}
+      {there && all.length === 0 && <p className="faint">Nothing was deleted, erased or exported.</p>}
       {all.length > 0 && (
         <ul className="departures card">
           {all.map(one => (

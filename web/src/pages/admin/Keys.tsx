@@ -5,6 +5,7 @@ import { useState } from 'react';
 import type { ApiKey, Role } from '../../api/access';
 import { admin } from '../../api/admin';
 import { useMay } from '../../api/session';
+import { useNames } from '../../api/useNames';
 import { usePages } from '../../api/usePages';
 import { useResource } from '../../api/useResource';
 import { EXPIRIES, type Expiry, expiresAt } from '../../lib/expiry';
@@ -20,6 +21,7 @@ export function Keys() {
   useTitle('API keys');
   const may = useMay();
   const keys = usePages('keys', (after, signal) => admin.keys(after, signal));
+  const names = useNames(keys.items?.map(one => one.created_by) ?? []);
   const [secret, setSecret] = useState('');
   return (
     <>
@@ -33,7 +35,7 @@ export function Keys() {
         <div className="sheet">
           <table className="rows">
             <thead><tr><th scope="col">Name</th><th scope="col">Role</th><th scope="col">Last used</th><th scope="col">Ends</th><th scope="col"><span className="unseen">What to do</span></th></tr></thead>
-            <tbody>{keys.items.map(one => <KeyRow key={one.id} item={one} changed={keys.reload} />)}</tbody>
+            <tbody>{keys.items.map(one => <KeyRow key={one.id} item={one} by={names.get(one.created_by) ?? ''} changed={keys.reload} />)}</tbody>
           </table>
         </div>
       )}
@@ -42,12 +44,12 @@ export function Keys() {
   );
 }
 
-function KeyRow({ item, changed }: { item: ApiKey; changed: () => void }) {
+function KeyRow({ item, by, changed }: { item: ApiKey; by: string; changed: () => void }) {
   const may = useMay();
   const over = item.expires_at !== null && Date.parse(item.expires_at) < Date.now();
   return (
     <tr>
-      <td><span className="named">{item.name}</span><span className="second">Made {day(item.created_at)}{item.created_by && ` by ${item.created_by}`}</span></td>
+      <td><span className="named">{item.name}</span><span className="second">Made {day(item.created_at)}{by && ` by ${by}`}</span></td>
       <td data-label="Role">{roleName(item.role)}{item.limited_to && <span className="second">only {item.limited_to.join(', ')}</span>}</td>
       <td data-label="Last used">{item.used_at ? <>{moment(item.used_at)}{item.used_from && <span className="second">from {item.used_from}</span>}</> : <span className="faint">Never</span>}</td>
       <td data-label="Ends">{item.expires_at === null ? <span className="faint">Never</span> : <>{day(item.expires_at)}{over && <> <Badge tone="warn">Over</Badge></>}</>}</td>
