@@ -55,7 +55,10 @@ fn exposed(served: &Certificate, device: &Certificate) -> Hilum {
     hilum()
         .with_setting(
             "tls",
-            format!("{{ certificate = {:?}, key = {:?} }}", served.file, served.key),
+            format!(
+                "{{ certificate = {:?}, key = {:?} }}",
+                served.file, served.key
+            ),
         )
         .with_setting("dicom_tls", true)
         .with_setting(
