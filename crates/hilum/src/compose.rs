@@ -302,6 +302,7 @@ impl Opened {
             notices.clone(),
             keyring.clone(),
             config.destinations.clone(),
+            config.tls.clone(),
         )
         .await?;
         let trails = [

@@ -256,6 +256,10 @@ pub struct Destination {
     /// The AE title that Hilum calls itself there.
     #[serde(default = "default_ae_title")]
     pub calling_ae_title: String,
+    /// The authorities, or the very certificate, of its TLS (PEM). With it
+    /// results go over TLS, and the doors' certificate is shown; without, in clear.
+    #[serde(default)]
+    pub tls_ca: Option<PathBuf>,
 }
 
 fn default_ae_title() -> String {

@@ -18,7 +18,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{NoServerSessionStorage, ParsedCertificate, WebPkiClientVerifier};
 use rustls::{
-    DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig, SignatureScheme,
+    ClientConfig, DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig,
+    SignatureScheme, SupportedProtocolVersion,
 };
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -26,6 +27,8 @@ use zeroize::Zeroizing;
 
 use crate::config::Tls;
 use crate::limits::{TLS_FILE_MAX, TLS_LOOK_EVERY};
+
+const VERSIONS: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13, &rustls::version::TLS12];
 
 /// What a door's next handshake is made with.
 pub type Feed = watch::Receiver<Arc<ServerConfig>>;
@@ -164,6 +167,25 @@ impl Certificate {
     }
 }
 
+/// For a peer that `authorities` vouch for, or that is named there itself; shows
+/// the certificate of `own`. Read anew at each call: what was renewed is used.
+///
+/// # Errors
+/// When a file can't be used.
+pub fn client(authorities: &Path, own: Option<&Tls>) -> Result<Arc<ClientConfig>, TlsError> {
+    let builder = ClientConfig::builder_with_provider(Arc::new(provider::default_provider()))
+        .with_protocol_versions(VERSIONS)
+        .map_err(|error| TlsError::Unusable(error.to_string()))?
+        .with_root_certificates(roots(authorities)?);
+    let Some(own) = own else {
+        return Ok(Arc::new(builder.with_no_client_auth()));
+    };
+    builder
+        .with_client_auth_cert(certificates(&own.certificate)?, key(&own.key)?)
+        .map(Arc::new)
+        .map_err(|error| TlsError::Unusable(error.to_string()))
+}
+
 fn stamps(files: &Tls) -> Vec<Option<Stamp>> {
     [
         Some(&files.certificate),
@@ -199,8 +221,7 @@ fn load(files: &Tls) -> Result<Both, TlsError> {
         ))
     };
     let builder = || {
-        ServerConfig::builder_with_provider(Arc::clone(&provider))
-            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+        ServerConfig::builder_with_provider(Arc::clone(&provider)).with_protocol_versions(VERSIONS)
     };
     let mut http = builder()
         .map_err(unusable)?
@@ -227,17 +248,20 @@ fn verifier(
         let algorithms = provider.signature_verification_algorithms;
         return Ok(Arc::new(AnyCertificate(algorithms)));
     };
-    let unusable = |error: String| TlsError::Unusable(format!("{}: {error}", path.display()));
+    let roots = Arc::new(roots(path)?);
+    WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(provider))
+        .allow_unauthenticated()
+        .build()
+        .map_err(|error| TlsError::Unusable(format!("{}: {error}", path.display())))
+}
+
+fn roots(path: &Path) -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
     for authority in certificates(path)? {
         let added = roots.add(authority);
-        added.map_err(|error| unusable(error.to_string()))?;
+        added.map_err(|error| TlsError::Unusable(format!("{}: {error}", path.display())))?;
     }
-    let verifier =
-        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
-            .allow_unauthenticated()
-            .build();
-    verifier.map_err(|error| unusable(error.to_string()))
+    Ok(roots)
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {

@@ -1,7 +1,7 @@
 //! Others' DICOM nodes that take what Hilum delivers.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
@@ -66,6 +66,17 @@ impl Storescp {
         std::fs::write(&config, CT_ONLY).unwrap();
         let file = config.path().to_str().unwrap();
         peer.listens(&["-xf", file, "CtOnly"]);
+        peer
+    }
+
+    /// One that takes associations over TLS only, with its certificate and key,
+    /// from who shows the `trusted` certificate.
+    #[must_use]
+    pub fn up_over_tls(certificate: &Path, key: &Path, trusted: &Path) -> Self {
+        let mut peer = Self::down();
+        let text = |path: &Path| path.to_str().unwrap().to_owned();
+        let (key, certificate, trusted) = (text(key), text(certificate), text(trusted));
+        peer.listens(&["+tls", &key, &certificate, "+cf", &trusted]);
         peer
     }
 

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use hilum_testkit::{Hilum, Series, python, run, storescu, wait_until};
+use hilum_testkit::{Hilum, Series, Setup, Storescp, python, run, storescu, wait_until};
 
 use crate::hilum;
 
@@ -16,6 +16,16 @@ struct Certificate {
 
 impl Certificate {
     fn new(folder: &Path, name: &str) -> Self {
+        Self::with(folder, name, &[])
+    }
+
+    /// One that is no authority of others.
+    fn of_peer(folder: &Path, name: &str) -> Self {
+        let extension = "basicConstraints=critical,CA:FALSE";
+        Self::with(folder, name, &["-addext", extension])
+    }
+
+    fn with(folder: &Path, name: &str, arguments: &[&str]) -> Self {
         let this = Self {
             file: folder.join(format!("{name}.pem")),
             key: folder.join(format!("{name}.key")),
@@ -26,6 +36,7 @@ impl Certificate {
             ])
             .args(["-subj", &format!("/CN={name}")])
             .args(["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"])
+            .args(arguments)
             .arg("-keyout")
             .arg(&this.key)
             .arg("-out")
@@ -50,7 +61,7 @@ fn text(path: &Path) -> &str {
 }
 
 /// Serves with `served`, and knows the device `CT1` of tenant `a` by `device`.
-fn exposed(served: &Certificate, device: &Certificate) -> Hilum {
+fn exposed(served: &Certificate, device: &Certificate) -> Setup {
     let known = device.fingerprint();
     hilum()
         .with_setting(
@@ -69,7 +80,6 @@ fn exposed(served: &Certificate, device: &Certificate) -> Hilum {
             "devices",
             format!("[{{ ae_title = \"CT1\", tenant = \"a\", certificate_sha256 = \"{known}\" }}]"),
         )
-        .start()
 }
 
 /// Whether storescu's instance is taken, and what storescu said.
@@ -88,7 +98,7 @@ fn sends(hilum: &Hilum, options: &[&str]) -> (bool, String) {
 fn a_browser_comes_over_tls_and_runs_into_the_limits_and_commands_still_work() {
     let folder = tempfile::tempdir().unwrap();
     let served = Certificate::new(folder.path(), "served");
-    let hilum = exposed(&served, &served);
+    let hilum = exposed(&served, &served).start();
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/exposed_session.py");
     let output = run(python()
         .arg(script)
@@ -106,7 +116,7 @@ fn a_device_is_known_by_its_certificate_and_rejected_without_it() {
     let folder = tempfile::tempdir().unwrap();
     let [served, device, thief] =
         ["served", "device", "thief"].map(|name| Certificate::new(folder.path(), name));
-    let hilum = exposed(&served, &device);
+    let hilum = exposed(&served, &device).start();
     let trusted = ["+cf", text(&served.file)];
     let shows = |shown: &Certificate| {
         let options = [&["+tls", text(&shown.key), text(&shown.file)], &trusted[..]].concat();
@@ -138,7 +148,7 @@ fn a_device_is_known_by_its_certificate_and_rejected_without_it() {
 fn a_certificate_that_was_renewed_is_served_without_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let [served, renewed] = ["served", "renewed"].map(|name| Certificate::new(folder.path(), name));
-    let hilum = exposed(&served, &renewed);
+    let hilum = exposed(&served, &renewed).start();
     let by = |trusted: &Certificate| {
         let shown = ["+tls", text(&renewed.key), text(&renewed.file)];
         sends(
@@ -161,5 +171,39 @@ fn a_certificate_that_was_renewed_is_served_without_a_restart() {
     });
     let (taken, said) = by(&before);
     assert!(!taken, "{said}");
+    hilum.ends_sound();
+}
+
+#[test]
+fn results_are_delivered_over_tls() {
+    let folder = tempfile::tempdir().unwrap();
+    let served = Certificate::new(folder.path(), "served");
+    let pacs = Certificate::of_peer(folder.path(), "pacs");
+    let storescp = Storescp::up_over_tls(&pacs.file, &pacs.key, &served.file);
+    let destination = format!(
+        "[{{ name = \"pacs\", tenant = \"a\", ae_title = \"PACS\", address = \"{}\", tls_ca = {:?} }}]",
+        storescp.address(),
+        pacs.file
+    );
+    let hilum = hilum()
+        .with_fast_model()
+        .with_setting(
+            "tls",
+            format!(
+                "{{ certificate = {:?}, key = {:?} }}",
+                served.file, served.key
+            ),
+        )
+        .with_setting("destinations", destination)
+        .start();
+    let series = Series::sample();
+    hilum.takes(&series);
+    hilum.run_becomes(series.study_uid(), "succeeded");
+    wait_until("the results are delivered over TLS", 60, || {
+        let deliveries = hilum.deliveries(series.study_uid());
+        let delivered = deliveries.iter().all(|one| one["state"] == "delivered");
+        (!deliveries.is_empty() && delivered).then_some(())
+    });
+    assert!(!storescp.received().is_empty());
     hilum.ends_sound();
 }

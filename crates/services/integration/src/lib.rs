@@ -23,7 +23,7 @@ use hilum_contracts::imaging::Imaging;
 use hilum_contracts::patients::Patients;
 use hilum_platform::audit::{Door, Keyring, Trail, recorded};
 use hilum_platform::clock::SharedClock;
-use hilum_platform::config::Destination;
+use hilum_platform::config::{Destination, Tls};
 use hilum_platform::db::{Db, DbError, Migration};
 use hilum_platform::events::Inbox;
 use hilum_platform::jobs;
@@ -48,11 +48,13 @@ pub struct IntegrationService {
     clock: SharedClock,
     notices: Notices,
     destinations: Arc<Vec<Destination>>,
+    tls: Option<Tls>,
     bell: Arc<Notify>,
 }
 
 impl IntegrationService {
-    /// Opens the service's database in `dir`.
+    /// Opens the service's database in `dir`. Destinations that ask for TLS are
+    /// shown the certificate of `tls`.
     ///
     /// # Errors
     /// When the database can't be opened or migrated.
@@ -62,6 +64,7 @@ impl IntegrationService {
         notices: Notices,
         keyring: Keyring,
         destinations: Vec<Destination>,
+        tls: Option<Tls>,
     ) -> Result<Self, DbError> {
         let db = Db::open(&dir.join("integration.sqlite"), MIGRATIONS).await?;
         jobs::reclaim(&db).await?;
@@ -71,6 +74,7 @@ impl IntegrationService {
             clock,
             notices,
             destinations: Arc::new(destinations),
+            tls,
             bell: Arc::new(Notify::new()),
         })
     }

@@ -7,12 +7,14 @@ use std::sync::Arc;
 use futures::StreamExt as _;
 use hilum_contracts::imaging::{Imaging, InstanceRef};
 use hilum_contracts::patients::{PatientState, Patients};
-use hilum_dimse::{Client, ClientConfig, ClientError, Status, StoreOperation};
+use hilum_dimse::{Client, ClientConfig, ClientError, ClientTls, Status, StoreOperation};
 use hilum_platform::auth;
 use hilum_platform::config::Destination;
 use hilum_platform::jobs::{self, Job, backoff};
 use hilum_platform::notices::Topic;
 use hilum_platform::scope::TenantScope;
+use hilum_platform::tls;
+use rustls::pki_types::ServerName;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -215,9 +217,31 @@ impl Worker {
         for (sop_class, transfer_syntax) in contexts {
             config = config.propose(sop_class, &[transfer_syntax]);
         }
+        config.tls = self.tls()?;
         Client::connect(&self.destination.address, config)
             .await
             .map_err(|error| self.failure(&error))
+    }
+
+    /// How TLS is spoken to the destination, by its files as they are now.
+    fn tls(&self) -> Result<Option<ClientTls>, Failure> {
+        let Some(authorities) = &self.destination.tls_ca else {
+            return Ok(None);
+        };
+        let address = &self.destination.address;
+        let host = address
+            .rsplit_once(':')
+            .map_or(&**address, |(host, _)| host);
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let name = ServerName::try_from(host.to_owned()).map_err(|_| {
+            let name = &self.destination.name;
+            Failure::Lasting(format!(
+                "{name} has no address that a certificate can be of."
+            ))
+        })?;
+        let config = tls::client(authorities, self.service.tls.as_ref());
+        let config = config.map_err(|error| Failure::Lasting(error.to_string()))?;
+        Ok(Some(ClientTls { config, name }))
     }
 
     async fn send(
