@@ -291,17 +291,12 @@ impl Engine {
         };
         self.writer.run_here(move |db, context| {
             let now = context.clock.now_millis();
-            let told = Some(&told);
-            quarantine::keep(
-                db,
-                row,
+            let place = quarantine::Place {
                 name,
-                &descriptor,
-                (bytes, offset),
-                bounds,
-                told,
-                now,
-            )
+                bytes,
+                offset,
+            };
+            quarantine::keep(db, row, &place, &descriptor, bounds, Some(&told), now)
         })
     }
 

@@ -56,14 +56,23 @@ pub(crate) fn digests(db: &Connection, tenant: i64) -> Result<Vec<(i64, [u8; 32]
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
+/// Where an item was written.
+pub(crate) struct Place {
+    /// The object.
+    pub(crate) name: Name,
+    /// All of the object's bytes.
+    pub(crate) bytes: u64,
+    /// Where in it the item begins.
+    pub(crate) offset: u64,
+}
+
 /// `reserved → live` together with the row; or, when another came first,
 /// `reserved → dead`.
 pub(crate) fn keep(
     db: &mut Connection,
     tenant: i64,
-    name: Name,
+    place: &Place,
     of: &QuarantineDescriptor,
-    (bytes, offset): (u64, u64),
     bounds: Bounds,
     told: Option<&Told>,
     now: i64,
@@ -71,11 +80,17 @@ pub(crate) fn keep(
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let outcome = match admit(&tx, tenant, &of.sha256, of.length, bounds)? {
         Some(outcome) => {
-            objects::transition(&tx, name.row, state::RESERVED, state::DEAD, now)?;
+            objects::transition(&tx, place.name.row, state::RESERVED, state::DEAD, now)?;
             outcome
         }
         None => {
-            objects::settle(&tx, name.row, state::LIVE, (Kind::Quarantine, bytes), now)?;
+            objects::settle(
+                &tx,
+                place.name.row,
+                state::LIVE,
+                (Kind::Quarantine, place.bytes),
+                now,
+            )?;
             let origin = serde_json::to_string(&of.origin)
                 .map_err(|_| ArchiveError::Invalid("the origin cannot be written"))?;
             tx.execute(
@@ -92,8 +107,8 @@ pub(crate) fn keep(
                     origin,
                     of.correlation.to_string(),
                     of.received_at,
-                    name.row,
-                    offset
+                    place.name.row,
+                    place.offset
                 ],
             )?;
             let id = tx.last_insert_rowid();

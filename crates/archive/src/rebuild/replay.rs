@@ -46,16 +46,12 @@ pub(super) fn replay(
             items: u64::MAX,
             bytes: u64::MAX,
         };
-        quarantine::keep(
-            db,
-            row,
+        let place = quarantine::Place {
             name,
-            &descriptor,
-            (bytes, offset),
-            bounds,
-            None,
-            created,
-        )?;
+            bytes,
+            offset,
+        };
+        quarantine::keep(db, row, &place, &descriptor, bounds, None, created)?;
         return Ok(());
     }
     if let Some((note, written)) = told.note {

@@ -1,8 +1,12 @@
 //! `/healthz`, `/readyz`, `/metrics`: for machines that watch.
 
-use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
+use axum::{Extension, Router};
+use hilum_contracts::access::Action;
+use hilum_contracts::error::{ErrorCode, ServiceError};
+use hilum_contracts::scope::TenantScope;
+use hilum_platform::http::{Caller, Problem};
 use http::StatusCode;
 
 use super::Shared;
@@ -36,7 +40,20 @@ async fn readyz(State(shared): State<Shared>) -> (StatusCode, &'static str) {
     }
 }
 
-async fn metrics(State(shared): State<Shared>) -> String {
+/// Figures without patient data, for this machine, and from elsewhere for who
+/// may see whether the services work.
+async fn metrics(
+    caller: Caller,
+    scope: Option<Extension<TenantScope>>,
+    State(shared): State<Shared>,
+) -> Result<String, Problem> {
+    if !caller.address.is_loopback() {
+        let scope = scope.ok_or_else(|| {
+            let text = "Send an API key that may view-status as a bearer token.";
+            ServiceError::new(ErrorCode::Unauthenticated, text)
+        })?;
+        scope.require(Action::ViewStatus)?;
+    }
     shared.metrics.run_upkeep();
-    shared.metrics.render()
+    Ok(shared.metrics.render())
 }

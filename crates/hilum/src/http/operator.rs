@@ -48,7 +48,7 @@ mod tests {
     #[test]
     fn a_token_is_itself_and_no_other() {
         let token = OperatorToken::new().unwrap();
-        assert!(token.is(&token.as_str().to_owned()));
+        assert!(token.is(token.as_str()));
         assert!(!token.is(OperatorToken::new().unwrap().as_str()));
         assert!(!token.is(""));
     }

@@ -6,9 +6,10 @@ use anyhow::Context as _;
 use clap::Args;
 use hilum_contracts::access::{Action, Role};
 use hilum_contracts::ids::TenantId;
+use hilum_platform::clock;
 use serde::{Deserialize, Serialize};
+use time::Duration;
 use time::format_description::well_known::Rfc3339;
-use time::{Duration, OffsetDateTime};
 
 use crate::commands::door::Door;
 use crate::commands::{Doors, Installation, tenant, tenant_name};
@@ -59,7 +60,7 @@ impl Create {
         let tenant = tenant(&config, self.tenant.as_ref())?;
         let expires_at = match self.expires {
             Some(days) => {
-                let at = OffsetDateTime::now_utc() + Duration::days(i64::from(days));
+                let at = clock::system().now() + Duration::days(i64::from(days));
                 Some(at.format(&Rfc3339)?)
             }
             None => None,
