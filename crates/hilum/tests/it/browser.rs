@@ -206,3 +206,30 @@ fn a_person_goes_from_the_set_up_link_to_the_first_result() {
     );
     println!("{printed}");
 }
+
+#[test]
+fn a_person_administers_and_each_role_sees_what_it_may() {
+    let hilum = hilum().start();
+    let html = "<img src=x onerror=window.stumbled=1>";
+    let named = Series::another_study(
+        "1.2.3.72",
+        &[
+            &format!("PatientName={html}"),
+            &format!("StudyDescription={html}"),
+            &format!("SeriesDescription={html}"),
+            "PatientID=<b>72</b>",
+        ],
+    );
+    hilum.takes(&named);
+    let image = Series::another_study("1.2.3.73", &["PatientID=73"]);
+    walks(
+        &hilum,
+        "administration.mjs",
+        &[
+            ("HILUM_STUDY", "1.2.3.72"),
+            ("HILUM_DICOM", &hilum.dicom().to_string()),
+            ("HILUM_IMAGE", image.slice(0).to_str().unwrap()),
+        ],
+    );
+    hilum.ends_sound();
+}
