@@ -163,13 +163,14 @@ async function audit() {
 
 async function signedOut() {
   const page = await open('light', 1280, 860, session('sign-in', { email: 'radiologist@st-mary.example', password: PASSWORD }));
-  await visit(page, `/studies/${study}`, '.banner h1', 'before-signing-out');
+  await visit(page, '/', 'table', 'before-signing-out');
+  await visit(page, `/studies/${study}`, '.banner h1', 'before-signing-out-of-a-study');
   await page.locator('.menu-button').click();
   await page.getByRole('button', { name: 'Sign out' }).click();
   await shows(page, 'I have forgotten my password');
   await page.goBack();
   await shows(page, 'I have forgotten my password');
-  expect(await page.locator('.banner').count() === 0, 'Back shows a study to nobody');
+  expect(await page.locator('.banner, table').count() === 0, 'Back shows studies to nobody');
   at('signing in where one was');
   await page.goto(`${base}/studies/${study}`);
   await page.getByLabel('E-mail').fill('radiologist@st-mary.example');
