@@ -80,7 +80,7 @@ export const NOBODY = { cookies: [], origins: [] };
 export async function open(scheme, width, height, storageState = owned()) {
   const context = await browser.newContext({ viewport: { width, height }, colorScheme: scheme, storageState: await storageState });
   const page = await context.newPage();
-  page.on('console', message => message.type() === 'error' && problem(`console: ${message.text().slice(0, 200)}`));
+  page.on('console', message => message.type() === 'error' && problem(`console: ${message.text().slice(0, 200)} ${message.location().url}`));
   page.on('pageerror', error => problem(`exception: ${error.message.slice(0, 200)}`));
   page.on('request', request => {
     const url = request.url();

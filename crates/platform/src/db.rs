@@ -89,7 +89,15 @@ impl Db {
     /// # Errors
     /// When the database does not answer.
     pub async fn begin(&self) -> Result<Tx<'static>, DbError> {
-        self.writer.begin_with("BEGIN IMMEDIATE").await
+        match self.writer.begin_with("BEGIN IMMEDIATE").await {
+            // SQLite ends a transaction by itself when the disk is full, and the connection
+            // counts on: it would refuse every later one.
+            Err(DbError::InvalidSavePointStatement) => {
+                self.writer.acquire().await?.close().await?;
+                self.writer.begin_with("BEGIN IMMEDIATE").await
+            }
+            begun => begun,
+        }
     }
 
     /// Deletes what `own` statements and the platform's own tables hold about

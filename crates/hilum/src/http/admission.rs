@@ -79,10 +79,14 @@ pub(crate) async fn admit(
         );
     }
     // Nothing that somebody was admitted to is kept on the way, unless its own
-    // door says how.
+    // door says how; what has a validator is asked for again before it is used.
+    let kept = match headers.contains_key(header::ETAG) {
+        true => "private, no-cache",
+        false => "no-store",
+    };
     headers
         .entry(header::CACHE_CONTROL)
-        .or_insert(HeaderValue::from_static("no-store"));
+        .or_insert(HeaderValue::from_static(kept));
     response
 }
 

@@ -9,7 +9,7 @@ use utoipa::openapi::extensions::ExtensionsBuilder;
 use utoipa::openapi::path::{
     HttpMethod, OperationBuilder, ParameterBuilder, ParameterIn, PathItem,
 };
-use utoipa::openapi::{ObjectBuilder, Required, ResponseBuilder, Type};
+use utoipa::openapi::{ObjectBuilder, RefOr, Required, ResponseBuilder, Type};
 
 #[derive(OpenApi)]
 #[openapi(info(
@@ -19,6 +19,36 @@ use utoipa::openapi::{ObjectBuilder, Required, ResponseBuilder, Type};
                    include: see `hilum roles`."
 ))]
 pub(super) struct Document;
+
+/// Refusals have their own media type (RFC 9457 §3), which the services' own
+/// descriptions leave out.
+pub(super) fn name_problems(document: &mut utoipa::openapi::OpenApi) {
+    let items = document.paths.paths.values_mut();
+    let operations = items.flat_map(|item| {
+        [
+            &mut item.get,
+            &mut item.post,
+            &mut item.put,
+            &mut item.patch,
+            &mut item.delete,
+        ]
+        .into_iter()
+        .flatten()
+    });
+    for (status, response) in operations.flat_map(|one| &mut one.responses.responses) {
+        let RefOr::T(response) = response else {
+            continue;
+        };
+        if !status.starts_with(['4', '5']) {
+            continue;
+        }
+        if let Some(body) = response.content.shift_remove("application/json") {
+            response
+                .content
+                .insert("application/problem+json".to_owned(), body);
+        }
+    }
+}
 
 /// Adds what DICOMweb answers.
 pub(super) fn add_dicomweb(

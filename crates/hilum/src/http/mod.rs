@@ -128,6 +128,7 @@ pub(crate) fn router(parts: Parts) -> Router {
         .nest("/api/v1", rest)
         .nest("/auth", parts.auth)
         .split_for_parts();
+    document::name_problems(&mut document);
     document::add_dicomweb(&mut document, ImagingService::dicomweb_operations());
     let document = Arc::new(document);
 

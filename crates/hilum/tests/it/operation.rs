@@ -169,10 +169,14 @@ fn a_full_disk_loses_nothing_acknowledged_and_is_survived() {
             "out of resources (PS3.4 §B.2.3): {statuses:x?}"
         );
     }
-    assert!(hilum.instances(series.study_uid(), "MR").len() >= stored);
+    // Nothing is shown that can't be recorded.
+    let search = format!("/dicomweb/studies/{}/instances", series.study_uid());
+    assert_eq!(hilum.api().get(&search).status, 503);
 
     std::fs::remove_file(&filler).unwrap();
+    assert!(hilum.instances(series.study_uid(), "MR").len() >= stored);
     hilum.takes(&series);
+    hilum.input_set_becomes(series.study_uid(), "ready");
     assert_eq!(hilum.instances(series.study_uid(), "MR").len(), 20);
     hilum.is_well();
     hilum.ends_sound();
