@@ -27,6 +27,11 @@ export const problem = text => {
   problems.push(`${where}: ${text}`);
   console.error(`  problem: ${text}`);
 };
+let gone = () => false;
+/** Addresses that a page may ask for in vain: it has not heard yet that what they name was taken away. */
+export const mayBeGone = matches => {
+  gone = matches;
+};
 export const expect = (holds, text) => holds || problem(text);
 
 const browser = await chromium.launch({
@@ -80,7 +85,11 @@ export const NOBODY = { cookies: [], origins: [] };
 export async function open(scheme, width, height, storageState = owned()) {
   const context = await browser.newContext({ viewport: { width, height }, colorScheme: scheme, storageState: await storageState });
   const page = await context.newPage();
-  page.on('console', message => message.type() === 'error' && problem(`console: ${message.text().slice(0, 200)} ${message.location().url}`));
+  page.on('console', message => {
+    const { url } = message.location();
+    if (message.type() !== 'error' || (message.text().includes('404') && gone(url))) return;
+    problem(`console: ${message.text().slice(0, 200)} ${url}`);
+  });
   page.on('pageerror', error => problem(`exception: ${error.message.slice(0, 200)}`));
   page.on('request', request => {
     const url = request.url();

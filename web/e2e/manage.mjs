@@ -9,9 +9,11 @@
 //
 // and what `browser.mjs` reads.
 
-import { answer, expect, open, picture, problem, visit, walk } from './browser.mjs';
+import { answer, expect, mayBeGone, open, picture, problem, visit, walk } from './browser.mjs';
 
 const { HILUM_STUDY: study, HILUM_DELETED: deleted, HILUM_SURVIVING: surviving } = process.env;
+
+mayBeGone(url => /\/(dicomweb|api\/v1)\/studies\//.test(url));
 
 const shows = (page, text) =>
   page.getByText(text, { exact: false }).first().waitFor({ timeout: 15_000 })
