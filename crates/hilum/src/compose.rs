@@ -1,7 +1,6 @@
 //! Builds the world: the only place that knows which services there are and
 //! that they are neighbours in one process.
 
-use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -22,6 +21,7 @@ use hilum_patients::PatientsService;
 use hilum_platform::audit::{AuditSource, Keyring};
 use hilum_platform::clock::SharedClock;
 use hilum_platform::config::Config;
+use hilum_platform::durable;
 use hilum_platform::events::{Inbox, Relay, Transit};
 use hilum_platform::http_server::{self, Bounds};
 use hilum_platform::notices::Notices;
@@ -422,15 +422,7 @@ fn installation_id(data: &Path) -> anyhow::Result<String> {
         Err(error) => return Err(error).with_context(context),
     }
     let id = uuid::Uuid::new_v4().to_string();
-    let new = path.with_extension("new");
-    let write = || -> std::io::Result<()> {
-        let mut file = std::fs::File::create(&new)?;
-        writeln!(file, "{id}")?;
-        file.sync_all()?;
-        std::fs::rename(&new, &path)?;
-        std::fs::File::open(data)?.sync_all()
-    };
-    write().with_context(context)?;
+    durable::replace(&path, format!("{id}\n").as_bytes()).with_context(context)?;
     Ok(id)
 }
 

@@ -165,7 +165,7 @@ pub struct Tenant {
 }
 
 /// A tenant's rules for its archive.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TenantArchive {
     /// Most bytes of objects; none: as many as there is room for.
@@ -180,7 +180,7 @@ pub struct TenantArchive {
 }
 
 /// How long studies are kept.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Retention {
     /// Studies with one of these modalities; empty: all.

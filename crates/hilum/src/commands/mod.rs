@@ -25,6 +25,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 use clap::{Args, Parser, Subcommand};
 use hilum_archive::MasterKey;
 use hilum_contracts::ids::TenantId;
@@ -197,6 +198,16 @@ pub(crate) fn key_from(variable: &str) -> anyhow::Result<Option<MasterKey>> {
         *byte = u8::from_str_radix(digits, 16).context(wrong.clone())?;
     }
     Ok(Some(MasterKey::Given(key.into())))
+}
+
+/// So many random bytes, in hexadecimal.
+pub(crate) fn random_hex<const BYTES: usize>() -> anyhow::Result<String> {
+    let mut bytes = [0_u8; BYTES];
+    SystemRandom::new()
+        .fill(&mut bytes)
+        .ok()
+        .context("the system gives no random numbers")?;
+    Ok(hex(&bytes))
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {

@@ -12,6 +12,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_contracts::identity::Identity;
+use hilum_contracts::ids::TenantId;
 use hilum_contracts::scope::{Principal, TenantScope};
 use hilum_identity::{cookie, session_cookie};
 use hilum_platform::auth;
@@ -165,10 +166,10 @@ impl Admission {
         let known = self.tenants.known();
         let tenant = match headers.get(TENANT_HEADER) {
             None => known.tenants().first(),
-            Some(name) => known
-                .tenants()
-                .iter()
-                .find(|tenant| name.as_bytes() == tenant.name.as_str().as_bytes()),
+            Some(name) => {
+                let name = name.to_str().ok().and_then(|name| TenantId::new(name).ok());
+                name.and_then(|name| known.tenant(&name))
+            }
         };
         let tenant = tenant.ok_or_else(|| ServiceError::not_found("There is no such tenant."))?;
         Ok(auth::local_operator(&tenant.name))

@@ -1,11 +1,9 @@
 //! The operator of the installation: whoever can read the data folder. Its
 //! commands prove that with a token that stands there while Hilum serves.
 
-use anyhow::Context as _;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 
-use crate::commands::hex;
+use crate::commands::random_hex;
 
 /// Bytes of a token: 256 bits can't be guessed.
 const BYTES: usize = 32;
@@ -17,12 +15,7 @@ pub(crate) struct OperatorToken(String);
 impl OperatorToken {
     /// A new one.
     pub(crate) fn new() -> anyhow::Result<Self> {
-        let mut bytes = [0_u8; BYTES];
-        SystemRandom::new()
-            .fill(&mut bytes)
-            .ok()
-            .context("the system gives no random numbers")?;
-        Ok(Self(hex(&bytes)))
+        Ok(Self(random_hex::<BYTES>()?))
     }
 
     /// As it is written to `run.json`.

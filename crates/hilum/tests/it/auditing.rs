@@ -5,6 +5,7 @@ use hilum_testkit::{As, Hilum, Series, python, run};
 use serde_json::{Value, json};
 
 use crate::hilum;
+use crate::isolation::{Operation, operations};
 
 /// What neither shows anybody's data nor changes anything: that something
 /// changed, and whether the services work.
@@ -49,45 +50,35 @@ fn of_act(hilum: &Hilum, act: &str) -> Vec<Value> {
 fn every_operation_of_the_document_leaves_an_entry() {
     let hilum = hilum().start();
     hilum.takes(&Series::sample());
-    let document = hilum.api().get("/api/v1/openapi.json").json();
     let mut unrecorded = Vec::new();
     let mut asked = 0;
-    for (path, methods) in document["paths"].as_object().unwrap() {
-        for method in methods.as_object().unwrap().keys() {
-            let operation = format!("{} {path}", method.to_uppercase());
-            let is_sign_in = path.starts_with("/auth/");
-            // It would change the key under the test's feet.
-            let is_rotation = path.ends_with("/rotate-master");
-            let part = path.split('/').nth(3).unwrap_or_default();
-            let is_of_identity = path.starts_with("/api/v1/") && OF_IDENTITY.contains(&part);
-            if is_sign_in
-                || is_rotation
-                || is_of_identity
-                || UNRECORDED.contains(&operation.as_str())
-            {
-                continue;
-            }
-            // Each of another study, or it would be a repeat.
-            let study = format!("2.25.{asked}");
-            let mut address = path
-                .replace("{study_uid}", &study)
-                .replace("{study}", &study);
-            while let Some(start) = address.find('{') {
-                let end = address.find('}').unwrap();
-                address.replace_range(start..=end, "1");
-            }
-            let before = entries(&hilum);
-            let body = (method != "get").then(|| json!({}));
-            let operator = As::Operator("a");
-            let answer =
-                hilum
-                    .api()
-                    .send(&method.to_uppercase(), &address, operator, body.as_ref());
-            asked += 1;
-            // One is the count itself.
-            if entries(&hilum) < before + 2 {
-                unrecorded.push(format!("{operation} ({})", answer.status));
-            }
+    for Operation { method, path, .. } in operations(hilum.api()) {
+        let operation = format!("{method} {path}");
+        let is_sign_in = path.starts_with("/auth/");
+        // It would change the key under the test's feet.
+        let is_rotation = path.ends_with("/rotate-master");
+        let part = path.split('/').nth(3).unwrap_or_default();
+        let is_of_identity = path.starts_with("/api/v1/") && OF_IDENTITY.contains(&part);
+        if is_sign_in || is_rotation || is_of_identity || UNRECORDED.contains(&operation.as_str()) {
+            continue;
+        }
+        // Each of another study, or it would be a repeat.
+        let study = format!("2.25.{asked}");
+        let mut address = path
+            .replace("{study_uid}", &study)
+            .replace("{study}", &study);
+        while let Some(start) = address.find('{') {
+            let end = address.find('}').unwrap();
+            address.replace_range(start..=end, "1");
+        }
+        let before = entries(&hilum);
+        let body = (method != "GET").then(|| json!({}));
+        let operator = As::Operator("a");
+        let answer = hilum.api().send(&method, &address, operator, body.as_ref());
+        asked += 1;
+        // One is the count itself.
+        if entries(&hilum) < before + 2 {
+            unrecorded.push(format!("{operation} ({})", answer.status));
         }
     }
     assert!(asked > 40, "{asked}");

@@ -11,14 +11,14 @@ use serde_json::{Value, json};
 use crate::hilum;
 
 /// An operation of the document.
-struct Operation {
-    method: String,
-    path: String,
+pub(crate) struct Operation {
+    pub(crate) method: String,
+    pub(crate) path: String,
     /// `None`: open to everybody.
     action: Option<Action>,
 }
 
-fn operations(api: Api) -> Vec<Operation> {
+pub(crate) fn operations(api: Api) -> Vec<Operation> {
     let document = api
         .send("GET", "/api/v1/openapi.json", As::Nobody, None)
         .json();

@@ -1,10 +1,13 @@
 //! What the configuration says about how much and how long a tenant keeps, told
 //! to the archive, and the deletion of studies whose time is over.
 
+use std::sync::Arc;
+
 use hilum_archive::{Quota, Resend, RetentionRule, Since};
 use hilum_platform::auth;
 use hilum_platform::config::{ResendPolicy, RetentionSince, Tenant};
 use hilum_platform::notices::Topic;
+use hilum_platform::tenants::Known;
 use tokio_util::sync::CancellationToken;
 
 use crate::ImagingService;
@@ -14,22 +17,29 @@ impl ImagingService {
     /// Tells the archive the quotas and rules of every tenant.
     pub(crate) async fn tell_rules(&self) -> hilum_archive::Result<()> {
         for tenant in self.tenants.known().tenants() {
-            self.archive.set_quota(&tenant.name, quota(tenant));
-            let resend = match tenant.archive.resend {
-                ResendPolicy::Refuse => Resend::Refuse,
-                ResendPolicy::Accept => Resend::Accept,
-            };
-            self.archive.set_resend(&tenant.name, resend);
-            let scope = auth::service(&tenant.name, "imaging");
-            self.archive.set_retention(&scope, rules(tenant)).await?;
+            self.tell_rules_of(tenant).await?;
         }
         Ok(())
     }
 
-    /// Tells the archive the rules again whenever they change, until told to
-    /// stop.
+    async fn tell_rules_of(&self, tenant: &Tenant) -> hilum_archive::Result<()> {
+        self.archive.set_quota(&tenant.name, quota(tenant));
+        let resend = match tenant.archive.resend {
+            ResendPolicy::Refuse => Resend::Refuse,
+            ResendPolicy::Accept => Resend::Accept,
+        };
+        self.archive.set_resend(&tenant.name, resend);
+        let scope = auth::service(&tenant.name, "imaging");
+        self.archive.set_retention(&scope, rules(tenant)).await
+    }
+
+    /// Tells the archive the rules of those tenants whose rules change, until
+    /// told to stop.
     pub(crate) async fn follow_rules(self, stop: CancellationToken) {
         let mut changes = self.tenants.follow();
+        // The directory tells of every change of a device, too: a transaction of the archive
+        // for each tenant then would hold up intake.
+        let mut told = Arc::new(Known::default());
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -39,8 +49,20 @@ impl ImagingService {
                     }
                 }
             }
-            if let Err(error) = self.tell_rules().await {
-                tracing::error!(%error, "the archive was not told its tenants' rules");
+            let known = Arc::clone(&changes.borrow_and_update());
+            let changed = known.tenants().iter().filter(|tenant| {
+                told.tenant(&tenant.name)
+                    .is_none_or(|before| before.archive != tenant.archive)
+            });
+            let mut all = true;
+            for tenant in changed {
+                if let Err(error) = self.tell_rules_of(tenant).await {
+                    tracing::error!(%error, "the archive was not told its tenants' rules");
+                    all = false;
+                }
+            }
+            if all {
+                told = known;
             }
         }
     }

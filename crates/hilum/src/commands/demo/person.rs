@@ -2,13 +2,12 @@
 //! The password is new each time and is gone with the demo's data.
 
 use anyhow::Context as _;
-use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 use axum::body::Body;
 use http::{Request, header};
 use serde_json::json;
 use tower::ServiceExt as _;
 
-use crate::commands::hex;
+use crate::commands::random_hex;
 use crate::compose::Hilum;
 
 /// Who can sign in to the demo.
@@ -23,14 +22,9 @@ impl Person {
         let link = hilum.set_up_link.as_deref();
         let token = link.and_then(|link| link.split_once('#'));
         let (_, token) = token.context("the demo's data folder is not new")?;
-        let mut random = [0_u8; 10];
-        SystemRandom::new()
-            .fill(&mut random)
-            .ok()
-            .context("the system gives no random numbers")?;
         let person = Self {
             email: "demo@example.org",
-            password: hex(&random),
+            password: random_hex::<10>()?,
         };
         let asked = json!({
             "token": token,

@@ -9,7 +9,9 @@ use hilum_contracts::audit::{Act, Detail, Entry};
 use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_platform::clock::from_millis;
 use hilum_platform::config::is_ae_title;
+use hilum_platform::db::Tx;
 use hilum_platform::http::{May, Problem, ProblemBody, database_error};
+use hilum_platform::scope::TenantScope;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -178,13 +180,9 @@ pub(crate) async fn add_device(
     if !kept.map_err(failed)? {
         return Err(refused().into());
     }
-    let entry = Entry::new(Act::ChangeDevice)
-        .with(Detail::Device, &row.ae_title)
-        .with(Detail::Change, "added");
-    service.tell(&mut tx, &scope, entry).await?;
-    tx.commit().await.map_err(failed)?;
-    service.publish().await?;
-    service.changed(&scope);
+    service
+        .device_changed(tx, &scope, &row.ae_title, "added")
+        .await?;
     Ok(Json(row.into()))
 }
 
@@ -210,13 +208,9 @@ pub(crate) async fn change_device(
     {
         return Err(refused().into());
     }
-    let entry = Entry::new(Act::ChangeDevice)
-        .with(Detail::Device, &row.ae_title)
-        .with(Detail::Change, "changed");
-    service.tell(&mut tx, &scope, entry).await?;
-    tx.commit().await.map_err(failed)?;
-    service.publish().await?;
-    service.changed(&scope);
+    service
+        .device_changed(tx, &scope, &row.ae_title, "changed")
+        .await?;
     Ok(Json(row.into()))
 }
 
@@ -237,23 +231,33 @@ pub(crate) async fn remove_device(
     if removed.map_err(failed)?.is_none() {
         return Err(ServiceError::not_found("There is no such device.").into());
     }
-    let entry = Entry::new(Act::ChangeDevice)
-        .with(Detail::Device, &row.ae_title)
-        .with(Detail::Change, "removed");
-    service.tell(&mut tx, &scope, entry).await?;
-    tx.commit().await.map_err(failed)?;
-    service.publish().await?;
-    service.changed(&scope);
+    service
+        .device_changed(tx, &scope, &row.ae_title, "removed")
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 impl IdentityService {
-    /// A device that the tenant itself made.
-    async fn own_device(
+    /// Records a change of a device, and lets it hold from now on.
+    async fn device_changed(
         &self,
-        scope: &hilum_platform::scope::TenantScope,
-        device: &str,
-    ) -> Result<DeviceRow, Problem> {
+        mut tx: Tx<'_>,
+        scope: &TenantScope,
+        ae_title: &str,
+        change: &'static str,
+    ) -> Result<(), ServiceError> {
+        let entry = Entry::new(Act::ChangeDevice)
+            .with(Detail::Device, ae_title)
+            .with(Detail::Change, change);
+        self.tell(&mut tx, scope, entry).await?;
+        tx.commit().await.map_err(|error| database_error(&error))?;
+        self.publish().await?;
+        self.changed(scope);
+        Ok(())
+    }
+
+    /// A device that the tenant itself made.
+    async fn own_device(&self, scope: &TenantScope, device: &str) -> Result<DeviceRow, Problem> {
         let row = self
             .store
             .device(scope, id(device, "device")?)

@@ -119,13 +119,9 @@ pub(crate) async fn admit_unknown_device(
     if !kept.map_err(failed)? {
         return Err(refused().into());
     }
-    let entry = Entry::new(Act::ChangeDevice)
-        .with(Detail::Device, &row.ae_title)
-        .with(Detail::Change, "admitted");
-    service.tell(&mut tx, &scope, entry).await?;
-    tx.commit().await.map_err(failed)?;
-    service.publish().await?;
-    service.changed(&scope);
+    service
+        .device_changed(tx, &scope, &row.ae_title, "admitted")
+        .await?;
     Ok(Json(row.into()))
 }
 
