@@ -75,6 +75,7 @@ class NullSource:
 
     name = "limit"
     root = ""
+    admission = {}
     PROGRAM = """
 import socket, sys
 body = bytes(int(sys.argv[1]))

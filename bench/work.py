@@ -55,24 +55,40 @@ def c_store(server, instances, associations, sender="storescu"):
     return sent(commands)
 
 
+# A server may end a connection that nobody uses; one that rested so long is made anew.
+RESTED_SECONDS = 15
+
+
 class Web:
     """One kept connection, without Nagle's delay at our end: what a Python program meets."""
 
     def __init__(self, server):
         self.server = server
         self.connection = http.client.HTTPConnection("127.0.0.1", server.http_port, timeout=300)
+        self.connect()
+
+    def connect(self):
         self.connection.connect()
         self.connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.used = time.monotonic()
+
+    def wake(self):
+        if time.monotonic() - self.used > RESTED_SECONDS:
+            self.connection.close()
+            self.connect()
 
     def ask(self, method, path, body=None, headers=None):
+        self.wake()
         self.connection.request(method, self.server.root + path, body, {**self.server.admission, **(headers or {})})
         answer = self.connection.getresponse()
         data = answer.read()
+        self.used = time.monotonic()
         if answer.status != 200:
             raise Wrong(f"{self.server.name} answered {method} {path} with {answer.status}: {data[:300]}")
         return answer, data
 
     def get(self, path, accept):
+        self.wake()
         start = time.perf_counter()
         answer, data = self.ask("GET", path, headers={"Accept": accept})
         return time.perf_counter() - start, answer, data
@@ -87,6 +103,7 @@ class Plain:
     def __init__(self, server):
         self.server = server
         self.socket = None
+        self.used = time.monotonic()
         self.buffer = bytearray(1 << 20)
 
     def connect(self):
@@ -109,6 +126,8 @@ class Plain:
         headers = {"Host": host, "Accept": accept, **self.server.admission}
         lines = [f"GET {self.server.root}{path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
         request = "\r\n".join([*lines, "", ""]).encode()
+        if self.socket is not None and time.monotonic() - self.used > RESTED_SECONDS:
+            self.close()
         start = time.perf_counter()
         if self.socket is None:
             self.connect()
@@ -135,6 +154,7 @@ class Plain:
                 raise Wrong(f"{self.server.name} broke off")
             filled += read
         seconds = time.perf_counter() - start
+        self.used = time.monotonic()
         if self.socket is not None and b"\r\nconnection: close" in head:
             self.close()
         data = bytes(self.buffer[body:filled])
