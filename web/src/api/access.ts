@@ -120,6 +120,8 @@ export interface Account {
   name: string;
   email: string;
   email_verified: boolean;
+  /** The address that one asked for instead and has not proved yet. */
+  new_email: string | null;
   /** Whether one can sign in with a password. */
   has_password: boolean;
 }

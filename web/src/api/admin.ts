@@ -18,6 +18,9 @@ const list = <T>(path: string, after: string | undefined, signal: AbortSignal, q
 export const admin = {
   account: (signal: AbortSignal) => get<Account>(`${V1}/account`, signal),
   rename: (name: string) => act('PATCH', `${V1}/account`, { name }),
+  /** A link goes to the address; it counts once that is opened. */
+  askForEmail: (email: string, password: string) => act('POST', `${V1}/account/email`, { email, password }),
+  withdrawEmail: () => act('DELETE', `${V1}/account/email`),
   changePassword: (current: string, fresh: string) => act('POST', `${V1}/account/password`, { current, new: fresh }),
   ownSessions: (signal: AbortSignal) => get<Page<Session>>(`${V1}/account/sessions`, signal),
   endOtherSessions: () => act('DELETE', `${V1}/account/sessions`),

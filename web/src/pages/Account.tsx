@@ -1,4 +1,4 @@
-// One's own account: name, password, and where one is signed in.
+// One's own account: name, address, password, and where one is signed in.
 
 import { useState } from 'react';
 
@@ -6,7 +6,8 @@ import { admin } from '../api/admin';
 import { checkSession, useAuth } from '../api/session';
 import { useResource } from '../api/useResource';
 import { roleName } from '../lib/roles';
-import { Badge, Fact, useTitle } from '../parts';
+import { Action, Badge, Fact, Notice, useTitle } from '../parts';
+import { Modal } from '../parts/Dialogue';
 import { SessionList } from '../parts/Sessions';
 import { PasswordField, TextField } from '../parts/fields';
 import { useSubmit } from '../parts/useSubmit';
@@ -24,6 +25,7 @@ export function Account() {
           <Fact name="E-mail">{person.email} {person.email_verified ? <Badge tone="good">Proved</Badge> : mail && <Badge tone="warn" title="Open the link in the message that was sent there">Not proved yet</Badge>}</Fact>
           {tenant && role && <Fact name="Role">{roleName(role)} of {tenant.display_name}</Fact>}
         </dl>
+        {account.data?.has_password && <Address mail={mail} wanted={account.data.new_email} reload={account.reload} />}
         <Rename name={person.name} />
       </div>
       {account.data?.has_password && <section aria-labelledby="password"><h2 id="password">Password</h2><ChangePassword /></section>}
@@ -32,6 +34,34 @@ export function Account() {
         <div className="card"><SessionList name="own-sessions" load={admin.ownSessions} end={admin.endOwnSession} endOthers={admin.endOtherSessions} /></div>
       </section>
     </div>
+  );
+}
+
+/** Another address: it takes the place of this one when the link that is sent there is opened. */
+function Address({ mail, wanted, reload }: { mail: boolean; wanted: string | null; reload: () => void }) {
+  const [email, setEmail] = useState('');
+  const [password, setPassword] = useState('');
+  if (!mail) return <p className="hint">Hilum sends no mail here, so it can't check another address: ask an administrator to invite it.</p>;
+  if (wanted) {
+    return (
+      <Notice tone="warn" title={`${wanted} is not proved yet`}>
+        <p>Open the link in the message that was sent there, within two days. Until then your address stays as it is.</p>
+        <p><Action act={admin.withdrawEmail} done={reload}>Keep the address that I have</Action></p>
+      </Notice>
+    );
+  }
+  const ask = () => admin.askForEmail(email.trim(), password);
+  const asked = () => {
+    setEmail('');
+    setPassword('');
+    reload();
+  };
+  return (
+    <Modal open="Change the address…" title="Another e-mail address" submit="Send the link" act={ask} done={asked}>
+      <p>A link goes to the new address. When it is opened, you sign in with that one, and are signed out everywhere else.</p>
+      <TextField label="New e-mail" type="email" required autoComplete="email" maxLength={254} value={email} change={setEmail} />
+      <PasswordField label="Your password" value={password} change={setPassword} />
+    </Modal>
   );
 }
 

@@ -102,6 +102,7 @@ fn body(operation: &Operation, of: &Names) -> Option<Value> {
         | "POST /api/v1/dead-letters/{consumer}/{event_id}/replay"
         | "POST /api/v1/keys/rotate-master"
         | "POST /api/v1/account/verify-email"
+        | "DELETE /api/v1/account/email"
         | "POST /api/v1/people/{id}/reset-link"
         | "DELETE /api/v1/sign-in-providers/{id}"
         | "DELETE /auth/break-glass"
@@ -113,6 +114,7 @@ fn body(operation: &Operation, of: &Names) -> Option<Value> {
         "PATCH /api/v1/sign-in-providers/{id}" => json!({ "name": "Taken" }),
         "PATCH /api/v1/settings" => json!({ "requests_per_minute": 100_000 }),
         "PATCH /api/v1/account" => json!({ "name": "Somebody Else" }),
+        "POST /api/v1/account/email" => json!({ "email": "b@example.org", "password": "y" }),
         "POST /api/v1/account/password" => json!({ "old": "x", "new": "y" }),
         "POST /api/v1/break-glass/{id}/review" => json!({ "text": "nothing to be seen here" }),
         "POST /api/v1/tenants" => json!({ "display_name": "Another" }),
@@ -229,7 +231,7 @@ fn nothing() -> Names {
 }
 
 /// A key of this role in a tenant.
-fn key(hilum: &Hilum, tenant: &str, role: Role) -> String {
+pub(crate) fn key(hilum: &Hilum, tenant: &str, role: Role) -> String {
     let body = json!({ "name": format!("{role} of {tenant}"), "role": role.name() });
     let made = hilum
         .api()

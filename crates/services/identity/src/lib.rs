@@ -77,6 +77,10 @@ const MIGRATIONS: &[Migration] = &[
         version: 3,
         sql: include_str!("../migrations/0003_providers.sql"),
     },
+    Migration {
+        version: 4,
+        sql: include_str!("../migrations/0004_new_addresses.sql"),
+    },
 ];
 
 /// The installation's rules.
@@ -260,6 +264,7 @@ impl IdentityService {
         store::sessions::upkeep(&mut tx, now).await?;
         store::attempts::upkeep(&mut tx, now).await?;
         tokens::upkeep(&mut tx, now).await?;
+        store::new_addresses::upkeep(&mut tx, now).await?;
         store::invitations::upkeep(&mut tx, now).await?;
         tx.commit().await
     }

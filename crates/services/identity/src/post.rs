@@ -26,10 +26,10 @@ use crate::limits::{
     MAIL_TIMEOUT, RESET_LIFE, VERIFY_LIFE,
 };
 use crate::secret::Token;
-use crate::store::invitations;
 use crate::store::mails::{self, Due, Mail};
 use crate::store::people::Person;
 use crate::store::tokens::{self, Purpose};
+use crate::store::{invitations, new_addresses};
 
 /// The way to the mail server.
 #[derive(Clone)]
@@ -250,6 +250,13 @@ impl IdentityService {
                 let person = self.addressed(*person).await?;
                 Ok(person.map(|person| (person.email, letters::password_changed(&url))))
             }
+            Mail::AddressAsked(_, before) => {
+                Ok(Some((before.clone(), letters::address_asked(&url))))
+            }
+            Mail::AddressChanged(_, before) => {
+                Ok(Some((before.clone(), letters::address_changed(&url))))
+            }
+            Mail::NewAddress(person) => self.with_new_address(*person).await,
             Mail::Reset(person) => self.with_token(*person, Purpose::Reset).await,
             Mail::Verify(person) => self.with_token(*person, Purpose::Verify).await,
         }
@@ -258,6 +265,22 @@ impl IdentityService {
     async fn addressed(&self, person: PersonId) -> Result<Option<Person>, ServiceError> {
         let person = self.store.person(person).await;
         person.map_err(|error| database_error(&error))
+    }
+
+    async fn with_new_address(
+        &self,
+        person: PersonId,
+    ) -> Result<Option<(String, Letter)>, ServiceError> {
+        let failed = |error| database_error(&error);
+        let (token, now) = (Token::new()?, self.clock.now_millis());
+        let expires_at = now + millis(VERIFY_LIFE);
+        let mut tx = self.store.db().begin().await.map_err(failed)?;
+        let to = new_addresses::set_hash(&mut tx, person, &token.hash(), now, expires_at)
+            .await
+            .map_err(failed)?;
+        tx.commit().await.map_err(failed)?;
+        let letter = letters::new_address(&self.link("verify", &token));
+        Ok(to.map(|to| (to, letter)))
     }
 
     async fn with_token(

@@ -112,7 +112,7 @@ export function Verify({ token }: { token: string }) {
   if (state === 'refused') {
     return (
       <Gate title="This link does not work">
-        <Notice tone="warn" title={problem}><p>Sign in: another link is sent to you where one is needed.</p></Notice>
+        <Notice tone="warn" title={problem}><p>Sign in: another link is sent to you where one is needed, and for a new address you ask again.</p></Notice>
         <p><Link href="/">Sign in</Link></p>
       </Gate>
     );

@@ -29,6 +29,8 @@ pub(crate) fn router() -> OpenApiRouter<IdentityService> {
     OpenApiRouter::new()
         .routes(routes!(account::profile::get_account))
         .routes(routes!(account::profile::change_account))
+        .routes(routes!(account::email::ask_for_email))
+        .routes(routes!(account::email::withdraw_email))
         .routes(routes!(account::password::change_own_password))
         .routes(routes!(account::sessions::list_own_sessions))
         .routes(routes!(account::sessions::end_own_sessions))

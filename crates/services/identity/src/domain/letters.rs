@@ -41,7 +41,7 @@ pub(crate) fn has_account(url: &str) -> Letter {
     letter(
         "You have an account at Hilum",
         &[
-            "Somebody, probably you, tried to make an account with this address. It has one: \
+            "Somebody, probably you, wanted to use this address for an account. It has one: \
              sign in, or ask for another password:",
             url,
             "If it was not you, do nothing.",
@@ -55,6 +55,43 @@ pub(crate) fn password_changed(url: &str) -> Letter {
         &[
             "Your password was changed, and every other session was ended.",
             "If it was not you, choose another one at once and tell your administrator:",
+            url,
+        ],
+    )
+}
+
+pub(crate) fn new_address(link: &str) -> Letter {
+    letter(
+        "Your new address at Hilum",
+        &[
+            "Somebody, probably you, wants to sign in to Hilum with this address from now on. \
+             Open this link to show that it is yours. It works for two days:",
+            link,
+            "If it was not you, do nothing.",
+        ],
+    )
+}
+
+pub(crate) fn address_asked(url: &str) -> Letter {
+    letter(
+        "Another address for your account at Hilum",
+        &[
+            "Somebody, probably you, asked to use another address for your account. It counts \
+             once the link that was sent there is opened; then this one does not any more.",
+            "If it was not you, choose another password at once, which also withdraws the \
+             address, and tell your administrator:",
+            url,
+        ],
+    )
+}
+
+pub(crate) fn address_changed(url: &str) -> Letter {
+    letter(
+        "Your address at Hilum was changed",
+        &[
+            "Your account has another address now, and every other session was ended. Messages \
+             go there, and you sign in with it.",
+            "If it was not you, tell your administrator at once:",
             url,
         ],
     )

@@ -20,6 +20,12 @@ pub(crate) enum Mail {
     HasAccount(PersonId),
     /// A password was changed.
     PasswordChanged(PersonId),
+    /// A link to show that an address that one wants instead is one's own.
+    NewAddress(PersonId),
+    /// To the address until now: another one was asked for.
+    AddressAsked(PersonId, String),
+    /// To the address until now: another one took its place.
+    AddressChanged(PersonId, String),
     /// An invitation to a tenant.
     Invitation(TenantId, Uuid),
     /// Emergency access was taken in a tenant that the person answers for.
@@ -33,6 +39,9 @@ impl Mail {
             Self::Verify(_) => "verify",
             Self::HasAccount(_) => "has-account",
             Self::PasswordChanged(_) => "password-changed",
+            Self::NewAddress(_) => "new-address",
+            Self::AddressAsked(..) => "address-asked",
+            Self::AddressChanged(..) => "address-changed",
             Self::Invitation(..) => "invitation",
             Self::BreakGlass(..) => "break-glass",
         }
@@ -44,8 +53,19 @@ impl Mail {
             | Self::Verify(person)
             | Self::HasAccount(person)
             | Self::PasswordChanged(person)
+            | Self::NewAddress(person)
+            | Self::AddressAsked(person, _)
+            | Self::AddressChanged(person, _)
             | Self::BreakGlass(_, person) => Some(*person),
             Self::Invitation(..) => None,
+        }
+    }
+
+    /// Where it goes, if not to the person's address of now.
+    fn address(&self) -> Option<&str> {
+        match self {
+            Self::AddressAsked(_, address) | Self::AddressChanged(_, address) => Some(address),
+            _ => None,
         }
     }
 }
@@ -88,15 +108,16 @@ pub(crate) async fn insert(
     };
     let person = mail.person().map(|person| person.to_string());
     if tenant.is_none() {
-        sqlx::query("DELETE FROM mails WHERE person = $1 AND kind = $2")
+        sqlx::query("DELETE FROM mails WHERE person = $1 AND kind = $2 AND address IS $3")
             .bind(&person)
             .bind(mail.kind())
+            .bind(mail.address())
             .execute(&mut *tx)
             .await?;
     }
     sqlx::query(
-        "INSERT INTO mails (kind, person, tenant, invitation, attempts, next_at, ends_at)
-         VALUES ($1, $2, $3, $4, 0, $5, $6)",
+        "INSERT INTO mails (kind, person, tenant, invitation, attempts, next_at, ends_at, address)
+         VALUES ($1, $2, $3, $4, 0, $5, $6, $7)",
     )
     .bind(mail.kind())
     .bind(person)
@@ -104,6 +125,7 @@ pub(crate) async fn insert(
     .bind(invitation)
     .bind(now)
     .bind(ends_at)
+    .bind(mail.address())
     .execute(tx)
     .await?;
     Ok(())
@@ -135,6 +157,9 @@ fn read(row: &SqliteRow) -> Result<Due, DbError> {
         "verify" => Mail::Verify(parsed(row, "person")?),
         "has-account" => Mail::HasAccount(parsed(row, "person")?),
         "password-changed" => Mail::PasswordChanged(parsed(row, "person")?),
+        "new-address" => Mail::NewAddress(parsed(row, "person")?),
+        "address-asked" => Mail::AddressAsked(parsed(row, "person")?, row.try_get("address")?),
+        "address-changed" => Mail::AddressChanged(parsed(row, "person")?, row.try_get("address")?),
         "invitation" => Mail::Invitation(tenant_of(row, "tenant")?, parsed(row, "invitation")?),
         "break-glass" => Mail::BreakGlass(tenant_of(row, "tenant")?, parsed(row, "person")?),
         _ => return Err(DbError::Decode("there is no such kind of mail".into())),

@@ -5,7 +5,7 @@ use hilum_platform::db::DbError;
 use sqlx::Row as _;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
-use super::{Store, parsed};
+use super::{Store, new_addresses, parsed};
 use crate::domain::text::fold;
 
 /// A person.
@@ -89,12 +89,14 @@ pub(crate) async fn insert(
     Ok(done.rows_affected() == 1)
 }
 
-/// Gives a person another password.
+/// Gives a person another password. An address that was asked for with the one
+/// before is withdrawn: it may have been somebody else who asked.
 pub(crate) async fn set_password(
     tx: &mut SqliteConnection,
     person: PersonId,
     password: &str,
 ) -> Result<(), DbError> {
+    new_addresses::withdraw(tx, person).await?;
     sqlx::query("UPDATE people SET password = $1 WHERE id = $2")
         .bind(password)
         .bind(person.to_string())
@@ -138,6 +140,34 @@ pub(crate) async fn rename(
         .execute(tx)
         .await?;
     Ok(())
+}
+
+/// Gives a person another address, which they showed to be theirs, wherever they
+/// are listed; the one until now, or nothing when somebody else has the other.
+pub(crate) async fn readdress(
+    tx: &mut SqliteConnection,
+    person: PersonId,
+    email: &str,
+) -> Result<Option<String>, DbError> {
+    if by_email(tx, email).await?.is_some() {
+        return Ok(None);
+    }
+    let row = sqlx::query("SELECT * FROM people WHERE id = $1")
+        .bind(person.to_string())
+        .fetch_one(&mut *tx)
+        .await?;
+    let before = read(&row)?;
+    sqlx::query("UPDATE people SET email = $1, email_verified = 1, must_verify = 0 WHERE id = $2")
+        .bind(email)
+        .bind(person.to_string())
+        .execute(&mut *tx)
+        .await?;
+    sqlx::query("UPDATE memberships SET search = $1 WHERE person = $2")
+        .bind(search_text(&before.name, email))
+        .bind(person.to_string())
+        .execute(tx)
+        .await?;
+    Ok(Some(before.email))
 }
 
 /// Deletes a person who belongs to no tenant any more, with their sessions.

@@ -10,10 +10,10 @@ use tokio_util::task::TaskTracker;
 
 use crate::world::{PASSWORD, World};
 
-const EMAIL: &str = "owner@example.org";
+pub(crate) const EMAIL: &str = "owner@example.org";
 const URL: &str = "https://hilum.example.org";
 
-fn through(server: &MailServer) -> impl FnOnce(&mut Config) {
+pub(crate) fn through(server: &MailServer) -> impl FnOnce(&mut Config) {
     let mail = config::Mail {
         server: "localhost".to_owned(),
         port: server.address().port(),
@@ -30,10 +30,10 @@ fn through(server: &MailServer) -> impl FnOnce(&mut Config) {
 }
 
 /// The service's workers, until this goes.
-struct Working(CancellationToken);
+pub(crate) struct Working(CancellationToken);
 
 impl Working {
-    fn of(world: &World) -> Self {
+    pub(crate) fn of(world: &World) -> Self {
         let stop = CancellationToken::new();
         world.service.start_workers(&TaskTracker::new(), &stop);
         Self(stop)
@@ -47,7 +47,7 @@ impl Drop for Working {
 }
 
 /// The `nth` mail, once it is there.
-async fn mail(server: &MailServer, nth: usize) -> Value {
+pub(crate) async fn mail(server: &MailServer, nth: usize) -> Value {
     for _ in 0..400 {
         if let Some(mail) = server.mails().get(nth) {
             return mail.clone();
@@ -58,7 +58,7 @@ async fn mail(server: &MailServer, nth: usize) -> Value {
 }
 
 /// The token of the link to `page` in a mail.
-fn token(mail: &Value, page: &str) -> String {
+pub(crate) fn token(mail: &Value, page: &str) -> String {
     let start = format!("{URL}/#/{page}/");
     let body = mail["body"].as_str().unwrap();
     let line = body.lines().find_map(|line| line.strip_prefix(&start));

@@ -10,6 +10,7 @@
 )]
 
 mod account;
+mod address;
 mod administration;
 mod audit;
 mod devices;

@@ -1,6 +1,7 @@
 //! One's own account. A key or a command has none: it is answered 403 by the
 //! matrix.
 
+pub(crate) mod email;
 pub(crate) mod password;
 pub(crate) mod profile;
 pub(crate) mod sessions;

@@ -23,6 +23,8 @@ pub(crate) struct Account {
     name: String,
     email: String,
     email_verified: bool,
+    /// The address that one asked for instead and has not shown to be one's own yet.
+    new_email: Option<String>,
     /// Whether one can sign in with a password.
     has_password: bool,
 }
@@ -48,7 +50,13 @@ pub(crate) async fn get_account(
         .await
         .map_err(|error| database_error(&error))?
         .ok_or_else(|| ServiceError::not_found("This account is gone."))?;
+    let new_email = service
+        .store
+        .new_address(id, service.clock.now_millis())
+        .await
+        .map_err(|error| database_error(&error))?;
     Ok(Json(Account {
+        new_email,
         id: person.id.to_string(),
         name: person.name,
         email: person.email,
