@@ -18,6 +18,7 @@ mod everything;
 mod faults;
 mod fixture;
 mod hot;
+mod isolation;
 mod maintenance;
 mod moving;
 mod pack_faults;
