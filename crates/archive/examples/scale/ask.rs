@@ -40,7 +40,7 @@ pub(crate) async fn ask_parts(dir: &Path, times: u64) -> Result<(), Failure> {
             });
         }
     }
-    all(dir, times, 4, parts).await
+    all(dir, times, 1, parts).await
 }
 
 /// Each question so many times, of which the quickest counts.

@@ -186,7 +186,7 @@ proptest! {
     ) {
         thread_local!(static DB: Connection = filled());
         let (at_once, fetched, covered, walked, counted) = few;
-        let few = Few { at_once, fetched, covered, walked, counted };
+        let few = Few { at_once, fetched, covered, walked, walked_for_short: walked / 2, counted };
         let after = after.filter(|_| filter.order == Order::Received);
         let asked = Asked {
             tenant: 1,

@@ -34,6 +34,7 @@ fn check_all_patterns(db: &Connection) {
         fetched: 40,
         covered: 0,
         walked: 0,
+        walked_for_short: 0,
         counted: 200,
     };
     for (pattern, received, year) in PATTERNS
