@@ -156,9 +156,16 @@ impl Orthanc {
     /// One that listens.
     #[must_use]
     pub fn up() -> Self {
+        Self::up_with(&json!({ "Plugins": [] }))
+    }
+
+    /// One that listens, with these settings too, and DICOMweb unless they name
+    /// other plugins.
+    #[must_use]
+    pub fn up_with(settings: &Value) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (dicom, http) = (free_address(), free_address());
-        let config = json!({
+        let mut config = json!({
             "StorageDirectory": folder.path().join("storage"),
             "IndexDirectory": folder.path().join("index"),
             "DicomAet": "ORTHANC",
@@ -167,8 +174,11 @@ impl Orthanc {
             "RemoteAccessAllowed": false,
             "AuthenticationEnabled": false,
             "DicomAlwaysAllowStore": true,
-            "Plugins": [],
+            "Plugins": ["/usr/share/orthanc/plugins/libOrthancDicomWeb.so"],
         });
+        for (name, value) in settings.as_object().unwrap() {
+            config[name] = value.clone();
+        }
         let path = folder.path().join("orthanc.json");
         std::fs::write(&path, config.to_string()).unwrap();
         let child = start(Command::new("Orthanc").arg(path));
@@ -190,6 +200,28 @@ impl Orthanc {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.dicom
+    }
+
+    /// Its REST API.
+    #[must_use]
+    pub fn api(&self) -> Api {
+        Api(self.http)
+    }
+
+    /// Puts files of one study into it; what it calls the study.
+    #[must_use]
+    pub fn takes(&self, files: &[PathBuf]) -> String {
+        let mut study = String::new();
+        for file in files {
+            let answer = self.api().post_bytes(
+                "/instances",
+                "application/dicom",
+                std::fs::read(file).unwrap(),
+            );
+            assert_eq!(answer.status, 200, "{}", answer.text());
+            study = answer.json()["ParentStudy"].as_str().unwrap().to_owned();
+        }
+        study
     }
 
     /// Modalities of everything it has received, sorted.

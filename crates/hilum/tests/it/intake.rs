@@ -4,10 +4,12 @@
 use std::process::Command;
 use std::time::Duration;
 
-use hilum_testkit::{Series, run, wait_until};
+use hilum_contracts::access::Role;
+use hilum_testkit::{Orthanc, Series, run, wait_until};
 use serde_json::json;
 
 use crate::hilum;
+use crate::isolation::key;
 
 #[test]
 fn a_series_that_breaks_off_is_kept_and_waits_for_the_rest() {
@@ -241,4 +243,33 @@ fn an_echo_is_answered() {
         .arg(hilum.dicom().ip().to_string())
         .arg(hilum.dicom().port().to_string()));
     assert!(output.status.success());
+}
+
+#[test]
+fn orthanc_sends_by_dicom_and_by_dicomweb_with_the_settings_that_are_shown() {
+    let hilum = hilum().start();
+    let (at, key) = (hilum.dicom(), key(&hilum, "a", Role::Integration));
+    // As `web/src/lib/snippets.ts` writes them.
+    let orthanc = Orthanc::up_with(&json!({
+        "DicomModalities": { "hilum": ["HILUM_A", at.ip(), at.port()] },
+        "DicomWeb": { "Servers": { "hilum": {
+            "Url": format!("{}/dicomweb/", hilum.url()),
+            "HttpHeaders": { "Authorization": format!("Bearer {key}") },
+        } } },
+    }));
+    for study in ["1.2.3.81", "1.2.3.82"] {
+        let series = Series::another_study(study, &[]);
+        let known = orthanc.takes(&series.files()[..3]);
+        let (path, body) = match study {
+            "1.2.3.81" => ("/modalities/hilum/store", json!([known])),
+            _ => (
+                "/dicom-web/servers/hilum/stow",
+                json!({ "Resources": [known] }),
+            ),
+        };
+        let sent = orthanc.api().post(path, &body);
+        assert_eq!(sent.status, 200, "{path}: {}", sent.text());
+        assert_eq!(hilum.instances(study, "MR").len(), 3, "{path}");
+    }
+    hilum.ends_sound();
 }

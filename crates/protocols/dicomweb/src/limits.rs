@@ -17,8 +17,9 @@ pub const MEDIA_PARAMETERS: usize = 16;
 /// Most frames in one request: a viewer asks for a handful, and each part of
 /// the answer costs a header.
 pub const FRAMES: usize = 10_000;
-/// Longest boundary (RFC 2046 §5.1.1).
-pub const BOUNDARY_BYTES: usize = 70;
+/// Longest boundary. RFC 2046 §5.1.1 has 70; Orthanc's plugin for DICOMweb
+/// sends 73.
+pub const BOUNDARY_BYTES: usize = 256;
 /// What may come before the first boundary, between two parts, or as headers
 /// of a part. Bounds the memory that a body without a boundary costs.
 pub const STRUCTURE_BYTES: usize = 256 * 1024;

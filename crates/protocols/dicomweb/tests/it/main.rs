@@ -9,7 +9,7 @@ use std::convert::Infallible;
 
 use bytes::Bytes;
 use futures::stream::{self, StreamExt};
-use hilum_dicomweb::limits::{CHUNK_BYTES, STRUCTURE_BYTES};
+use hilum_dicomweb::limits::{BOUNDARY_BYTES, CHUNK_BYTES, STRUCTURE_BYTES};
 use hilum_dicomweb::multipart::{
     Boundary, Limits, MultipartError, PartHead, Reader, body_length, boundary_of, write,
 };
@@ -203,4 +203,16 @@ proptest! {
             while let Ok(Some(_)) = reader.next_part().await {}
         });
     }
+}
+
+#[test]
+fn the_boundary_of_orthanc_is_taken_and_an_endless_one_is_not() {
+    // Two UUIDs and a hyphen: three characters more than RFC 2046 §5.1.1 allows.
+    let of = |length: usize| {
+        let boundary = "b".repeat(length);
+        let text = format!("multipart/related; type=\"application/dicom\"; boundary={boundary}");
+        boundary_of(Some(&text)).is_ok_and(|found| found == boundary)
+    };
+    assert!(of(73));
+    assert!(!of(BOUNDARY_BYTES + 1));
 }
