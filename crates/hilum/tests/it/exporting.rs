@@ -189,3 +189,99 @@ fn an_export_that_was_killed_goes_on_also_when_nobody_serves() {
         .args(["-type", "f"]));
     assert_eq!(String::from_utf8_lossy(&found.stdout).lines().count(), 80);
 }
+
+/// The files of a study that shows nothing, as small as instances get; their
+/// names and UIDs differ by their number.
+fn many_instances(folder: &Path, study: &str, count: usize) {
+    const NUMBER: &str = "99999999";
+    let script = "
+import sys
+from pydicom import Dataset, dcmwrite
+from pydicom.uid import ExplicitVRLittleEndian
+path, study, number = sys.argv[1:]
+one = Dataset()
+one.ensure_file_meta()
+one.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+one.SOPClassUID = '1.2.840.10008.5.1.4.1.1.7'
+one.SOPInstanceUID = f'{study}.{number}'
+one.StudyInstanceUID, one.SeriesInstanceUID = study, f'{study}.1'
+one.PatientID, one.PatientName, one.Modality = 'MANY', 'Many^Images', 'OT'
+one.StudyDate, one.InstanceNumber = '20200101', '1'
+dcmwrite(path, one, enforce_file_format=True)
+";
+    let first = folder.join("first");
+    let mut command = hilum_testkit::python();
+    command
+        .args(["-c", script])
+        .arg(&first)
+        .args([study, NUMBER]);
+    let made = run(&mut command);
+    let said = String::from_utf8_lossy(&made.stderr);
+    assert!(made.status.success(), "{said}");
+    let bytes = std::fs::read(&first).unwrap();
+    std::fs::remove_file(first).unwrap();
+    let places: Vec<usize> = (0..bytes.len() - NUMBER.len())
+        .filter(|at| bytes[*at..].starts_with(NUMBER.as_bytes()))
+        .collect();
+    assert_eq!(places.len(), 2, "in the file's head and in its data set");
+    for number in 0..count {
+        let mut file = bytes.clone();
+        for place in &places {
+            let text = format!("1{number:07}");
+            file[*place..place + NUMBER.len()].copy_from_slice(text.as_bytes());
+        }
+        std::fs::write(folder.join(format!("{study}-{number}")), file).unwrap();
+    }
+}
+
+#[test]
+#[ignore = "long: writes 100,004 images three times"]
+fn an_export_of_more_than_100_000_files_is_several_file_sets_and_a_study_stays_in_one_where_it_can()
+{
+    let folder = tempfile::tempdir().unwrap();
+    let from = folder.path().join("from");
+    std::fs::create_dir(&from).unwrap();
+    many_instances(&from, "1.2.3.91", 3);
+    // One more than a DICOMDIR lists.
+    many_instances(&from, "1.2.3.92", 100_001);
+    let hilum = hilum().start();
+    let (report, well) = hilum.command_json(&["import", text(&from)]);
+    assert!(well && report["stored"] == 100_004, "{report}");
+
+    let to = folder.path().join("to");
+    let (report, well) = hilum.command_json(&["export", text(&to), "--all"]);
+    assert!(well, "{report}");
+    let sets = report["file_sets"].as_array().unwrap();
+    let told: Vec<_> = sets
+        .iter()
+        .map(|set| {
+            (
+                set["folder"].as_str().unwrap(),
+                set["files"].as_u64().unwrap(),
+            )
+        })
+        .collect();
+    let expected = [("SET00001/", 3), ("SET00002/", 100_000), ("SET00003/", 1)];
+    assert_eq!(told, expected, "{report}");
+    for (set, files) in expected {
+        // dcmtk reads every record; pydicom takes many minutes for so many.
+        let dump = run(Command::new("dcmdump").arg(to.join(set).join("DICOMDIR")));
+        assert!(dump.status.success() && dump.stderr.is_empty(), "{set}");
+        let records = String::from_utf8_lossy(&dump.stdout);
+        let named: std::collections::BTreeSet<&str> = records
+            .lines()
+            .filter(|line| line.contains("ReferencedFileID"))
+            .collect();
+        assert_eq!(named.len() as u64, files, "{set}");
+    }
+    let sums = run(Command::new("sha256sum").current_dir(&to).args([
+        "--check",
+        "--strict",
+        "--quiet",
+        "SHA256.TXT",
+    ]));
+    assert!(sums.status.success());
+    let listed = std::fs::read_to_string(to.join("SHA256.TXT")).unwrap();
+    assert_eq!(listed.lines().count(), 100_004 + 3, "and every DICOMDIR");
+    hilum.is_well();
+}
