@@ -114,6 +114,12 @@ pub async fn recorded(State(door): State<Door>, request: Request, next: Next) ->
     };
     match recorded {
         Ok(()) => response,
+        // Nothing was kept or shown for want of room, and there is none for the entry
+        // either: the sender is told what to do, and the log why the trail is silent.
+        Err(error) if response.status() == StatusCode::INSUFFICIENT_STORAGE => {
+            let _logged = database_error(&error);
+            response
+        }
         Err(error) => Problem(database_error(&error)).into_response(),
     }
 }

@@ -20,6 +20,7 @@ use crate::IdentityService;
 use crate::domain::network::{is_loopback, matches, plain};
 use crate::domain::settings::millis;
 use crate::domain::text::printable;
+use crate::door::use_was_noted;
 use crate::limits::{SEEN_EVERY, UNKNOWN_DEVICES, UNKNOWN_WRITES};
 use crate::store::devices::{self, DeviceRow, UnknownRow};
 
@@ -48,7 +49,7 @@ impl IdentityService {
             .filter_map(|device| Some((strength(&device, asks)?, device)))
             .max_by_key(|(strength, _)| *strength);
         if let Some((_, device)) = best {
-            self.device_called(&scope, &device, asks).await?;
+            self.device_called(&scope, &device, asks).await;
             return Ok(DeviceAdmission::Admitted(admitted(&tenant.name, device)));
         }
         let rule = tenant.settings.unknown_devices;
@@ -66,26 +67,21 @@ impl IdentityService {
         Ok(DeviceAdmission::Rejected(DeviceRejection::CallingUnknown))
     }
 
-    async fn device_called(
-        &self,
-        scope: &TenantScope,
-        device: &DeviceRow,
-        asks: &DeviceAsks,
-    ) -> Result<(), ServiceError> {
-        let failed = |error| database_error(&error);
+    async fn device_called(&self, scope: &TenantScope, device: &DeviceRow, asks: &DeviceAsks) {
         let now = self.clock.now_millis();
         if device
             .seen_at
             .is_some_and(|at| now < at + millis(SEEN_EVERY))
         {
-            return Ok(());
+            return;
         }
         let from = plain(asks.peer).to_string();
-        let mut tx = self.store.db().begin().await.map_err(failed)?;
-        devices::seen(&mut tx, scope, device.id, &from, now)
-            .await
-            .map_err(failed)?;
-        tx.commit().await.map_err(failed)
+        let write = async {
+            let mut tx = self.store.db().begin().await?;
+            devices::seen(&mut tx, scope, device.id, &from, now).await?;
+            tx.commit().await
+        };
+        use_was_noted(write.await);
     }
 
     async fn remember_unknown(

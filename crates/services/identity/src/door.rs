@@ -10,6 +10,7 @@ use hilum_contracts::error::ServiceError;
 use hilum_contracts::identity::{Admitted, DeviceAdmission, DeviceAsks, Identity};
 use hilum_contracts::scope::{Acting, Principal, Right};
 use hilum_platform::auth;
+use hilum_platform::db::DbError;
 use hilum_platform::http::database_error;
 
 use crate::IdentityService;
@@ -73,10 +74,7 @@ impl Identity for IdentityService {
             return Ok(None);
         };
         if session.seen_at + millis(SEEN_EVERY) <= now {
-            self.store
-                .session_seen(session.id, now)
-                .await
-                .map_err(failed)?;
+            use_was_noted(self.store.session_seen(session.id, now).await);
         }
         let mut until = (now + millis(CACHE_LIFE)).min(session.expires_at);
         let right = match session.break_glass {
@@ -132,10 +130,7 @@ impl Identity for IdentityService {
         {
             let scope = auth::service(&found.tenant, "identity");
             let address = plain(from.unwrap_or(NOWHERE)).to_string();
-            self.store
-                .key_used(&scope, id, now, &address)
-                .await
-                .map_err(failed)?;
+            use_was_noted(self.store.key_used(&scope, id, now, &address).await);
         }
         let until = (now + millis(CACHE_LIFE)).min(found.row.expires_at.unwrap_or(i64::MAX));
         let admitted = Admitted {
@@ -156,6 +151,14 @@ impl Identity for IdentityService {
 
     async fn device(&self, asks: &DeviceAsks) -> Result<DeviceAdmission, ServiceError> {
         self.admit_device(asks).await
+    }
+}
+
+/// A last use that can't be written, on a disk that is full, keeps nobody out:
+/// what is done then says itself whether it can be recorded and kept.
+pub(crate) fn use_was_noted(written: Result<(), DbError>) {
+    if let Err(error) = written {
+        tracing::warn!(%error, "a last use could not be written");
     }
 }
 
