@@ -45,6 +45,8 @@ const CLOSE: Duration = Duration::from_secs(2);
 pub(crate) struct Hilum {
     /// Where people reach it, without a slash at its end.
     pub(crate) url: String,
+    /// Address of HTTP.
+    pub(crate) http: SocketAddr,
     /// Address of DICOM.
     pub(crate) dicom: SocketAddr,
     /// Whether DICOM goes over TLS.
@@ -151,11 +153,10 @@ impl Hilum {
         };
         let set_up = opened.services.identity.set_up_link_token().await?;
         let scheme = if https.is_some() { "https" } else { "http" };
-        let url = format!("{scheme}://{http}");
-        let set_up_link = set_up.map(|token| {
-            let root = config.identity.public_url.as_deref().unwrap_or(&url);
-            format!("{}/set-up#{token}", root.trim_end_matches('/'))
-        });
+        let address = format!("{scheme}://{http}");
+        let url = config.identity.public_url.as_deref().unwrap_or(&address);
+        let url = url.trim_end_matches('/').to_owned();
+        let set_up_link = set_up.map(|token| format!("{url}/set-up#{token}"));
         let run_file = RunFile {
             pid: std::process::id(),
             http: local,
@@ -165,9 +166,10 @@ impl Hilum {
             operator_token: opened.operator.as_str().to_owned(),
         }
         .write(&config.data)?;
-        tracing::info!(%url, %dicom, tls = config.dicom_tls, data = %config.data.display(), "serving");
+        tracing::info!(%url, %address, %dicom, tls = config.dicom_tls, data = %config.data.display(), "serving");
         Ok(Self {
             url,
+            http,
             dicom,
             dicom_tls: config.dicom_tls,
             router: opened.router,

@@ -39,11 +39,7 @@ pub(crate) struct Backup {
 impl Backup {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
         let config = self.installation.load(&Doors::default())?;
-        anyhow::ensure!(
-            config.data.join("archive.sqlite").is_file(),
-            "there is no archive in {}: name its folder with --data",
-            config.data.display()
-        );
+        super::archive_is_there(&config)?;
         let to = std::path::absolute(&self.to)?;
         let report = match Connection::of(&config.data, None).await? {
             // One process has the archive open: it makes the copy.
@@ -69,9 +65,9 @@ impl Backup {
             terminal::line(serde_json::to_string(&report)?);
         } else {
             terminal::line(format_args!(
-                "Copied {} objects ({} bytes) to {}.",
-                report.objects,
-                report.bytes,
+                "Copied {} ({}) to {}.",
+                terminal::counted(report.objects, "object", "objects"),
+                terminal::bytes(report.bytes),
                 to.display()
             ));
             terminal::line(

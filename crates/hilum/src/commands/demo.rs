@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
+use hilum_platform::config::Config;
 use hilum_platform::telemetry::LogFormat;
 use hilum_platform::{clock, telemetry};
 use serde::Serialize;
@@ -33,8 +34,9 @@ pub(crate) struct Demo {
     /// Folder of the series to send [default: samples/mr-brain].
     #[arg(long, value_name = "DIR")]
     series: Option<PathBuf>,
-    #[command(flatten)]
-    installation: Installation,
+    /// Configuration file (TOML); what reaches beyond this machine is left aside.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     #[command(flatten)]
     doors: Doors,
 }
@@ -58,11 +60,7 @@ struct Outcome {
 impl Demo {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
         telemetry::start_logs(LogFormat::Text, "warn");
-        let mut config = self.installation.load(&self.doors)?;
-        anyhow::ensure!(
-            config.tls.is_none() && !config.dicom_plain_on_network,
-            "the demo is for this machine only: run it without [tls] and dicom_plain_on_network"
-        );
+        let mut config = self.config()?;
         // A fresh folder: the series must be new, or there is nothing to do.
         let fresh = tempfile::Builder::new()
             .prefix("hilum-demo-")
@@ -109,6 +107,47 @@ impl Demo {
         };
         hilum.stop().await;
         Ok(code)
+    }
+
+    /// The configuration without what reaches beyond this machine: the password
+    /// of the demo's person is printed, and a PACS should not get its results.
+    fn config(&self) -> anyhow::Result<Config> {
+        let named = Installation {
+            config: self.config.clone(),
+            data: None,
+        };
+        let mut config = named.load(&self.doors)?;
+        let own = Config::default();
+        let apart = config.tls.is_some()
+            || config.dicom_plain_on_network
+            || config.mail.is_some()
+            || !config.destinations.is_empty();
+        for (address, asked, by_default) in [
+            (&mut config.http, self.doors.http, own.http),
+            (&mut config.dicom, self.doors.dicom, own.dicom),
+        ] {
+            if !address.ip().is_loopback() {
+                anyhow::ensure!(
+                    asked.is_none(),
+                    "the demo is for this machine only: {address} can be reached from others; use \
+                     {by_default}, or `hilum serve`"
+                );
+                *address = by_default;
+            }
+        }
+        (config.tls, config.dicom_tls) = (None, false);
+        config.dicom_plain_on_network = false;
+        config.destinations.clear();
+        config.mail = None;
+        config.identity = own.identity;
+        config.check()?;
+        if apart {
+            terminal::note(
+                "The demo is for this machine only: it opens its doors in clear on loopback, and \
+                 delivers and mails nothing, whatever the configuration says.",
+            );
+        }
+        Ok(config)
     }
 
     async fn play(

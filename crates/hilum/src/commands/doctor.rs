@@ -7,6 +7,7 @@ use clap::Args;
 use hilum_inference::models::Entry;
 use hilum_inference::runtime::{find_library, library_version};
 use hilum_platform::config::Config;
+use hilum_platform::tls::Certificate;
 use serde::Serialize;
 use tokio::net::TcpListener;
 
@@ -66,6 +67,7 @@ impl Doctor {
         checks.push(data_folder(&config.data));
         checks.push(free_space(&config.data));
         checks.push(key(&config));
+        checks.extend(certificate(&config));
         checks.push(open_files());
         checks.push(runtime(&config));
         checks.extend(models(&config));
@@ -170,6 +172,18 @@ fn key(config: &Config) -> Check {
             "is made at the first start; keep a copy elsewhere",
         ),
     }
+}
+
+/// The files of `[tls]`, as a start would read them.
+fn certificate(config: &Config) -> Option<Check> {
+    let tls = config.tls.as_ref()?;
+    Some(match Certificate::open(tls) {
+        Ok(_) => good(
+            "certificate",
+            format!("{} and its key go together", tls.certificate.display()),
+        ),
+        Err(error) => bad("certificate", error.to_string()),
+    })
 }
 
 fn open_files() -> Check {

@@ -19,9 +19,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tower::ServiceExt as _;
 
-use super::master_key;
 use super::own::Own;
 use super::running::{Connection, Connections};
+use super::{archive_is_there, master_key, tell_of_new_archive};
 use crate::compose::Opened;
 use crate::http::TENANT_HEADER;
 
@@ -93,7 +93,10 @@ impl Door {
     pub(crate) async fn make_all(config: &Config, tenant: &TenantId) -> anyhow::Result<Self> {
         match Connection::of(&config.data, Some(tenant.as_str())).await? {
             Some(first) => Ok(Self::Running(Connections::new(first))),
-            None => Self::opened(config, tenant).await,
+            None => {
+                tell_of_new_archive(config);
+                Self::opened(config, tenant).await
+            }
         }
     }
 
@@ -107,11 +110,9 @@ impl Door {
 
     async fn running(config: &Config, tenant: &TenantId) -> anyhow::Result<Option<Self>> {
         let running = Connection::of(&config.data, Some(tenant.as_str())).await?;
-        anyhow::ensure!(
-            running.is_some() || config.data.join("archive.sqlite").is_file(),
-            "there is no archive in {}: name its folder with --data",
-            config.data.display()
-        );
+        if running.is_none() {
+            archive_is_there(config)?;
+        }
         Ok(running.map(|first| Self::Running(Connections::new(first))))
     }
 

@@ -91,7 +91,10 @@ impl Shared {
         Ok(
             match Connection::of(&config.data, Some(tenant.as_str())).await? {
                 Some(running) => Door::Running(running),
-                None => Door::Own(Box::new(Own::open(&config, &tenant).await?)),
+                None => {
+                    super::archive_is_there(&config)?;
+                    Door::Own(Box::new(Own::open(&config, &tenant).await?))
+                }
             },
         )
     }
@@ -125,17 +128,20 @@ impl Shared {
             return Ok(());
         }
         let items = answer.get("items").and_then(Value::as_array);
+        if items.is_none_or(Vec::is_empty) {
+            terminal::line("No legal hold stands.");
+        }
         for hold in items.into_iter().flatten() {
-            let text = |field: &str| {
-                let value = hold.get(field).unwrap_or(&Value::Null);
-                value.as_str().unwrap_or("-").to_owned()
-            };
-            let on = match hold.get("study_uid").and_then(Value::as_str) {
-                Some(study) => format!("study {study}"),
-                None => format!("patient {} of {}", text("patient_id"), text("issuer")),
+            let text = |field: &str| hold.get(field).and_then(Value::as_str);
+            let patient = text("patient_id").unwrap_or("-");
+            let on = match (text("study_uid"), text("issuer")) {
+                (Some(study), _) => format!("study {study}"),
+                (None, Some(issuer)) => format!("patient {patient} of {issuer}"),
+                (None, None) => format!("patient {patient}"),
             };
             let id = hold.get("id").and_then(Value::as_i64).unwrap_or_default();
-            terminal::line(format_args!("{id:>6}  {on}: {}", text("reason")));
+            let reason = text("reason").unwrap_or("-");
+            terminal::line(format_args!("{id:>6}  {on}: {reason}"));
         }
         Ok(())
     }

@@ -49,7 +49,7 @@ enum Command {
     Demo(demo::Demo),
     /// Say what is wrong with this installation, and what to do about it.
     Doctor(doctor::Doctor),
-    /// Check that every acknowledged instance is there and hashes.
+    /// Check that every acknowledged instance is there and hashes, while Hilum does not serve.
     Verify(verify::Verify),
     /// The audit trail: check that it is what was written.
     Audit(audit::Audit),
@@ -93,10 +93,10 @@ pub(crate) struct Installation {
 #[derive(Args, Clone, Default)]
 pub(crate) struct Doors {
     /// Address for HTTP; port 0 takes any free one [default: 127.0.0.1:8080].
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = socket_address)]
     http: Option<SocketAddr>,
     /// Address for DICOM associations; port 0 takes any free one [default: 127.0.0.1:11112].
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = socket_address)]
     dicom: Option<SocketAddr>,
     /// Folder of model folders [default: models].
     #[arg(long, value_name = "DIR")]
@@ -161,6 +161,11 @@ fn block_on(command: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::
         .block_on(command)
 }
 
+fn socket_address(text: &str) -> Result<SocketAddr, String> {
+    let wrong = |_| "give an IP address with a port, such as 127.0.0.1:8080".to_owned();
+    text.parse().map_err(wrong)
+}
+
 pub(crate) fn tenant_name(text: &str) -> Result<TenantId, String> {
     TenantId::new(text).map_err(|error| error.to_string())
 }
@@ -174,6 +179,29 @@ pub(crate) fn tenant(config: &Config, named: Option<&TenantId>) -> anyhow::Resul
     Ok(tenant
         .context("name the tenant with --tenant: the configuration names none")?
         .clone())
+}
+
+/// Refuses a folder that holds no archive: a command that asks about one must
+/// not make one where its caller did not mean it.
+pub(crate) fn archive_is_there(config: &Config) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        config.data.join("archive.sqlite").is_file(),
+        "there is no archive in {}: name its folder with --data",
+        config.data.display()
+    );
+    Ok(())
+}
+
+/// Says that a command is about to make an archive, for a caller who thought
+/// of another folder.
+pub(crate) fn tell_of_new_archive(config: &Config) {
+    if archive_is_there(config).is_err() {
+        terminal::note(format_args!(
+            "There was no archive in {}: a new one is made there. If you meant another folder, \
+             name it with --data.",
+            config.data.display()
+        ));
+    }
 }
 
 /// Where the master key comes from: `HILUM_MASTER_KEY` (64 hexadecimal

@@ -19,6 +19,8 @@ pub(crate) struct Own {
     pub(crate) archive: Archive,
     pub(crate) imaging: ImagingService,
     pub(crate) scope: TenantScope,
+    /// Every tenant, those of the configuration and the others.
+    pub(crate) tenants: Directory,
 }
 
 impl Own {
@@ -48,7 +50,7 @@ impl Own {
         let imaging = ImagingService::open(
             archive.clone(),
             Arc::new(config.clone()),
-            tenants,
+            tenants.clone(),
             clock,
             notices,
         )
@@ -57,6 +59,7 @@ impl Own {
             archive,
             imaging,
             scope: auth::local_operator(tenant),
+            tenants,
         })
     }
 

@@ -55,9 +55,9 @@ impl Restore {
             terminal::line(serde_json::to_string(&report)?);
         } else {
             terminal::line(format_args!(
-                "Restored {} objects ({} bytes) into {}.",
-                report.objects,
-                report.bytes,
+                "Restored {} ({}) into {}.",
+                terminal::counted(report.objects, "object", "objects"),
+                terminal::bytes(report.bytes),
                 config.data.display()
             ));
             terminal::line(of_erasures(&report));

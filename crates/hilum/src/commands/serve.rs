@@ -38,7 +38,11 @@ impl Serve {
             .map(|tenant| tenant.ae_title.clone())
             .collect();
         let hilum = Hilum::start(config, master_key()?, clock::system(), metrics).await?;
-        terminal::line(format_args!("Web        {}/", hilum.url));
+        let listens = match hilum.url.ends_with(&format!("://{}", hilum.http)) {
+            true => String::new(),
+            false => format!("   (listens on {})", hilum.http),
+        };
+        terminal::line(format_args!("Web        {}/{listens}", hilum.url));
         terminal::line(format_args!("DICOMweb   {}/dicomweb", hilum.url));
         if let Some(link) = &hilum.set_up_link {
             terminal::line(format_args!("Set up     {link}"));

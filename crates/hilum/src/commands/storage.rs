@@ -1,8 +1,12 @@
 //! `hilum storage`
 
+use std::path::Path;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::Args;
+use hilum_platform::auth;
+use hilum_platform::config::Config;
 use serde_json::{Value, json};
 
 use super::own::Own;
@@ -22,24 +26,10 @@ pub(crate) struct Storage {
 impl Storage {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
         let config = self.installation.load(&Doors::default())?;
-        let mut tenants = serde_json::Map::new();
-        for tenant in &config.tenants {
-            let name = &tenant.name;
-            let report: Value = match Connection::of(&config.data, Some(name.as_str())).await? {
-                Some(mut running) => {
-                    running
-                        .ask(http::Method::GET, "/api/v1/storage", None::<&()>)
-                        .await?
-                }
-                None => {
-                    let own = Own::open(&config, name).await?;
-                    let report = own.imaging.storage_report(&own.scope).await;
-                    own.close().await;
-                    report?
-                }
-            };
-            tenants.insert(name.as_str().to_owned(), report);
-        }
+        let tenants = match Connection::of(&config.data, None).await? {
+            Some(running) => of_running(&config.data, running).await?,
+            None => of_own(&config).await?,
+        };
         if self.json {
             terminal::line(json!({ "tenants": tenants }));
             return Ok(ExitCode::SUCCESS);
@@ -63,6 +53,48 @@ impl Storage {
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// The reports of every tenant, by name.
+type Reports = serde_json::Map<String, Value>;
+
+async fn of_running(data: &Path, mut running: Connection) -> anyhow::Result<Reports> {
+    let get = http::Method::GET;
+    let known: Value = running
+        .ask(get.clone(), "/api/v1/tenants", None::<&()>)
+        .await?;
+    let items = known.get("items").and_then(Value::as_array);
+    let names = items
+        .into_iter()
+        .flatten()
+        .filter_map(|one| one.get("name"));
+    let mut reports = Reports::new();
+    for name in names.filter_map(Value::as_str) {
+        let of_tenant = Connection::of(data, Some(name)).await?;
+        let mut of_tenant = of_tenant.context("the running Hilum has stopped")?;
+        let report = of_tenant
+            .ask(get.clone(), "/api/v1/storage", None::<&()>)
+            .await?;
+        reports.insert(name.to_owned(), report);
+    }
+    Ok(reports)
+}
+
+async fn of_own(config: &Config) -> anyhow::Result<Reports> {
+    super::archive_is_there(config)?;
+    let own = Own::open(config, &super::tenant(config, None)?).await?;
+    let reports = async {
+        let mut reports = Reports::new();
+        for tenant in own.tenants.known().tenants() {
+            let scope = auth::local_operator(&tenant.name);
+            let report = own.imaging.storage_report(&scope).await?;
+            reports.insert(tenant.name.to_string(), report);
+        }
+        anyhow::Ok(reports)
+    }
+    .await;
+    own.close().await;
+    reports
 }
 
 fn number(of: &Value, field: &str) -> Option<u64> {

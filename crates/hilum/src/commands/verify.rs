@@ -31,11 +31,7 @@ impl Verify {
         } else {
             None
         };
-        anyhow::ensure!(
-            config.data.join("archive.sqlite").is_file(),
-            "there is no archive in {}: name its folder with --data",
-            config.data.display()
-        );
+        super::archive_is_there(&config)?;
         let archive = open(&config).await?;
         let (bar, progress) = object_bar("verifying");
         let report = archive.verify(Some(progress)).await?;
@@ -49,16 +45,19 @@ impl Verify {
         } else {
             if let Some(rebuilt) = &rebuilt {
                 terminal::line(format_args!(
-                    "A new index of {} instances was made from {} objects.",
-                    rebuilt.instances, rebuilt.objects
+                    "A new index of {} was made from {}.",
+                    terminal::counted(rebuilt.instances, "instance", "instances"),
+                    terminal::counted(rebuilt.objects, "object", "objects"),
                 ));
                 for fault in &rebuilt.faults {
                     terminal::line(describe(fault));
                 }
             }
             terminal::line(format_args!(
-                "{} instances in {} objects ({} bytes) read, decrypted and hashed.",
-                report.instances, report.objects, report.bytes
+                "{} in {} ({}) read, decrypted and hashed.",
+                terminal::counted(report.instances, "instance", "instances"),
+                terminal::counted(report.objects, "object", "objects"),
+                terminal::bytes(report.bytes),
             ));
             for fault in &report.faults {
                 terminal::line(describe(fault));

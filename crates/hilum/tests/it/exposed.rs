@@ -207,3 +207,44 @@ fn results_are_delivered_over_tls() {
     assert!(!storescp.received().is_empty());
     hilum.ends_sound();
 }
+
+#[test]
+fn the_demo_stays_on_this_machine_whatever_the_configuration_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let served = Certificate::new(folder.path(), "served");
+    let pacs = Storescp::up();
+    let config = folder.path().join("hilum.toml");
+    let settings = format!(
+        "http = \"0.0.0.0:443\"\ndicom = \"0.0.0.0:2762\"\ndicom_tls = true\n\
+         identity.public_url = \"https://hilum.example\"\nquiet_seconds = 0.5\n\
+         [tls]\ncertificate = {:?}\nkey = {:?}\n\
+         [[destinations]]\nname = \"pacs\"\ntenant = \"default\"\nae_title = \"PACS\"\n\
+         address = \"{}\"\n",
+        served.file,
+        served.key,
+        pacs.address()
+    );
+    std::fs::write(&config, settings).unwrap();
+    let demo = |arguments: &[&str]| {
+        run(Command::new(env!("CARGO_BIN_EXE_hilum"))
+            .args(["demo", "--exit", "--json", "--config", text(&config)])
+            .args(arguments)
+            .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")))
+    };
+    let output = demo(&["--http", "127.0.0.1:0", "--dicom", "127.0.0.1:0"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("this machine only"), "{said}");
+    let outcome: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let url = outcome["study_url"].as_str().unwrap();
+    assert!(url.starts_with("http://127.0.0.1:"), "{url}");
+    assert!(
+        pacs.received().is_empty(),
+        "a PACS got a result of the demo"
+    );
+
+    let refused = demo(&["--http", "0.0.0.0:0"]);
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(said.contains("this machine only"), "{said}");
+    assert!(!refused.status.success());
+}

@@ -1,13 +1,31 @@
 //! What a tenant may hold, what must be kept, and what is kept no longer.
 
-use hilum_testkit::{Hilum, Series, wait_until};
+use std::path::PathBuf;
+
+use hilum_contracts::access::Role;
+use hilum_testkit::{Hilum, Series, python, run, storescu, wait_until};
 use serde_json::{Value, json};
 
 use crate::hilum;
+use crate::isolation::key;
 
 fn delete_status(hilum: &Hilum, path: &str) -> u16 {
     let reason = json!({ "reason": "a test" });
     hilum.api().delete_with(path, &reason).status
+}
+
+/// What dcmtk and dicomweb-client make of the answers to these images.
+pub(crate) fn others_are_told_that_there_is_no_room(hilum: &Hilum, key: &str, files: &[PathBuf]) {
+    let sent = run(storescu(hilum.dicom(), "HILUM_A", &[]).arg(&files[0]));
+    let said = String::from_utf8_lossy(&sent.stderr) + String::from_utf8_lossy(&sent.stdout);
+    assert!(!sent.status.success(), "{said}");
+    assert!(said.contains("Refused: OutOfResources"), "{said}");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/no_room_session.py");
+    let mut session = python();
+    session.arg(script).arg(hilum.url()).arg(key).args(files);
+    let output = run(&mut session);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
 }
 
 #[test]
@@ -30,6 +48,8 @@ fn a_full_quota_refuses_what_is_new_and_harms_nothing_that_is_there() {
     assert_eq!(stow.status, 507, "{}", stow.text());
     let failed = &stow.json()["00081198"]["Value"][0];
     assert_eq!(failed["00081197"]["Value"][0], 0xa700, "{}", stow.text());
+    let key = key(&hilum, "a", Role::Integration);
+    others_are_told_that_there_is_no_room(&hilum, &key, &series.files()[5..8]);
     let (report, well) = hilum.command_json(&["storage"]);
     assert!(well, "{report}");
     let tenant = &report["tenants"]["a"];
@@ -47,6 +67,40 @@ fn a_full_quota_refuses_what_is_new_and_harms_nothing_that_is_there() {
     let another = Series::another_study("1.2.3.70", &[]);
     assert!(hilum.receives(&another.files()[..5]).accepted);
     hilum.ends_sound();
+}
+
+#[test]
+fn storage_is_told_of_every_tenant_and_no_question_makes_an_archive() {
+    let mut hilum = hilum().start();
+    let made = json!({ "display_name": "North", "name": "north" });
+    assert_eq!(hilum.api().post("/api/v1/tenants", &made).status, 200);
+    let tenants = |hilum: &Hilum| {
+        let (report, well) = hilum.command_json(&["storage"]);
+        assert!(well, "{report}");
+        let tenants = report["tenants"].as_object().unwrap();
+        tenants.keys().cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(tenants(&hilum), ["a", "b", "north"]);
+    assert!(hilum.terminated().success());
+    assert_eq!(tenants(&hilum), ["a", "b", "north"]);
+
+    let folder = tempfile::tempdir().unwrap();
+    let nowhere = folder.path().join("nowhere");
+    for command in [
+        &["storage"][..],
+        &["hold", "list"],
+        &["verify"],
+        &["audit", "verify"],
+    ] {
+        let asked = [command, &["--data", nowhere.to_str().unwrap()]].concat();
+        let output = hilum.command(&asked);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            said.contains("there is no archive in"),
+            "{command:?}: {said}"
+        );
+        assert!(!output.status.success() && !nowhere.exists(), "{command:?}");
+    }
 }
 
 #[test]

@@ -5,10 +5,13 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
 
+use hilum_contracts::access::Role;
 use hilum_testkit::{Series, Storescp, run, wait_until};
 use serde_json::{Value, json};
 
 use crate::hilum;
+use crate::isolation::key;
+use crate::keeping::others_are_told_that_there_is_no_room;
 
 #[test]
 fn a_patient_conflict_holds_the_delivery_until_a_person_decides() {
@@ -146,6 +149,7 @@ fn a_full_disk_loses_nothing_acknowledged_and_is_survived() {
     let data = disk.0.path().join("data");
     std::fs::create_dir_all(&data).unwrap();
     let hilum = hilum().on_data(&data).start();
+    let key = key(&hilum, "a", Role::Integration);
     let filler = disk.0.path().join("filler");
     let mut file = std::fs::File::create(&filler).unwrap();
     let megabyte = vec![1; 1 << 20];
@@ -169,6 +173,15 @@ fn a_full_disk_loses_nothing_acknowledged_and_is_survived() {
             "out of resources (PS3.4 §B.2.3): {statuses:x?}"
         );
     }
+    let mut file = std::fs::OpenOptions::new()
+        .append(true)
+        .open(&filler)
+        .unwrap();
+    let block = vec![1; 4_096];
+    while file.write_all(&block).is_ok() {}
+    drop(file);
+    let another = Series::another_study("1.2.3.40", &[]);
+    others_are_told_that_there_is_no_room(&hilum, &key, &another.files()[..3]);
     // Nothing is shown that can't be recorded.
     let search = format!("/dicomweb/studies/{}/instances", series.study_uid());
     assert_eq!(hilum.api().get(&search).status, 503);

@@ -89,7 +89,10 @@ impl Import {
         let id = CorrelationId::new();
         let door = match Connection::of(&config.data, Some(tenant.as_str())).await? {
             Some(first) => Door::Running(Connections::new(first)),
-            None => Door::Own(Box::new(Own::open(&config, &tenant).await?)),
+            None => {
+                super::tell_of_new_archive(&config);
+                Door::Own(Box::new(Own::open(&config, &tenant).await?))
+            }
         };
         let journal = Journal::open(&config.data, &from, &tenant, self.again)?;
         let work = Work {

@@ -22,7 +22,7 @@ pub(super) struct Create {
     tenant: Option<TenantId>,
     /// What the key may do: administrator, radiologist, technologist, auditor
     /// or integration (see `hilum roles`).
-    #[arg(long, value_name = "ROLE")]
+    #[arg(long, value_name = "ROLE", value_parser = role_of_a_key)]
     role: Role,
     /// What people call it.
     #[arg(long, default_value = "made on the command line")]
@@ -54,6 +54,14 @@ struct KeyMade {
     key: String,
 }
 
+fn role_of_a_key(text: &str) -> Result<Role, String> {
+    let role = Role::OF_KEYS.into_iter().find(|role| role.name() == text);
+    role.ok_or_else(|| {
+        let names = Role::OF_KEYS.map(Role::name).join(", ");
+        format!("a key has one of these roles: {names}")
+    })
+}
+
 impl Create {
     pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
         let config = self.installation.load(&Doors::default())?;
@@ -83,7 +91,7 @@ impl Create {
             terminal::line(&made.key);
             terminal::note(
                 "Send it as `Authorization: Bearer …`. It can't be shown again; revoke it under \
-                 Administration, Keys.",
+                 Administration, API keys.",
             );
         }
         Ok(ExitCode::SUCCESS)
