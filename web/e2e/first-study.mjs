@@ -5,11 +5,9 @@
 //   HILUM_SAMPLES      a folder of images to send
 //   HILUM_RESULT       wait for a model's result too, not for the study alone
 //
-// and what `browser.mjs` reads. Sends with dcmtk's storescu, as the page says.
+// and what `browser.mjs` reads. Sends with dcmtk, as the page says.
 
 import { execFile } from 'node:child_process';
-import { readdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { promisify } from 'node:util';
 
 import { NOBODY, OWNER, at, expect, open, picture, problem, walk } from './browser.mjs';
@@ -20,12 +18,10 @@ const RESULT_MS = 280_000;
 
 const shows = (page, text, timeout = 15_000) => page.getByText(text).first().waitFor({ timeout }).catch(() => problem(`"${text}" does not show`));
 
-/** Runs the line that the page shows, with the folder's files in the place of `*.dcm`. */
+/** Runs the line that the page shows, with the folder's name in its place. */
 async function send(line) {
   const [program, ...words] = line.split(' ');
-  const files = readdirSync(samples, { recursive: true, withFileTypes: true })
-    .filter(entry => entry.isFile()).map(entry => join(entry.parentPath, entry.name)).filter(name => name.endsWith('.dcm'));
-  return promisify(execFile)(program, words.flatMap(word => (word === '*.dcm' ? files : [word])), { maxBuffer: 1 << 24 })
+  return promisify(execFile)(program, words.map(word => (word === 'FOLDER' ? samples : word)), { maxBuffer: 1 << 24 })
     .then(() => true, () => false);
 }
 

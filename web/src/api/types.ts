@@ -255,6 +255,8 @@ export interface Model {
   digest: string | null;
   license: string | null;
   selects: string | null;
+  /** It starts by itself on these. */
+  automatic: boolean;
 }
 
 export interface Storage {
@@ -332,6 +334,8 @@ export interface Status {
   ae_title: string;
   /** host:port where images are received. */
   dicom_address: string;
+  /** Associations come over TLS, and only so. */
+  dicom_tls: boolean;
   services: { name: string; ready: boolean; detail: string | null }[];
 }
 

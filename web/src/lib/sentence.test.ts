@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 
-import { ACTS, counted, did, who } from './sentence';
+import { ACTS, acted, counted, did, remarks, who } from './sentence';
 
 const anna = { who: 'person 1', right: 'radiologist' };
 const names = new Map([['person 1', 'Anna Berg'], ['person 2', '']]);
@@ -31,9 +31,10 @@ test('an act that is not known yet says its name', () => {
 });
 
 test('a count is of images where images went', () => {
-  expect(counted({ action: 'retrieve', count: 1 })).toBe('1 image');
-  expect(counted({ action: 'view-study', count: 3 })).toBe('3 times');
-  expect(counted({ action: 'sign-in', count: 1 })).toBe('');
+  expect(counted({ action: 'retrieve', count: 1, details: {} })).toBe('1 image');
+  expect(counted({ action: 'view-study', count: 3, details: {} })).toBe('3 times');
+  expect(counted({ action: 'sign-in', count: 1, details: {} })).toBe('');
+  expect(counted({ action: 'view-study', count: 1, details: { repeats: '1' } })).toBe('again, 1 time');
 });
 
 test('who did it is named as people know them', () => {
@@ -42,4 +43,15 @@ test('who did it is named as people know them', () => {
   expect(who({ who: 'device CT 1', right: 'device' }, names)).toBe('The device CT 1');
   expect(who({ who: 'local operator', right: 'operator' }, names)).toBe('The operator of this machine');
   expect(who({ who: 'service inference', right: 'continuation' }, names)).toBe('Hilum');
+});
+
+test('who was acted on is somebody else than who acted', () => {
+  expect(acted({ who: 'person 1', details: { person: '2', role: 'owner' } })).toEqual(['person 2']);
+  expect(acted({ who: 'person 1', details: { person: '1', change: 'renamed' } })).toEqual([]);
+  expect(acted({ who: 'person 1', details: { key: '9' } })).toEqual(['API key 9']);
+});
+
+test('what else is known is told once, and without ids', () => {
+  expect(remarks({ action: 'view-administration', details: { setting: 'people', repeats: '3', session: '7' } })).toEqual(['page people']);
+  expect(remarks({ action: 'change-role', details: { role: 'owner', person: '2' } })).toEqual(['role owner']);
 });

@@ -59,6 +59,9 @@ export const ACTS: Record<string, readonly [label: string, sentence: string]> = 
   'rotate-master-key': ['Changed the master key', "changed the installation's master key"],
 };
 
+/** What an act is about where its entry names nobody. */
+const NOBODY_NAMED: Record<string, string> = { 'view-study': 'studies', 'view-patient': 'lists of patients', correct: 'a study', retry: 'something' };
+
 /** Who did it; `names` by what the trail calls them. */
 export function who(entry: Pick<AuditEntry, 'who' | 'right'>, names: ReadonlyMap<string, string>): string {
   const [kind = '', id = ''] = /^(person|API key|device|service) (.*)$/.exec(entry.who)?.slice(1) ?? [];
@@ -71,6 +74,12 @@ export function who(entry: Pick<AuditEntry, 'who' | 'right'>, names: ReadonlyMap
     case 'service': return entry.right === 'continuation' ? 'Hilum' : `Hilum (${id})`;
     default: return entry.who === 'local operator' ? 'The operator of this machine' : entry.who;
   }
+}
+
+/** Whom of the organisation's people and keys it was done to, as `who` names them; nobody where they did it themselves. */
+export function acted(entry: Pick<AuditEntry, 'who' | 'details'>): string[] {
+  const { person, key } = entry.details;
+  return [person && `person ${person}`, key && `API key ${key}`].filter((one): one is string => !!one && one !== entry.who);
 }
 
 const one = (subject: AuditSubject): string => {
@@ -99,15 +108,27 @@ function whom(subjects: AuditSubject[]): string {
 export function did(entry: Pick<AuditEntry, 'action' | 'subjects'>): string {
   const sentence = ACTS[entry.action]?.[1] ?? `did “${entry.action}” to {}`;
   const erasure = entry.action === 'erase' && entry.subjects.some(subject => subject.kind === 'erased');
-  const about = erasure ? 'a patient' : whom(entry.subjects);
+  const about = erasure ? 'a patient' : whom(entry.subjects) || NOBODY_NAMED[entry.action];
   if (about) return sentence.includes('{}') ? sentence.replace('{}', () => about) : sentence;
   return sentence.replace(/(: | of | on | for | to )?\{\}/, '').trimEnd();
+}
+
+/** Details that tell people nothing by themselves (ids), or are told already. */
+const UNREAD = ['session', 'person', 'key', 'invitation', 'access', 'input-set', 'event', 'repeats', 'instances'];
+
+/** What else is known of it. */
+export function remarks({ action, details }: Pick<AuditEntry, 'action' | 'details'>): string[] {
+  const page = action === 'view-administration';
+  return Object.entries(details).filter(([name]) => !UNREAD.includes(name))
+    .map(([name, value]) => `${page && name === 'setting' ? 'page' : name} ${value}`);
 }
 
 /** Acts whose count is of images, not of times. */
 const OF_IMAGES = ['retrieve', 'view-received', 'store', 'store-refused', 'import', 'export', 'move', 'reject', 'delete', 'delivery', 'publish', 'erase'];
 
-export function counted({ action, count }: Pick<AuditEntry, 'action' | 'count'>): string {
-  if (OF_IMAGES.includes(action)) return plural(count, 'image');
-  return count > 1 ? plural(count, 'time') : '';
+export function counted({ action, count, details }: Pick<AuditEntry, 'action' | 'count' | 'details'>): string {
+  const what = plural(count, OF_IMAGES.includes(action) ? 'image' : 'time');
+  // The first look has an entry of its own.
+  if (details.repeats) return `again, ${what}`;
+  return OF_IMAGES.includes(action) || count > 1 ? what : '';
 }

@@ -10,7 +10,7 @@ export function Models() {
   return (
     <>
       <div className="page-head"><h1>Models</h1></div>
-      <p className="lead">A model runs by itself on every complete series that it selects. Its results are kept beside the images, as DICOM.</p>
+      <p className="lead">A model runs by itself on every complete series that it selects, unless it says otherwise. Its results are kept beside the images, as DICOM.</p>
       {error && <Failure error={error} retry={reload} />}
       {!data && !error && <Loading />}
       {data?.items.length === 0 && <Empty title="No models"><p>Put a model's folder into the models folder that Hilum's configuration names, then start Hilum again.</p></Empty>}
@@ -27,7 +27,7 @@ export function Models() {
           {model.not_for_clinical_use && model.state === 'ready' && <p className="research"><strong>Research demonstration — not for clinical use.</strong></p>}
           <dl className="facts wide">
             {model.intended_use && <Fact name="Intended use">{model.intended_use}</Fact>}
-            {model.selects && <Fact name="Runs on">{model.selects}</Fact>}
+            {model.selects && <Fact name={model.automatic ? 'Runs on' : 'Never starts by itself; it is made for'}>{model.selects}</Fact>}
             {model.license && <Fact name="Licence">{model.license}</Fact>}
             {model.digest && <Fact name="Digest"><Uid value={model.digest} /></Fact>}
           </dl>

@@ -35,7 +35,7 @@ export function Status() {
             <div className="card">
               <dl className="facts">
                 <Fact name="AE title">{status.data.ae_title}</Fact>
-                <Fact name="DICOM">{receiver(status.data.dicom_address, location.hostname).join(':')}</Fact>
+                <Fact name="DICOM">{receiver(status.data.dicom_address, location.hostname).join(':')}{status.data.dicom_tls && ' over TLS'}</Fact>
                 <Fact name="DICOMweb">{location.origin}/dicomweb</Fact>
                 <Fact name="Version">{status.data.version}</Fact>
                 <Fact name="Running since">{moment(status.data.started_at)}</Fact>

@@ -15,7 +15,7 @@ export function PersonMenu() {
   if (!person || !tenant) return null;
   const others = tenants.filter(one => one.name !== tenant.name);
   return (
-    <Menu label={`${person.name}, ${tenant.display_name}: your account`}
+    <Menu label={`${person.name} ${tenant.display_name}: your account`}
       button={<><span className="initials" aria-hidden="true">{initials(person.name)}</span><span className="menu-name">{person.name}<span className="second">{tenant.display_name}</span></span></>}>
       <div className="menu-head">
         <strong>{person.name}</strong>

@@ -75,6 +75,7 @@ pub(crate) struct Parts {
 #[derive(Clone)]
 pub(crate) struct Shared {
     config: Arc<Config>,
+    tenants: Directory,
     live: live::Live,
     notices: Notices,
     inboxes: Arc<[Inbox]>,
@@ -93,7 +94,7 @@ pub(crate) fn router(parts: Parts) -> Router {
         identity: parts.identity,
         rates: parts.rates,
         clock: Arc::clone(&parts.clock),
-        tenants: parts.tenants,
+        tenants: parts.tenants.clone(),
     });
     let shared = Shared {
         started_at: parts.clock.now(),
@@ -105,6 +106,7 @@ pub(crate) fn router(parts: Parts) -> Router {
         archive: parts.archive,
         stop: parts.stop,
         config: parts.config,
+        tenants: parts.tenants,
     };
     let own = OpenApiRouter::new()
         .routes(routes!(live::live_updates))

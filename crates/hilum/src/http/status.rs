@@ -21,6 +21,8 @@ pub(crate) struct Status {
     ae_title: String,
     /// Where to send them, `host:port`.
     dicom_address: String,
+    /// Whether that takes associations over TLS, and only so.
+    dicom_tls: bool,
     services: Vec<ServiceStatus>,
 }
 
@@ -58,11 +60,9 @@ pub(crate) async fn status(
             },
         },
     ];
-    let ae_title = shared
-        .config
-        .tenants
-        .iter()
-        .find(|tenant| tenant.name == *scope.tenant())
+    let known = shared.tenants.known();
+    let ae_title = known
+        .tenant(scope.tenant())
         .map(|tenant| tenant.ae_title.clone())
         .unwrap_or_default();
     Json(Status {
@@ -70,6 +70,7 @@ pub(crate) async fn status(
         started_at: shared.started_at,
         ae_title,
         dicom_address: shared.config.dicom.to_string(),
+        dicom_tls: shared.config.dicom_tls,
         services,
     })
 }

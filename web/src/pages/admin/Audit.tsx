@@ -10,7 +10,7 @@ import { useMay } from '../../api/session';
 import { useNames } from '../../api/useNames';
 import { usePages } from '../../api/usePages';
 import { clock, day, moment } from '../../lib/format';
-import { ACTS, counted, did, who } from '../../lib/sentence';
+import { ACTS, acted, counted, did, remarks, who } from '../../lib/sentence';
 import { Badge, Failure, Loading, useTitle } from '../../parts';
 import { More } from '../../parts/More';
 import { Seals } from '../../parts/Seals';
@@ -109,7 +109,7 @@ export function Audit() {
 }
 
 function Entries({ items }: { items: AuditEntry[] }) {
-  const names = useNames(items.map(entry => entry.who));
+  const names = useNames(items.flatMap(entry => [entry.who, ...acted(entry)]));
   return (
     <ol className="trail card">
       {items.map((entry, index) => (
@@ -122,21 +122,17 @@ function Entries({ items }: { items: AuditEntry[] }) {
   );
 }
 
-/** Details that tell people nothing: ids of things that have a page of their own. */
-const UNREAD = ['session', 'person', 'key', 'invitation', 'access', 'input-set', 'event'];
-
 const OUTCOME = { success: undefined, refused: ['warn', 'Refused'], failed: ['bad', 'Failed'] } as const;
 
 function Line({ entry, names }: { entry: AuditEntry; names: ReadonlyMap<string, string> }) {
   const outcome = OUTCOME[entry.outcome];
-  const more = Object.entries(entry.details).filter(([name]) => !UNREAD.includes(name));
   return (
     <li>
       <time dateTime={entry.at} title={moment(entry.at)}>{clock(entry.at)}</time>
       <div>
         <p><strong>{who(entry, names)}</strong> <span className="did">{did(entry)}</span> {entry.break_glass && <Badge tone="bad">by emergency access</Badge>} {outcome && <Badge tone={outcome[0]}>{outcome[1]}</Badge>}</p>
         <p className="second">
-          {[entry.from && `from ${entry.from}`, counted(entry), ...more.map(([name, value]) => `${name} ${value}`)].filter(Boolean).join(' · ')}
+          {[...acted(entry).map(one => `about ${who({ who: one, right: '' }, names).replace(/^(The key|A person who)/, start => start.toLowerCase())}`), entry.from && `from ${entry.from}`, counted(entry), ...remarks(entry)].filter(Boolean).join(' · ')}
         </p>
       </div>
     </li>

@@ -20,7 +20,7 @@ export function Devices() {
   return (
     <>
       <div className="page-head"><h1>Devices</h1>{may('manage-devices') && <Edit open="Add a device…" title="Add a device" act={admin.addDevice} done={devices.reload} />}</div>
-      <p className="lead">Scanners, PACS and other machines that send images over the network. Each says a short name when it calls, its <em>AE title</em>; Hilum takes images only from those listed here.</p>
+      <p className="lead">Scanners, PACS and other machines that send images over the network. Each says a short name when it calls, its <em>AE title</em>; Hilum takes images only from those listed here, and from programs on its own machine where the settings say so.</p>
       <UnknownDevices admitted={devices.reload} />
       <section aria-labelledby="known" className="first">
         <h2 id="known">Admitted</h2>

@@ -31,6 +31,8 @@ struct ModelItem {
     license: Option<String>,
     /// Which series it takes.
     selects: Option<String>,
+    /// Whether it starts by itself on these.
+    automatic: bool,
 }
 
 /// The models of this installation.
@@ -60,6 +62,7 @@ fn item(entry: &Entry) -> ModelItem {
                 digest: Some(model.digest.clone()),
                 license: Some(m.model.license.clone()),
                 selects: Some(m.input.selects.clone()),
+                automatic: m.input.automatic,
             }
         }
         Entry::Broken { name, problem } => ModelItem {
@@ -74,6 +77,7 @@ fn item(entry: &Entry) -> ModelItem {
             digest: None,
             license: None,
             selects: None,
+            automatic: false,
         },
     }
 }
