@@ -7,7 +7,8 @@
 //   SCREENSHOTS        a folder for pictures of every page (default: none)
 //   CHROMIUM           the browser (default /usr/bin/chromium)
 
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
 
 import { chromium, request } from 'playwright-core';
@@ -107,12 +108,27 @@ export async function picture(page, name) {
   await page.screenshot({ path: join(pictures, `${name}.png`) });
 }
 
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+const GRAVE = ['serious', 'critical'];
+
+/** What axe-core finds that keeps people out who can't see the page or can't point at it (WCAG 2.2, levels A and AA). */
+export async function accessible(page) {
+  await page.evaluate(axe);
+  const { violations } = await page.evaluate(() => window.axe.run(document, {
+    runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'], resultTypes: ['violations'],
+  }));
+  for (const { id, impact, help, nodes } of violations.filter(one => GRAVE.includes(one.impact))) {
+    problem(`${impact}: ${help} (${id}), ${nodes.length} times, first ${nodes[0].html.slice(0, 160)}`);
+  }
+}
+
 export async function visit(page, path, ready, name) {
   at(`${name} (${path})`);
   await page.goto(base + path);
   await page.waitForSelector(ready, { timeout: 15_000 }).catch(() => problem(`${ready} does not show`));
   const wider = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
   expect(wider <= 0, `the page is ${wider} pixels wider than the screen`);
+  await accessible(page);
   await picture(page, name);
 }
 

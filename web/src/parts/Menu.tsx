@@ -2,7 +2,8 @@
 
 import { type ReactNode, useEffect, useId, useRef, useState } from 'react';
 
-export function Menu({ label, button, children }: { label: string; button: ReactNode; children: ReactNode }) {
+/** What `button` shows is also its name. */
+export function Menu({ button, children }: { button: ReactNode; children: ReactNode }) {
   const id = useId();
   const [open, setOpen] = useState(false);
   const around = useRef<HTMLDivElement>(null);
@@ -29,7 +30,7 @@ export function Menu({ label, button, children }: { label: string; button: React
   }, [open]);
   return (
     <div className="menu" ref={around}>
-      <button type="button" ref={opener} className="menu-button" aria-expanded={open} aria-controls={id} aria-label={label} onClick={() => setOpen(!open)}>{button}</button>
+      <button type="button" ref={opener} className="menu-button" aria-expanded={open} aria-controls={id} onClick={() => setOpen(!open)}>{button}</button>
       <div id={id} className="menu-list" hidden={!open}
         onClick={event => { if (event.target instanceof Element && event.target.closest('a')) setOpen(false); }}>
         {children}

@@ -15,8 +15,8 @@ export function PersonMenu() {
   if (!person || !tenant) return null;
   const others = tenants.filter(one => one.name !== tenant.name);
   return (
-    <Menu label={`${person.name} ${tenant.display_name}: your account`}
-      button={<><span className="initials" aria-hidden="true">{initials(person.name)}</span><span className="menu-name">{person.name}<span className="second">{tenant.display_name}</span></span></>}>
+    <Menu
+      button={<><span className="initials" aria-hidden="true">{initials(person.name)}</span><span className="menu-name">{person.name}<span className="second">{tenant.display_name}</span></span><span className="unseen">: your account</span></>}>
       <div className="menu-head">
         <strong>{person.name}</strong>
         <span className="second">{person.email}</span>
