@@ -13,6 +13,7 @@ mod attacks;
 mod auditing;
 mod browser;
 mod crashes;
+mod documents;
 mod erasure;
 mod exporting;
 mod exposed;
