@@ -1,24 +1,37 @@
 //! What people see at a terminal: progress on standard error, results on
 //! standard output. The only place that prints.
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "this module is the terminal"
-)]
+#![expect(clippy::print_stderr, reason = "this module is the terminal")]
 
-use std::io::IsTerminal as _;
+use std::io::{ErrorKind, IsTerminal as _, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+/// A line of a result could not be written.
+static LOST: AtomicBool = AtomicBool::new(false);
+
+/// Whether a part of the result is missing where it should have been written.
+pub(crate) fn result_is_lost() -> bool {
+    LOST.load(Ordering::Relaxed)
+}
+
 /// A line of a command's result.
 pub(crate) fn line(text: impl std::fmt::Display) {
-    println!("{text}");
+    // Whoever reads may go before the end (`hilum doctor | head`); what can't be
+    // written otherwise is said.
+    match writeln!(std::io::stdout(), "{text}") {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            LOST.store(true, Ordering::Relaxed);
+            note(format_args!("hilum: the result can't be written: {error}"));
+        }
+        _ => {}
+    }
 }
 
 /// A remark that is not part of the result.
 pub(crate) fn note(text: impl std::fmt::Display) {
-    eprintln!("{text}");
+    let _nobody_reads = writeln!(std::io::stderr(), "{text}");
 }
 
 /// Asks the person at the terminal; the line that they typed.

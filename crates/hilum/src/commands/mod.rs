@@ -144,6 +144,7 @@ impl Cli {
             Command::Models(command) => block_on(command.run()),
         };
         match outcome {
+            Ok(_) if terminal::result_is_lost() => ExitCode::FAILURE,
             Ok(code) => code,
             Err(error) => {
                 terminal::error(&error);
