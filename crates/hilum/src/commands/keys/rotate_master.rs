@@ -57,8 +57,8 @@ impl RotateMaster {
             terminal::line(serde_json::to_string(&rotated)?);
         } else {
             terminal::line(format_args!(
-                "The master key is new; {} tenant keys were wrapped with it.",
-                rotated.tenants
+                "The master key is new; {} wrapped with it.",
+                terminal::counted(rotated.tenants, "tenant key was", "tenant keys were")
             ));
             terminal::line(match new {
                 MasterKey::File => {
