@@ -164,7 +164,10 @@ impl Engine {
             .await?
         {}
         while self.writer.run(|db, _| sqlite::release_pages(db)).await? {}
-        Ok(())
+        // Intake does not ask for what all this has read.
+        self.writer
+            .run_aside(|db, _| sqlite::release_memory(db))
+            .await
     }
 
     /// Calls `found` with every file below `objects/` that no row names, by its

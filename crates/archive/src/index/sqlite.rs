@@ -124,6 +124,11 @@ pub(crate) fn fold(db: &Connection) -> Result<()> {
     ))
 }
 
+/// Gives back the memory that pages are kept in.
+pub(crate) fn release_memory(db: &Connection) -> Result<()> {
+    Ok(db.execute_batch("PRAGMA shrink_memory")?)
+}
+
 /// Copies a database while others go on writing to it.
 pub(crate) fn backup(from: &Connection, to: &Path) -> Result<()> {
     let mut copy = Connection::open(to)?;
