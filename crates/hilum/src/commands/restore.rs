@@ -5,7 +5,9 @@ use std::process::ExitCode;
 
 use clap::Args;
 use hilum_archive::{Archive, RestoreReport};
-use hilum_platform::durable;
+use hilum_audit::Offline;
+use hilum_contracts::audit::{Act, Entry};
+use hilum_platform::{clock, durable};
 use time::format_description::well_known::Rfc3339;
 
 use super::verify::object_bar;
@@ -50,6 +52,11 @@ impl Restore {
             }
         }
         durable::sync_folder(&config.data)?;
+        // Without the master key, which is not here yet: the entry is about nobody.
+        let trail = Offline::open(&config.data, clock::system()).await?;
+        let told = trail.tell_all(Entry::new(Act::Restore)).await;
+        trail.close().await;
+        told?;
         bar.finish_and_clear();
         if self.json {
             terminal::line(serde_json::to_string(&report)?);

@@ -2,7 +2,7 @@
 //! happens behind a door is its service's business.
 
 mod admission;
-mod backup;
+pub(crate) mod backup;
 mod dead_letters;
 mod document;
 mod erasures;
@@ -28,9 +28,10 @@ use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use hilum_archive::Archive;
+use hilum_audit::AuditService;
 use hilum_contracts::identity::Identity;
 use hilum_imaging::ImagingService;
-use hilum_platform::audit::{Door, Trail, recorded};
+use hilum_platform::audit::{Door, recorded};
 use hilum_platform::clock::SharedClock;
 use hilum_platform::config::Config;
 use hilum_platform::events::Inbox;
@@ -66,7 +67,7 @@ pub(crate) struct Parts {
     /// The services' REST endpoints, below `/api/v1`.
     pub(crate) rest: [OpenApiRouter; 6],
     /// Where the server's own endpoints are recorded.
-    pub(crate) trail: Trail,
+    pub(crate) audit: AuditService,
     pub(crate) dicomweb: Router,
     pub(crate) stop: CancellationToken,
 }
@@ -82,6 +83,8 @@ pub(crate) struct Shared {
     erasures: Erasures,
     metrics: PrometheusHandle,
     archive: Archive,
+    audit: AuditService,
+    identity: Arc<dyn Identity>,
     started_at: OffsetDateTime,
     stop: CancellationToken,
 }
@@ -91,7 +94,7 @@ pub(crate) fn router(parts: Parts) -> Router {
     let admission = Arc::new(admission::Admission {
         names: admission::Names::of(&parts.config),
         operator: parts.operator,
-        identity: parts.identity,
+        identity: Arc::clone(&parts.identity),
         rates: parts.rates,
         clock: Arc::clone(&parts.clock),
         tenants: parts.tenants.clone(),
@@ -104,6 +107,8 @@ pub(crate) fn router(parts: Parts) -> Router {
         erasures: parts.erasures,
         metrics: parts.metrics,
         archive: parts.archive,
+        audit: parts.audit.clone(),
+        identity: parts.identity,
         stop: parts.stop,
         config: parts.config,
         tenants: parts.tenants,
@@ -119,7 +124,7 @@ pub(crate) fn router(parts: Parts) -> Router {
         .routes(routes!(keys::rotate_master_key))
         .with_state(shared.clone())
         .layer(from_fn_with_state(
-            Door::new(parts.trail, told::rest),
+            Door::new(parts.audit.trail(), told::rest),
             recorded,
         ));
     let rest = parts

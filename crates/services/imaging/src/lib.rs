@@ -188,6 +188,7 @@ impl ImagingService {
                 service: self.clone(),
             }),
         )
+        .recorded_in(self.trail.clone())
     }
 
     /// Its audit trail, beside the archive's.

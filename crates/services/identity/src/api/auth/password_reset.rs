@@ -15,6 +15,7 @@ use crate::secret::{Confidential, hash};
 use crate::store::mails::Mail;
 use crate::store::tokens::{self, Purpose};
 use crate::store::{people, sessions};
+use crate::throttle::RESET;
 use crate::visit::Visit;
 use crate::{IdentityService, api::body::Body};
 
@@ -49,7 +50,9 @@ pub(crate) async fn ask_password_reset(
         return Err(ServiceError::new(ErrorCode::Unsupported, text).into());
     }
     let address = email::email(&asked.email)?;
-    service.attempt(&format!("reset {address}"), &visit).await?;
+    service
+        .attempt(&format!("{RESET}{address}"), &visit)
+        .await?;
     tokio::spawn(async move {
         if let Err(error) = service.send_reset(&address).await {
             tracing::error!(%error, "a link for another password could not be put on its way");
