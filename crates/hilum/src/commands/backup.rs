@@ -82,8 +82,7 @@ impl Backup {
             ));
             terminal::line(
                 "The wrapped keys are in its folder keys/: keep them apart from the data. The \
-                 master key and the key of the audit trail's seals (keys/master.key and \
-                 keys/audit-seals.key of the data folder) are not copied; keep them elsewhere.",
+                 master key is not copied; keep it elsewhere.",
             );
         }
         Ok(ExitCode::SUCCESS)

@@ -69,9 +69,8 @@ impl Restore {
             ));
             terminal::line(of_erasures(&report));
             terminal::line(
-                "Two keys are not part of a backup. Put the master key at keys/master.key in that \
-                 folder, or set HILUM_MASTER_KEY, and the one that signs the audit trail's seals \
-                 at keys/audit-seals.key. Then run `hilum verify` and `hilum audit verify`.",
+                "The master key is not part of a backup: put it at keys/master.key in that \
+                 folder, or set HILUM_MASTER_KEY. Then run `hilum verify` and `hilum audit verify`.",
             );
         }
         Ok(ExitCode::SUCCESS)

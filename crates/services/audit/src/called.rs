@@ -2,6 +2,7 @@
 //! ids alone: a name is told as it is now, or as it was when its person left.
 
 use std::collections::{BTreeSet, HashMap};
+use std::str::FromStr;
 
 use hilum_contracts::audit::Detail;
 use hilum_contracts::error::ServiceError;
@@ -33,7 +34,8 @@ impl AuditService {
                 Principal::ApiKey(id) => _ = keys.insert(id),
                 _ => {}
             }
-            people.extend(acted_on(one));
+            people.extend(of_detail::<PersonId>(one, Detail::Person));
+            keys.extend(of_detail::<ApiKeyId>(one, Detail::Key));
         }
         let people: Vec<PersonId> = people.into_iter().collect();
         let keys: Vec<ApiKeyId> = keys.into_iter().collect();
@@ -58,12 +60,14 @@ impl Called {
         }
     }
 
-    /// To whom it was done.
+    /// To whom or what it was done.
     pub(crate) fn acted_on(&self, found: &Found) -> Option<String> {
-        acted_on(found).and_then(|id| self.people.get(&id).cloned())
+        let person = of_detail(found, Detail::Person).and_then(|id| self.people.get(&id));
+        let key = || of_detail(found, Detail::Key).and_then(|id| self.keys.get(&id));
+        person.or_else(key).cloned()
     }
 }
 
-fn acted_on(found: &Found) -> Option<PersonId> {
-    found.record.details.get(&Detail::Person)?.parse().ok()
+fn of_detail<T: FromStr>(found: &Found, detail: Detail) -> Option<T> {
+    found.record.details.get(&detail)?.parse().ok()
 }

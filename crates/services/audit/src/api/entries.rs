@@ -55,9 +55,9 @@ struct AuditEntry {
     /// What the person or the API key is called, or was when the person left.
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
-    /// What the person is called who was acted on, when it was one.
+    /// What the person or API key is called that was acted on, when it was one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    person_acted_on: Option<String>,
+    acted_on: Option<String>,
     /// The session, when it was a person.
     #[serde(skip_serializing_if = "Option::is_none")]
     session: Option<String>,
@@ -137,7 +137,7 @@ pub(crate) async fn list_audit_entries(
 }
 
 fn shown(found: Found, called: &Called) -> AuditEntry {
-    let (name, person_acted_on) = (called.who(&found), called.acted_on(&found));
+    let (name, acted_on) = (called.who(&found), called.acted_on(&found));
     let Found { record, subjects } = found;
     let (person, session) = match &record.principal {
         Principal::Person { id, session } => (Some(id.to_string()), Some(session.to_string())),
@@ -153,7 +153,7 @@ fn shown(found: Found, called: &Called) -> AuditEntry {
         who: record.principal.to_string(),
         person,
         name,
-        person_acted_on,
+        acted_on,
         session,
         right: right.to_owned(),
         break_glass,
