@@ -104,7 +104,6 @@ impl IntegrationService {
                 service: self.clone(),
             }),
         )
-        .recorded_in(self.trail.clone())
     }
 
     /// Its audit trail.

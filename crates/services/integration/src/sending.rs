@@ -112,6 +112,11 @@ impl Worker {
     }
 
     async fn deliver(&self, scope: &TenantScope, job: &Job, stop: &CancellationToken) -> Attempt {
+        // The job's kind names the destination, and no tenant sends to another's.
+        if job.tenant != self.destination.tenant {
+            tracing::error!(delivery = %job.subject, "a delivery to another tenant's destination");
+            return Attempt::NotOurs;
+        }
         let failure = match self.try_deliver(scope, job, stop).await {
             Ok(attempt) => return attempt,
             Err(failure) => failure,
@@ -142,8 +147,7 @@ impl Worker {
         let store = &self.service.store;
         let begun = store.begin_attempt(scope, &job.subject).await;
         let Some(study_uid) = begun.map_err(database)? else {
-            // Held or given up meanwhile.
-            return Ok(Attempt::HandedBack);
+            return Ok(Attempt::Nothing);
         };
         if let Some(not_now) = self.patient_allows(scope, &study_uid).await? {
             return Ok(not_now);
@@ -308,6 +312,8 @@ impl Attempt {
             Self::Held { .. } => "held",
             Self::GivenUp { .. } => "given-up",
             Self::HandedBack => "handed-back",
+            Self::Nothing => "nothing",
+            Self::NotOurs => "not-ours",
         }
     }
 }

@@ -33,6 +33,10 @@ pub(crate) enum Attempt {
     GivenUp { reason: String },
     /// Stopped by a shutdown.
     HandedBack,
+    /// There was nothing to send: held, given up or forgotten meanwhile.
+    Nothing,
+    /// The job is of another tenant than the destination; its delivery is left alone.
+    NotOurs,
 }
 
 impl Store {
@@ -125,6 +129,10 @@ impl Store {
             }
             // A held delivery gets a new job when the conflict is decided.
             Attempt::Held { .. } => End::Done,
+            // A person may have started it anew since, and left the job to us.
+            Attempt::Nothing if is_due(&mut tx, scope, &job.subject).await? => End::HandBack,
+            Attempt::Nothing => End::Done,
+            Attempt::NotOurs => End::Dead("The destination is another tenant's."),
             Attempt::GivenUp { reason } => End::Dead(reason),
             Attempt::HandedBack => End::HandBack,
         };
@@ -151,8 +159,20 @@ fn outcome_of(attempt: &Attempt) -> Option<Outcome> {
         Attempt::Delivered => Some(Outcome::Success),
         Attempt::Again { .. } | Attempt::GivenUp { .. } => Some(Outcome::Failed),
         Attempt::Held { .. } => Some(Outcome::Refused),
-        Attempt::NotYet { .. } | Attempt::HandedBack => None,
+        Attempt::NotYet { .. } | Attempt::HandedBack | Attempt::Nothing | Attempt::NotOurs => None,
     }
+}
+
+/// Whether a delivery waits to be sent.
+async fn is_due(tx: &mut SqliteConnection, scope: &TenantScope, id: &str) -> Result<bool, DbError> {
+    let found = sqlx::query(
+        "SELECT 1 FROM deliveries WHERE id = $1 AND tenant = $2 AND state IN ('waiting', 'sending')",
+    )
+    .bind(id)
+    .bind(scope.tenant().as_str())
+    .fetch_optional(tx)
+    .await?;
+    Ok(found.is_some())
 }
 
 /// Of which study, and where to.
@@ -170,6 +190,7 @@ async fn update(
         Attempt::Held { reason } => ("held", 0, Some(reason), None, None),
         Attempt::GivenUp { reason } => ("given-up", 1, Some(reason), None, None),
         Attempt::HandedBack => ("waiting", 0, None, None, None),
+        Attempt::Nothing | Attempt::NotOurs => return Ok(None),
     };
     sqlx::query(
         "UPDATE deliveries SET state = $1, attempts = attempts + $2, reason = $3,
