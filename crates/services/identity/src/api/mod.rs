@@ -13,7 +13,6 @@ mod providers;
 mod roles;
 mod settings;
 mod tenants;
-pub(crate) mod told;
 
 use std::str::FromStr;
 

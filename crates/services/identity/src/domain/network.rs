@@ -1,6 +1,6 @@
 //! Addresses: what counts as one sender, and which ones a device calls from.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use hilum_contracts::error::ServiceError;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -61,6 +61,44 @@ pub(crate) fn is_loopback(address: IpAddr) -> bool {
     plain(address).is_loopback()
 }
 
+/// Whether the address is one of the public network, which belongs to nobody
+/// here (the IANA special-purpose address registries, RFC 6890): neither this
+/// machine, nor one beside it, nor a service that only machines of a provider's
+/// network reach, such as 169.254.169.254.
+pub(crate) fn is_public(address: IpAddr) -> bool {
+    match plain(address) {
+        IpAddr::V4(four) => is_public_v4(four),
+        IpAddr::V6(six) => {
+            let [a, b, c, d, _, _, g, h] = six.segments();
+            match (a, b) {
+                // NAT64 (RFC 6052): as public as what is behind it.
+                (0x64, 0xff9b) if c == 0 && d == 0 => {
+                    let [[a, b], [c, d]] = [g.to_be_bytes(), h.to_be_bytes()];
+                    is_public_v4(Ipv4Addr::new(a, b, c, d))
+                }
+                // Tunnels and other assignments, documentation, 6to4.
+                (0x2001, 0..0x200 | 0xdb8) | (0x2002, _) => false,
+                // What is given to hosts at all (RFC 4291 §2.4).
+                _ => a & 0xe000 == 0x2000,
+            }
+        }
+    }
+}
+
+fn is_public_v4(address: Ipv4Addr) -> bool {
+    let [a, b, c, _] = address.octets();
+    let shared = a == 100 && b & 0xc0 == 64;
+    let assigned = (a, b, c) == (192, 0, 0) || a == 198 && b & 0xfe == 18;
+    !(a == 0
+        || a >= 224
+        || shared
+        || assigned
+        || address.is_loopback()
+        || address.is_private()
+        || address.is_link_local()
+        || address.is_documentation())
+}
+
 /// The unspecified address, for what came from within.
 pub(crate) const NOWHERE: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
 
@@ -74,6 +112,41 @@ mod tests {
         assert_eq!(net("192.0.2.7"), "192.0.2.0/24");
         assert_eq!(net("::ffff:192.0.2.7"), "192.0.2.0/24");
         assert_eq!(net("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::/64");
+    }
+
+    #[test]
+    fn only_what_belongs_to_nobody_here_is_public() {
+        let public = |text: &str| is_public(text.parse().unwrap());
+        for address in ["93.184.216.34", "2606:4700::1111", "64:ff9b::5db8:d822"] {
+            assert!(public(address), "{address}");
+        }
+        for address in [
+            "0.0.0.0",
+            "10.0.0.1",
+            "100.64.0.1",
+            "127.0.0.1",
+            "169.254.169.254",
+            "172.16.0.1",
+            "192.0.0.8",
+            "192.168.1.1",
+            "198.18.0.1",
+            "224.0.0.1",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "::7f00:1",
+            "::ffff:127.0.0.1",
+            "64:ff9b::a00:1",
+            "64:ff9b:1::1",
+            "2001::1",
+            "2001:db8::1",
+            "2002:7f00:1::",
+            "fc00::1",
+            "fe80::1",
+            "ff02::1",
+        ] {
+            assert!(!public(address), "{address}");
+        }
     }
 
     #[test]

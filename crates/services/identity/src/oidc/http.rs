@@ -1,43 +1,103 @@
-//! The way to providers: TLS, no redirects, little time and few bytes. Plain
-//! HTTP is for a provider on this machine, on an installation that others
-//! can't reach.
+//! The way to providers: TLS, no redirects, little time and few bytes, and to
+//! public addresses only, unless the configuration names others: tenants choose
+//! whom this server asks. Plain HTTP is for a provider on this machine, on an
+//! installation that others can't reach.
 
 use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use axum::body::Bytes;
 use hilum_contracts::error::ServiceError;
+use hilum_platform::config::Config;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::dns::{GaiResolver, Name};
 use hyper_util::rt::TokioExecutor;
+use ipnet::IpNet;
 use openidconnect::{AsyncHttpClient, HttpRequest, HttpResponse};
+use tower::Service;
 
+use crate::domain::network::{is_loopback, is_public, plain};
 use crate::limits::{PROVIDER_ANSWER_MAX, PROVIDER_TIMEOUT};
 
 /// Why a provider was not asked, or did not answer. Its own words stay with it.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HttpError {
-    #[error("the provider's address is not https")]
-    NotSecure,
+    #[error("the provider's address is not https, or not one that is asked")]
+    NotAllowed,
     #[error("the provider could not be reached")]
     Unreachable,
     #[error("the provider's answer is too long or broke off")]
     Answer,
 }
 
+/// Which addresses are asked.
+#[derive(Clone, Debug)]
+pub(crate) struct Reach {
+    /// This machine's, in clear as well: nobody else can reach it.
+    here: bool,
+    networks: Arc<[IpNet]>,
+}
+
+impl Reach {
+    /// As the configuration has it.
+    pub(crate) fn of(config: &Config) -> Self {
+        Self {
+            here: config.http.ip().is_loopback(),
+            networks: config.identity.provider_networks.as_slice().into(),
+        }
+    }
+
+    fn covers(&self, address: IpAddr) -> bool {
+        let address = plain(address);
+        is_public(address)
+            || self.here && is_loopback(address)
+            || self.networks.iter().any(|net| net.contains(&address))
+    }
+}
+
+/// Looks names up and leaves the addresses that may be asked. What is connected
+/// to is what was looked at: a name that leads elsewhere a moment later (DNS
+/// rebinding) leads nowhere.
+#[derive(Clone, Debug)]
+struct Names {
+    names: GaiResolver,
+    reach: Reach,
+}
+
+impl Service<Name> for Names {
+    type Response = std::vec::IntoIter<SocketAddr>;
+    type Error = std::io::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.names.poll_ready(cx)
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
+        let (found, reach) = (self.names.call(name), self.reach.clone());
+        Box::pin(async move {
+            let mut addresses: Vec<SocketAddr> = found.await?.collect();
+            addresses.retain(|address| reach.covers(address.ip()));
+            Ok(addresses.into_iter())
+        })
+    }
+}
+
 /// The client.
 #[derive(Clone, Debug)]
 pub(crate) struct Http {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
-    /// Whether a provider on this machine may be asked without TLS.
-    plain_here: bool,
+    client: Client<HttpsConnector<HttpConnector<Names>>, Full<Bytes>>,
+    reach: Reach,
 }
 
 impl Http {
-    pub(crate) fn new(plain_here: bool) -> Result<Self, ServiceError> {
+    pub(crate) fn new(reach: Reach) -> Result<Self, ServiceError> {
         let failed = || ServiceError::internal("TLS to providers could not be set up.");
         let mut roots = rustls::RootCertStore::empty();
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
@@ -47,39 +107,42 @@ impl Http {
             .map_err(|_| failed())?
             .with_root_certificates(roots)
             .with_no_client_auth();
+        let mut tcp = HttpConnector::new_with_resolver(Names {
+            names: GaiResolver::new(),
+            reach: reach.clone(),
+        });
+        tcp.enforce_http(false);
         let connector = HttpsConnectorBuilder::new()
             .with_tls_config(tls)
             .https_or_http()
             .enable_http1()
-            .build();
+            .wrap_connector(tcp);
         Ok(Self {
             client: Client::builder(TokioExecutor::new()).build(connector),
-            plain_here,
+            reach,
         })
     }
 
-    /// Whether this address may be asked.
+    /// Whether this address may be asked, as far as it says where it is; names
+    /// are looked up later.
     pub(crate) fn may_ask(&self, address: &str) -> bool {
         let Ok(uri) = address.parse::<http::Uri>() else {
             return false;
         };
-        let is_here = uri.host().is_some_and(|host| {
-            host == "localhost"
-                || host
-                    .trim_matches(['[', ']'])
-                    .parse::<std::net::IpAddr>()
-                    .is_ok_and(|address| address.is_loopback())
-        });
+        let host = uri.host().unwrap_or_default();
+        let literal = host.trim_matches(['[', ']']).parse::<IpAddr>().ok();
+        let is_here = host == "localhost" || literal.is_some_and(is_loopback);
+        let covered = literal.is_none_or(|address| self.reach.covers(address));
         match uri.scheme_str() {
-            Some("https") => true,
-            Some("http") => is_here && self.plain_here,
+            Some("https") => covered,
+            Some("http") => is_here && self.reach.here,
             _ => false,
         }
     }
 
     async fn ask(self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         if !self.may_ask(&request.uri().to_string()) {
-            return Err(HttpError::NotSecure);
+            return Err(HttpError::NotAllowed);
         }
         let request = request.map(|body| Full::new(Bytes::from(body)));
         let asking = async {

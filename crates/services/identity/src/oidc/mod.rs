@@ -26,7 +26,7 @@ use openidconnect::{
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-pub(crate) use self::http::Http;
+pub(crate) use self::http::{Http, Reach};
 use crate::IdentityService;
 use crate::domain::settings::millis;
 use crate::limits::OIDC_FLOW_LIFE;
@@ -154,7 +154,9 @@ impl IdentityService {
             return Err(ServiceError::new(ErrorCode::Conflict, text));
         }
         if !self.provider_http.may_ask(issuer) {
-            return Err(ServiceError::invalid("An issuer is an https address."));
+            let text = "An issuer is an https address that everybody can reach, or one in the \
+                        configuration's identity.provider_networks.";
+            return Err(ServiceError::invalid(text));
         }
         self.metadata(issuer)
             .await

@@ -194,6 +194,6 @@ async fn without_mail_an_address_can_t_be_checked_and_stays() {
     let world = World::new().await;
     let mut owner = world.owner().await;
     let asked = owner.post(PATH, wanted(NEW, PASSWORD)).await;
-    assert_eq!(asked.status, StatusCode::NOT_IMPLEMENTED);
+    assert_eq!(asked.status, StatusCode::CONFLICT);
     assert_eq!(email_of(&mut owner).await, (EMAIL.into(), Value::Null));
 }

@@ -281,7 +281,7 @@ async fn without_mail_an_administrator_hands_a_link_over() {
     let asked = other
         .post("/auth/password-reset", json!({"email": EMAIL}))
         .await;
-    assert_eq!(asked.status, StatusCode::NOT_IMPLEMENTED);
+    assert_eq!(asked.status, StatusCode::CONFLICT);
     let state = owner.get("/auth/state").await.body;
     let path = format!(
         "/api/v1/people/{}/reset-link",

@@ -14,6 +14,7 @@ mod address;
 mod administration;
 mod audit;
 mod devices;
+mod forged;
 mod keys;
 mod mail;
 mod oidc;

@@ -253,3 +253,62 @@ async fn nobody_is_led_to_another_site_and_a_provider_must_be_one() {
         assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{issuer}");
     }
 }
+
+/// A door that nobody should knock at: its port, and how often somebody did.
+fn door() -> (u16, impl Fn() -> usize) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let knocks = move || std::iter::from_fn(|| listener.accept().ok()).count();
+    (port, knocks)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_issuer_leads_this_server_to_no_address_inside() {
+    let exposed = |config: &mut hilum_platform::config::Config| {
+        config.http = "0.0.0.0:443".parse().unwrap();
+        config.identity.public_url = Some("https://hilum.example.org".to_owned());
+    };
+    let world = World::with(exposed).await;
+    let (port, knocks) = door();
+    let ask = async |world: &World, issuer: &str| {
+        let body = json!({"name": "x", "issuer": issuer, "client_id": "x", "client_secret": "x"});
+        let path = "/api/v1/sign-in-providers";
+        let refused = world.operator("a", Method::POST, path, body).await;
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{issuer}");
+        refused.body["detail"].as_str().unwrap().to_owned()
+    };
+    for host in [
+        "127.0.0.1",
+        "localhost",
+        "127.1",
+        "2130706433",
+        "0x7f000001",
+        "0.0.0.0",
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+        "[::ffff:7f00:1]",
+        "10.0.0.1",
+        "192.168.0.1",
+        "169.254.169.254",
+        "[fd00::1]",
+        "[fe80::1]",
+    ] {
+        ask(&world, &format!("https://{host}:{port}")).await;
+        ask(&world, &format!("http://{host}:{port}")).await;
+    }
+    assert_eq!(knocks(), 0);
+    // Where the configuration allows it, it is asked; in clear it never is.
+    let world = world.reopened(|config| {
+        config.identity.provider_networks = vec!["127.0.0.0/8".parse().unwrap()];
+    });
+    let world = world.await;
+    for (issuer, expected) in [
+        ("https://localhost", 1),
+        ("https://127.0.0.1", 1),
+        ("http://127.0.0.1", 0),
+    ] {
+        ask(&world, &format!("{issuer}:{port}")).await;
+        assert_eq!(knocks(), expected, "{issuer}");
+    }
+}

@@ -38,7 +38,8 @@ pub(crate) struct EmailChange {
     extensions(("x-hilum-action" = json!("own-account"))), tag = "account",
     request_body = EmailChange,
     responses((status = 202), (status = 400, body = ProblemBody), (status = 403, body = ProblemBody),
-        (status = 429, body = ProblemBody), (status = 501, body = ProblemBody)))]
+        (status = 409, body = ProblemBody, description = "The server sends no mail"),
+        (status = 429, body = ProblemBody)))]
 pub(crate) async fn ask_for_email(
     May(scope, _): May<doors::OwnAccount>,
     State(service): State<IdentityService>,
@@ -51,7 +52,7 @@ pub(crate) async fn ask_for_email(
     if service.post.is_none() {
         let text = "This server sends no mail, so it can't check another address: ask an \
                     administrator to invite it.";
-        return Err(ServiceError::new(ErrorCode::Unsupported, text).into());
+        return Err(ServiceError::new(ErrorCode::Conflict, text).into());
     }
     let wanted = email::email(&change.email)?;
     let person = service.store.person(id).await.map_err(failed)?;
@@ -68,7 +69,7 @@ pub(crate) async fn ask_for_email(
         .await?;
     if !right {
         service
-            .tell_failure(Some(id), &person.email, &visit, "wrong-password")
+            .tell_failure(Some(id), &visit, "wrong-password")
             .await?;
         let text = "The password is another one.";
         return Err(ServiceError::new(ErrorCode::Forbidden, text).into());

@@ -68,7 +68,9 @@ pub(crate) async fn get_account(
 /// Sends a link that shows that one's address is one's own.
 #[utoipa::path(post, path = "/account/verify-email",
     extensions(("x-hilum-action" = json!("own-account"))), tag = "account",
-    responses((status = 202), (status = 429, body = ProblemBody), (status = 501, body = ProblemBody)))]
+    responses((status = 202),
+        (status = 409, body = ProblemBody, description = "The server sends no mail"),
+        (status = 429, body = ProblemBody)))]
 pub(crate) async fn send_verification(
     May(scope, _): May<doors::OwnAccount>,
     State(service): State<IdentityService>,
@@ -81,7 +83,7 @@ pub(crate) async fn send_verification(
     let mailed = service.send(&mut tx, Mail::Verify(id)).await;
     if !mailed.map_err(failed)? {
         let text = "This server sends no mail.";
-        return Err(ServiceError::new(ErrorCode::Unsupported, text).into());
+        return Err(ServiceError::new(ErrorCode::Conflict, text).into());
     }
     tx.commit().await.map_err(failed)?;
     Ok(StatusCode::ACCEPTED)

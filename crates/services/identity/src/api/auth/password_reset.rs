@@ -15,7 +15,6 @@ use crate::secret::{Confidential, hash};
 use crate::store::mails::Mail;
 use crate::store::tokens::{self, Purpose};
 use crate::store::{people, sessions};
-use crate::throttle::RESET;
 use crate::visit::Visit;
 use crate::{IdentityService, api::body::Body};
 
@@ -38,21 +37,20 @@ pub(crate) struct PasswordResetFinish {
 /// an account is not told, by the answer or by its time.
 #[utoipa::path(post, path = "/password-reset", extensions(("x-hilum-action" = json!("open"))),
     tag = "auth", request_body = PasswordReset,
-    responses((status = 202), (status = 400, body = ProblemBody), (status = 429, body = ProblemBody),
-        (status = 501, body = ProblemBody)))]
+    responses((status = 202), (status = 400, body = ProblemBody),
+        (status = 409, body = ProblemBody, description = "The server sends no mail"),
+        (status = 429, body = ProblemBody)))]
 pub(crate) async fn ask_password_reset(
     State(service): State<IdentityService>,
     visit: Visit,
     Body(asked): Body<PasswordReset>,
 ) -> Result<StatusCode, Problem> {
+    let address = email::email(&asked.email)?;
     if service.post.is_none() {
         let text = "This server sends no mail: an administrator can make a link for you.";
-        return Err(ServiceError::new(ErrorCode::Unsupported, text).into());
+        return Err(ServiceError::new(ErrorCode::Conflict, text).into());
     }
-    let address = email::email(&asked.email)?;
-    service
-        .attempt(&format!("{RESET}{address}"), &visit)
-        .await?;
+    service.attempt(&format!("reset {address}"), &visit).await?;
     tokio::spawn(async move {
         if let Err(error) = service.send_reset(&address).await {
             tracing::error!(%error, "a link for another password could not be put on its way");
