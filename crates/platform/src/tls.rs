@@ -4,6 +4,8 @@
 //! RFC 8996, 9325 TLS Secure Transport Connection Profile" of DICOM. Which device
 //! a client certificate is of is Identity's to say, never decided here.
 
+mod facts;
+
 use std::fs::File;
 use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
@@ -27,6 +29,8 @@ use zeroize::Zeroizing;
 
 use crate::config::Tls;
 use crate::limits::{TLS_FILE_MAX, TLS_LOOK_EVERY};
+
+pub use facts::{Facts, facts};
 
 const VERSIONS: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13, &rustls::version::TLS12];
 

@@ -1,13 +1,15 @@
 //! `hilum doctor`: what is wrong with this installation, and what to do.
 
+mod tls;
+
 use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Args;
 use hilum_inference::models::Entry;
 use hilum_inference::runtime::{find_library, library_version};
+use hilum_platform::clock;
 use hilum_platform::config::Config;
-use hilum_platform::tls::Certificate;
 use serde::Serialize;
 use tokio::net::TcpListener;
 
@@ -67,10 +69,10 @@ impl Doctor {
         checks.push(data_folder(&config.data));
         checks.push(free_space(&config.data));
         checks.push(key(&config));
-        checks.extend(certificate(&config));
         checks.push(open_files());
         checks.push(runtime(&config));
         checks.extend(models(&config));
+        checks.extend(tls::checks(&config, clock::system().now()));
         for (what, address) in [("HTTP", config.http), ("DICOM", config.dicom)] {
             checks.push(door(what, address, running).await);
         }
@@ -172,18 +174,6 @@ fn key(config: &Config) -> Check {
             "is made at the first start; keep a copy elsewhere",
         ),
     }
-}
-
-/// The files of `[tls]`, as a start would read them.
-fn certificate(config: &Config) -> Option<Check> {
-    let tls = config.tls.as_ref()?;
-    Some(match Certificate::open(tls) {
-        Ok(_) => good(
-            "certificate",
-            format!("{} and its key go together", tls.certificate.display()),
-        ),
-        Err(error) => bad("certificate", error.to_string()),
-    })
 }
 
 fn open_files() -> Check {

@@ -5,9 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use hilum_archive::{Archive, RestoreReport};
-use hilum_audit::Offline;
-use hilum_contracts::audit::{Act, Entry};
-use hilum_platform::{clock, durable};
+use hilum_platform::durable;
 use time::format_description::well_known::Rfc3339;
 
 use super::verify::object_bar;
@@ -52,11 +50,6 @@ impl Restore {
             }
         }
         durable::sync_folder(&config.data)?;
-        // Without the master key, which is not here yet: the entry is about nobody.
-        let trail = Offline::open(&config.data, clock::system()).await?;
-        let told = trail.tell_all(Entry::new(Act::Restore)).await;
-        trail.close().await;
-        told?;
         bar.finish_and_clear();
         if self.json {
             terminal::line(serde_json::to_string(&report)?);
@@ -69,8 +62,9 @@ impl Restore {
             ));
             terminal::line(of_erasures(&report));
             terminal::line(
-                "The master key is not part of a backup: put it at keys/master.key in that \
-                 folder, or set HILUM_MASTER_KEY. Then run `hilum verify` and `hilum audit verify`.",
+                "Two keys are not part of a backup. Put the master key at keys/master.key in that \
+                 folder, or set HILUM_MASTER_KEY, and the one that signs the audit trail's seals \
+                 at keys/audit-seals.key. Then run `hilum verify` and `hilum audit verify`.",
             );
         }
         Ok(ExitCode::SUCCESS)

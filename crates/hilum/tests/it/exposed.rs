@@ -108,6 +108,14 @@ fn a_browser_comes_over_tls_and_runs_into_the_limits_and_commands_still_work() {
     assert!(output.status.success(), "{said}");
     let (storage, good) = hilum.command_json(&["storage"]);
     assert!(good, "{storage}");
+    // It is for two days.
+    let (report, _) = hilum.command_json(&["doctor"]);
+    let checks = report["checks"].as_array().unwrap();
+    let certificate = checks
+        .iter()
+        .find(|one| one["what"] == "certificate")
+        .unwrap();
+    assert_eq!(certificate["finding"], "warning", "{certificate}");
     hilum.ends_sound();
 }
 

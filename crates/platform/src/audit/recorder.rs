@@ -1,8 +1,7 @@
 //! What is only read is recorded too. Entries that arrive while one transaction
 //! is in flight go together in the next; repeats are counted in memory.
 
-use std::collections::{BTreeMap, HashMap};
-use std::net::IpAddr;
+use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use hilum_contracts::audit::{Act, Detail, Entry, Outcome, Subject};
@@ -11,7 +10,6 @@ use hilum_contracts::scope::{Principal, TenantScope};
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::forgotten::Moment;
 use super::trail::{Trail, is_named};
 use crate::db::DbError;
 use crate::limits::{
@@ -32,16 +30,9 @@ struct Queue {
     is_written: bool,
 }
 
-/// An entry on its way, and when what it tells of began.
-#[derive(Clone)]
-struct Told {
-    scope: TenantScope,
-    since: Moment,
-    entry: Entry,
-}
-
 struct Waiting {
-    told: Told,
+    scope: TenantScope,
+    entry: Entry,
     done: oneshot::Sender<Result<(), DbError>>,
 }
 
@@ -52,14 +43,14 @@ struct Access {
     who: String,
     act: Act,
     outcome: Outcome,
-    details: BTreeMap<Detail, String>,
-    /// Of whoever is not known: from where.
-    from: Option<IpAddr>,
+    /// Of what looks at administration: which part of it.
+    setting: Option<String>,
     subjects: Vec<Subject>,
 }
 
 struct Seen {
-    told: Told,
+    scope: TenantScope,
+    entry: Entry,
     first: i64,
     repeats: u64,
     /// Whether the first is durable; the sender is gone when it failed.
@@ -77,8 +68,7 @@ impl Access {
             who,
             act: entry.act,
             outcome: entry.outcome,
-            details: entry.details.clone(),
-            from: entry.from,
+            setting: entry.details.get(&Detail::Setting).cloned(),
             subjects: entry.subjects.clone(),
         }
     }
@@ -89,9 +79,9 @@ impl Recorder {
     pub(super) fn forget(&self, tenant: &TenantId, subjects: &[Subject]) {
         self.seen().retain(|access, _| {
             access.tenant != *tenant
-                || !access.subjects.iter().any(|seen| match seen.free_text() {
-                    Some(text) => subjects.iter().any(|one| is_named(text, one)),
-                    None => subjects.contains(seen),
+                || !access.subjects.iter().any(|seen| match seen {
+                    Subject::Query(text) => subjects.iter().any(|one| is_named(text, one)),
+                    other => subjects.contains(other),
                 })
         });
     }
@@ -118,36 +108,17 @@ impl Trail {
     /// # Errors
     /// When the database does not answer; then it may not be done or shown.
     pub async fn record(&self, scope: &TenantScope, entry: Entry) -> Result<(), DbError> {
-        self.record_since(scope, self.now(), entry).await
-    }
-
-    /// [`Trail::record`] of what began at `since`.
-    ///
-    /// # Errors
-    /// As there.
-    pub async fn record_since(
-        &self,
-        scope: &TenantScope,
-        since: Moment,
-        entry: Entry,
-    ) -> Result<(), DbError> {
-        let scope = scope.clone();
-        self.enqueue(Told {
-            scope,
-            since,
-            entry,
-        })
-        .await
-    }
-
-    async fn enqueue(&self, told: Told) -> Result<(), DbError> {
         let (done, kept) = oneshot::channel();
         let is_written = {
             let mut queue = self.0.recorder.queue();
             if queue.waiting.len() >= AUDIT_QUEUED_MAX {
                 return Err(DbError::PoolTimedOut);
             }
-            queue.waiting.push(Waiting { told, done });
+            queue.waiting.push(Waiting {
+                scope: scope.clone(),
+                entry,
+                done,
+            });
             std::mem::replace(&mut queue.is_written, true)
         };
         if !is_written {
@@ -165,29 +136,11 @@ impl Trail {
     /// # Errors
     /// When the database does not answer; then nothing may be shown.
     pub async fn saw(&self, scope: &TenantScope, entry: Entry) -> Result<(), DbError> {
-        self.saw_since(scope, self.now(), entry).await
-    }
-
-    /// [`Trail::saw`] of what began at `since`.
-    ///
-    /// # Errors
-    /// As there.
-    pub async fn saw_since(
-        &self,
-        scope: &TenantScope,
-        since: Moment,
-        entry: Entry,
-    ) -> Result<(), DbError> {
         let access = Access::of(scope, &entry);
         let now = self.0.clock.now_millis();
-        let looked = Told {
-            scope: scope.clone(),
-            since,
-            entry,
-        };
-        let (turn, counts) = self.turn(&access, &looked, now);
-        if !counts.is_empty() {
-            self.tell(counts).await;
+        let (turn, told) = self.turn(&access, scope, &entry, now);
+        if !told.is_empty() {
+            self.tell(told).await;
         }
         let kept = match turn {
             Turn::First(kept) => kept,
@@ -197,13 +150,13 @@ impl Trail {
                 if is_kept {
                     return Ok(());
                 }
-                return self.enqueue(looked).await;
+                return self.record(scope, entry).await;
             }
         };
         // Of its own for the same reason as above: others wait for it too.
-        let trail = self.clone();
+        let (trail, scope) = (self.clone(), scope.clone());
         let recording = tokio::spawn(async move {
-            let recorded = trail.enqueue(looked).await;
+            let recorded = trail.record(&scope, entry).await;
             match &recorded {
                 Ok(()) => {
                     kept.send_replace(true);
@@ -218,36 +171,36 @@ impl Trail {
     }
 
     /// Whose turn it is, and counts that must be told to make room.
-    fn turn(&self, access: &Access, looked: &Told, now: i64) -> (Turn, Vec<Told>) {
+    fn turn(
+        &self,
+        access: &Access,
+        scope: &TenantScope,
+        entry: &Entry,
+        now: i64,
+    ) -> (Turn, Vec<(TenantScope, Entry)>) {
         let mut seen = self.0.recorder.seen();
-        let mut counts = Vec::new();
+        let mut told = Vec::new();
         if let Some(known) = seen.get_mut(access) {
-            let of = &known.told;
-            // Of one that names nobody any more none is a repeat.
-            let is_forgotten = of.since < looked.since
-                && of.entry.subjects.iter().any(|subject| {
-                    let forgotten = &self.0.forgotten;
-                    forgotten.has(of.since, of.scope.tenant(), subject)
-                });
-            if now.saturating_sub(known.first) < AUDIT_REPEATS_FOR && !is_forgotten {
+            if now.saturating_sub(known.first) < AUDIT_REPEATS_FOR {
                 known.repeats = known.repeats.saturating_add(1);
-                return (Turn::Repeat(known.is_kept.clone()), counts);
+                return (Turn::Repeat(known.is_kept.clone()), told);
             }
-            counts.extend(counted(known));
+            told.extend(counted(known));
         }
         if seen.len() >= AUDIT_SEEN_MAX {
-            counts.extend(seen.values_mut().filter_map(counted));
+            told.extend(seen.values_mut().filter_map(counted));
             seen.clear();
         }
         let (kept, is_kept) = watch::channel(false);
         let first = Seen {
-            told: looked.clone(),
+            scope: scope.clone(),
+            entry: entry.clone(),
             first: now,
             repeats: 0,
             is_kept,
         };
         seen.insert(access.clone(), first);
-        (Turn::First(kept), counts)
+        (Turn::First(kept), told)
     }
 
     /// Writes the counts of repeats now and again, and the last ones at the end.
@@ -277,9 +230,10 @@ impl Trail {
         self.tell(told).await;
     }
 
-    async fn tell(&self, counts: Vec<Told>) {
-        for batch in counts.chunks(AUDIT_BATCH) {
-            if let Err(error) = self.write(batch).await {
+    async fn tell(&self, told: Vec<(TenantScope, Entry)>) {
+        for batch in told.chunks(AUDIT_BATCH) {
+            let batch = batch.to_vec();
+            if let Err(error) = self.write(&batch).await {
                 tracing::error!(%error, accesses = batch.len(), "repeats of recorded accesses were not counted");
             }
         }
@@ -298,7 +252,7 @@ impl Trail {
             };
             let (entries, done): (Vec<_>, Vec<_>) = batch
                 .into_iter()
-                .map(|waiting| (waiting.told, waiting.done))
+                .map(|waiting| ((waiting.scope, waiting.entry), waiting.done))
                 .unzip();
             if self.write(&entries).await.is_ok() {
                 for done in done {
@@ -315,23 +269,20 @@ impl Trail {
     }
 
     /// Appends entries in one transaction: all of them or none.
-    async fn write(&self, entries: &[Told]) -> Result<(), DbError> {
+    async fn write(&self, entries: &[(TenantScope, Entry)]) -> Result<(), DbError> {
         let mut tx = self.0.db.begin().await?;
-        for one in entries {
-            let entry = one.entry.clone();
-            self.append_since(&mut tx, &one.scope, one.since, entry)
-                .await?;
+        for (scope, entry) in entries {
+            self.append(&mut tx, scope, entry.clone()).await?;
         }
         tx.commit().await
     }
 }
 
 /// What is told of the repeats of an access since the last time.
-fn counted(seen: &mut Seen) -> Option<Told> {
+fn counted(seen: &mut Seen) -> Option<(TenantScope, Entry)> {
     let repeats = std::mem::take(&mut seen.repeats);
     (repeats > 0).then(|| {
-        let mut told = seen.told.clone();
-        told.entry = told.entry.count(repeats).with(Detail::Repeats, repeats);
-        told
+        let entry = seen.entry.clone().count(repeats);
+        (seen.scope.clone(), entry.with(Detail::Repeats, repeats))
     })
 }

@@ -10,7 +10,6 @@ use hilum_contracts::scope::TenantScope;
 use sqlx::Row as _;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
-use super::forgotten::{Forgotten, Moment};
 use super::keyring::{KeyError, Keyring};
 use super::record::{Draft, Head, Raw, Record, SealedSubject};
 use super::recorder::Recorder;
@@ -30,7 +29,6 @@ pub(super) struct Inner {
     pub(super) db: Db,
     pub(super) clock: SharedClock,
     pub(super) recorder: Recorder,
-    pub(super) forgotten: Forgotten,
     keyring: Keyring,
     writer: &'static str,
 }
@@ -55,7 +53,6 @@ impl Trail {
             db,
             clock,
             recorder: Recorder::default(),
-            forgotten: Forgotten::default(),
             keyring,
             writer,
         }))
@@ -72,39 +69,18 @@ impl Trail {
         scope: &TenantScope,
         entry: Entry,
     ) -> Result<(), DbError> {
-        self.append_since(tx, scope, self.now(), entry).await
-    }
-
-    /// [`Trail::append`] of what began at `since`: whom an erasure has forgotten
-    /// meanwhile it names no more.
-    pub(super) async fn append_since(
-        &self,
-        tx: &mut SqliteConnection,
-        scope: &TenantScope,
-        since: Moment,
-        entry: Entry,
-    ) -> Result<(), DbError> {
         let tenant = scope.tenant().as_str();
+        let keys = self.0.keyring.of(scope.tenant()).await?;
         let head = head(&mut *tx, tenant).await?;
-        let (mut about, mut sealed) = (Vec::new(), Vec::with_capacity(entry.subjects.len()));
-        // What is about nobody needs no key: a backup that is being restored has none.
-        if !entry.subjects.is_empty() {
-            let keys = self.0.keyring.of(scope.tenant()).await?;
-            for subject in &entry.subjects {
-                let row = match self.0.forgotten.has(since, scope.tenant(), subject) {
-                    // Its key is kept nowhere.
-                    true => keys.new_subject()?,
-                    false => {
-                        let known = known(&mut *tx, &keys, tenant, subject).await?;
-                        about.push(known.id);
-                        known.row
-                    }
-                };
-                sealed.push(SealedSubject {
-                    handle: row.handle,
-                    sealed: keys.seal(&row, subject)?,
-                });
-            }
+        let mut about = Vec::with_capacity(entry.subjects.len());
+        let mut sealed = Vec::with_capacity(entry.subjects.len());
+        for subject in &entry.subjects {
+            let known = known(&mut *tx, &keys, tenant, subject).await?;
+            sealed.push(SealedSubject {
+                handle: known.row.handle,
+                sealed: keys.seal(&known.row, subject)?,
+            });
+            about.push(known.id);
         }
         let now = self.0.clock.now_millis();
         let Draft { raw, head } = Draft::new(&head, self.0.writer, scope, now, &entry, sealed)?;
@@ -132,23 +108,13 @@ impl Trail {
         set_head(tx, tenant, &head).await
     }
 
-    /// The moment at which something begins that is recorded when it is known
-    /// how it ends.
-    #[must_use]
-    pub fn now(&self) -> Moment {
-        self.0.forgotten.now()
-    }
-
     /// Makes the entries of these subjects name nobody, and those of queries
-    /// that name them; how many subjects went. What began before and is recorded
-    /// after names them no more either. Asked again, it does no harm. What is
-    /// left in free pages goes with the next [`Db::forget`].
+    /// that name them; how many subjects went. Asked again, it does no harm.
+    /// What is left in free pages goes with the next [`Db::forget`].
     ///
     /// # Errors
     /// When the database does not answer; ask again.
     pub async fn forget(&self, scope: &TenantScope, subjects: &[Subject]) -> Result<u64, DbError> {
-        // Before the rows go: whoever records then finds either.
-        self.0.forgotten.add(scope.tenant(), subjects);
         self.0.recorder.forget(scope.tenant(), subjects);
         let tenant = scope.tenant().as_str();
         let keys = match self.0.keyring.of(scope.tenant()).await {
@@ -195,10 +161,9 @@ impl Trail {
             for row in &rows {
                 let known = known_of(row)?;
                 let body: Option<Vec<u8>> = row.try_get(3)?;
-                let said = body.and_then(|body| subject_of(keys, &known.row, &body));
+                let text = body.and_then(|body| text_of(keys, &known.row, &body));
                 // What can't be read may name anybody.
-                let names = |text| subjects.iter().any(|one| is_named(text, one));
-                if said.as_ref().and_then(Subject::free_text).is_none_or(names) {
+                if text.is_none_or(|text| subjects.iter().any(|one| is_named(&text, one))) {
                     found.push(known.id);
                 }
             }
@@ -368,7 +333,7 @@ impl AuditSource for Trail {
         let heads = rows.and_then(|rows| {
             let heads = rows.iter().map(|row| {
                 let tenant: String = row.try_get(0)?;
-                let tenant = TenantId::stored(tenant).map_err(|e| DbError::Decode(Box::new(e)))?;
+                let tenant = TenantId::new(tenant).map_err(|e| DbError::Decode(Box::new(e)))?;
                 Ok((tenant, head_of(row, 1)?))
             });
             heads.collect::<Result<_, DbError>>()
@@ -428,12 +393,12 @@ impl AuditSource for Trail {
     }
 }
 
-/// Whether the text of a query or a reason names a subject.
+/// Whether the text of a query names a subject.
 #[must_use]
 pub fn is_named(text: &str, subject: &Subject) -> bool {
     match subject {
         Subject::Patient { id, .. } | Subject::Study(id) => names(text, id),
-        _ => false,
+        Subject::Query(_) => false,
     }
 }
 
@@ -444,6 +409,13 @@ pub fn subject_of(keys: &Keys, row: &SubjectRow, body: &[u8]) -> Option<Subject>
     let mut sealed = record.subjects.iter();
     let sealed = sealed.find(|sealed| sealed.handle == row.handle)?;
     keys.open(row, &sealed.sealed).ok()
+}
+
+fn text_of(keys: &Keys, row: &SubjectRow, body: &[u8]) -> Option<String> {
+    match subject_of(keys, row, body)? {
+        Subject::Query(text) => Some(text),
+        Subject::Patient { .. } | Subject::Study(_) => None,
+    }
 }
 
 async fn head(db: &mut SqliteConnection, tenant: &str) -> Result<Head, DbError> {
@@ -493,7 +465,7 @@ async fn known(
     let row = keys.new_subject()?;
     let id = sqlx::query_scalar(sql::ADD_SUBJECT)
         .bind(tenant)
-        .bind(subject.free_text().is_some())
+        .bind(matches!(subject, Subject::Query(_)))
         .bind(row.handle.as_slice())
         .bind(keys.lookup(subject).as_slice())
         .bind(keys.broad(subject).map(|hash| hash.to_vec()))

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use hilum_platform::config::Tls;
-use hilum_platform::tls::{Certificate, Feed, fingerprint};
+use hilum_platform::tls::{Certificate, Feed, facts, fingerprint};
 use rustls::ClientConfig;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -139,4 +139,17 @@ fn what_is_no_certificate_is_refused_with_its_file() {
     std::fs::write(&served.certificate, "").unwrap();
     let error = Certificate::open(&served).unwrap_err().to_string();
     assert!(error.contains("served.pem holds no certificate"), "{error}");
+}
+
+#[test]
+fn a_certificate_says_for_whom_and_for_how_long_it_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let (certificate, key) = make(folder.path(), "served");
+    let found = facts(&certificate).unwrap().remove(0);
+    assert_eq!(found.names, ["localhost", "127.0.0.1"]);
+    assert_eq!((found.not_after - found.not_before).whole_days(), 2);
+    assert!(found.is_for("localhost") && found.is_for("127.0.0.1"));
+    assert!(!found.is_for("hilum.example.org") && !found.is_for("not a name"));
+    assert!(facts(&key).is_err());
+    assert!(facts(&folder.path().join("none")).is_err());
 }
