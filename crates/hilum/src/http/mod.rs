@@ -2,7 +2,7 @@
 //! happens behind a door is its service's business.
 
 mod admission;
-pub(crate) mod backup;
+mod backup;
 mod dead_letters;
 mod document;
 mod erasures;
@@ -11,6 +11,7 @@ mod keys;
 mod live;
 mod operator;
 mod rates;
+mod refusals;
 mod replay_dead_letter;
 mod status;
 mod told;
@@ -25,13 +26,12 @@ pub(crate) use rates::Rates;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
 use hilum_archive::Archive;
-use hilum_audit::AuditService;
 use hilum_contracts::identity::Identity;
 use hilum_imaging::ImagingService;
-use hilum_platform::audit::{Door, recorded};
+use hilum_platform::audit::{Door, Trail, recorded};
 use hilum_platform::clock::SharedClock;
 use hilum_platform::config::Config;
 use hilum_platform::events::Inbox;
@@ -67,7 +67,7 @@ pub(crate) struct Parts {
     /// The services' REST endpoints, below `/api/v1`.
     pub(crate) rest: [OpenApiRouter; 6],
     /// Where the server's own endpoints are recorded.
-    pub(crate) audit: AuditService,
+    pub(crate) trail: Trail,
     pub(crate) dicomweb: Router,
     pub(crate) stop: CancellationToken,
 }
@@ -83,8 +83,6 @@ pub(crate) struct Shared {
     erasures: Erasures,
     metrics: PrometheusHandle,
     archive: Archive,
-    audit: AuditService,
-    identity: Arc<dyn Identity>,
     started_at: OffsetDateTime,
     stop: CancellationToken,
 }
@@ -94,7 +92,7 @@ pub(crate) fn router(parts: Parts) -> Router {
     let admission = Arc::new(admission::Admission {
         names: admission::Names::of(&parts.config),
         operator: parts.operator,
-        identity: Arc::clone(&parts.identity),
+        identity: parts.identity,
         rates: parts.rates,
         clock: Arc::clone(&parts.clock),
         tenants: parts.tenants.clone(),
@@ -107,8 +105,6 @@ pub(crate) fn router(parts: Parts) -> Router {
         erasures: parts.erasures,
         metrics: parts.metrics,
         archive: parts.archive,
-        audit: parts.audit.clone(),
-        identity: parts.identity,
         stop: parts.stop,
         config: parts.config,
         tenants: parts.tenants,
@@ -124,7 +120,7 @@ pub(crate) fn router(parts: Parts) -> Router {
         .routes(routes!(keys::rotate_master_key))
         .with_state(shared.clone())
         .layer(from_fn_with_state(
-            Door::new(parts.audit.trail(), told::rest),
+            Door::new(parts.trail, told::rest),
             recorded,
         ));
     let rest = parts
@@ -135,7 +131,7 @@ pub(crate) fn router(parts: Parts) -> Router {
         .nest("/api/v1", rest)
         .nest("/auth", parts.auth)
         .split_for_parts();
-    document::name_problems(&mut document);
+    document::complete(&mut document);
     document::add_dicomweb(&mut document, ImagingService::dicomweb_operations());
     let document = Arc::new(document);
 
@@ -147,7 +143,7 @@ pub(crate) fn router(parts: Parts) -> Router {
         .and(NotForContentType::const_new("application/octet-stream"));
 
     Router::new()
-        .merge(rest)
+        .merge(rest.layer(from_fn(refusals::formed)))
         .route(
             "/api/v1/openapi.json",
             get(move || {
