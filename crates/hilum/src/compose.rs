@@ -213,22 +213,13 @@ impl Services {
     /// read from after a while is left; the next start takes it up.
     async fn close(self) {
         let services = async {
-            // The last counts of all, under the last seal, while every trail can be read.
-            for trail in [
-                self.imaging.trail(),
-                self.patients.trail(),
-                self.inference.trail(),
-                self.integration.trail(),
-                self.identity.trail().clone(),
-            ] {
-                trail.close().await;
-            }
-            self.audit.close().await;
             self.imaging.close().await;
             self.patients.close().await;
             self.inference.close().await;
             self.integration.close().await;
             self.identity.close().await;
+            // Before the archive closes, whose trail it reads; the others it read already.
+            self.audit.close().await;
         };
         if tokio::time::timeout(CLOSE, services).await.is_err() {
             tracing::warn!("a database is in use and was not closed");
@@ -332,8 +323,7 @@ impl Opened {
             keyring,
             Arc::clone(&clock),
             sources,
-            Arc::new(identity.clone()),
-            config.audit.keep(),
+            hilum_audit::KEEP,
         )
         .await?;
 
@@ -344,13 +334,12 @@ impl Opened {
             inference.inbox(),
             integration.inbox(),
         ];
-        let forgetful: [Arc<dyn Forgets>; 6] = [
+        let forgetful: [Arc<dyn Forgets>; 5] = [
             Arc::new(imaging.clone()),
             Arc::new(patients.clone()),
             Arc::new(inference.clone()),
             Arc::new(integration.clone()),
             Arc::new(audit.clone()),
-            Arc::new(identity.clone()),
         ];
         let mut audited = trails.to_vec();
         audited.push(audit.trail());
@@ -391,7 +380,7 @@ impl Opened {
                 identity.router(),
                 audit.router(),
             ],
-            audit: audit.clone(),
+            trail: audit.trail(),
             dicomweb: imaging.dicomweb(),
             stop: stop.clone(),
         };

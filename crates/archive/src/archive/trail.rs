@@ -54,7 +54,7 @@ impl Archive {
                     .iter()
                     .filter_map(|subject| match subject {
                         Subject::Study(uid) => Some(uid.clone()),
-                        _ => None,
+                        Subject::Patient { .. } | Subject::Query(_) => None,
                     })
                     .collect();
                 context.stores.forget(&tenant, &studies);

@@ -34,7 +34,7 @@ pub(super) fn take_over(dir: &Path, db: &mut Connection, keys: &KeyStore, now: i
         rows.collect::<rusqlite::Result<_>>()?
     };
     for tenant in tenants {
-        let tenant = TenantId::stored(tenant).map_err(|_| ArchiveError::Corrupt)?;
+        let tenant = TenantId::new(tenant).map_err(|_| ArchiveError::Corrupt)?;
         let secret = keys.derived_secret(tenant.as_str(), PURPOSE, now)?;
         let by = By {
             keys: Arc::new(Keys::new(&tenant, &secret).map_err(audit::no_key)?),

@@ -223,3 +223,40 @@ fn every_command_that_a_document_names_is_there_with_its_options() {
         wrong.join("\n")
     );
 }
+
+#[test]
+fn every_attack_of_the_list_has_a_test() {
+    let text = Document::read(Path::new("SECURITY.md")).text;
+    let list = text.split_once("## Attacks").unwrap().1;
+    let list = list.split_once("\n## ").unwrap().0;
+    let rows = list.lines().filter(|line| line.starts_with("| ")).skip(1);
+    let untried: Vec<_> = rows.filter(|row| !row.contains(".rs` (`")).collect();
+    assert!(
+        untried.is_empty(),
+        "no test tries this:\n{}",
+        untried.join("\n")
+    );
+    let known = [
+        "session fixation",
+        "replay",
+        "algorithm confusion",
+        "query string",
+        "IDOR",
+        "mass assignment",
+        "SQL injection",
+        "log injection",
+        "path traversal",
+        "gzip bombs",
+        "smuggling",
+        "open redirect",
+        "mix-up",
+        "state theft",
+        "HTML in patient names",
+        "SSRF",
+    ];
+    let missing: Vec<_> = known
+        .iter()
+        .filter(|attack| !list.contains(**attack))
+        .collect();
+    assert!(missing.is_empty(), "not in the list: {missing:?}");
+}

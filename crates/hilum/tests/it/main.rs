@@ -27,6 +27,7 @@ mod operation;
 mod rebuilding;
 mod rejecting;
 mod results;
+mod schemathesis;
 
 /// A Hilum under test: tenants `a` and `b`.
 fn hilum() -> hilum_testkit::Setup {

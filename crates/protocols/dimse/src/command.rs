@@ -54,6 +54,39 @@ pub mod field {
     pub const RESPONSE: u16 = 0x8000;
 }
 
+/// The operations that a provider serves (PS3.7 §9.1, §9.3.2.3); every other one is answered
+/// "unrecognized operation".
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operation {
+    /// C-STORE
+    Store,
+    /// C-ECHO
+    Echo,
+    /// C-CANCEL
+    Cancel,
+}
+
+impl Operation {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Store, Self::Echo, Self::Cancel];
+
+    /// The operation that a Command Field requests, if it is served.
+    #[must_use]
+    pub fn of(field: u16) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.field() == field)
+    }
+
+    /// The Command Field of its request.
+    #[must_use]
+    pub const fn field(self) -> u16 {
+        match self {
+            Self::Store => field::C_STORE_RQ,
+            Self::Echo => field::C_ECHO_RQ,
+            Self::Cancel => field::C_CANCEL_RQ,
+        }
+    }
+}
+
 /// Command Data Set Type: no data set follows. Every other value says that one does.
 pub const NO_DATA_SET: u16 = 0x0101;
 

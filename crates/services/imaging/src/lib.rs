@@ -188,7 +188,6 @@ impl ImagingService {
                 service: self.clone(),
             }),
         )
-        .recorded_in(self.trail.clone())
     }
 
     /// Its audit trail, beside the archive's.

@@ -147,7 +147,6 @@ impl InferenceService {
                 service: self.clone(),
             }),
         )
-        .recorded_in(self.trail.clone())
     }
 
     /// Where a relay finds what it tells.

@@ -94,7 +94,6 @@ impl PatientsService {
             self.notices.clone(),
             Arc::new(consumer),
         )
-        .recorded_in(self.trail.clone())
     }
 
     /// Its audit trail.

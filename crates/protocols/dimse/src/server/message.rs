@@ -9,7 +9,7 @@ use super::handler::{
     AbortCause, AssociationCounts, AssociationHandler, MoveOriginator, StoreRequest, StoreSink,
 };
 use crate::association::AssociationInfo;
-use crate::command::{CommandSet, element, field};
+use crate::command::{CommandSet, Operation, element, field};
 use crate::limits::{MAX_COMMAND_LENGTH, MAX_DISCARDED};
 use crate::negotiation::VERIFICATION;
 use crate::pdu::{Abort, Pdv, write_message};
@@ -157,20 +157,18 @@ impl<'a> Messages<'a> {
         if operation & field::RESPONSE != 0 {
             return Err(out_of_order());
         }
-        if operation == field::C_CANCEL_RQ {
+        let outcome = match Operation::of(operation) {
             // Nothing that could be cancelled is ever in progress.
-            return Ok(());
-        }
-        let outcome = match operation {
-            field::C_ECHO_RQ => {
+            Some(Operation::Cancel) => return Ok(()),
+            Some(Operation::Echo) => {
                 self.counts.echoed += 1;
                 Err(StoreStatus::SUCCESS)
             }
-            field::C_STORE_RQ => {
+            Some(Operation::Store) => {
                 self.storing = true;
                 self.begin_store(context_id, &command).await
             }
-            _ => Err(Status::UNRECOGNIZED_OPERATION.into()),
+            None => Err(Status::UNRECOGNIZED_OPERATION.into()),
         };
         let target = match outcome {
             Ok(sink) => Target::Sink(sink),

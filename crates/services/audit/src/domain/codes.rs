@@ -15,7 +15,6 @@ pub(crate) const fn letter(act: Act) -> &'static str {
         | Act::Publish
         | Act::Hold
         | Act::MakeTenant
-        | Act::Restore
         | Act::BeginAudit => "C",
         Act::ViewStudy
         | Act::ViewPatient
@@ -110,11 +109,8 @@ pub(crate) const fn dicom(act: Act) -> (Dcm, Option<Dcm>) {
         Act::ViewAudit | Act::ExportAudit | Act::RemoveAudit | Act::BeginAudit => {
             (("110101", "Audit Log Used"), None)
         }
-        Act::AcceptInput
-        | Act::Retry
-        | Act::ViewAdministration
-        | Act::ModelRun
-        | Act::Backup
-        | Act::Restore => (ACTIVITY, None),
+        Act::AcceptInput | Act::Retry | Act::ViewAdministration | Act::ModelRun | Act::Backup => {
+            (ACTIVITY, None)
+        }
     }
 }

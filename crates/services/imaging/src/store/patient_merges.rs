@@ -1,7 +1,5 @@
 //! Merges of patients, and the studies that they corrected.
 
-use hilum_contracts::audit::{Act, Detail, Entry, Subject};
-use hilum_platform::audit::Trail;
 use hilum_platform::clock::from_millis;
 use hilum_platform::db::DbError;
 use hilum_platform::scope::TenantScope;
@@ -16,12 +14,6 @@ use super::Store;
 pub(crate) struct PatientKey {
     pub(crate) issuer: String,
     pub(crate) id: String,
-}
-
-impl PatientKey {
-    fn subject(&self) -> Subject {
-        Subject::patient(&*self.id, Some(&self.issuer))
-    }
 }
 
 /// A merge of two patients.
@@ -42,11 +34,10 @@ const COLUMNS: &str =
     (SELECT count(*) FROM patient_merge_studies s WHERE s.merge = m.id) AS studies";
 
 impl Store {
-    /// Remembers and records a merge; its number. One that stands is that one.
+    /// Remembers a merge; its number. One that stands is that one.
     pub(crate) async fn merge_patients(
         &self,
         scope: &TenantScope,
-        trail: &Trail,
         (prior, surviving): (&PatientKey, &PatientKey),
         (reason, by, at): (&str, &str, i64),
     ) -> Result<i64, DbError> {
@@ -69,12 +60,6 @@ impl Store {
         .bind(at)
         .fetch_one(&mut *tx)
         .await?;
-        let entry = Entry::new(Act::MergePatients)
-            .about(prior.subject())
-            .about(surviving.subject())
-            .about(Subject::reason(reason))
-            .with(Detail::Change, "merged");
-        trail.append(&mut tx, scope, entry).await?;
         tx.commit().await?;
         Ok(id)
     }
@@ -139,11 +124,9 @@ impl Store {
     pub(crate) async fn undo_merge(
         &self,
         scope: &TenantScope,
-        trail: &Trail,
-        merge: &PatientMerge,
+        id: i64,
         now: i64,
     ) -> Result<Option<Vec<(String, String)>>, DbError> {
-        let id = merge.id;
         let mut tx = self.db().begin().await?;
         let undone = sqlx::query(
             "UPDATE patient_merges SET undone_at = $3
@@ -163,11 +146,6 @@ impl Store {
                 .bind(id)
                 .fetch_all(&mut *tx)
                 .await?;
-        let entry = Entry::new(Act::MergePatients)
-            .about(merge.prior.subject())
-            .about(merge.surviving.subject())
-            .with(Detail::Change, "undone");
-        trail.append(&mut tx, scope, entry).await?;
         tx.commit().await?;
         Ok(Some(rows))
     }
