@@ -203,7 +203,16 @@ impl Engine {
             .cloned()
     }
 
-    /// The tenant's row and folders, made when there are none.
+    /// Forgets that a tenant's row and folders are there.
+    pub(crate) fn evict(&self, name: &str) {
+        let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
+        tenants.remove(name);
+        drop(tenants);
+        self.set_resend(name, Resend::Refuse);
+    }
+
+    /// The tenant's row and folders, made when there are none; `NotFound` for
+    /// one that was ended.
     pub(crate) async fn tenant(self: &Arc<Self>, scope: &TenantScope) -> Result<Arc<Tenant>> {
         if let Some(tenant) = self.known_tenant(scope.tenant().as_str()) {
             return Ok(tenant);
@@ -224,6 +233,10 @@ impl Engine {
 
     fn prepare_tenant(&self, id: TenantId) -> Result<Arc<Tenant>> {
         let name = id.as_str().to_owned();
+        // An index that was made again does not know who was ended.
+        if self.keys.is_ended(&name)? {
+            return Err(ArchiveError::NotFound);
+        }
         let of = name.clone();
         let row = self.writer.run_here(move |db, _| {
             let tx = db.transaction()?;

@@ -291,7 +291,7 @@ impl Archive {
     /// Removes dead objects, and what is left of deleted rows in free pages and
     /// write-ahead logs. Objects that a backup reads go at its end: their keys
     /// are gone, and a backup may take hours.
-    async fn scrub(&self) -> Result<()> {
+    pub(crate) async fn scrub(&self) -> Result<()> {
         if !self.engine.sweep_or_leave(limits::ERASURE_WAITS).await? {
             tracing::info!("files of erased objects go when the backup that runs has ended");
         }

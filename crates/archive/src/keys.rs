@@ -2,6 +2,7 @@
 //! `keys.sqlite`. A study key is durable before anything is sealed with it.
 //! Nothing here sees instances, and no key leaves in the clear.
 
+mod ended;
 mod master;
 mod rotate;
 mod whole;
@@ -80,6 +81,8 @@ const MIGRATIONS: &[&str] = &[
         tenant TEXT NOT NULL, id BLOB NOT NULL, label BLOB NOT NULL,
         wrapped BLOB NOT NULL, created_at INTEGER NOT NULL,
         PRIMARY KEY (tenant, id), UNIQUE (tenant, label)) WITHOUT ROWID;",
+    "CREATE TABLE ended_tenant (
+        name TEXT PRIMARY KEY, ended_at INTEGER NOT NULL) WITHOUT ROWID;",
 ];
 
 /// What the master key's proof is bound to.
@@ -150,11 +153,16 @@ impl KeyStore {
                     &key.secret,
                     &study_context(tenant, &key.id),
                 )?;
-                db.prepare_cached(
-                    "INSERT INTO study_key (tenant, id, label, wrapped, created_at)
-                     VALUES (?1, ?2, ?3, ?4, ?5)",
-                )?
-                .execute(params![tenant, key.id, hashed, wrapped, now])?;
+                let made = db
+                    .prepare_cached(
+                        "INSERT INTO study_key (tenant, id, label, wrapped, created_at)
+                         SELECT ?1, ?2, ?3, ?4, ?5
+                         WHERE NOT EXISTS (SELECT 1 FROM ended_tenant WHERE name = ?1)",
+                    )?
+                    .execute(params![tenant, key.id, hashed, wrapped, now])?;
+                if made == 0 {
+                    return Err(ArchiveError::NotFound);
+                }
                 steps::at("keys.study-kept");
                 key
             }
@@ -246,6 +254,9 @@ impl KeyStore {
 
     /// A secret of the tenant for one purpose, for what stands beside the
     /// archive. Blocks.
+    ///
+    /// # Errors
+    /// [`ArchiveError::NotFound`] when the tenant was ended.
     pub(crate) fn derived_secret(
         &self,
         tenant: &str,
@@ -285,15 +296,15 @@ impl KeyStore {
             return Ok(Some(Arc::clone(key)));
         }
         let master = self.master.read().unwrap_or_else(PoisonError::into_inner);
-        let wrapped: Option<Vec<u8>> = {
-            let db = self.db.lock().unwrap_or_else(PoisonError::into_inner);
-            db.query_row(
+        // Held until the key is kept: one that is destroyed meanwhile is not.
+        let db = self.db.lock().unwrap_or_else(PoisonError::into_inner);
+        let wrapped: Option<Vec<u8>> = db
+            .query_row(
                 "SELECT wrapped FROM tenant_key WHERE tenant = ?1",
                 [tenant],
                 |row| row.get(0),
             )
-            .optional()?
-        };
+            .optional()?;
         let Some(wrapped) = wrapped else {
             return Ok(None);
         };
@@ -315,7 +326,8 @@ impl KeyStore {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .execute(
-                "INSERT INTO tenant_key (tenant, wrapped, created_at) VALUES (?1, ?2, ?3)
+                "INSERT INTO tenant_key (tenant, wrapped, created_at) SELECT ?1, ?2, ?3
+                 WHERE NOT EXISTS (SELECT 1 FROM ended_tenant WHERE name = ?1)
                  ON CONFLICT DO NOTHING",
                 params![tenant, wrapped, now],
             )?;

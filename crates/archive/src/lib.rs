@@ -14,6 +14,7 @@ mod backup;
 mod delete;
 mod descriptor;
 mod disk;
+mod ending;
 mod engine;
 mod erase;
 mod erasures;

@@ -196,6 +196,10 @@ pub const LEDGER_BYTES: u64 = 64 << 20;
 /// files of dead ones, whose keys are gone, to the end of that.
 pub const ERASURE_WAITS: Duration = Duration::from_secs(2);
 
+/// Rows of an ended tenant that one turn of the writer deletes: some
+/// milliseconds that the intake of others waits.
+pub const ENDED_ROWS: u32 = 256;
+
 /// Backups that are remembered: daily ones of ten years. The oldest is
 /// forgotten for the next.
 pub const BACKUPS_KNOWN: usize = 4_096;

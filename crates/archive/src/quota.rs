@@ -69,6 +69,11 @@ impl Quotas {
             .unwrap_or_default()
     }
 
+    /// Forgets a tenant.
+    pub(crate) fn forget(&self, tenant: &str) {
+        self.accounts().remove(tenant);
+    }
+
     /// What the index says is true again: something was removed.
     pub(crate) fn recount(&self) {
         for account in self.accounts().values_mut() {

@@ -108,6 +108,7 @@ impl Engine {
         self.shrink().await?;
         let engine = Arc::clone(self);
         report.unknown = tokio::task::spawn_blocking(move || {
+            engine.remove_folders_of_ended()?;
             let mut unknown = 0;
             engine.walk_unknown(&mut |_| unknown += 1).map(|()| unknown)
         })

@@ -26,7 +26,7 @@ pub(crate) struct Tenant {
 impl Tenant {
     /// Makes the folders, durably, before any object is put there.
     pub(crate) fn prepare(disk: &dyn Disk, root: &Path, id: TenantId, row: i64) -> Result<Self> {
-        let dir = root.join("objects").join(id.as_str());
+        let dir = tenant_dir(root, id.as_str());
         for fan in 0..FAN_OUT {
             disk.create_dir(&dir.join(format!("{fan:02x}")))?;
         }
@@ -84,11 +84,15 @@ impl Tenant {
     }
 }
 
+/// Where a tenant's objects are.
+pub(crate) fn tenant_dir(root: &Path, tenant: &str) -> PathBuf {
+    root.join("objects").join(tenant)
+}
+
 /// Where an object is, for those who only read.
 pub(crate) fn object_path(root: &Path, tenant: &str, name: &[u8; 16]) -> PathBuf {
     let text = hex::encode(name);
-    root.join("objects")
-        .join(tenant)
+    tenant_dir(root, tenant)
         .join(text.get(..2).unwrap_or_default())
         .join(text)
 }

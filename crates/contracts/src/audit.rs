@@ -241,6 +241,8 @@ named! {
     Position "position";
     /// A hash that a chain of the trail goes on from.
     Continues "continues";
+    /// SHA-256 of a certificate, in hexadecimal.
+    Certificate "certificate";
 }
 
 /// Whom or what an entry is about: the only part of it that may identify a

@@ -1,12 +1,12 @@
-//! Erasure: what every service that keeps rows about studies can be asked when
-//! a patient is erased.
+//! Erasure: what every service that keeps rows can be asked when a patient is
+//! erased, and when a tenant is ended.
 
 use async_trait::async_trait;
 
 use crate::error::ServiceError;
 use crate::scope::TenantScope;
 
-/// Something that keeps rows about studies, and forgets them.
+/// Something that keeps rows of tenants, and forgets them.
 #[async_trait]
 pub trait Forgets: Send + Sync {
     /// Its name in the certificate.
@@ -20,4 +20,12 @@ pub trait Forgets: Send + Sync {
     /// `Unavailable` when its database does not answer; ask again.
     async fn forget(&self, scope: &TenantScope, study_uids: &[String])
     -> Result<u64, ServiceError>;
+
+    /// Destroys every row of the tenant, and takes none of it any more. Its
+    /// audit trail stays, and names nobody. Nothing that went is left in the
+    /// file's free pages. Asked again, it does no harm. How many rows went.
+    ///
+    /// # Errors
+    /// `Unavailable` when its database does not answer; ask again.
+    async fn forget_tenant(&self, scope: &TenantScope) -> Result<u64, ServiceError>;
 }

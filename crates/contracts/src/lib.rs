@@ -10,6 +10,7 @@ pub mod audit;
 pub mod erasure;
 pub mod error;
 pub mod event;
+pub mod export;
 pub mod identity;
 pub mod ids;
 pub mod imaging;

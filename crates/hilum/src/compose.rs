@@ -11,6 +11,7 @@ use axum::Router;
 use hilum_archive::{Archive, ArchiveConfig, Limits, MasterKey};
 use hilum_audit::AuditService;
 use hilum_contracts::erasure::Forgets;
+use hilum_contracts::export::Exports;
 use hilum_contracts::imaging::Imaging;
 use hilum_contracts::patients::Patients;
 use hilum_identity::IdentityService;
@@ -352,12 +353,28 @@ impl Opened {
             Arc::clone(&clock),
             notices.clone(),
         );
+        let endings = http::Endings::new(erasures.clone(), identity.clone());
+        endings
+            .carry_out_due()
+            .await
+            .context("a tenant whose end was begun can't be ended")?;
         erasures
             .carry_out_due()
             .await
             .context("erasures that the restored backup does not know can't be carried out")?;
         let parts = http::Parts {
             erasures: erasures.clone(),
+            endings,
+            exporting: [
+                Arc::new(identity.clone()) as Arc<dyn Exports>,
+                Arc::new(archive.clone()),
+                Arc::new(imaging.clone()),
+                Arc::new(patients.clone()),
+                Arc::new(inference.clone()),
+                Arc::new(integration.clone()),
+                Arc::new(audit.clone()),
+            ]
+            .into(),
             config: Arc::clone(&config),
             operator: operator.clone(),
             tenants: tenants.clone(),

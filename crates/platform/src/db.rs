@@ -2,6 +2,9 @@
 //! writer connection and many readers, `synchronous=FULL`, so that what was
 //! committed survives a power cut.
 
+mod ended;
+pub mod export;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -73,7 +76,9 @@ impl Db {
         db.migrate("platform", crate::events::MIGRATIONS).await?;
         db.migrate("jobs", crate::jobs::MIGRATIONS).await?;
         db.migrate("audit", crate::audit::MIGRATIONS).await?;
+        db.migrate("ended", ended::MIGRATIONS).await?;
         db.migrate("service", migrations).await?;
+        db.guard_ended().await?;
         Ok(db)
     }
 
@@ -126,14 +131,19 @@ impl Db {
             }
         }
         tx.commit().await?;
+        self.scrub().await?;
+        Ok(rows)
+    }
+
+    /// Leaves nothing of deleted rows in free pages or in the write-ahead log.
+    async fn scrub(&self) -> Result<(), DbError> {
         sqlx::query("VACUUM").execute(&self.writer).await?;
         for _ in 0..SCRUB_ATTEMPTS {
             let busy: i64 = sqlx::query_scalar("PRAGMA wal_checkpoint(TRUNCATE)")
                 .fetch_one(&self.writer)
                 .await?;
             if busy == 0 {
-                self.sync_log().await?;
-                return Ok(rows);
+                return self.sync_log().await;
             }
             tokio::time::sleep(SCRUB_PAUSE).await;
         }

@@ -46,6 +46,9 @@ pub const SCRUB_ATTEMPTS: u32 = 50;
 /// with this pause between.
 pub const SCRUB_PAUSE: Duration = Duration::from_millis(100);
 
+/// Rows that an export of a tenant reads at once: they are in memory together.
+pub const EXPORT_ROWS: u32 = 500;
+
 /// Entries of the audit trail in one transaction: what its writer may be held for.
 pub const AUDIT_BATCH: usize = 256;
 /// Entries that wait to be written: each holds up a request, and there are never

@@ -4,6 +4,7 @@
 mod answers;
 mod correcting;
 mod deleting;
+mod exporting;
 pub(crate) mod keeping;
 mod metadata;
 mod moving;

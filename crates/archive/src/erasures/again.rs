@@ -170,7 +170,7 @@ impl Archive {
 impl Engine {
     /// Whether the tenant of a record is here; an error when the record was not
     /// made with its key.
-    fn authentic(&self, record: &ErasureRecord) -> Result<bool> {
+    pub(super) fn authentic(&self, record: &ErasureRecord) -> Result<bool> {
         let Some(key) = self.keys.derived(&record.tenant, PURPOSE)? else {
             return Ok(false);
         };

@@ -19,7 +19,7 @@ use crate::error::{ArchiveError, Result};
 use crate::index::tombstone::{Level, mark};
 use crate::intake::quarantine_label;
 use crate::keys::{KeyStore, random};
-use crate::model::{BackupCopy, Erased, ErasedPatient, ErasureRecord};
+use crate::model::{BackupCopy, Erased, ErasedMarks, ErasedPatient, ErasureRecord};
 use crate::steps;
 
 use self::ledger::LEDGER;
@@ -58,6 +58,7 @@ impl Archive {
                 patient: Digest(patient_mark(keys, &tenant, &patient, now)?),
                 marks,
                 keys: erased.keys,
+                whole_tenant: false,
                 mac: Digest([0; 32]),
                 tenant,
             };
@@ -73,6 +74,54 @@ impl Archive {
 }
 
 impl Archive {
+    /// Writes down that a tenant is ended, durably, before its key is destroyed,
+    /// and tells every known backup of it. Asked again, it is the same record.
+    ///
+    /// # Errors
+    /// When the disk fails; ask again.
+    pub async fn record_ending(
+        &self,
+        scope: &TenantScope,
+    ) -> Result<(ErasureRecord, Vec<BackupCopy>)> {
+        let engine = Arc::clone(&self.engine);
+        let tenant = scope.tenant().as_str().to_owned();
+        blocking(move || {
+            if let Some(record) = engine.record_of_ending(&tenant)? {
+                let told = engine.tell_backups()?;
+                return Ok((record, told));
+            }
+            let mut record = ErasureRecord {
+                id: hex::encode(&random::<16>()?),
+                at: engine.clock.now_millis(),
+                patient: Digest([0; 32]),
+                marks: ErasedMarks::default(),
+                keys: Vec::new(),
+                whole_tenant: true,
+                mac: Digest([0; 32]),
+                tenant,
+            };
+            // One that never had a key has nothing that a backup could hold.
+            if let Some(key) = engine.keys.derived(&record.tenant, PURPOSE)? {
+                record.mac = Digest(mac(&key, &record)?);
+            }
+            let told = engine.keep_record(record.clone())?;
+            steps::at("end.recorded");
+            Ok((record, told))
+        })
+        .await
+    }
+
+    /// Whether a record that ends a tenant was made with that tenant's key;
+    /// `false` where there is no such key, and so nothing to destroy.
+    ///
+    /// # Errors
+    /// [`ArchiveError::Invalid`] when it was changed, or is of another
+    /// installation.
+    pub async fn is_ending_known(&self, record: &ErasureRecord) -> Result<bool> {
+        let (engine, record) = (Arc::clone(&self.engine), record.clone());
+        blocking(move || engine.authentic(&record)).await
+    }
+
     /// Under which hash a quarantined item that is about to go is remembered.
     pub(crate) async fn quarantined_mark(
         &self,
@@ -103,11 +152,19 @@ impl Engine {
         copies::tell(&self.dir, &all)
     }
 
-    /// Tells backups of what they could not be told when it happened.
-    pub(crate) fn tell_backups(&self) -> Result<()> {
+    /// Tells backups of what they could not be told when it happened; what
+    /// became of each.
+    pub(crate) fn tell_backups(&self) -> Result<Vec<BackupCopy>> {
         let _one = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
-        copies::tell(&self.dir, &ledger::read(&self.dir.join(LEDGER))?)?;
-        Ok(())
+        copies::tell(&self.dir, &ledger::read(&self.dir.join(LEDGER))?)
+    }
+
+    /// The record of a tenant's end, if it was made.
+    fn record_of_ending(&self, tenant: &str) -> Result<Option<ErasureRecord>> {
+        let _one = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = ledger::read(&self.dir.join(LEDGER))?;
+        let mut known = known.into_iter();
+        Ok(known.find(|record| record.whole_tenant && record.tenant == tenant))
     }
 }
 

@@ -11,6 +11,7 @@ pub(crate) mod condition;
 pub(crate) mod conflict;
 pub(crate) mod correct;
 pub(crate) mod delete;
+pub(crate) mod ended;
 pub(crate) mod erase;
 pub(crate) mod head;
 pub(crate) mod hold;

@@ -35,13 +35,15 @@ pub(crate) struct Member {
     pub sha256: [u8; 32],
 }
 
-/// The row of a tenant, made when there is none.
+/// The row of a tenant, made when there is none; `NotFound` for one that was
+/// ended.
 pub(crate) fn tenant_row(tx: &Transaction<'_>, name: &str) -> Result<i64> {
     tx.prepare_cached("INSERT INTO tenant (name) VALUES (?1) ON CONFLICT DO NOTHING")?
         .execute([name])?;
-    Ok(tx
-        .prepare_cached("SELECT id FROM tenant WHERE name = ?1")?
-        .query_row([name], |row| row.get(0))?)
+    tx.prepare_cached("SELECT id FROM tenant WHERE name = ?1 AND ended_at IS NULL")?
+        .query_row([name], |row| row.get(0))
+        .optional()?
+        .ok_or(ArchiveError::NotFound)
 }
 
 pub(crate) fn find_tenant(db: &Connection, name: &str) -> Result<Option<i64>> {

@@ -376,4 +376,5 @@ CREATE INDEX series_undigested ON series (id) WHERE digest IS NULL;
     include_str!("period.sql"),
     hilum_platform::audit::sql::TABLES,
     include_str!("part.sql"),
+    include_str!("ended.sql"),
 ];

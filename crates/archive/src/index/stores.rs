@@ -148,6 +148,11 @@ impl Stores {
             .retain(|of, _| of.tenant != *tenant || !studies.contains(&of.study));
     }
 
+    /// Forgets what is counted of a tenant.
+    pub(crate) fn forget_tenant(&self, tenant: &str) {
+        self.counted().retain(|of, _| of.tenant.as_str() != tenant);
+    }
+
     fn counted(&self) -> MutexGuard<'_, HashMap<Brought, Counted>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -81,7 +81,8 @@ pub(crate) enum Extent {
     Everything,
 }
 
-type Name = [u8; 16];
+/// Names a run, and its file.
+pub(crate) type Name = [u8; 16];
 
 pub(crate) struct Lookup {
     root: PathBuf,
@@ -257,6 +258,18 @@ impl Lookup {
         Ok(run)
     }
 
+    /// Removes the files of a tenant that was ended, whose runs these were.
+    pub(crate) fn forget(&self, tenant: i64, name: &str, runs: &[Name]) -> Result<()> {
+        let _files = self.files();
+        lock(&self.owners).remove(&tenant);
+        lock(&self.runs).retain(|run, _| !runs.contains(run));
+        match std::fs::remove_dir_all(self.root.join(name)) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error.into()),
+            Ok(()) => Ok(self.disk.sync_dir(&self.root)?),
+        }
+    }
+
     fn remove_unregistered(&self, db: &Connection) -> Result<()> {
         let mut known = db.prepare("SELECT 1 FROM lookup_run WHERE name = ?1")?;
         for folder in entries_of(&self.root)? {
@@ -286,6 +299,12 @@ pub(crate) fn crowded(db: &Connection) -> Result<Vec<i64>> {
         db.prepare("SELECT tenant FROM lookup_recent GROUP BY tenant HAVING count(*) >= ?1")?;
     let rows = query.query_map([2 * LOOKUP_RECENT], |row| row.get(0))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The names of a tenant's runs.
+pub(crate) fn names(db: &Connection, tenant: i64) -> Result<Vec<Name>> {
+    let runs = registered(db, tenant)?.into_iter();
+    Ok(runs.map(|(name, _)| name).collect())
 }
 
 /// The runs of a tenant in this snapshot, oldest first.

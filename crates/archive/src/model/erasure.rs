@@ -91,9 +91,43 @@ pub struct ErasureRecord {
     pub(crate) marks: ErasedMarks,
     /// Ids of the destroyed keys, in hexadecimal.
     pub(crate) keys: Vec<String>,
+    /// Not a patient went but the whole tenant; nothing else is said then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) whole_tenant: bool,
     /// HMAC of the record with this field zero: nobody without the tenant's key
     /// has a patient erased by it.
     pub(crate) mac: Digest,
+}
+
+impl ErasureRecord {
+    /// Whether the whole tenant was ended.
+    #[must_use]
+    pub fn ends_tenant(&self) -> bool {
+        self.whole_tenant
+    }
+}
+
+/// What a tenant held when it was ended. Names nobody.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TenantHoldings {
+    /// Studies with instances.
+    pub studies: u64,
+    /// Series in them.
+    pub series: u64,
+    /// Instances served.
+    pub instances: u64,
+    /// Objects with all of that.
+    pub objects: u64,
+    /// Bytes of them.
+    pub object_bytes: u64,
+    /// Items in quarantine.
+    pub quarantined: u64,
+    /// Legal holds that stood.
+    pub holds: u64,
+    /// Study keys.
+    pub keys: u64,
+    /// SHA-256 in hexadecimal of their ids, 16 bytes each, in ascending order.
+    pub keys_sha256: String,
 }
 
 /// What became of a backup that was made before an erasure.

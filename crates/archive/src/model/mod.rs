@@ -23,6 +23,7 @@ pub use correction::{Corrected, CorrectionRow, NewCorrection, Overlay};
 pub use deletion::{Cause, Deleted, DeletionRow, NewDeletion, Resend};
 pub use erasure::{
     BackupCopy, BackupState, Erased, ErasedMarks, ErasedPatient, ErasureRecord, ErasureRow,
+    TenantHoldings,
 };
 pub use filter::{
     DateRange, InstanceFilter, MetadataScope, NamePattern, Order, SeriesFilter, StudyFilter,

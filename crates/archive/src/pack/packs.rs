@@ -220,6 +220,11 @@ impl Packs {
         Ok(true)
     }
 
+    /// Forgets what was kept of every pack in memory.
+    pub(crate) fn forget_all(&self) {
+        self.cache.clear();
+    }
+
     /// Forgets what was kept of a pack in memory.
     pub(crate) fn forget(&self, pack: i64) {
         self.cache.forget(|key| key.pack() == Some(pack));

@@ -13,6 +13,7 @@ mod auditing;
 mod crash;
 mod deleting;
 mod drill;
+mod ending;
 mod erasing;
 mod everything;
 mod faults;

@@ -11,9 +11,10 @@ use hilum_audit::{Content, Seal, Verified};
 use hilum_contracts::ids::TenantId;
 use http::Method;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::door::Door;
-use super::{Doors, Installation};
+use super::{Doors, Installation, tenants};
 use crate::terminal;
 
 /// Longest seal that a file may hold: far more than one of full ranges.
@@ -85,8 +86,12 @@ impl Verify {
     async fn run(self) -> anyhow::Result<ExitCode> {
         let config = self.installation.load(&Doors::default())?;
         let tenant = super::tenant(&config, self.tenant.as_ref())?;
-        let door = Door::open_all(&config, &tenant).await?;
-        let report = self.verify(&door).await;
+        let mut door = Door::of_installation(&config).await?;
+        let is_there = tenants::names(&door).await?.contains(&tenant);
+        if is_there {
+            door = door.about(&tenant).await?;
+        }
+        let report = self.verify(&door, (!is_there).then_some(&tenant)).await;
         door.close().await;
         let report = report?;
         let is_well = report.verified.intact && report.kept_seal_faults.is_empty();
@@ -101,14 +106,21 @@ impl Verify {
         })
     }
 
-    async fn verify(&self, door: &Door) -> anyhow::Result<Report> {
+    /// `ended`: the tenant, where it is not there any more.
+    async fn verify(&self, door: &Door, ended: Option<&TenantId>) -> anyhow::Result<Report> {
         let spinner = terminal::spinner("verifying the audit trail");
+        let body = ended.map(|tenant| json!({ "ended_tenant": tenant }));
         let verified: Option<Verified> = door
-            .ask(Method::POST, "/api/v1/audit/verify", None::<&()>)
+            .ask(Method::POST, "/api/v1/audit/verify", body.as_ref())
             .await?;
-        let verified = verified.context("this Hilum keeps no audit trail")?;
+        let verified =
+            verified.context("there is no such tenant, and none of the name was ended")?;
         let (mut kept_seals, mut kept_seal_faults) = (None, Vec::new());
         if let Some(path) = &self.seals {
+            anyhow::ensure!(
+                ended.is_none(),
+                "seals that were kept elsewhere are held against those of a tenant that is there"
+            );
             let (count, faults) = compare(door, path, &verified).await?;
             (kept_seals, kept_seal_faults) = (Some(count), faults);
         }

@@ -34,8 +34,9 @@ pub(crate) enum Door {
     Running(Connections),
     /// The archive and Imaging, for what needs no more.
     Own(Box<Own>, Router),
-    /// Every service, for what all of them must do.
-    All(Box<Opened>, TenantId),
+    /// Every service, for what all of them must do; about this tenant, or about
+    /// the installation.
+    All(Box<Opened>, Option<TenantId>),
 }
 
 /// An answer whose body streams.
@@ -85,8 +86,27 @@ impl Door {
     pub(crate) async fn open_all(config: &Config, tenant: &TenantId) -> anyhow::Result<Self> {
         match Self::running(config, tenant).await? {
             Some(running) => Ok(running),
-            None => Self::opened(config, tenant).await,
+            None => Self::opened(config, Some(tenant)).await,
         }
+    }
+
+    /// To what is answered about the installation.
+    pub(crate) async fn of_installation(config: &Config) -> anyhow::Result<Self> {
+        if let Some(first) = Connection::of(&config.data, None).await? {
+            return Ok(Self::Running(Connections::new(first)));
+        }
+        archive_is_there(config)?;
+        Self::opened(config, None).await
+    }
+
+    /// The same door, to what is answered about a tenant. Not for one of the
+    /// archive alone, which is about the one that it was opened for.
+    pub(crate) async fn about(self, tenant: &TenantId) -> anyhow::Result<Self> {
+        Ok(match self {
+            Self::Running(connections) => Self::Running(connections.about(tenant).await?),
+            Self::All(opened, _) => Self::All(opened, Some(tenant.clone())),
+            own @ Self::Own(..) => own,
+        })
     }
 
     /// The same on a data folder that may be empty.
@@ -95,17 +115,17 @@ impl Door {
             Some(first) => Ok(Self::Running(Connections::new(first))),
             None => {
                 tell_of_new_archive(config);
-                Self::opened(config, tenant).await
+                Self::opened(config, Some(tenant)).await
             }
         }
     }
 
-    async fn opened(config: &Config, tenant: &TenantId) -> anyhow::Result<Self> {
+    async fn opened(config: &Config, tenant: Option<&TenantId>) -> anyhow::Result<Self> {
         std::fs::create_dir_all(&config.data)?;
         let metrics = telemetry::start_metrics().map_err(anyhow::Error::msg)?;
         let config = Arc::new(config.clone());
         let opened = Opened::new(config, master_key()?, clock::system(), metrics).await?;
-        Ok(Self::All(Box::new(opened), tenant.clone()))
+        Ok(Self::All(Box::new(opened), tenant.cloned()))
     }
 
     async fn running(config: &Config, tenant: &TenantId) -> anyhow::Result<Option<Self>> {
@@ -180,8 +200,10 @@ impl Door {
             Self::Own(_, router) => (router.clone().oneshot(request).await?, None),
             Self::All(opened, tenant) => {
                 let mut request = request;
-                let name = HeaderValue::from_str(tenant.as_str())?;
-                request.headers_mut().insert(TENANT_HEADER, name);
+                if let Some(tenant) = tenant {
+                    let name = HeaderValue::from_str(tenant.as_str())?;
+                    request.headers_mut().insert(TENANT_HEADER, name);
+                }
                 let token = HeaderValue::from_str(&opened.operator.bearer())?;
                 request.headers_mut().insert(AUTHORIZATION, token);
                 (opened.router.clone().oneshot(request).await?, None)

@@ -1,17 +1,15 @@
 //! `hilum erase`
 
-use std::fs::File;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Args;
 use hilum_contracts::ids::TenantId;
-use hilum_platform::{clock, durable};
 use serde_json::{Value, json};
-use time::macros::format_description;
 
+use super::certificate::{CertificateFile, show_backups};
 use super::door::Door;
 use super::export::plan::{self, Listed};
 use super::{Doors, Installation};
@@ -62,13 +60,7 @@ impl Erase {
             terminal::note("Nothing was erased.");
             return Ok(ExitCode::FAILURE);
         }
-        let path = match &self.certificate {
-            Some(path) => path.clone(),
-            None => default_path()?,
-        };
-        // Before anything is destroyed: what can't be certified is not begun.
-        let file = File::create_new(&path)
-            .with_context(|| format!("can't make a new file {}", path.display()))?;
+        let file = CertificateFile::begin(self.certificate.as_deref(), "erasure")?;
         let body = json!({ "patient_id": self.patient, "issuer": self.issuer });
         let spinner = terminal::spinner("erasing");
         let asked = door
@@ -78,12 +70,13 @@ impl Erase {
         let certificate: Value = match asked {
             Ok(Some(certificate)) => certificate,
             other => {
-                let _empty = std::fs::remove_file(&path);
+                file.drop_empty();
                 other?;
                 anyhow::bail!("there is nothing of this patient");
             }
         };
-        let kept = keep(file, &path, &certificate);
+        let path = file.path().to_owned();
+        let kept = file.keep(&certificate);
         if self.json {
             terminal::line(&certificate);
         } else {
@@ -128,22 +121,6 @@ impl Erase {
     }
 }
 
-/// In the folder that the command was called in.
-fn default_path() -> anyhow::Result<PathBuf> {
-    let form = format_description!("[year][month][day]T[hour][minute][second]Z");
-    let now = clock::system().now().format(&form)?;
-    Ok(PathBuf::from(format!("erasure-{now}.json")))
-}
-
-/// Writes the certificate as its digest was made: one line.
-fn keep(mut file: File, path: &Path, certificate: &Value) -> anyhow::Result<()> {
-    writeln!(file, "{certificate}")?;
-    file.sync_all()?;
-    let folder = std::path::absolute(path)?;
-    durable::sync_folder(folder.parent().unwrap_or(&folder))?;
-    Ok(())
-}
-
 fn show(certificate: &Value, path: &Path) {
     let count = |field: &str| {
         let value = certificate.get(field).and_then(Value::as_u64);
@@ -156,24 +133,5 @@ fn show(certificate: &Value, path: &Path) {
         terminal::counted(count("quarantined"), "item", "items"),
     ));
     terminal::line(format_args!("The certificate is in {}.", path.display()));
-    let backups = certificate.get("backups").and_then(Value::as_array);
-    for backup in backups.into_iter().flatten() {
-        let text = |field: &str| {
-            backup
-                .get(field)
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-        };
-        let (folder, made_at) = (text("folder"), text("made_at"));
-        let state = match text("state") {
-            "told" => "holds the patient; it was told, and erases the patient when it is restored",
-            "gone" => "was removed",
-            _ => "is not reachable; restore it with --erasures and this certificate",
-        };
-        terminal::line(format_args!("Backup of {made_at} in {folder}: {state}."));
-    }
-    terminal::line(
-        "Copies of backups elsewhere, and what was exported or delivered, still hold what they \
-         hold: delete them too. Keep the certificate: a restore needs it.",
-    );
+    show_backups(certificate, "the patient");
 }

@@ -2,6 +2,7 @@
 
 mod audit;
 pub(crate) mod backup;
+mod certificate;
 mod demo;
 mod doctor;
 pub(crate) mod door;
@@ -17,6 +18,7 @@ mod roles;
 mod running;
 mod serve;
 mod storage;
+mod tenants;
 mod verify;
 
 use std::future::Future;
@@ -63,6 +65,8 @@ enum Command {
     Hold(hold::Hold),
     /// What each tenant holds, and what it takes.
     Storage(storage::Storage),
+    /// Tenants: list, make, export or end them.
+    Tenants(tenants::Tenants),
     /// Who may do what.
     Roles(roles::Roles),
     /// Keys: make an API key, or a new master key.
@@ -137,6 +141,7 @@ impl Cli {
             Command::Erase(command) => block_on(command.run()),
             Command::Hold(command) => block_on(command.run()),
             Command::Storage(command) => block_on(command.run()),
+            Command::Tenants(command) => block_on(command.run()),
             Command::Roles(command) => command.run(),
             Command::Keys(command) => block_on(command.run()),
             Command::Backup(command) => block_on(command.run()),

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context as _;
 use axum::body::Body;
+use hilum_contracts::ids::TenantId;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use hyper::client::conn::http1::SendRequest;
 use serde::Serialize;
@@ -138,6 +139,13 @@ impl Connections {
             model: tokio::sync::Mutex::new(model),
             idle: Mutex::default(),
         }
+    }
+
+    /// Others, for questions about `tenant`.
+    pub(crate) async fn about(self, tenant: &TenantId) -> anyhow::Result<Self> {
+        let running = Arc::clone(&self.model.lock().await.running);
+        let model = Connection::open(running, Some(tenant.as_str())).await?;
+        Ok(Self::new(model))
     }
 
     pub(crate) async fn take(&self) -> anyhow::Result<Connection> {

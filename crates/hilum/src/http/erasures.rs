@@ -80,7 +80,7 @@ enum Backups {
 }
 
 /// A backup that was made before an erasure.
-#[derive(Clone, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct BackupOfPatient {
     /// When it was begun.
     #[serde(with = "time::serde::rfc3339")]
@@ -105,10 +105,10 @@ impl From<BackupCopy> for BackupOfPatient {
     }
 }
 
-#[derive(Clone, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct ServiceRows {
-    name: String,
-    rows: u64,
+    pub(super) name: String,
+    pub(super) rows: u64,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -146,15 +146,15 @@ pub(crate) async fn erase_patient(
 /// Erases patients: the archive first, then every service, then the certificate.
 #[derive(Clone)]
 pub(crate) struct Erasures {
-    archive: Archive,
-    forgetful: Arc<[Arc<dyn Forgets>]>,
+    pub(super) archive: Archive,
+    pub(super) forgetful: Arc<[Arc<dyn Forgets>]>,
     /// The services' audit trails; the archive's it forgets itself.
     trails: Arc<[Trail]>,
-    transit: Transit,
-    clock: SharedClock,
+    pub(super) transit: Transit,
+    pub(super) clock: SharedClock,
     notices: Notices,
     /// One after the other: each empties the write-ahead logs.
-    turn: Arc<tokio::sync::Mutex<()>>,
+    pub(super) turn: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Erasures {
@@ -239,7 +239,7 @@ impl Erasures {
             record: Some(record),
             sha256: String::new(),
         };
-        certificate.sha256 = digest(&certificate)?;
+        certificate.sha256 = sha256_of(&certificate)?;
         let text = json(&certificate)?;
         self.archive.certify(scope, patient, text).await?;
         tracing::info!(
@@ -297,8 +297,9 @@ impl Erasures {
         Ok(())
     }
 
-    /// Carries out the erasures that a restored backup does not know. Nothing
-    /// may be served before.
+    /// Carries out the erasures that a restored backup does not know, when the
+    /// tenants that were ended since [are](super::Endings::carry_out_due).
+    /// Nothing may be served before.
     pub(crate) async fn carry_out_due(&self) -> Result<(), ServiceError> {
         let _turn = self.turn.lock().await;
         for record in self.archive.due_erasures().await? {
@@ -340,12 +341,13 @@ pub(crate) async fn list_erasures(
     Ok(Json(CertificateList { items }))
 }
 
-fn json(certificate: &Certificate) -> Result<String, ServiceError> {
+fn json(certificate: &impl Serialize) -> Result<String, ServiceError> {
     serde_json::to_string(certificate)
         .map_err(|_| ServiceError::internal("The certificate can't be written."))
 }
 
-fn digest(certificate: &Certificate) -> Result<String, ServiceError> {
+/// The digest that a certificate carries, made of it while it carries none.
+pub(super) fn sha256_of(certificate: &impl Serialize) -> Result<String, ServiceError> {
     let text = json(certificate)?;
     Ok(hilum_archive::sha256_hex(text.as_bytes()))
 }

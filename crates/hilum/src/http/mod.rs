@@ -5,12 +5,14 @@ mod admission;
 mod backup;
 mod dead_letters;
 mod document;
+mod ending;
 mod erasures;
 mod health;
 mod keys;
 mod live;
 mod operator;
 mod rates;
+mod records;
 mod refusals;
 mod replay_dead_letter;
 mod status;
@@ -18,10 +20,12 @@ mod told;
 mod web;
 
 pub(crate) use admission::{TENANT_HEADER, for_operator};
+pub(crate) use ending::Endings;
 pub(crate) use erasures::Erasures;
 pub(crate) use keys::Rotated;
 pub(crate) use operator::OperatorToken;
 pub(crate) use rates::Rates;
+pub(crate) use records::Exporting;
 
 use std::sync::Arc;
 
@@ -64,6 +68,9 @@ pub(crate) struct Parts {
     /// What services have been told, each its own.
     pub(crate) inboxes: Arc<[Inbox]>,
     pub(crate) erasures: Erasures,
+    pub(crate) endings: Endings,
+    /// What gives out the rows of a tenant.
+    pub(crate) exporting: Exporting,
     /// The services' REST endpoints, below `/api/v1`.
     pub(crate) rest: [OpenApiRouter; 6],
     /// Where the server's own endpoints are recorded.
@@ -81,6 +88,8 @@ pub(crate) struct Shared {
     notices: Notices,
     inboxes: Arc<[Inbox]>,
     erasures: Erasures,
+    endings: Endings,
+    exporting: Exporting,
     metrics: PrometheusHandle,
     archive: Archive,
     started_at: OffsetDateTime,
@@ -103,6 +112,8 @@ pub(crate) fn router(parts: Parts) -> Router {
         notices: parts.notices,
         inboxes: parts.inboxes,
         erasures: parts.erasures,
+        endings: parts.endings,
+        exporting: parts.exporting,
         metrics: parts.metrics,
         archive: parts.archive,
         stop: parts.stop,
@@ -115,6 +126,9 @@ pub(crate) fn router(parts: Parts) -> Router {
         .routes(routes!(backup::make_backup))
         .routes(routes!(erasures::erase_patient))
         .routes(routes!(erasures::list_erasures))
+        .routes(routes!(ending::end_tenant))
+        .routes(routes!(ending::list_ended_tenants))
+        .routes(routes!(records::export_records))
         .routes(routes!(dead_letters::list_dead_letters))
         .routes(routes!(replay_dead_letter::replay_dead_letter))
         .routes(routes!(keys::rotate_master_key))

@@ -11,6 +11,8 @@ pub(crate) fn rest(method: &Method, address: &str) -> Option<Told> {
         (&Method::POST, "/backups") => Told::Change(Act::Backup),
         (&Method::POST, "/keys/rotate-master") => Told::Change(Act::RotateMasterKey),
         (&Method::POST, "/erasures") => Told::Own(Act::Erase),
+        (&Method::GET, "/tenant/records") => Told::Change(Act::Export),
+        (&Method::POST, "/tenant/end") => Told::Own(Act::EndTenant),
         (&Method::POST, "/dead-letters/{consumer}/{event_id}/replay") => Told::Change(Act::Retry),
         _ => return None,
     })

@@ -39,7 +39,7 @@ fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
     found
 }
 
-fn holders(folder: &Path, trace: &[u8]) -> Vec<String> {
+pub(crate) fn holders(folder: &Path, trace: &[u8]) -> Vec<String> {
     files(folder)
         .into_iter()
         .filter(|(_, bytes)| bytes.windows(trace.len()).any(|part| part == trace))
@@ -48,7 +48,7 @@ fn holders(folder: &Path, trace: &[u8]) -> Vec<String> {
 }
 
 /// The wrapped study keys, as they stand in the key store.
-fn wrapped_keys(hilum: &Hilum) -> Vec<(Vec<u8>, Vec<u8>)> {
+pub(crate) fn wrapped_keys(hilum: &Hilum) -> Vec<(Vec<u8>, Vec<u8>)> {
     let output = hilum_testkit::run(
         hilum_testkit::python()
             .arg("-c")

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use hilum_testkit::{Series, run};
+use hilum_testkit::{As, Series, run};
 use serde_json::{Value, json};
 
 use crate::hilum;
@@ -284,4 +284,105 @@ fn an_export_of_more_than_100_000_files_is_several_file_sets_and_a_study_stays_i
     let listed = std::fs::read_to_string(to.join("SHA256.TXT")).unwrap();
     assert_eq!(listed.lines().count(), 100_004 + 3, "and every DICOMDIR");
     hilum.is_well();
+}
+
+#[test]
+fn everything_of_a_tenant_is_exported_whole_and_without_a_secret() {
+    let hilum = hilum().with_fast_model().start();
+    let series = Series::another_study("1.2.3.91", &["PatientID=EXP-1", "PatientName=Moll^Ida"]);
+    hilum.takes(&series);
+    hilum.run_becomes("1.2.3.91", "succeeded");
+    let sent = hilum.receives_for("HILUM_B", Series::sample().files());
+    assert!(sent.accepted, "{}", sent.output);
+    let (_, cookie) = crate::attacks::person(&hilum, "owner@example.org", "owner");
+    let key = json!({ "name": "reader", "role": "integration" });
+    let key = hilum
+        .api()
+        .send("POST", "/api/v1/keys", As::Operator("a"), Some(&key));
+    let key = key.json()["key"].as_str().unwrap().to_owned();
+    let hold = json!({ "study_uid": "1.2.3.91", "reason": "a court asks" });
+    assert!(hilum.api().post("/api/v1/holds", &hold).status < 300);
+
+    // The owner has the records over HTTP.
+    let records = hilum
+        .api()
+        .send("GET", "/api/v1/tenant/records", As::Browser(&cookie), None);
+    assert_eq!(records.status, 200, "{}", records.text());
+    let tables: std::collections::BTreeSet<String> = records
+        .text()
+        .lines()
+        .map(|line| {
+            let line: Value = serde_json::from_str(line).unwrap();
+            let text = |field: &str| line[field].as_str().unwrap().to_owned();
+            format!("{}.{}", text("service"), text("table"))
+        })
+        .collect();
+    for table in [
+        "archive.hold",
+        "archive.study",
+        "identity.api_keys",
+        "identity.memberships",
+        "identity.people",
+        "identity.tenants",
+        "imaging.input_sets",
+        "inference.runs",
+        "patients.patients",
+    ] {
+        assert!(tables.contains(table), "{table} is not in {tables:?}");
+    }
+
+    let folder = tempfile::tempdir().unwrap();
+    let to = folder.path().join("everything");
+    let export = ["tenants", "export", "a", to.to_str().unwrap()];
+    let (manifest, is_well) = hilum.command_json(&export);
+    assert!(is_well, "{manifest}");
+    assert!(
+        manifest["images"]["files"].as_u64() > Some(20),
+        "{manifest}"
+    );
+    assert!(to.join("images/DICOMDIR").is_file());
+    let files = manifest["files"].as_array().unwrap();
+    for file in files {
+        let path = to.join(file["path"].as_str().unwrap());
+        let bytes = std::fs::read(&path).unwrap();
+        assert_eq!(file["bytes"], bytes.len(), "{file}");
+        let summed = hilum_testkit::run(std::process::Command::new("sha256sum").arg(&path));
+        let sum = String::from_utf8_lossy(&summed.stdout).into_owned();
+        assert!(sum.starts_with(file["sha256"].as_str().unwrap()), "{file}");
+        let text = String::from_utf8_lossy(&bytes);
+        let secret = key.rsplit('_').next().unwrap();
+        assert!(
+            !text.contains(secret) && !text.contains("$argon2id$"),
+            "{file}"
+        );
+        assert!(
+            !text.contains(Series::sample().study_uid()),
+            "{file} has what is b's"
+        );
+    }
+    let patients = std::fs::read_to_string(to.join("records/patients.patients.jsonl")).unwrap();
+    assert!(patients.contains("EXP-1"), "{patients}");
+    let trail = std::fs::read_to_string(to.join("records/audit.csv")).unwrap();
+    assert!(
+        trail.contains("export") && trail.contains("EXP-1"),
+        "{trail}"
+    );
+
+    // A finished one is not written over, an unfinished one goes on.
+    let (again, said) = {
+        let output = hilum_testkit::run(
+            std::process::Command::new(env!("CARGO_BIN_EXE_hilum"))
+                .args(export)
+                .args(hilum.installation()),
+        );
+        (output.status.success(), output.stderr)
+    };
+    assert!(!again && String::from_utf8_lossy(&said).contains("finished export"));
+    std::fs::remove_file(to.join("manifest.json")).unwrap();
+    std::fs::write(to.join("tenant.begun"), "a").unwrap();
+    let (manifest, is_well) = hilum.command_json(&export);
+    assert!(
+        is_well && manifest["images"]["files"].as_u64() > Some(20),
+        "{manifest}"
+    );
 }

@@ -14,6 +14,7 @@ mod auditing;
 mod browser;
 mod crashes;
 mod documents;
+mod ending;
 mod erasure;
 mod exporting;
 mod exposed;

@@ -86,6 +86,11 @@ impl Recorder {
         });
     }
 
+    /// Forgets accesses of a tenant that were not counted yet.
+    pub(super) fn forget_tenant(&self, tenant: &TenantId) {
+        self.seen().retain(|access, _| access.tenant != *tenant);
+    }
+
     fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -232,9 +237,14 @@ impl Trail {
 
     async fn tell(&self, told: Vec<(TenantScope, Entry)>) {
         for batch in told.chunks(AUDIT_BATCH) {
-            let batch = batch.to_vec();
-            if let Err(error) = self.write(&batch).await {
-                tracing::error!(%error, accesses = batch.len(), "repeats of recorded accesses were not counted");
+            if self.write(batch).await.is_ok() {
+                continue;
+            }
+            // One by one, so that a tenant whose key is gone holds up no other.
+            for one in batch {
+                if let Err(error) = self.write(std::slice::from_ref(one)).await {
+                    tracing::error!(%error, "repeats of a recorded access were not counted");
+                }
             }
         }
     }

@@ -71,7 +71,6 @@ impl Trail {
     ) -> Result<(), DbError> {
         let tenant = scope.tenant().as_str();
         let keys = self.0.keyring.of(scope.tenant()).await?;
-        let head = head(&mut *tx, tenant).await?;
         let mut about = Vec::with_capacity(entry.subjects.len());
         let mut sealed = Vec::with_capacity(entry.subjects.len());
         for subject in &entry.subjects {
@@ -82,8 +81,55 @@ impl Trail {
             });
             about.push(known.id);
         }
+        let position = self.link(&mut *tx, scope, &entry, sealed).await?;
+        about.sort_unstable();
+        about.dedup();
+        for subject in about {
+            sqlx::query(sql::ADD_ABOUT)
+                .bind(subject)
+                .bind(position)
+                .execute(&mut *tx)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Appends the entry that a tenant was ended, whose key is destroyed by
+    /// then: there can be no other after it.
+    ///
+    /// # Errors
+    /// When the database does not answer, or the entry is about somebody.
+    pub async fn append_last(
+        &self,
+        tx: &mut SqliteConnection,
+        scope: &TenantScope,
+        entry: Entry,
+    ) -> Result<(), DbError> {
+        if !entry.subjects.is_empty() {
+            return Err(KeyError::Destroyed.into());
+        }
+        self.link(tx, scope, &entry, Vec::new()).await.map(drop)
+    }
+
+    /// Forgets what is in memory of a tenant that was ended: nothing is recorded
+    /// under its key any more.
+    pub fn end(&self, tenant: &TenantId) {
+        self.0.recorder.forget_tenant(tenant);
+        self.0.keyring.forget(tenant);
+    }
+
+    /// Puts an entry at the end of the chain; its position.
+    async fn link(
+        &self,
+        tx: &mut SqliteConnection,
+        scope: &TenantScope,
+        entry: &Entry,
+        sealed: Vec<SealedSubject>,
+    ) -> Result<i64, DbError> {
+        let tenant = scope.tenant().as_str();
+        let head = head(&mut *tx, tenant).await?;
         let now = self.0.clock.now_millis();
-        let Draft { raw, head } = Draft::new(&head, self.0.writer, scope, now, &entry, sealed)?;
+        let Draft { raw, head } = Draft::new(&head, self.0.writer, scope, now, entry, sealed)?;
         let position = number(raw.position)?;
         sqlx::query(sql::ADD_ENTRY)
             .bind(tenant)
@@ -96,16 +142,8 @@ impl Trail {
             .bind(raw.hash)
             .execute(&mut *tx)
             .await?;
-        about.sort_unstable();
-        about.dedup();
-        for subject in about {
-            sqlx::query(sql::ADD_ABOUT)
-                .bind(subject)
-                .bind(position)
-                .execute(&mut *tx)
-                .await?;
-        }
-        set_head(tx, tenant, &head).await
+        set_head(tx, tenant, &head).await?;
+        Ok(position)
     }
 
     /// Makes the entries of these subjects name nobody, and those of queries

@@ -24,6 +24,14 @@ pub(crate) const FORGET: &[&str] = &[
      AND CASE WHEN json_valid(event) THEN json_extract(event, '$.tenant') = $1 END",
 ];
 
+/// Deletes events of a tenant, also those that name it in their text only.
+pub(crate) const FORGET_TENANT: &[&str] = &[
+    "DELETE FROM inbox WHERE tenant = ''
+     AND CASE WHEN json_valid(event) THEN json_extract(event, '$.tenant') = $1 END",
+    "DELETE FROM outbox
+     WHERE CASE WHEN json_valid(event) THEN json_extract(event, '$.tenant') = $1 END",
+];
+
 /// The outbox and inbox tables, in each service's own database.
 pub const MIGRATIONS: &[Migration] = &[
     Migration {

@@ -10,6 +10,7 @@
 
 mod audit;
 mod certificates;
+mod ended;
 mod events;
 mod http_server;
 mod jobs;

@@ -1,5 +1,5 @@
 //! Erasure: what was searched for in the trails is forgotten here too. Seals
-//! hold hashes only.
+//! hold hashes only, and stay when a tenant is ended.
 
 use async_trait::async_trait;
 use hilum_contracts::audit::Subject;
@@ -30,5 +30,14 @@ impl Forgets for AuditService {
             .forget(scope.tenant().as_str(), study_uids, &[]);
         let rows = rows.await.map_err(|error| database_error(&error))?;
         Ok(gone + rows)
+    }
+
+    async fn forget_tenant(&self, scope: &TenantScope) -> Result<u64, ServiceError> {
+        self.trail.end(scope.tenant());
+        // Seals prove the trail, which stays.
+        let db = self.store.db();
+        db.end_tenant(scope.tenant(), &[])
+            .await
+            .map_err(|error| database_error(&error))
     }
 }

@@ -13,6 +13,7 @@
 mod api;
 mod domain;
 mod erasure;
+mod export;
 mod limits;
 mod sealing;
 mod searching;

@@ -220,7 +220,16 @@ impl AuditService {
             let entry = Entry::new(Act::RemoveAudit)
                 .with(Detail::Setting, source.writer())
                 .with(Detail::Position, range.last);
-            self.trail.record(scope, entry).await.map_err(|e| of(&e))?;
+            // The trail of a tenant that was ended has had its last entry.
+            if !self
+                .store
+                .db()
+                .is_ended(scope.tenant())
+                .await
+                .map_err(|e| of(&e))?
+            {
+                self.trail.record(scope, entry).await.map_err(|e| of(&e))?;
+            }
             let removed = source.remove(scope, range.last).await?;
             tracing::info!(
                 writer = source.writer(),

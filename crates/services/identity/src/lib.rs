@@ -20,6 +20,8 @@ mod audit;
 mod devices;
 mod domain;
 mod door;
+mod ending;
+mod export;
 mod hashing;
 mod keys;
 mod limits;
@@ -52,6 +54,7 @@ use tokio_util::task::TaskTracker;
 use utoipa_axum::router::OpenApiRouter;
 
 pub use crate::keys::{MadeKey, NewKey};
+pub use crate::store::ended::EndedTenant;
 pub use crate::tenants::{MadeTenant, NewTenant};
 pub use crate::visit::{cookie, session_cookie};
 
@@ -80,6 +83,10 @@ const MIGRATIONS: &[Migration] = &[
     Migration {
         version: 4,
         sql: include_str!("../migrations/0004_new_addresses.sql"),
+    },
+    Migration {
+        version: 5,
+        sql: include_str!("../migrations/0005_ended.sql"),
     },
 ];
 

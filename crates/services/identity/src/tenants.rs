@@ -9,6 +9,7 @@ use std::sync::PoisonError;
 
 use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_contracts::ids::TenantId;
+use hilum_platform::audit::KeyError;
 use hilum_platform::auth;
 use hilum_platform::config::{self, Config, is_ae_title};
 use hilum_platform::db::Tx;
@@ -22,6 +23,7 @@ use crate::domain::settings::Settings;
 use crate::domain::text::{self, ae_title, tenant_name};
 use crate::limits::{DEVICES, NAMES_TRIED};
 use crate::store::devices::{self, DeviceRow};
+use crate::store::ended;
 use crate::store::tenants::{self, TenantRow};
 
 /// A tenant to be made.
@@ -93,9 +95,10 @@ impl IdentityService {
                 configured: false,
                 created_at: self.clock.now_millis(),
             };
-            let made = tenants::insert(tx, &row)
-                .await
-                .map_err(|error| database_error(&error))?;
+            let made = !self.has_lost_key(&row.name).await
+                && tenants::insert(tx, &row)
+                    .await
+                    .map_err(|error| database_error(&error))?;
             if made {
                 self.tell_made(tx, &row).await?;
                 return Ok(MadeTenant {
@@ -121,6 +124,7 @@ impl IdentityService {
         tenants::forget_configured(&mut tx, &named)
             .await
             .map_err(failed)?;
+        let mut gone = Vec::new();
         for tenant in &config.tenants {
             let scope = auth::service(&tenant.name, "identity");
             let row = TenantRow {
@@ -131,6 +135,15 @@ impl IdentityService {
                 configured: true,
                 created_at: now,
             };
+            let is_ended = ended::is(&mut tx, &scope).await.map_err(failed)?;
+            if is_ended || self.has_lost_key(&tenant.name).await {
+                tracing::warn!(
+                    tenant = %tenant.name,
+                    "the configuration names a tenant that was ended: remove it there"
+                );
+                gone.push(&tenant.name);
+                continue;
+            }
             if tenants::insert(&mut tx, &row).await.map_err(failed)? {
                 self.tell_made(&mut tx, &row).await?;
                 continue;
@@ -150,12 +163,21 @@ impl IdentityService {
         devices::delete_configured(&mut tx).await.map_err(failed)?;
         for device in &config.devices {
             let scope = auth::service(&device.tenant, "identity");
+            if gone.contains(&&device.tenant) {
+                continue;
+            }
             let row = configured(device, now)?;
             devices::insert(&mut tx, &scope, &row, DEVICES)
                 .await
                 .map_err(failed)?;
         }
         tx.commit().await.map_err(failed)
+    }
+
+    /// Whether a tenant of this name was ended, as its keys know also where this
+    /// service's database was lost.
+    async fn has_lost_key(&self, name: &TenantId) -> bool {
+        matches!(self.keyring.of(name).await, Err(KeyError::Destroyed))
     }
 
     /// A tenant's own trail begins with its being made.

@@ -1,4 +1,5 @@
-//! Erasure: what this service keeps of studies goes when their patient does.
+//! Erasure: what this service keeps of studies goes when their patient does, and
+//! all of a tenant when that is ended.
 
 use async_trait::async_trait;
 use hilum_contracts::erasure::Forgets;
@@ -7,7 +8,7 @@ use hilum_platform::http::database_error;
 use hilum_platform::scope::TenantScope;
 
 use crate::ImagingService;
-use crate::store::erasure::FORGET;
+use crate::store::erasure::{FORGET, FORGET_TENANT};
 
 /// How a Patient ID (0010,0020) stands in a data set of any encoding (PS3.5
 /// §7.1), so that it is found in bytes that are no instance.
@@ -46,6 +47,14 @@ impl Forgets for ImagingService {
         self.store
             .db()
             .forget(scope.tenant().as_str(), study_uids, FORGET)
+            .await
+            .map_err(|error| database_error(&error))
+    }
+
+    async fn forget_tenant(&self, scope: &TenantScope) -> Result<u64, ServiceError> {
+        self.trail.end(scope.tenant());
+        let db = self.store.db();
+        db.end_tenant(scope.tenant(), FORGET_TENANT)
             .await
             .map_err(|error| database_error(&error))
     }

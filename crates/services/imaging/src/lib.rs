@@ -14,6 +14,7 @@ mod contract;
 mod digest;
 mod domain;
 mod erasure;
+mod export;
 mod intake;
 mod keeping;
 mod layout;

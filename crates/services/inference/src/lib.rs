@@ -14,6 +14,7 @@
 mod api;
 pub mod domain;
 mod erasure;
+mod export;
 pub mod gate;
 pub mod limits;
 pub mod models;

@@ -1,4 +1,5 @@
-//! Erasure: what this service keeps of studies goes when their patient does.
+//! Erasure: what this service keeps of studies goes when their patient does, and
+//! all of a tenant when that is ended.
 
 use async_trait::async_trait;
 use hilum_contracts::erasure::Forgets;
@@ -23,6 +24,14 @@ impl Forgets for IntegrationService {
         self.store
             .db()
             .forget(scope.tenant().as_str(), study_uids, FORGET)
+            .await
+            .map_err(|error| database_error(&error))
+    }
+
+    async fn forget_tenant(&self, scope: &TenantScope) -> Result<u64, ServiceError> {
+        self.trail.end(scope.tenant());
+        let db = self.store.db();
+        db.end_tenant(scope.tenant(), &[])
             .await
             .map_err(|error| database_error(&error))
     }

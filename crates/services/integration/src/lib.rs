@@ -11,6 +11,7 @@
 mod api;
 mod consumer;
 mod erasure;
+mod export;
 pub mod limits;
 mod sending;
 mod store;

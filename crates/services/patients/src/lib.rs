@@ -11,6 +11,7 @@ mod api;
 mod consumer;
 mod domain;
 mod erasure;
+mod export;
 mod store;
 
 use std::path::Path;

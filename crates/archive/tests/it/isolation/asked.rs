@@ -6,11 +6,12 @@ use std::path::Path;
 
 use futures::TryStreamExt;
 use hilum_archive::{
-    ArchiveError, Cause, Corrected, Decision, Erased, ErasedPatient, HoldOn, InstanceFilter,
-    MetadataScope, MoveOf, NewCorrection, NewDeletion, PatientIdentity, Quota, ResultKey,
-    RetentionRule, SeriesFilter, Since, StudyAttributes, StudyFilter,
+    Archive, ArchiveError, Cause, Corrected, Decision, Erased, ErasedPatient, HoldOn,
+    InstanceFilter, MetadataScope, MoveOf, NewCorrection, NewDeletion, PatientIdentity, Quota,
+    ResultKey, RetentionRule, SeriesFilter, Since, StudyAttributes, StudyFilter,
 };
 use hilum_contracts::audit::Subject;
+use hilum_contracts::export::Exports as _;
 use hilum_contracts::ids::CorrelationId;
 use hilum_platform::audit::{AuditSource as _, Filter};
 use hilum_platform::events::OutboxSource as _;
@@ -176,6 +177,8 @@ async fn another_tenant_learns_and_changes_nothing_with_real_identifiers() {
     assert_eq!(again.unwrap(), Vec::<String>::new());
     asked.0.insert("erase_again");
 
+    ends(archive, &mut asked).await;
+
     let known: BTreeSet<String> = asked.0.iter().map(|name| (*name).to_owned()).collect();
     assert_eq!(known, questions(), "a new question: ask it here");
     let after = state(&test).await;
@@ -184,6 +187,27 @@ async fn another_tenant_learns_and_changes_nothing_with_real_identifiers() {
     test.archive.sweep().await.unwrap();
     let report = test.archive.verify(None).await.unwrap();
     assert!(report.faults.is_empty(), "{report:?}");
+}
+
+/// What `b` owns, and its end.
+async fn ends(archive: &Archive, asked: &mut Asked) {
+    let b = scope("b");
+    let mut after = None;
+    loop {
+        let page = archive.export(&b, after.as_deref()).await.unwrap();
+        asked.shows_nothing("export", &page);
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    asked.0.remove("export");
+    assert_eq!(archive.standing_holds(&b).await.unwrap(), 1);
+    asked.0.insert("standing_holds");
+    asked.shows_nothing("close_tenant", &archive.close_tenant(&b).await.unwrap());
+    asked.shows_nothing("record_ending", &archive.record_ending(&b).await.unwrap());
+    archive.destroy_tenant(&b).await.unwrap();
+    asked.0.insert("destroy_tenant");
 }
 
 /// The questions that change nothing.

@@ -21,11 +21,15 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use self::media::Contents;
-use self::state::{Asked, Found, Progress, REPORT, State};
+pub(super) use self::state::REPORT;
+use self::state::{Asked, Found, Progress, State};
 use self::writing::Writing;
 use super::{Doors, Installation};
 use crate::commands::door::Door;
 use crate::terminal;
+
+/// Files on their way at once, unless somebody says otherwise.
+const PARALLEL: u16 = 8;
 
 #[derive(Args)]
 #[command(group(clap::ArgGroup::new("wanted").required(true)))]
@@ -51,7 +55,7 @@ pub(crate) struct Export {
     #[arg(long)]
     as_received: bool,
     /// Files on their way at once.
-    #[arg(long, value_name = "N", default_value_t = 8,
+    #[arg(long, value_name = "N", default_value_t = PARALLEL,
         value_parser = clap::value_parser!(u16).range(1..=64))]
     parallel: u16,
     #[command(flatten)]
@@ -75,7 +79,7 @@ pub(super) enum Wanted {
 
 /// What an export did: `EXPORT.JSON`, and what `--json` prints.
 #[derive(Serialize)]
-struct Report {
+pub(super) struct Report {
     export: Uuid,
     tenant: String,
     as_received: bool,
@@ -94,7 +98,37 @@ struct Report {
 }
 
 impl Export {
+    /// All images of a tenant.
+    pub(super) fn everything(to: PathBuf, tenant: TenantId, installation: Installation) -> Self {
+        Self {
+            to,
+            study: Vec::new(),
+            patient: None,
+            issuer: None,
+            all: true,
+            tenant: Some(tenant),
+            as_received: false,
+            parallel: PARALLEL,
+            installation,
+            json: false,
+        }
+    }
+
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
+        let (report, to) = self.make().await?;
+        if self.json {
+            terminal::line(serde_json::to_string(&report)?);
+        } else {
+            report.show(&to);
+        }
+        Ok(match report.is_whole() {
+            true => ExitCode::SUCCESS,
+            false => ExitCode::FAILURE,
+        })
+    }
+
+    /// Makes the export, or goes on with it; what was done, and where.
+    pub(super) async fn make(&self) -> anyhow::Result<(Report, PathBuf)> {
         let config = self.installation.load(&Doors::default())?;
         let tenant = super::tenant(&config, self.tenant.as_ref())?;
         let to = std::path::absolute(&self.to)?;
@@ -103,19 +137,7 @@ impl Export {
         let door = Door::open(&config, &tenant).await?;
         let ended = self.export(&door, &to, &tenant, found).await;
         door.close().await;
-        let report = ended?;
-        if self.json {
-            terminal::line(serde_json::to_string(&report)?);
-        } else {
-            report.show(&to);
-        }
-        Ok(
-            if report.failed == 0 && report.contents.failures.is_empty() {
-                ExitCode::SUCCESS
-            } else {
-                ExitCode::FAILURE
-            },
-        )
+        Ok((ended?, to))
     }
 
     fn wanted(&self) -> Wanted {
@@ -254,7 +276,12 @@ async fn finish(
 }
 
 impl Report {
-    fn show(&self, to: &Path) {
+    /// Whether every image was given.
+    pub(super) fn is_whole(&self) -> bool {
+        self.failed == 0 && self.contents.failures.is_empty()
+    }
+
+    pub(super) fn show(&self, to: &Path) {
         terminal::line(format_args!(
             "Exported {} to {}.",
             [
@@ -292,7 +319,7 @@ impl Report {
 }
 
 /// An export into the data folder would be backed up with it, in clear.
-fn outside(to: &Path, data: &Path) -> anyhow::Result<()> {
+pub(super) fn outside(to: &Path, data: &Path) -> anyhow::Result<()> {
     let data = std::fs::canonicalize(data)
         .with_context(|| format!("there is no data folder {}", data.display()))?;
     let there = to
@@ -307,7 +334,7 @@ fn outside(to: &Path, data: &Path) -> anyhow::Result<()> {
 }
 
 /// What an error of the disk that is written to begins with.
-fn cannot_write(to: &Path) -> String {
+pub(super) fn cannot_write(to: &Path) -> String {
     format!(
         "can't write to {}; mend that and start the export again to go on",
         to.display()

@@ -18,7 +18,7 @@ use super::plan::Planned;
 
 const FOLDER: &str = "EXPORT.NEW";
 /// Written last: its presence says that an export was finished.
-pub(super) const REPORT: &str = "EXPORT.JSON";
+pub(in crate::commands) const REPORT: &str = "EXPORT.JSON";
 
 /// What an export was asked for. The same words go on with it, others don't.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -1,24 +1,58 @@
 //! `POST /audit/verify`
 
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::State;
-use hilum_contracts::access::doors;
+use hilum_contracts::access::{Action, doors};
 use hilum_contracts::audit::{Act, Detail, Entry};
+use hilum_contracts::error::ServiceError;
+use hilum_contracts::ids::TenantId;
+use hilum_platform::auth;
 use hilum_platform::http::{May, Problem, ProblemBody, database_error};
+use serde::Deserialize;
+use utoipa::ToSchema;
 
 use crate::AuditService;
 use crate::verifying::Verified;
 
+/// Nothing, or whose trail beside one's own tenant's.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct VerifyRequest {
+    /// A tenant that was ended. For the operator of the installation alone.
+    ended_tenant: Option<String>,
+}
+
 /// Verifies the audit trail, from its beginning: chains and seals.
 #[utoipa::path(post, path = "/audit/verify",
     extensions(("x-hilum-action" = json!("view-audit"))), tag = "audit",
-    responses((status = 200, body = Verified), (status = 503, body = ProblemBody)))]
+    request_body = Option<VerifyRequest>,
+    responses((status = 200, body = Verified), (status = 400, body = ProblemBody),
+        (status = 404, body = ProblemBody), (status = 503, body = ProblemBody)))]
 pub(crate) async fn verify_audit(
     May(scope, _): May<doors::ViewAudit>,
     State(service): State<AuditService>,
+    body: Bytes,
 ) -> Result<Json<Verified>, Problem> {
-    let entry = Entry::new(Act::ViewAudit).with(Detail::Change, "verify");
-    let recorded = service.trail.record(&scope, entry).await;
-    recorded.map_err(|error| database_error(&error))?;
-    Ok(Json(service.verify(&scope).await?))
+    let failed = |error| Problem(database_error(&error));
+    let asked: Option<VerifyRequest> = match body.is_empty() {
+        true => None,
+        false => serde_json::from_slice(&body)
+            .map_err(|_| ServiceError::invalid("The body names an ended tenant, or nothing."))?,
+    };
+    let mut entry = Entry::new(Act::ViewAudit).with(Detail::Change, "verify");
+    let mut whose = scope.clone();
+    if let Some(name) = asked.and_then(|asked| asked.ended_tenant) {
+        scope.require(Action::Operate)?;
+        let unknown = || ServiceError::not_found("No tenant of this name was ended.");
+        let tenant = TenantId::new(name).map_err(|_| unknown())?;
+        let is_ended = service.store.db().is_ended(&tenant).await;
+        if !is_ended.map_err(failed)? {
+            return Err(unknown().into());
+        }
+        entry = entry.with(Detail::Tenant, &tenant);
+        whose = auth::service(&tenant, "audit");
+    }
+    service.trail.record(&scope, entry).await.map_err(failed)?;
+    Ok(Json(service.verify(&whose).await?))
 }

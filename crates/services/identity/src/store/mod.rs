@@ -6,6 +6,7 @@
 pub(crate) mod attempts;
 pub(crate) mod break_glass;
 pub(crate) mod devices;
+pub(crate) mod ended;
 pub(crate) mod invitations;
 pub(crate) mod keys;
 pub(crate) mod mails;

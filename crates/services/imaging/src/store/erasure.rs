@@ -11,3 +11,7 @@ pub(crate) const FORGET: &[&str] = &[
         (SELECT merge FROM patient_merge_studies WHERE tenant = $1 AND study_uid = $2)",
     "DELETE FROM patient_merge_studies WHERE tenant = $1 AND study_uid = $2",
 ];
+
+/// The same for what of the tenant `$1` stands in tables without its name.
+pub(crate) const FORGET_TENANT: &[&str] = &["DELETE FROM input_set_instances WHERE input_set IN
+    (SELECT id FROM input_sets WHERE tenant = $1)"];

@@ -1,0 +1,94 @@
+//! What the index holds of a tenant beside the instances, when all that the
+//! tenant owns is taken out: where its images stand and what people decided
+//! about them. The images themselves are read like anybody's.
+
+use async_trait::async_trait;
+use hilum_contracts::error::ServiceError;
+use hilum_contracts::export::{ExportPage, Exports};
+use hilum_platform::db::export::{COLUMNS, Column, Place, line, page};
+use hilum_platform::scope::TenantScope;
+use rusqlite::Connection;
+
+use super::Archive;
+use crate::error::{ArchiveError, Result};
+
+/// Every table that is not how instances are kept or found.
+const TABLES: [&str; 12] = [
+    "correction",
+    "deletion",
+    "erasure",
+    "hold",
+    "placement",
+    "publication",
+    "quarantine",
+    "redirect",
+    "rejection",
+    "retention",
+    "series",
+    "study",
+];
+
+#[async_trait]
+impl Exports for Archive {
+    async fn export(
+        &self,
+        scope: &TenantScope,
+        after: Option<&str>,
+    ) -> std::result::Result<ExportPage, ServiceError> {
+        let place: Option<Place> = after
+            .map(serde_json::from_str)
+            .transpose()
+            .map_err(|_| ServiceError::invalid("That is no place in an export."))?;
+        let none = ExportPage::default();
+        Ok(self
+            .ask(scope, none, move |db, tenant| next(db, tenant, place))
+            .await?)
+    }
+}
+
+fn next(db: &Connection, tenant: i64, mut place: Option<Place>) -> Result<ExportPage> {
+    for table in TABLES {
+        if place.as_ref().is_some_and(|place| table < &*place.table) {
+            continue;
+        }
+        let key = place.take_if(|place| place.table == table);
+        let key = key.and_then(|place| place.key);
+        let columns = columns(db, table)?;
+        let mut query = db.prepare(&page(table, &columns, "tenant = $1", key.is_some()))?;
+        query.raw_bind_parameter(1, tenant)?;
+        if let Some(key) = key {
+            query.raw_bind_parameter(2, key)?;
+        }
+        let (mut rows, mut lines, mut last) = (query.raw_query(), Vec::new(), None);
+        while let Some(row) = rows.next()? {
+            last = Some(row.get(0)?);
+            let row: String = row.get(1)?;
+            lines.push(line("archive", table, &row));
+        }
+        if last.is_none() {
+            continue;
+        }
+        let place = Place {
+            table: table.to_owned(),
+            key: last,
+        };
+        let next = serde_json::to_string(&place).map_err(|_| ArchiveError::Corrupt)?;
+        return Ok(ExportPage {
+            lines,
+            next: Some(next),
+        });
+    }
+    Ok(ExportPage::default())
+}
+
+fn columns(db: &Connection, table: &str) -> Result<Vec<Column>> {
+    let mut query = db.prepare_cached(COLUMNS)?;
+    let rows = query.query_map([table], |row| {
+        Ok(Column {
+            name: row.get(0)?,
+            key: row.get(1)?,
+            is_keyed: row.get(2)?,
+        })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}

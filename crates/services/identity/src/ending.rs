@@ -1,0 +1,170 @@
+//! The end of a tenant: from one transaction on nobody of it gets in, its name
+//! is taken for ever, and the end is begun; from another one on it is certified.
+//! What goes in between is the business of those who keep it.
+
+use hilum_contracts::access::Action;
+use hilum_contracts::audit::{Act, Detail, Entry};
+use hilum_contracts::error::ServiceError;
+use hilum_contracts::scope::Right;
+use hilum_platform::audit::KeyError;
+use hilum_platform::db::Tx;
+use hilum_platform::http::database_error;
+use hilum_platform::scope::TenantScope;
+
+use crate::IdentityService;
+use crate::store::ended::{self, Begun, EndedTenant};
+use crate::store::tenants;
+
+/// Who ends a tenant that somebody ended before, when a backup brought it back.
+const LEDGER: &str = "the ledger of erasures";
+
+impl IdentityService {
+    /// Begins the end of the scope's tenant: when this returns, nobody of it
+    /// gets in any more, for good. `holds`: legal holds that the operator goes
+    /// over.
+    ///
+    /// # Errors
+    /// `Forbidden` without the right; `NotFound` when there is no such tenant.
+    pub async fn begin_ending(&self, scope: &TenantScope, holds: u64) -> Result<(), ServiceError> {
+        scope.require(Action::EndTenant)?;
+        let by_right = match scope.right() {
+            Right::Role(role) | Right::BreakGlass { role, .. } => role.name().to_owned(),
+            Right::Continuation => String::new(),
+        };
+        let by = scope.principal().to_string();
+        self.begin_end(scope, (by, by_right), holds, true).await
+    }
+
+    /// The same for a tenant that was ended after the backup was made which this
+    /// installation was restored from; also when it was made after it.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn begin_ending_again(&self, scope: &TenantScope) -> Result<(), ServiceError> {
+        let by = (LEDGER.to_owned(), String::new());
+        self.begin_end(scope, by, 0, false).await
+    }
+
+    async fn begin_end(
+        &self,
+        scope: &TenantScope,
+        (by, by_right): (String, String),
+        holds: u64,
+        must_be: bool,
+    ) -> Result<(), ServiceError> {
+        let failed = |error| database_error(&error);
+        let mut tx = self.store.db().begin().await.map_err(failed)?;
+        if ended::is(&mut tx, scope).await.map_err(failed)? && !must_be {
+            return Ok(());
+        }
+        let is = tenants::get(&mut tx, scope).await.map_err(failed)?;
+        if must_be && is.is_none() {
+            return Err(ServiceError::not_found("There is no such organisation."));
+        }
+        if is.is_some() {
+            let change = match holds {
+                0 => "begun",
+                _ => "begun-over-holds",
+            };
+            let entry = Entry::new(Act::EndTenant)
+                .with(Detail::Tenant, scope.tenant())
+                .with(Detail::Change, change);
+            self.tell_of_end(&mut tx, scope, entry).await?;
+        }
+        let begun = Begun {
+            at: self.clock.now_millis(),
+            by,
+            by_right,
+            holds,
+        };
+        ended::begin(&mut tx, scope, &begun).await.map_err(failed)?;
+        tx.commit().await.map_err(failed)?;
+        self.publish().await?;
+        self.changed(scope);
+        Ok(())
+    }
+
+    /// Also where the key is destroyed already, in a backup from in between.
+    async fn tell_of_end(
+        &self,
+        tx: &mut Tx<'_>,
+        scope: &TenantScope,
+        entry: Entry,
+    ) -> Result<(), ServiceError> {
+        match self.keyring.of(scope.tenant()).await {
+            Err(KeyError::Destroyed) => {
+                let told = self.trail.append_last(tx, scope, entry).await;
+                told.map_err(|error| database_error(&error))
+            }
+            _ => self.tell(tx, scope, entry).await,
+        }
+    }
+
+    /// Every tenant that is being ended or was, the last one first.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn ended_tenants(&self) -> Result<Vec<EndedTenant>, ServiceError> {
+        let found = self.store.ended().await;
+        found.map_err(|error| database_error(&error))
+    }
+
+    /// Keeps what the tenant held, as JSON, before anything of it goes, unless
+    /// that was kept before; what is known of the end then.
+    ///
+    /// # Errors
+    /// `NotFound` when no end was begun.
+    pub async fn keep_holdings(
+        &self,
+        scope: &TenantScope,
+        holdings: &str,
+    ) -> Result<EndedTenant, ServiceError> {
+        let failed = |error| database_error(&error);
+        let mut tx = self.store.db().begin().await.map_err(failed)?;
+        ended::set_holdings(&mut tx, scope, holdings)
+            .await
+            .map_err(failed)?;
+        tx.commit().await.map_err(failed)?;
+        let found = self.store.ended_of(scope).await.map_err(failed)?;
+        found.ok_or_else(|| ServiceError::not_found("This organisation is not being ended."))
+    }
+
+    /// Leaves nothing of a tenant whose end was begun in this service's files,
+    /// but its audit trail, which names nobody. How many rows went beside those
+    /// that went when it was begun.
+    ///
+    /// # Errors
+    /// When the database does not answer; ask again.
+    pub async fn forget_tenant(&self, scope: &TenantScope) -> Result<u64, ServiceError> {
+        self.trail.end(scope.tenant());
+        let rows = self.store.db().end_tenant(scope.tenant(), &[]).await;
+        rows.map_err(|error| database_error(&error))
+    }
+
+    /// Keeps the certificate of an end, with the last entry of its trail.
+    ///
+    /// # Errors
+    /// When the database does not answer; ask again.
+    pub async fn certify_ending(
+        &self,
+        scope: &TenantScope,
+        certificate: &str,
+        sha256: &str,
+    ) -> Result<(), ServiceError> {
+        let failed = |error| database_error(&error);
+        let entry = Entry::new(Act::EndTenant)
+            .with(Detail::Tenant, scope.tenant())
+            .with(Detail::Change, "certified")
+            .with(Detail::Certificate, sha256);
+        let now = self.clock.now_millis();
+        let mut tx = self.store.db().begin().await.map_err(failed)?;
+        self.trail
+            .append_last(&mut tx, scope, entry)
+            .await
+            .map_err(failed)?;
+        ended::certify(&mut tx, scope, certificate, now)
+            .await
+            .map_err(failed)?;
+        tx.commit().await.map_err(failed)
+    }
+}

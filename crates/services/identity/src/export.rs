@@ -1,0 +1,32 @@
+//! Export: what this service keeps of a tenant, when all of that is taken out.
+
+use async_trait::async_trait;
+use hilum_contracts::error::ServiceError;
+use hilum_contracts::export::{ExportPage, Exports};
+use hilum_platform::http::database_error;
+use hilum_platform::scope::TenantScope;
+
+use crate::IdentityService;
+
+/// The tenant itself, and people, who belong to no tenant alone.
+const OWNED: &[(&str, &str)] = &[
+    (
+        "people",
+        "id IN (SELECT person FROM memberships WHERE tenant = $1)",
+    ),
+    ("tenants", "name = $1"),
+];
+
+#[async_trait]
+impl Exports for IdentityService {
+    async fn export(
+        &self,
+        scope: &TenantScope,
+        after: Option<&str>,
+    ) -> Result<ExportPage, ServiceError> {
+        let db = self.store.db();
+        db.export("identity", scope.tenant(), OWNED, after)
+            .await
+            .map_err(|error| database_error(&error))
+    }
+}
