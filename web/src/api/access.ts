@@ -11,7 +11,7 @@ export type Action =
   | 'store-images' | 'view-quarantine' | 'manage-quarantine' | 'delete-images' | 'view-erasures' | 'export-studies' | 'view-storage' | 'view-holds'
   | 'view-dead-letters' | 'replay-dead-letters' | 'view-live' | 'view-status' | 'view-people' | 'manage-people'
   | 'view-devices' | 'manage-devices' | 'view-keys' | 'manage-keys' | 'view-settings' | 'manage-settings'
-  | 'view-audit' | 'export-audit' | 'break-glass' | 'review-break-glass' | 'own-account';
+  | 'end-tenant' | 'view-audit' | 'export-audit' | 'break-glass' | 'review-break-glass' | 'own-account';
 
 export interface AuthState {
   signed_in: boolean;

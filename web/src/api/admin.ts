@@ -52,6 +52,8 @@ export const admin = {
 
   settings: (signal: AbortSignal) => get<Settings>(`${V1}/settings`, signal),
   changeSettings: (change: Partial<Settings>) => act('PATCH', `${V1}/settings`, change),
+  records: `${V1}/tenant/records`,
+  endTenant: (tenant: string) => made<unknown>('POST', `${V1}/tenant/end`, { confirm: tenant }),
   providers: (signal: AbortSignal) => get<Page<Provider> & { redirect_uri: string }>(`${V1}/sign-in-providers`, signal),
   addProvider: (provider: ProviderWanted) => act('POST', `${V1}/sign-in-providers`, provider),
   removeProvider: (provider: string) => act('DELETE', `${V1}/sign-in-providers/${id(provider)}`),

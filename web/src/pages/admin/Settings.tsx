@@ -8,6 +8,7 @@ import { checkSession, useAuth, useMay } from '../../api/session';
 import { useResource } from '../../api/useResource';
 import { Action, Fact, Failure, Loading, useTitle } from '../../parts';
 import { Modal } from '../../parts/Dialogue';
+import { Leaving } from '../../parts/Leaving';
 import { Choice, PasswordField, TextField } from '../../parts/fields';
 import { useSubmit } from '../../parts/useSubmit';
 
@@ -15,6 +16,7 @@ export function SettingsPage() {
   useTitle('Settings');
   const { data, error, reload } = useResource('settings', admin.settings, []);
   const { tenant } = useAuth();
+  const may = useMay();
   return (
     <>
       <div className="page-head"><h1>Settings</h1></div>
@@ -22,6 +24,7 @@ export function SettingsPage() {
       {!data && !error && <Loading lines={4} />}
       {data && <Form settings={data} aeTitle={tenant?.ae_title ?? ''} saved={() => { reload(); void checkSession(); }} />}
       <Providers />
+      {tenant && may('end-tenant') && <Leaving tenant={tenant.name} name={tenant.display_name} />}
     </>
   );
 }
