@@ -268,7 +268,7 @@ async fn a_backup_from_before_ends_the_tenant_again_when_it_is_restored() {
     let held = |secret: &&Vec<u8>| !holders(restored.dir.path(), secret).is_empty();
     assert!(secrets.iter().filter(held).count() > 42);
     let due = restored.archive.due_erasures().await.unwrap();
-    assert_eq!(due, [record.clone()]);
+    assert_eq!(due, std::slice::from_ref(&record));
     assert!(restored.archive.is_ending_known(&record).await.unwrap());
     // One that somebody made without the tenant's key does nothing.
     let mut forged = serde_json::to_value(&record).unwrap();
