@@ -47,6 +47,7 @@ impl Engine {
             return Err(ArchiveError::Invalid("a spool file is not bundled"));
         };
         if let Some(known) = self.known(tenant, &descriptor)? {
+            self.stores.resent(&tenant.id, &descriptor, &by);
             return Ok(Joined::Known(known));
         }
         let marks = self.marks(tenant, &descriptor)?;
@@ -131,6 +132,7 @@ impl Engine {
     ) -> Result<StoreOutcome> {
         let descriptor = Descriptor::of(instance)?;
         if let Some(known) = self.known(tenant, &descriptor)? {
+            self.stores.resent(&tenant.id, &descriptor, by);
             return Ok(known);
         }
         match self.write_object(tenant, std::slice::from_ref(instance), by, None)? {

@@ -167,6 +167,8 @@ named! {
     Backup "backup";
     /// The installation's master key was changed.
     RotateMasterKey "rotate-master-key";
+    /// The installation was made from a backup.
+    Restore "restore";
 }
 
 named! {
@@ -243,6 +245,12 @@ named! {
     Continues "continues";
     /// SHA-256 of a certificate, in hexadecimal.
     Certificate "certificate";
+    /// An export's id.
+    Export "export";
+    /// How much: `studies`, `patient` or `everything`.
+    Extent "extent";
+    /// How many instances could not be given.
+    Missing "missing";
 }
 
 /// Whom or what an entry is about: the only part of it that may identify a
@@ -262,6 +270,10 @@ pub enum Subject {
     Study(String),
     /// What was searched for, decoded, as the person or program wrote it.
     Query(String),
+    /// Why somebody did it, in their own words.
+    Reason(String),
+    /// The e-mail address that somebody tried to sign in with.
+    Account(String),
 }
 
 impl Subject {
@@ -286,6 +298,27 @@ impl Subject {
     #[must_use]
     pub fn query(text: impl Into<String>) -> Self {
         Self::Query(cut(text.into(), SUBJECT_TEXT_MAX))
+    }
+
+    /// A reason.
+    #[must_use]
+    pub fn reason(text: impl Into<String>) -> Self {
+        Self::Reason(cut(text.into(), SUBJECT_TEXT_MAX))
+    }
+
+    /// An e-mail address that was tried.
+    #[must_use]
+    pub fn account(address: impl Into<String>) -> Self {
+        Self::Account(cut(address.into(), SUBJECT_TEXT_MAX))
+    }
+
+    /// What a person wrote in their own words, which may name anybody.
+    #[must_use]
+    pub fn free_text(&self) -> Option<&str> {
+        match self {
+            Self::Query(text) | Self::Reason(text) => Some(text),
+            Self::Patient { .. } | Self::Study(_) | Self::Account(_) => None,
+        }
     }
 }
 
@@ -352,6 +385,13 @@ impl Entry {
     pub fn with(mut self, detail: Detail, value: impl fmt::Display) -> Self {
         self.details
             .insert(detail, cut(value.to_string(), DETAIL_TEXT_MAX));
+        self
+    }
+
+    /// Without this detail.
+    #[must_use]
+    pub fn without(mut self, detail: Detail) -> Self {
+        self.details.remove(&detail);
         self
     }
 

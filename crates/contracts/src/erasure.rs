@@ -3,6 +3,7 @@
 
 use async_trait::async_trait;
 
+use crate::audit::Subject;
 use crate::error::ServiceError;
 use crate::scope::TenantScope;
 
@@ -11,6 +12,16 @@ use crate::scope::TenantScope;
 pub trait Forgets: Send + Sync {
     /// Its name in the certificate.
     fn name(&self) -> &'static str;
+
+    /// Destroys people's own words that name one of these: patients by their id,
+    /// studies. What is left of them in free pages goes with the next
+    /// [`Forgets::forget`]. How many went.
+    ///
+    /// # Errors
+    /// `Unavailable` when its database does not answer; ask again.
+    async fn forget_named(&self, _: &TenantScope, _: &[Subject]) -> Result<u64, ServiceError> {
+        Ok(0)
+    }
 
     /// Destroys every row that is about one of these studies, with the events
     /// and jobs that name them, and leaves nothing of them in the file's free

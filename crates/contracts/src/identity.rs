@@ -2,13 +2,14 @@
 //! It never opens one itself; `hilum_platform::auth` makes scopes of what it
 //! answers.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 use async_trait::async_trait;
 
 use crate::error::ServiceError;
-use crate::ids::TenantId;
-use crate::scope::Acting;
+use crate::ids::{ApiKeyId, PersonId, TenantId};
+use crate::scope::{Acting, TenantScope};
 
 /// Somebody whom Identity knows, and the tenant that they act in.
 #[derive(Clone, Debug)]
@@ -109,4 +110,37 @@ pub trait Identity: Send + Sync {
     /// # Errors
     /// When the database does not answer.
     async fn device(&self, asks: &DeviceAsks) -> Result<DeviceAdmission, ServiceError>;
+
+    /// Whether whoever was let in with this scope still would be, to the same:
+    /// their session or key goes on, in the same role and emergency access.
+    /// Asking is no use of a session and does not prolong it.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    async fn is_still(&self, scope: &TenantScope) -> Result<bool, ServiceError>;
+}
+
+/// Tells what those are called whom a trail knows by their ids.
+#[async_trait]
+pub trait Names: Send + Sync {
+    /// What these people are called in the scope's tenant, or were when they left
+    /// it; nothing of whom it does not know.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    async fn people(
+        &self,
+        scope: &TenantScope,
+        ids: &[PersonId],
+    ) -> Result<HashMap<PersonId, String>, ServiceError>;
+
+    /// What these API keys are called.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    async fn keys(
+        &self,
+        scope: &TenantScope,
+        ids: &[ApiKeyId],
+    ) -> Result<HashMap<ApiKeyId, String>, ServiceError>;
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
 /// Longest tenant name: it becomes part of paths and keys.
@@ -13,6 +13,9 @@ pub const TENANT_ID_MAX: usize = 32;
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct TenantId(String);
+
+/// What [`TenantId::installation`] is called: no tenant can be.
+const INSTALLATION: &str = "_installation";
 
 /// The text is not a tenant name.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -33,6 +36,34 @@ impl TenantId {
         } else {
             Err(InvalidTenantId)
         }
+    }
+
+    /// Where what concerns no tenant is recorded: who failed to sign in at an
+    /// address that nobody has, what was done to the whole installation. Nobody
+    /// belongs to it, it holds no data, and [`TenantId::new`] refuses its name.
+    #[must_use]
+    pub fn installation() -> Self {
+        Self(INSTALLATION.to_owned())
+    }
+
+    /// Reads a name that Hilum itself stored: a tenant's, or the installation's.
+    ///
+    /// # Errors
+    /// [`InvalidTenantId`] when the text has another form.
+    pub fn stored(text: impl Into<String>) -> Result<Self, InvalidTenantId> {
+        let text = text.into();
+        match text == INSTALLATION {
+            true => Ok(Self(text)),
+            false => Self::new(text),
+        }
+    }
+
+    /// [`TenantId::stored`] for serde; otherwise it reads what people name.
+    ///
+    /// # Errors
+    /// When it is no name, or not stored as text.
+    pub fn deserialize_stored<'de, D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Self::stored(String::deserialize(from)?).map_err(serde::de::Error::custom)
     }
 
     /// The name as text.
@@ -144,5 +175,15 @@ mod tests {
         for bad in ["", "..", "A", "1a", "a/b", "a b", "-a", &"a".repeat(33)] {
             assert!(TenantId::new(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn no_tenant_is_called_as_the_installation_is() {
+        let own = TenantId::installation();
+        assert!(TenantId::new(own.as_str()).is_err());
+        assert_eq!(TenantId::stored(own.as_str()).unwrap(), own);
+        assert!(TenantId::stored("_another").is_err());
+        let text = serde_json::to_string(&own).unwrap();
+        assert!(serde_json::from_str::<TenantId>(&text).is_err());
     }
 }

@@ -214,13 +214,22 @@ impl Services {
     /// read from after a while is left; the next start takes it up.
     async fn close(self) {
         let services = async {
+            // The last counts of all, under the last seal, while every trail can be read.
+            for trail in [
+                self.imaging.trail(),
+                self.patients.trail(),
+                self.inference.trail(),
+                self.integration.trail(),
+                self.identity.trail().clone(),
+            ] {
+                trail.close().await;
+            }
+            self.audit.close().await;
             self.imaging.close().await;
             self.patients.close().await;
             self.inference.close().await;
             self.integration.close().await;
             self.identity.close().await;
-            // Before the archive closes, whose trail it reads; the others it read already.
-            self.audit.close().await;
         };
         if tokio::time::timeout(CLOSE, services).await.is_err() {
             tracing::warn!("a database is in use and was not closed");
@@ -324,7 +333,8 @@ impl Opened {
             keyring,
             Arc::clone(&clock),
             sources,
-            hilum_audit::KEEP,
+            Arc::new(identity.clone()),
+            config.audit.keep(),
         )
         .await?;
 
@@ -335,12 +345,13 @@ impl Opened {
             inference.inbox(),
             integration.inbox(),
         ];
-        let forgetful: [Arc<dyn Forgets>; 5] = [
+        let forgetful: [Arc<dyn Forgets>; 6] = [
             Arc::new(imaging.clone()),
             Arc::new(patients.clone()),
             Arc::new(inference.clone()),
             Arc::new(integration.clone()),
             Arc::new(audit.clone()),
+            Arc::new(identity.clone()),
         ];
         let mut audited = trails.to_vec();
         audited.push(audit.trail());
@@ -397,7 +408,7 @@ impl Opened {
                 identity.router(),
                 audit.router(),
             ],
-            trail: audit.trail(),
+            audit: audit.clone(),
             dicomweb: imaging.dicomweb(),
             stop: stop.clone(),
         };

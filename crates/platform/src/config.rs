@@ -5,6 +5,7 @@ mod exposure;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
@@ -60,6 +61,34 @@ pub struct Config {
     pub identity: IdentityRules,
     /// How mail is sent; none: invitations and links are handed over.
     pub mail: Option<Mail>,
+    /// What holds for the audit trail.
+    pub audit: AuditRules,
+}
+
+/// What holds for the audit trail.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AuditRules {
+    /// Days that entries are kept, at least [`AuditRules::KEEP_DAYS_MIN`].
+    pub keep_days: u32,
+}
+
+impl AuditRules {
+    /// Fewest days: less shows nobody what went wrong in the year before.
+    pub const KEEP_DAYS_MIN: u32 = 365;
+
+    /// How long entries are kept.
+    #[must_use]
+    pub const fn keep(self) -> Duration {
+        Duration::from_secs(self.keep_days as u64 * 86_400)
+    }
+}
+
+impl Default for AuditRules {
+    fn default() -> Self {
+        // Six years (45 CFR 164.316(b)(2)(i)), whichever of them are leap years.
+        Self { keep_days: 6 * 366 }
+    }
 }
 
 /// The mail server that takes what Hilum sends.
@@ -313,6 +342,7 @@ impl Default for Config {
             destinations: Vec::new(),
             identity: IdentityRules::default(),
             mail: None,
+            audit: AuditRules::default(),
         }
     }
 }
@@ -419,6 +449,10 @@ impl Config {
             return invalid("quiet_seconds is between 0 and 86400".to_owned());
         }
         self.check_mail()?;
+        if self.audit.keep_days < AuditRules::KEEP_DAYS_MIN {
+            let least = AuditRules::KEEP_DAYS_MIN;
+            return invalid(format!("audit.keep_days is at least {least}"));
+        }
         if self.max_associations == 0 {
             return invalid("max_associations is at least 1".to_owned());
         }

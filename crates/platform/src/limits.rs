@@ -39,6 +39,9 @@ pub const NOTICE_BACKLOG: usize = 256;
 /// Most open live connections (`/api/v1/events`). A process begins with 1,024
 /// file descriptors on most systems, and intake must never be short of them.
 pub const LIVE_CONNECTIONS: usize = 400;
+/// How often it is asked whether whoever listens there would still be let in;
+/// what ends a session in this process is told at once.
+pub const LIVE_CHECK: Duration = Duration::from_secs(5);
 
 /// A reader may hold a write-ahead log open for as long as its query lasts; an
 /// erasure asks this often whether it is done,
@@ -63,6 +66,10 @@ pub const AUDIT_REPEATS_FOR: i64 = 3_600_000;
 pub const AUDIT_COUNTS_EVERY: Duration = Duration::from_secs(60);
 /// Tenants whose audit keys are kept in memory, some hundred bytes each.
 pub const AUDIT_TENANTS_CACHED: usize = 4_096;
+/// Subjects of erasures that are remembered for what was on its way meanwhile:
+/// what began before the oldest of them is recorded without saying whom it was
+/// about.
+pub const AUDIT_FORGOTTEN_MAX: usize = 10_000;
 /// Rows of the audit trail that are read at once when all are walked.
 pub const AUDIT_WALK: u32 = 500;
 /// Most subjects that are looked up beside one: more than a patient has studies.

@@ -8,6 +8,10 @@ export interface AuditEntry {
   /** `person ID`, `API key ID`, `device AE`, `service NAME`, `local operator`. */
   who: string;
   person?: string;
+  /** What that person or key is called, or was when they left. */
+  name?: string;
+  /** What the person or key is called that was acted on. */
+  acted_on?: string;
   /** A role, or `continuation` for what a service goes on with. */
   right: string;
   /** The emergency access that was used. */
@@ -22,7 +26,7 @@ export interface AuditEntry {
 
 export interface AuditSubject {
   /** `erased`: whom it was about is gone for good. */
-  kind: 'patient' | 'study' | 'query' | 'erased';
+  kind: 'patient' | 'study' | 'query' | 'reason' | 'account' | 'erased';
   value?: string;
   issuer?: string;
 }

@@ -1,4 +1,4 @@
-// The names of those whom the audit trail knows by their ids.
+// The names of those who made something and are told by their ids.
 
 import { useEffect, useState } from 'react';
 
@@ -6,7 +6,7 @@ import { admin } from './admin';
 import { useMay } from './session';
 import type { Page } from './types';
 
-/** Pages of 200 that are looked through for names: a trail tells of few people at a time. */
+/** Pages of 200 that are looked through for names: few people make keys. */
 const PAGES_MAX = 10;
 
 type List = (after: string | undefined, signal: AbortSignal) => Promise<Page<{ id: string; name: string }>>;
@@ -21,7 +21,7 @@ async function look(list: List, prefix: string, wanted: Set<string>, found: Map<
   }
 }
 
-/** Names by `who` of an entry, as far as they are known. */
+/** Names by who it was (`person ID`), as far as they are known. */
 export function useNames(whos: string[]): Map<string, string> {
   const may = useMay();
   const [names, setNames] = useState(new Map<string, string>());
@@ -40,7 +40,7 @@ export function useNames(whos: string[]): Map<string, string> {
       for (const who of wanted) if (!found.has(who)) found.set(who, '');
       if (!abort.signal.aborted) setNames(before => new Map([...before, ...found]));
     };
-    // Without names the trail is told all the same.
+    // Without names the list is shown all the same.
     ask().catch(() => undefined);
     return () => abort.abort();
   }, [missing, people, keys]);

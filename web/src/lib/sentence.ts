@@ -7,7 +7,7 @@ import { plural } from './format';
 /** What was done; `{}` is whom and what it is about, with how many images. */
 export const ACTS: Record<string, readonly [label: string, sentence: string]> = {
   'sign-in': ['Signed in', 'signed in'],
-  'sign-in-failed': ['Failed to sign in', 'tried to sign in and could not'],
+  'sign-in-failed': ['Failed to sign in', 'tried to sign in as {} and could not'],
   'sign-out': ['Signed out', 'signed out'],
   refused: ['Refused', 'asked for what their role does not include'],
   'device-refused': ['Device turned away', 'called and was turned away'],
@@ -46,9 +46,9 @@ export const ACTS: Record<string, readonly [label: string, sentence: string]> = 
   'change-device': ['Changed a device', 'admitted, changed or removed a device'],
   'change-key': ['Changed an API key', 'made or revoked an API key'],
   'change-settings': ['Changed settings', 'changed settings'],
-  'break-glass': ['Took emergency access', 'took emergency access'],
+  'break-glass': ['Took emergency access', 'took emergency access: {}'],
   'end-break-glass': ['Ended emergency access', 'ended emergency access'],
-  'review-break-glass': ['Reviewed emergency access', 'reviewed an emergency access'],
+  'review-break-glass': ['Reviewed emergency access', 'reviewed an emergency access: {}'],
   'view-audit': ['Searched the audit trail', 'searched or verified the audit trail'],
   'export-audit': ['Exported the audit trail', 'exported the audit trail'],
   'remove-audit': ['Removed old entries', 'removed entries that were kept long enough'],
@@ -56,19 +56,19 @@ export const ACTS: Record<string, readonly [label: string, sentence: string]> = 
   'make-tenant': ['Made an organisation', 'made an organisation'],
   'end-tenant': ['Ended an organisation', 'exported or ended an organisation'],
   backup: ['Backed up', 'backed the installation up'],
+  restore: ['Restored', 'made the installation from a backup'],
   'rotate-master-key': ['Changed the master key', "changed the installation's master key"],
 };
 
 /** What an act is about where its entry names nobody. */
 const NOBODY_NAMED: Record<string, string> = { 'view-study': 'studies', 'view-patient': 'lists of patients', correct: 'a study', retry: 'something' };
 
-/** Who did it; `names` by what the trail calls them. */
-export function who(entry: Pick<AuditEntry, 'who' | 'right'>, names: ReadonlyMap<string, string>): string {
+/** Who did it. */
+export function who(entry: Pick<AuditEntry, 'who' | 'right' | 'name'>): string {
   const [kind = '', id = ''] = /^(person|API key|device|service) (.*)$/.exec(entry.who)?.slice(1) ?? [];
-  const name = names.get(entry.who);
   switch (kind) {
-    case 'person': return name || (name === undefined ? '…' : 'A person who left');
-    case 'API key': return `The key ${name || id}`;
+    case 'person': return entry.name ?? 'A person who left';
+    case 'API key': return `The key ${entry.name ?? id}`;
     case 'device': return `The device ${id}`;
     // Where nobody was known yet, the service that was asked tells it.
     case 'service': return entry.right === 'continuation' ? 'Hilum' : `Hilum (${id})`;
@@ -86,6 +86,8 @@ const one = (subject: AuditSubject): string => {
   switch (subject.kind) {
     case 'patient': return `the patient ${subject.value}${subject.issuer ? ` of ${subject.issuer}` : ''}`;
     case 'study': return `the study ${subject.value}`;
+    case 'reason': return `“${subject.value}”`;
+    case 'account': return `${subject.value}`;
     case 'query': return subject.value ? `“${subject.value}”` : 'everything';
     case 'erased': return 'a patient erased since';
   }
@@ -110,7 +112,7 @@ export function did(entry: Pick<AuditEntry, 'action' | 'subjects'>): string {
   const erasure = entry.action === 'erase' && entry.subjects.some(subject => subject.kind === 'erased');
   const about = erasure ? 'a patient' : whom(entry.subjects) || NOBODY_NAMED[entry.action];
   if (about) return sentence.includes('{}') ? sentence.replace('{}', () => about) : sentence;
-  return sentence.replace(/(: | of | on | for | to )?\{\}/, '').trimEnd();
+  return sentence.replace(/(: | of | on | for | to | as )?\{\}/, '').trimEnd();
 }
 
 /** Details that tell people nothing by themselves (ids), or are told already. */

@@ -58,7 +58,7 @@ impl Archive {
                     .iter()
                     .filter_map(|subject| match subject {
                         Subject::Study(uid) => Some(uid.clone()),
-                        Subject::Patient { .. } | Subject::Query(_) => None,
+                        _ => None,
                     })
                     .collect();
                 context.stores.forget(&tenant, &studies);

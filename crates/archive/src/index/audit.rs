@@ -42,7 +42,7 @@ impl Told {
     pub(crate) fn with_patient(mut self, db: &Connection, tenant: i64) -> Result<Self> {
         let of = self.entry.subjects.iter().find_map(|one| match one {
             Subject::Study(uid) => Some(uid.clone()),
-            Subject::Patient { .. } | Subject::Query(_) => None,
+            _ => None,
         });
         let patient: Option<(Option<String>, Option<String>)> = match of {
             Some(uid) => db
@@ -133,12 +133,10 @@ pub(crate) fn forget(
         while let Some(row) = rows.next()? {
             let (id, subject) = known_of(row)?;
             let body: Option<Vec<u8>> = row.get(3)?;
-            let text = match body.and_then(|body| subject_of(keys, &subject, &body)) {
-                Some(Subject::Query(text)) => Some(text),
-                _ => None,
-            };
+            let said = body.and_then(|body| subject_of(keys, &subject, &body));
             // What can't be read may name anybody.
-            if text.is_none_or(|text| subjects.iter().any(|one| is_named(&text, one))) {
+            let names = |text| subjects.iter().any(|one| is_named(text, one));
+            if said.as_ref().and_then(Subject::free_text).is_none_or(names) {
                 gone.push(id);
             }
         }
@@ -158,7 +156,7 @@ pub(crate) fn heads(db: &Connection) -> Result<Vec<(TenantId, Head)>> {
     let mut heads = Vec::new();
     while let Some(row) = rows.next()? {
         let tenant: String = row.get(0)?;
-        let tenant = TenantId::new(tenant).map_err(|_| ArchiveError::Corrupt)?;
+        let tenant = TenantId::stored(tenant).map_err(|_| ArchiveError::Corrupt)?;
         heads.push((tenant, head_of(row, 1)?));
     }
     Ok(heads)
@@ -328,7 +326,7 @@ fn known(
     let id = tx.prepare_cached(sql::ADD_SUBJECT)?.query_row(
         params![
             tenant,
-            matches!(subject, Subject::Query(_)),
+            subject.free_text().is_some(),
             row.handle,
             keys.lookup(subject),
             keys.broad(subject),

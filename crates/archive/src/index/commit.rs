@@ -144,7 +144,8 @@ pub(crate) fn commit(
         None => Act::Store,
     };
     let kept = unit.records.iter().zip(&outcomes);
-    let kept = kept.filter(|(_, outcome)| outcome.is_ok());
+    let kept =
+        kept.filter(|(_, one)| matches!(one, Ok(outcome) if *outcome != StoreOutcome::Duplicate));
     let arrived = stores.arrived(&unit.tenant, kept.map(|(record, _)| record), act);
     for one in &arrived {
         one.keep(&tx, now)?;
@@ -157,6 +158,11 @@ pub(crate) fn commit(
     tx.commit()?;
     if act == Act::Store {
         stores.count(arrived);
+        for (record, outcome) in unit.records.iter().zip(&outcomes) {
+            if let (Ok(StoreOutcome::Duplicate), Some(by)) = (outcome, &record.by) {
+                stores.resent(&unit.tenant, &record.descriptor, by);
+            }
+        }
     }
     Ok((Committed::Stored(outcomes), names))
 }

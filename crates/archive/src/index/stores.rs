@@ -1,16 +1,18 @@
 //! Counts what associations and requests bring: one entry of the trail for the
-//! first commit of each study, and one for all the rest when it is over.
+//! first commit of each study, and one for all the rest when it is over; another
+//! one for what was held already.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use hilum_contracts::CorrelationId;
-use hilum_contracts::audit::{Act, Entry, Subject};
+use hilum_contracts::audit::{Act, Detail, Entry, Subject};
 use hilum_contracts::ids::TenantId;
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, TransactionBehavior, params};
 
-use super::audit::Told;
+use super::audit::{By, Told};
 use super::commit::Record;
+use crate::descriptor::Descriptor;
 use crate::error::Result;
 use crate::limits;
 
@@ -18,7 +20,11 @@ use crate::limits;
 /// it is over. The first commit of each stands in the trail; what a crash takes
 /// of the rest can be counted in the index, by the correlation id.
 #[derive(Default)]
-pub(crate) struct Stores(Mutex<HashMap<Brought, Counted>>);
+pub(crate) struct Stores {
+    stored: Mutex<HashMap<Brought, Counted>>,
+    /// What was held already, byte for byte: counted only, for nothing happens.
+    resent: Mutex<HashMap<Brought, Counted>>,
+}
 
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Brought {
@@ -71,12 +77,7 @@ impl Stores {
                 one.instances += 1;
                 continue;
             }
-            let mut entry = Entry::new(act)
-                .about(Subject::study(&*of.study))
-                .part_of(of.correlation);
-            if let Some(id) = &of.patient.id {
-                entry = entry.about(Subject::patient(&**id, of.patient.issuer.as_deref()));
-            }
+            let entry = entry_of(of, act);
             let brought = Brought {
                 tenant: tenant.clone(),
                 correlation: of.correlation,
@@ -111,12 +112,35 @@ impl Stores {
         }
     }
 
+    /// Counts an instance that came again, byte for byte as it is held.
+    pub(crate) fn resent(&self, tenant: &TenantId, of: &Descriptor, by: &By) {
+        let brought = Brought {
+            tenant: tenant.clone(),
+            correlation: of.correlation,
+            study: of.study.clone(),
+        };
+        let mut resent = self.counted_again();
+        if let Some(known) = resent.get_mut(&brought) {
+            known.more += 1;
+            return;
+        }
+        if resent.len() >= limits::STORES_COUNTED {
+            tracing::warn!("more resends are on their way than can be counted in the audit trail");
+            return;
+        }
+        let told = Told {
+            by: by.clone(),
+            entry: entry_of(of, Act::Store).with(Detail::Change, "resent"),
+        };
+        resent.insert(brought, Counted { told, more: 1 });
+    }
+
     /// Whether something of what an association or request brought is counted.
     pub(crate) fn ended(&self, tenant: &TenantId, id: CorrelationId) -> bool {
+        let is_of = |of: &Brought| of.correlation == id && of.tenant == *tenant;
         let mut counted = self.counted();
-        counted.retain(|of, one| one.more > 0 || of.correlation != id || of.tenant != *tenant);
-        let mut left = counted.keys();
-        left.any(|of| of.correlation == id && of.tenant == *tenant)
+        counted.retain(|of, one| one.more > 0 || !is_of(of));
+        counted.keys().any(is_of) || self.counted_again().keys().any(is_of)
     }
 
     /// Tells of what is counted: of one association or request, or of all.
@@ -126,17 +150,28 @@ impl Stores {
         of: Option<(&TenantId, CorrelationId)>,
         now: i64,
     ) -> Result<()> {
-        let due: Vec<(Brought, Counted)> = self
-            .counted()
-            .extract_if(|one, _| {
-                of.is_none_or(|(tenant, id)| one.correlation == id && one.tenant == *tenant)
-            })
+        let is_due = |one: &Brought| {
+            of.is_none_or(|(tenant, id)| one.correlation == id && one.tenant == *tenant)
+        };
+        let due: Vec<(Brought, Counted)> =
+            self.counted().extract_if(|one, _| is_due(one)).collect();
+        let again: Vec<(Brought, Counted)> = self
+            .counted_again()
+            .extract_if(|one, _| is_due(one))
             .collect();
-        if due.iter().all(|(_, one)| one.more == 0) {
+        if again.is_empty() && due.iter().all(|(_, one)| one.more == 0) {
             return Ok(());
         }
         let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         for (_, one) in due.into_iter().filter(|(_, one)| one.more > 0) {
+            one.told.count(one.more).keep(&tx, now)?;
+        }
+        for (of, mut one) in again {
+            // Judged on its way in, beside the writer: what was erased or deleted
+            // since is not named again.
+            if !is_held(&tx, &of)? {
+                one.told.entry.subjects.clear();
+            }
             one.told.count(one.more).keep(&tx, now)?;
         }
         Ok(tx.commit()?)
@@ -144,8 +179,9 @@ impl Stores {
 
     /// Forgets what is counted of these studies.
     pub(crate) fn forget(&self, tenant: &TenantId, studies: &[String]) {
-        self.counted()
-            .retain(|of, _| of.tenant != *tenant || !studies.contains(&of.study));
+        let stays = |of: &Brought| of.tenant != *tenant || !studies.contains(&of.study);
+        self.counted().retain(|of, _| stays(of));
+        self.counted_again().retain(|of, _| stays(of));
     }
 
     /// Forgets what is counted of a tenant.
@@ -154,6 +190,29 @@ impl Stores {
     }
 
     fn counted(&self) -> MutexGuard<'_, HashMap<Brought, Counted>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.stored.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn counted_again(&self) -> MutexGuard<'_, HashMap<Brought, Counted>> {
+        self.resent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn is_held(tx: &Connection, of: &Brought) -> Result<bool> {
+    let mut query = tx.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM study s JOIN tenant t ON t.id = s.tenant
+             WHERE t.name = ?1 AND s.uid = ?2)",
+    )?;
+    Ok(query.query_row(params![of.tenant.as_str(), of.study], |row| row.get(0))?)
+}
+
+/// What the trail tells of an instance that came.
+fn entry_of(of: &Descriptor, act: Act) -> Entry {
+    let entry = Entry::new(act)
+        .about(Subject::study(&*of.study))
+        .part_of(of.correlation);
+    match &of.patient.id {
+        Some(id) => entry.about(Subject::patient(&**id, of.patient.issuer.as_deref())),
+        None => entry,
     }
 }

@@ -34,7 +34,7 @@ pub(super) fn take_over(dir: &Path, db: &mut Connection, keys: &KeyStore, now: i
         rows.collect::<rusqlite::Result<_>>()?
     };
     for tenant in tenants {
-        let tenant = TenantId::new(tenant).map_err(|_| ArchiveError::Corrupt)?;
+        let tenant = TenantId::stored(tenant).map_err(|_| ArchiveError::Corrupt)?;
         let secret = match keys.derived_secret(tenant.as_str(), PURPOSE, now) {
             // It was ended: its last entry is its last.
             Err(ArchiveError::NotFound) => continue,

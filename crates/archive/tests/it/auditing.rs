@@ -3,7 +3,7 @@
 use hilum_archive::{
     Cause, Corrected, ErasedPatient, HoldOn, MetadataScope, NewCorrection, NewDeletion,
 };
-use hilum_contracts::audit::{Act, Subject};
+use hilum_contracts::audit::{Act, Detail, Subject};
 use hilum_contracts::ids::CorrelationId;
 use hilum_platform::audit::{AuditSource, Chain, Fault, Filter, Find, Found};
 use hilum_platform::scope::TenantScope;
@@ -59,6 +59,45 @@ async fn an_association_has_one_entry_for_a_study_and_one_for_the_rest_of_its_co
         Some(Subject::Patient { .. })
     ));
     assert_eq!(verified(&test, &test.scope).await, (2, vec![]));
+}
+
+#[tokio::test]
+async fn what_is_sent_again_is_one_entry_with_its_count() {
+    let test = TestArchive::new().await;
+    send(&test, &test.scope, 1, 3).await;
+    send(&test, &test.scope, 1, 3).await;
+    let found = all(&test, &test.scope).await;
+    assert_eq!(
+        acts(&found),
+        [(Act::Store, 1), (Act::Store, 2), (Act::Store, 3)]
+    );
+    assert_eq!(found[2].record.details[&Detail::Change], "resent");
+    assert_eq!(found[2].subjects, found[0].subjects);
+    assert_ne!(found[2].record.correlation, found[0].record.correlation);
+    assert_eq!(verified(&test, &test.scope).await, (3, vec![]));
+}
+
+#[tokio::test]
+async fn what_was_sent_again_and_erased_before_it_was_counted_names_nobody() {
+    let test = TestArchive::new().await;
+    send(&test, &test.scope, 1, 1).await;
+    let id = CorrelationId::new();
+    let mut new = instance(1, 1, 0, noise(0, 300));
+    new.correlation = id;
+    let uid = new.study.clone();
+    test.archive.store(&test.scope, new).await.unwrap();
+    let deletion = NewDeletion {
+        of: MetadataScope::Study(uid),
+        cause: Cause::Person,
+        reason: String::new(),
+        by: "test".to_owned(),
+    };
+    test.archive.delete(&test.scope, deletion).await.unwrap();
+    test.archive.end_store(&test.scope, id).await.unwrap();
+    let found = all(&test, &test.scope).await;
+    let last = found.last().unwrap();
+    assert_eq!(last.record.details[&Detail::Change], "resent");
+    assert!(last.subjects.is_empty(), "{:?}", last.subjects);
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
-//! `hilum audit verify`
+//! `hilum audit verify`, `hilum audit list`
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
@@ -8,10 +9,12 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use hilum_audit::{Content, Seal, Verified};
+use hilum_contracts::audit::Act;
 use hilum_contracts::ids::TenantId;
+use hilum_platform::config::Config;
 use http::Method;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::door::Door;
 use super::{Doors, Installation, tenants};
@@ -34,13 +37,103 @@ enum Command {
     /// also while serving: says which one was changed, removed, reordered or
     /// cut off.
     Verify(Verify),
+    /// List entries, the newest first, also while serving.
+    List(List),
+}
+
+/// Whose trail a command is about.
+#[derive(Args)]
+struct Whose {
+    /// Whose trail [default: the first tenant's].
+    #[arg(long, value_name = "NAME", value_parser = super::tenant_name)]
+    tenant: Option<TenantId>,
+    /// The installation's own: who failed to come in and is nobody's, what was
+    /// done to all of it.
+    #[arg(long = "installation", conflicts_with = "tenant")]
+    of_installation: bool,
+}
+
+impl Whose {
+    fn tenant(&self, config: &Config) -> anyhow::Result<TenantId> {
+        match self.of_installation {
+            true => Ok(TenantId::installation()),
+            false => super::tenant(config, self.tenant.as_ref()),
+        }
+    }
+}
+
+#[derive(Args)]
+struct List {
+    #[command(flatten)]
+    whose: Whose,
+    /// Only this act: `backup`, `sign-in-failed`, `export`.
+    #[arg(long, value_name = "ACT")]
+    action: Option<Act>,
+    /// How many.
+    #[arg(long, value_name = "N", default_value_t = 50,
+        value_parser = clap::value_parser!(u32).range(1..=200))]
+    limit: u32,
+    #[command(flatten)]
+    installation: Installation,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// An entry, as far as a line shows it.
+#[derive(Deserialize)]
+struct Listed {
+    at: String,
+    who: String,
+    name: Option<String>,
+    from: Option<String>,
+    action: String,
+    outcome: String,
+    count: u64,
+    details: BTreeMap<String, String>,
+}
+
+impl List {
+    async fn run(self) -> anyhow::Result<ExitCode> {
+        let config = self.installation.load(&Doors::default())?;
+        let door = Door::open_all(&config, &self.whose.tenant(&config)?).await?;
+        let mut asked = format!("/api/v1/audit/entries?limit={}", self.limit);
+        if let Some(action) = self.action {
+            asked = format!("{asked}&action={action}");
+        }
+        let found: anyhow::Result<Option<Value>> = door.ask(Method::GET, &asked, None::<&()>).await;
+        door.close().await;
+        let found = found?.context("this Hilum keeps no audit trail")?;
+        if self.json {
+            terminal::line(&found);
+            return Ok(ExitCode::SUCCESS);
+        }
+        let items = found.get("items").cloned().unwrap_or_default();
+        for one in serde_json::from_value::<Vec<Listed>>(items)? {
+            let who = one.name.unwrap_or(one.who);
+            let from = one.from.map(|from| format!(" from {from}"));
+            let details = one
+                .details
+                .iter()
+                .map(|(name, value)| format!(" {name}={value}"));
+            terminal::line(format_args!(
+                "{} {who}{}: {} {} ({}){}",
+                one.at,
+                from.unwrap_or_default(),
+                one.action,
+                one.outcome,
+                one.count,
+                details.collect::<String>()
+            ));
+        }
+        Ok(ExitCode::SUCCESS)
+    }
 }
 
 #[derive(Args)]
 struct Verify {
-    /// Whose trail [default: the first tenant's].
-    #[arg(long, value_name = "NAME", value_parser = super::tenant_name)]
-    tenant: Option<TenantId>,
+    #[command(flatten)]
+    whose: Whose,
     /// A file of seals that was kept elsewhere: what it holds must be there.
     #[arg(long, value_name = "FILE")]
     seals: Option<PathBuf>,
@@ -77,17 +170,20 @@ struct Shown {
 
 impl Audit {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
-        let Command::Verify(command) = self.command;
-        command.run().await
+        match self.command {
+            Command::Verify(command) => command.run().await,
+            Command::List(command) => command.run().await,
+        }
     }
 }
 
 impl Verify {
     async fn run(self) -> anyhow::Result<ExitCode> {
         let config = self.installation.load(&Doors::default())?;
-        let tenant = super::tenant(&config, self.tenant.as_ref())?;
+        let tenant = self.whose.tenant(&config)?;
         let mut door = Door::of_installation(&config).await?;
-        let is_there = tenants::names(&door).await?.contains(&tenant);
+        let is_there =
+            self.whose.of_installation || tenants::names(&door).await?.contains(&tenant);
         if is_there {
             door = door.about(&tenant).await?;
         }
@@ -217,6 +313,13 @@ fn show(report: &Report) {
     for writer in &verified.writers {
         let of = terminal::counted(writer.entries, "entry", "entries");
         terminal::line(format_args!("{}: {of}", writer.writer));
+        if writer.removed > 0 {
+            let when = writer.removed_at.as_deref().unwrap_or("nobody knows when");
+            terminal::line(format_args!(
+                "  {}: entries 1 to {} were kept long enough and removed ({when})",
+                writer.writer, writer.removed
+            ));
+        }
         for fault in &writer.faults {
             terminal::line(format_args!("  {}: {fault}", writer.writer));
         }

@@ -1,15 +1,20 @@
 //! `hilum backup TO`
 
+use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::Args;
 use hilum_archive::{Archive, BackupReport, Progress};
-use hilum_platform::db;
+use hilum_audit::Offline;
+use hilum_contracts::audit::{Act, Detail, Entry};
+use hilum_platform::{clock, db};
 
 use super::running::Connection;
 use super::verify::object_bar;
 use super::{Doors, Installation};
+use crate::http::backup::ended;
 use crate::terminal;
 
 /// The databases of the services; the archive copies its own.
@@ -55,9 +60,14 @@ impl Backup {
             None => {
                 let archive = super::verify::open(&config).await?;
                 let (bar, progress) = object_bar("backing up");
-                let report = copy(&archive, &config.data, &to, Some(progress)).await?;
-                bar.finish_and_clear();
+                let entry = Entry::new(Act::Backup);
+                let report = recorded(&config.data, entry, async {
+                    copy(&archive, &config.data, &to, Some(progress)).await
+                })
+                .await;
                 archive.close().await;
+                let report = report?;
+                bar.finish_and_clear();
                 report
             }
         };
@@ -72,12 +82,28 @@ impl Backup {
             ));
             terminal::line(
                 "The wrapped keys are in its folder keys/: keep them apart from the data. The \
-                 master key and the key of the audit trail's seals (keys/master.key and \
-                 keys/audit-seals.key of the data folder) are not copied; keep them elsewhere.",
+                 master key is not copied; keep it elsewhere.",
             );
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Does something to an installation that nobody serves, recorded before it is
+/// tried and with how it ended.
+pub(crate) async fn recorded<T>(
+    data: &Path,
+    entry: Entry,
+    act: impl Future<Output = anyhow::Result<T>>,
+) -> anyhow::Result<T> {
+    let trail = Offline::open(data, clock::system()).await?;
+    let begun = entry.clone().with(Detail::Change, "begun");
+    trail.tell_all(begun).await?;
+    let done = act.await;
+    let told = trail.tell_all(ended(entry, &done)).await;
+    trail.close().await;
+    told.context("what was done could not be recorded")?;
+    done
 }
 
 /// Copies everything. The archive first: an event that a service has seen by

@@ -5,7 +5,9 @@ use std::process::ExitCode;
 
 use clap::Args;
 use hilum_archive::{Archive, RestoreReport};
-use hilum_platform::durable;
+use hilum_audit::Offline;
+use hilum_contracts::audit::{Act, Entry};
+use hilum_platform::{clock, durable};
 use time::format_description::well_known::Rfc3339;
 
 use super::verify::object_bar;
@@ -50,6 +52,11 @@ impl Restore {
             }
         }
         durable::sync_folder(&config.data)?;
+        // Without the master key, which is not here yet: the entry is about nobody.
+        let trail = Offline::open(&config.data, clock::system()).await?;
+        let told = trail.tell_all(Entry::new(Act::Restore)).await;
+        trail.close().await;
+        told?;
         bar.finish_and_clear();
         if self.json {
             terminal::line(serde_json::to_string(&report)?);
@@ -62,9 +69,8 @@ impl Restore {
             ));
             terminal::line(of_erasures(&report));
             terminal::line(
-                "Two keys are not part of a backup. Put the master key at keys/master.key in that \
-                 folder, or set HILUM_MASTER_KEY, and the one that signs the audit trail's seals \
-                 at keys/audit-seals.key. Then run `hilum verify` and `hilum audit verify`.",
+                "The master key is not part of a backup: put it at keys/master.key in that \
+                 folder, or set HILUM_MASTER_KEY. Then run `hilum verify` and `hilum audit verify`.",
             );
         }
         Ok(ExitCode::SUCCESS)

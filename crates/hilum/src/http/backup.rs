@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use axum::Json;
 use axum::extract::State;
 use hilum_contracts::access::doors;
+use hilum_contracts::audit::{Act, Detail, Entry, Outcome};
 use hilum_contracts::error::ServiceError;
 use hilum_platform::http::{May, Problem, ProblemBody};
 use serde::{Deserialize, Serialize};
@@ -42,11 +43,30 @@ pub(crate) async fn make_backup(
             "The folder of a backup is named by its absolute path.",
         )));
     }
-    let report = backup::copy(&shared.archive, &shared.config.data, &request.to, None)
-        .await
-        .map_err(|error| ServiceError::invalid(format!("No backup was made: {error:#}")))?;
+    // To its end, also when whoever asked goes away.
+    let made = tokio::spawn(async move {
+        let entry = Entry::new(Act::Backup);
+        let begun = entry.clone().with(Detail::Change, "begun");
+        shared.audit.tell_all(begun).await?;
+        let copied = backup::copy(&shared.archive, &shared.config.data, &request.to, None).await;
+        shared.audit.tell_all(ended(entry, &copied)).await?;
+        copied.map_err(|error| ServiceError::invalid(format!("No backup was made: {error:#}")))
+    });
+    let report = match made.await {
+        Ok(report) => report?,
+        Err(_) => return Err(ServiceError::internal("The backup broke off; ask again.").into()),
+    };
     Ok(Json(BackupMade {
         objects: report.objects,
         bytes: report.bytes,
     }))
+}
+
+/// How something that was done to the installation ended.
+pub(crate) fn ended<T, E>(entry: Entry, how: &Result<T, E>) -> Entry {
+    let entry = entry.with(Detail::Change, "ended");
+    match how {
+        Ok(_) => entry,
+        Err(_) => entry.ended(Outcome::Failed),
+    }
 }

@@ -265,7 +265,8 @@ impl Erasures {
         self.forget_audited(scope, &subjects).await?;
         let mut services = Vec::new();
         for service in self.forgetful.iter() {
-            let rows = service.forget(scope, studies).await?;
+            let words = service.forget_named(scope, &subjects).await?;
+            let rows = words + service.forget(scope, studies).await?;
             services.push(ServiceRows {
                 name: service.name().to_owned(),
                 rows,

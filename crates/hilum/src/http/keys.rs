@@ -5,12 +5,14 @@ use axum::Json;
 use axum::extract::State;
 use hilum_archive::MasterKey;
 use hilum_contracts::access::doors;
+use hilum_contracts::audit::{Act, Detail, Entry};
 use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_platform::http::{May, Problem, ProblemBody};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Shared;
+use super::backup::ended;
 use crate::commands::master_key;
 
 #[derive(Serialize, Deserialize, ToSchema)]
@@ -35,7 +37,18 @@ pub(crate) async fn rotate_master_key(
              start it with the new key.",
         )));
     }
-    let tenants = shared.archive.rotate_master_key(MasterKey::File).await?;
+    let rotating = tokio::spawn(async move {
+        let entry = Entry::new(Act::RotateMasterKey);
+        let begun = entry.clone().with(Detail::Change, "begun");
+        shared.audit.tell_all(begun).await?;
+        let rotated = shared.archive.rotate_master_key(MasterKey::File).await;
+        shared.audit.tell_all(ended(entry, &rotated)).await?;
+        Ok::<_, ServiceError>(rotated?)
+    });
+    let tenants = match rotating.await {
+        Ok(tenants) => tenants?,
+        Err(_) => return Err(ServiceError::internal("The rotation broke off; ask again.").into()),
+    };
     tracing::info!(by = ?scope.principal(), tenants, "the master key was rotated");
     Ok(Json(Rotated { tenants }))
 }

@@ -10,11 +10,14 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use futures::{Stream, StreamExt as _};
 use hilum_contracts::access::doors;
 use hilum_contracts::error::{ErrorCode, ServiceError};
+use hilum_contracts::identity::Identity;
 use hilum_contracts::ids::TenantId;
+use hilum_contracts::scope::TenantScope;
 use hilum_platform::http::{May, Problem, ProblemBody};
-use hilum_platform::limits::LIVE_CONNECTIONS;
-use hilum_platform::notices::Notices;
-use tokio::sync::Semaphore;
+use hilum_platform::limits::{LIVE_CHECK, LIVE_CONNECTIONS};
+use hilum_platform::notices::{Notice, Notices, Topic};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{Semaphore, broadcast};
 use tokio_stream::wrappers::BroadcastStream;
 use tokio_stream::wrappers::errors::BroadcastStreamRecvError;
 
@@ -79,11 +82,45 @@ pub(crate) async fn live_updates(
     May(scope, _): May<doors::ViewLive>,
     State(shared): State<Shared>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
+    let changes = shared.notices.listen();
     let events = shared
         .live
         .listen(scope.tenant().clone())?
+        .take_until(no_longer(Arc::clone(&shared.identity), scope, changes))
         .take_until(shared.stop.clone().cancelled_owned());
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_secs(15))))
+}
+
+/// Ends when whoever listens would not be let in any more to the same: when
+/// their session or key ends, and when their role or emergency access does. At
+/// once when this process ended it, and after seconds in any case.
+async fn no_longer(
+    identity: Arc<dyn Identity>,
+    scope: TenantScope,
+    mut changes: broadcast::Receiver<Notice>,
+) {
+    loop {
+        let administration = async {
+            loop {
+                match changes.recv().await {
+                    Ok(notice)
+                        if notice.topic != Topic::Administration
+                            || notice.tenant != *scope.tenant() => {}
+                    // Some were missed, or nobody tells any more.
+                    Ok(_) | Err(RecvError::Lagged(_)) => return,
+                    Err(RecvError::Closed) => std::future::pending().await,
+                }
+            }
+        };
+        tokio::select! {
+            () = administration => {}
+            () = tokio::time::sleep(LIVE_CHECK) => {}
+        }
+        // Who can't be asked for gets nothing either; the page comes back.
+        if !identity.is_still(&scope).await.unwrap_or(false) {
+            return;
+        }
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! happens behind a door is its service's business.
 
 mod admission;
-mod backup;
+pub(crate) mod backup;
 mod dead_letters;
 mod document;
 mod ending;
@@ -33,9 +33,10 @@ use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
 use hilum_archive::Archive;
+use hilum_audit::AuditService;
 use hilum_contracts::identity::Identity;
 use hilum_imaging::ImagingService;
-use hilum_platform::audit::{Door, Trail, recorded};
+use hilum_platform::audit::{Door, recorded};
 use hilum_platform::clock::SharedClock;
 use hilum_platform::config::Config;
 use hilum_platform::events::Inbox;
@@ -74,7 +75,7 @@ pub(crate) struct Parts {
     /// The services' REST endpoints, below `/api/v1`.
     pub(crate) rest: [OpenApiRouter; 6],
     /// Where the server's own endpoints are recorded.
-    pub(crate) trail: Trail,
+    pub(crate) audit: AuditService,
     pub(crate) dicomweb: Router,
     pub(crate) stop: CancellationToken,
 }
@@ -92,6 +93,8 @@ pub(crate) struct Shared {
     exporting: Exporting,
     metrics: PrometheusHandle,
     archive: Archive,
+    audit: AuditService,
+    identity: Arc<dyn Identity>,
     started_at: OffsetDateTime,
     stop: CancellationToken,
 }
@@ -101,7 +104,7 @@ pub(crate) fn router(parts: Parts) -> Router {
     let admission = Arc::new(admission::Admission {
         names: admission::Names::of(&parts.config),
         operator: parts.operator,
-        identity: parts.identity,
+        identity: Arc::clone(&parts.identity),
         rates: parts.rates,
         clock: Arc::clone(&parts.clock),
         tenants: parts.tenants.clone(),
@@ -116,6 +119,8 @@ pub(crate) fn router(parts: Parts) -> Router {
         exporting: parts.exporting,
         metrics: parts.metrics,
         archive: parts.archive,
+        audit: parts.audit.clone(),
+        identity: parts.identity,
         stop: parts.stop,
         config: parts.config,
         tenants: parts.tenants,
@@ -134,7 +139,7 @@ pub(crate) fn router(parts: Parts) -> Router {
         .routes(routes!(keys::rotate_master_key))
         .with_state(shared.clone())
         .layer(from_fn_with_state(
-            Door::new(parts.trail, told::rest),
+            Door::new(parts.audit.trail(), told::rest),
             recorded,
         ));
     let rest = parts

@@ -80,6 +80,8 @@ fn a_backup_made_while_serving_becomes_a_whole_installation() {
     hilum.takes(&series);
     hilum.run_becomes(series.study_uid(), "succeeded");
 
+    let verify = "/api/v1/audit/verify";
+    let signs = hilum.api().post(verify, &Value::Null).json()["key"].clone();
     let data = text(hilum.data());
     for arguments in [
         ["backup", &text(&copy), "--data", &data],
@@ -109,6 +111,10 @@ fn a_backup_made_while_serving_becomes_a_whole_installation() {
     assert_eq!(hilum.instances(series.study_uid(), "SEG").len(), 1);
     let runs: Vec<Value> = hilum.runs(series.study_uid());
     assert_eq!(runs[0]["state"], "succeeded");
+    // Also the key that signs the trail's seals came with the backup.
+    let verified = hilum.api().post(verify, &Value::Null).json();
+    assert_eq!(verified["intact"], true, "{verified}");
+    assert_eq!(verified["key"], signs);
     hilum.ends_sound();
 }
 

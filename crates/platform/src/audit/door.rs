@@ -1,16 +1,19 @@
 //! What passes a service's HTTP doors is recorded here, in one place that no
-//! handler can forget: looks before their first byte, changes before they are
-//! tried, and what was refused. What a service records in the transaction of
-//! its change is left to it, unless it fails.
+//! handler can forget: looks before their first byte, changes of more than one
+//! transaction before they are tried and when they are over, and what was
+//! refused. What a service records in the transaction of its change is left to
+//! it, unless it fails.
 
 use axum::extract::{FromRequestParts, MatchedPath, RawPathParams, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use hilum_contracts::audit::{Act, Detail, Entry, Outcome, Subject};
+use hilum_contracts::error::ServiceError;
 use hilum_contracts::scope::TenantScope;
 use http::{Method, StatusCode};
 use percent_encoding::percent_decode_str;
 
+use super::forgotten::Moment;
 use super::trail::Trail;
 use crate::http::{Problem, database_error};
 
@@ -19,12 +22,14 @@ use crate::http::{Problem, database_error};
 pub enum Told {
     /// Something is looked at: recorded before the first byte, repeats counted.
     Look(Act),
-    /// Something is changed: recorded before it is tried.
+    /// Something is changed that takes more than a transaction: recorded before
+    /// it is tried, and again with how it ended.
     Change(Act),
     /// Its transaction records it; here only when it fails.
     Own(Act),
-    /// It shows nothing and changes nothing.
-    Nothing,
+    /// Its handler records it, or it shows nothing and changes nothing: here
+    /// only when it is refused.
+    Elsewhere,
 }
 
 /// Names what a method of an address (its template, without what the router is
@@ -69,58 +74,109 @@ pub async fn recorded(State(door): State<Door>, request: Request, next: Next) ->
         let found = params.find(|(name, _)| matches!(*name, "study_uid" | "study"));
         found.map(|(_, uid)| uid.to_owned())
     });
-    let entry = |act: Act| {
+    let since = door.trail.now();
+    let of = Of {
+        told,
+        method: parts.method.clone(),
+        study,
+        address: address.to_owned(),
+        query: parts.uri.query().unwrap_or_default().to_owned(),
+    };
+    let request = Request::from_parts(parts, body);
+    let Told::Change(act) = told else {
+        let response = next.run(request).await;
+        return door.ended(&scope, since, of, response).await;
+    };
+    let begun = of.entry(act).with(Detail::Change, "begun");
+    if let Err(error) = door.trail.record_since(&scope, since, begun).await {
+        return Problem(database_error(&error)).into_response();
+    }
+    // Of its own, so that how it ended is recorded when whoever asked is gone.
+    let changing = tokio::spawn(async move {
+        let response = next.run(request).await;
+        door.ended(&scope, since, of, response).await
+    });
+    match changing.await {
+        Ok(response) => response,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => {
+                let text = "The change broke off; see whether it was made.";
+                Problem(ServiceError::internal(text)).into_response()
+            }
+        },
+    }
+}
+
+/// A request, as far as the trail tells of it.
+struct Of {
+    told: Told,
+    method: Method,
+    study: Option<String>,
+    address: String,
+    query: String,
+}
+
+impl Of {
+    fn entry(&self, act: Act) -> Entry {
         let mut entry = Entry::new(act);
-        if let Some(uid) = &study {
+        if let Some(uid) = &self.study {
             entry = entry.about(Subject::study(&**uid));
         }
-        if act == Act::Query {
-            let text = searched(address, parts.uri.query().unwrap_or_default());
-            return entry.about(Subject::query(text));
-        }
         match act {
-            Act::ViewAdministration | Act::ChangeSettings | Act::Refused => {
-                entry.with(Detail::Setting, address)
+            Act::Query => entry.about(Subject::query(searched(&self.address, &self.query))),
+            Act::ViewAdministration | Act::ChangeSettings => {
+                entry.with(Detail::Setting, &self.address)
+            }
+            Act::Refused => {
+                let asked = format_args!("{} {}", self.method, self.address);
+                entry.with(Detail::Setting, asked)
             }
             _ => entry,
         }
-    };
-    let (before, after) = match told {
-        Told::Nothing => (None, None),
-        Told::Look(act) => (None, Some(entry(act))),
-        Told::Change(act) => (Some(entry(act)), Some(entry(act))),
-        Told::Own(act) => (None, Some(entry(act))),
-    };
-    let refused = entry(Act::Refused);
-    let request = Request::from_parts(parts, body);
-    if let Some(before) = before
-        && let Err(error) = door.trail.record(&scope, before).await
-    {
-        return Problem(database_error(&error)).into_response();
     }
-    let response = next.run(request).await;
-    let outcome = outcome_of(response.status());
-    let recorded = match (response.status(), after) {
-        (_, None) => Ok(()),
-        (StatusCode::FORBIDDEN, _) => {
-            let refused = refused.ended(Outcome::Refused);
-            door.trail.saw(&scope, refused).await
+}
+
+impl Door {
+    /// Records how a request was answered, before its first byte.
+    async fn ended(
+        &self,
+        scope: &TenantScope,
+        since: Moment,
+        of: Of,
+        response: Response,
+    ) -> Response {
+        let outcome = outcome_of(response.status());
+        let trail = &self.trail;
+        let recorded = match (response.status(), of.told) {
+            (StatusCode::FORBIDDEN, _) => {
+                let refused = of.entry(Act::Refused).ended(Outcome::Refused);
+                trail.saw_since(scope, since, refused).await
+            }
+            (_, Told::Look(act)) => {
+                let look = of.entry(act).ended(outcome);
+                trail.saw_since(scope, since, look).await
+            }
+            (_, Told::Own(act)) if outcome != Outcome::Success => {
+                let tried = of.entry(act).ended(outcome);
+                trail.record_since(scope, since, tried).await
+            }
+            (_, Told::Change(act)) => {
+                let ended = of.entry(act).ended(outcome).with(Detail::Change, "ended");
+                trail.record_since(scope, since, ended).await
+            }
+            (_, Told::Own(_) | Told::Elsewhere) => Ok(()),
+        };
+        match recorded {
+            Ok(()) => response,
+            // Nothing was kept or shown for want of room, and there is none for the entry
+            // either: the sender is told what to do, and the log why the trail is silent.
+            Err(error) if response.status() == StatusCode::INSUFFICIENT_STORAGE => {
+                let _logged = database_error(&error);
+                response
+            }
+            Err(error) => Problem(database_error(&error)).into_response(),
         }
-        (_, Some(entry)) if matches!(told, Told::Look(_)) => {
-            door.trail.saw(&scope, entry.ended(outcome)).await
-        }
-        (_, Some(_)) if outcome == Outcome::Success => Ok(()),
-        (_, Some(entry)) => door.trail.record(&scope, entry.ended(outcome)).await,
-    };
-    match recorded {
-        Ok(()) => response,
-        // Nothing was kept or shown for want of room, and there is none for the entry
-        // either: the sender is told what to do, and the log why the trail is silent.
-        Err(error) if response.status() == StatusCode::INSUFFICIENT_STORAGE => {
-            let _logged = database_error(&error);
-            response
-        }
-        Err(error) => Problem(database_error(&error)).into_response(),
     }
 }
 

@@ -8,6 +8,7 @@ use hilum_contracts::ids::TenantId;
 use zeroize::Zeroizing;
 
 use super::sealing::Keys;
+use crate::cipher::Refused;
 use crate::limits::AUDIT_TENANTS_CACHED;
 
 /// The purpose that the trail's keys are derived for.
@@ -102,6 +103,12 @@ impl Keyring {
 
     fn known(&self) -> std::sync::MutexGuard<'_, HashMap<TenantId, Arc<Keys>>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl From<Refused> for KeyError {
+    fn from(_: Refused) -> Self {
+        Self::Cipher
     }
 }
 

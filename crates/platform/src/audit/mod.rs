@@ -27,6 +27,7 @@
 //! with 32 zero bytes for `hash(0)`.
 
 mod door;
+mod forgotten;
 mod keyring;
 mod record;
 mod recorder;
@@ -37,6 +38,7 @@ mod trail;
 mod verify;
 
 pub use door::{Door, Naming, Told, recorded};
+pub use forgotten::Moment;
 pub use keyring::{KeyError, Keyring, PURPOSE, TenantKeys};
 pub use record::{Draft, Head, Raw, Record, SealedSubject, ZERO, leaf, link};
 pub use sealing::{Keys, SubjectRow};

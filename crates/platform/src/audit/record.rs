@@ -26,6 +26,7 @@ pub struct Record {
     /// Form of the record.
     pub version: u8,
     /// Whose trail it stands in.
+    #[serde(deserialize_with = "TenantId::deserialize_stored")]
     pub tenant: TenantId,
     /// The service that wrote it.
     pub writer: String,

@@ -1,7 +1,8 @@
 //! What is only read is recorded too. Entries that arrive while one transaction
 //! is in flight go together in the next; repeats are counted in memory.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use hilum_contracts::audit::{Act, Detail, Entry, Outcome, Subject};
@@ -10,6 +11,7 @@ use hilum_contracts::scope::{Principal, TenantScope};
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::forgotten::Moment;
 use super::trail::{Trail, is_named};
 use crate::db::DbError;
 use crate::limits::{
@@ -30,9 +32,16 @@ struct Queue {
     is_written: bool,
 }
 
-struct Waiting {
+/// An entry on its way, and when what it tells of began.
+#[derive(Clone)]
+struct Told {
     scope: TenantScope,
+    since: Moment,
     entry: Entry,
+}
+
+struct Waiting {
+    told: Told,
     done: oneshot::Sender<Result<(), DbError>>,
 }
 
@@ -43,14 +52,14 @@ struct Access {
     who: String,
     act: Act,
     outcome: Outcome,
-    /// Of what looks at administration: which part of it.
-    setting: Option<String>,
+    details: BTreeMap<Detail, String>,
+    /// Of whoever is not known: from where.
+    from: Option<IpAddr>,
     subjects: Vec<Subject>,
 }
 
 struct Seen {
-    scope: TenantScope,
-    entry: Entry,
+    told: Told,
     first: i64,
     repeats: u64,
     /// Whether the first is durable; the sender is gone when it failed.
@@ -68,7 +77,8 @@ impl Access {
             who,
             act: entry.act,
             outcome: entry.outcome,
-            setting: entry.details.get(&Detail::Setting).cloned(),
+            details: entry.details.clone(),
+            from: entry.from,
             subjects: entry.subjects.clone(),
         }
     }
@@ -79,9 +89,9 @@ impl Recorder {
     pub(super) fn forget(&self, tenant: &TenantId, subjects: &[Subject]) {
         self.seen().retain(|access, _| {
             access.tenant != *tenant
-                || !access.subjects.iter().any(|seen| match seen {
-                    Subject::Query(text) => subjects.iter().any(|one| is_named(text, one)),
-                    other => subjects.contains(other),
+                || !access.subjects.iter().any(|seen| match seen.free_text() {
+                    Some(text) => subjects.iter().any(|one| is_named(text, one)),
+                    None => subjects.contains(seen),
                 })
         });
     }
@@ -113,17 +123,36 @@ impl Trail {
     /// # Errors
     /// When the database does not answer; then it may not be done or shown.
     pub async fn record(&self, scope: &TenantScope, entry: Entry) -> Result<(), DbError> {
+        self.record_since(scope, self.now(), entry).await
+    }
+
+    /// [`Trail::record`] of what began at `since`.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn record_since(
+        &self,
+        scope: &TenantScope,
+        since: Moment,
+        entry: Entry,
+    ) -> Result<(), DbError> {
+        let scope = scope.clone();
+        self.enqueue(Told {
+            scope,
+            since,
+            entry,
+        })
+        .await
+    }
+
+    async fn enqueue(&self, told: Told) -> Result<(), DbError> {
         let (done, kept) = oneshot::channel();
         let is_written = {
             let mut queue = self.0.recorder.queue();
             if queue.waiting.len() >= AUDIT_QUEUED_MAX {
                 return Err(DbError::PoolTimedOut);
             }
-            queue.waiting.push(Waiting {
-                scope: scope.clone(),
-                entry,
-                done,
-            });
+            queue.waiting.push(Waiting { told, done });
             std::mem::replace(&mut queue.is_written, true)
         };
         if !is_written {
@@ -141,11 +170,29 @@ impl Trail {
     /// # Errors
     /// When the database does not answer; then nothing may be shown.
     pub async fn saw(&self, scope: &TenantScope, entry: Entry) -> Result<(), DbError> {
+        self.saw_since(scope, self.now(), entry).await
+    }
+
+    /// [`Trail::saw`] of what began at `since`.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn saw_since(
+        &self,
+        scope: &TenantScope,
+        since: Moment,
+        entry: Entry,
+    ) -> Result<(), DbError> {
         let access = Access::of(scope, &entry);
         let now = self.0.clock.now_millis();
-        let (turn, told) = self.turn(&access, scope, &entry, now);
-        if !told.is_empty() {
-            self.tell(told).await;
+        let looked = Told {
+            scope: scope.clone(),
+            since,
+            entry,
+        };
+        let (turn, counts) = self.turn(&access, &looked, now);
+        if !counts.is_empty() {
+            self.tell(counts).await;
         }
         let kept = match turn {
             Turn::First(kept) => kept,
@@ -155,13 +202,13 @@ impl Trail {
                 if is_kept {
                     return Ok(());
                 }
-                return self.record(scope, entry).await;
+                return self.enqueue(looked).await;
             }
         };
         // Of its own for the same reason as above: others wait for it too.
-        let (trail, scope) = (self.clone(), scope.clone());
+        let trail = self.clone();
         let recording = tokio::spawn(async move {
-            let recorded = trail.record(&scope, entry).await;
+            let recorded = trail.enqueue(looked).await;
             match &recorded {
                 Ok(()) => {
                     kept.send_replace(true);
@@ -176,36 +223,36 @@ impl Trail {
     }
 
     /// Whose turn it is, and counts that must be told to make room.
-    fn turn(
-        &self,
-        access: &Access,
-        scope: &TenantScope,
-        entry: &Entry,
-        now: i64,
-    ) -> (Turn, Vec<(TenantScope, Entry)>) {
+    fn turn(&self, access: &Access, looked: &Told, now: i64) -> (Turn, Vec<Told>) {
         let mut seen = self.0.recorder.seen();
-        let mut told = Vec::new();
+        let mut counts = Vec::new();
         if let Some(known) = seen.get_mut(access) {
-            if now.saturating_sub(known.first) < AUDIT_REPEATS_FOR {
+            let of = &known.told;
+            // Of one that names nobody any more none is a repeat.
+            let is_forgotten = of.since < looked.since
+                && of.entry.subjects.iter().any(|subject| {
+                    let forgotten = &self.0.forgotten;
+                    forgotten.has(of.since, of.scope.tenant(), subject)
+                });
+            if now.saturating_sub(known.first) < AUDIT_REPEATS_FOR && !is_forgotten {
                 known.repeats = known.repeats.saturating_add(1);
-                return (Turn::Repeat(known.is_kept.clone()), told);
+                return (Turn::Repeat(known.is_kept.clone()), counts);
             }
-            told.extend(counted(known));
+            counts.extend(counted(known));
         }
         if seen.len() >= AUDIT_SEEN_MAX {
-            told.extend(seen.values_mut().filter_map(counted));
+            counts.extend(seen.values_mut().filter_map(counted));
             seen.clear();
         }
         let (kept, is_kept) = watch::channel(false);
         let first = Seen {
-            scope: scope.clone(),
-            entry: entry.clone(),
+            told: looked.clone(),
             first: now,
             repeats: 0,
             is_kept,
         };
         seen.insert(access.clone(), first);
-        (Turn::First(kept), told)
+        (Turn::First(kept), counts)
     }
 
     /// Writes the counts of repeats now and again, and the last ones at the end.
@@ -235,8 +282,8 @@ impl Trail {
         self.tell(told).await;
     }
 
-    async fn tell(&self, told: Vec<(TenantScope, Entry)>) {
-        for batch in told.chunks(AUDIT_BATCH) {
+    async fn tell(&self, counts: Vec<Told>) {
+        for batch in counts.chunks(AUDIT_BATCH) {
             if self.write(batch).await.is_ok() {
                 continue;
             }
@@ -262,7 +309,7 @@ impl Trail {
             };
             let (entries, done): (Vec<_>, Vec<_>) = batch
                 .into_iter()
-                .map(|waiting| ((waiting.scope, waiting.entry), waiting.done))
+                .map(|waiting| (waiting.told, waiting.done))
                 .unzip();
             if self.write(&entries).await.is_ok() {
                 for done in done {
@@ -279,20 +326,23 @@ impl Trail {
     }
 
     /// Appends entries in one transaction: all of them or none.
-    async fn write(&self, entries: &[(TenantScope, Entry)]) -> Result<(), DbError> {
+    async fn write(&self, entries: &[Told]) -> Result<(), DbError> {
         let mut tx = self.0.db.begin().await?;
-        for (scope, entry) in entries {
-            self.append(&mut tx, scope, entry.clone()).await?;
+        for one in entries {
+            let entry = one.entry.clone();
+            self.append_since(&mut tx, &one.scope, one.since, entry)
+                .await?;
         }
         tx.commit().await
     }
 }
 
 /// What is told of the repeats of an access since the last time.
-fn counted(seen: &mut Seen) -> Option<(TenantScope, Entry)> {
+fn counted(seen: &mut Seen) -> Option<Told> {
     let repeats = std::mem::take(&mut seen.repeats);
     (repeats > 0).then(|| {
-        let entry = seen.entry.clone().count(repeats);
-        (seen.scope.clone(), entry.with(Detail::Repeats, repeats))
+        let mut told = seen.told.clone();
+        told.entry = told.entry.count(repeats).with(Detail::Repeats, repeats);
+        told
     })
 }

@@ -2,21 +2,19 @@
 //! the subject's own, wrapped by one of the tenant's, and an HMAC under another
 //! of the tenant's. Without the subject's row its entries name nobody.
 
-use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::{hmac, rand};
 use hilum_contracts::audit::Subject;
 use hilum_contracts::ids::TenantId;
 use zeroize::Zeroizing;
 
 use super::keyring::KeyError;
-
-const NONCE: usize = 12;
+use crate::cipher::Cipher;
 
 /// A tenant's keys for the trail.
 pub struct Keys {
     tenant: TenantId,
     lookup: hmac::Key,
-    wrapping: LessSafeKey,
+    wrapping: Cipher,
 }
 
 impl std::fmt::Debug for Keys {
@@ -47,7 +45,7 @@ impl Keys {
         Ok(Self {
             tenant: tenant.clone(),
             lookup: hmac::Key::new(hmac::HMAC_SHA256, lookup.as_ref()),
-            wrapping: cipher(wrapping.as_ref())?,
+            wrapping: Cipher::new(wrapping.as_ref())?,
         })
     }
 
@@ -62,6 +60,8 @@ impl Keys {
             } => self.mac(&["patient", id, issuer]),
             Subject::Study(uid) => self.mac(&["study", uid]),
             Subject::Query(text) => self.mac(&["query", text]),
+            Subject::Reason(text) => self.mac(&["reason", text]),
+            Subject::Account(address) => self.mac(&["account", address]),
         }
     }
 
@@ -76,7 +76,7 @@ impl Keys {
     pub fn broad(&self, subject: &Subject) -> Option<[u8; 32]> {
         match subject {
             Subject::Patient { id, .. } => Some(self.patient_id(id)),
-            Subject::Study(_) | Subject::Query(_) => None,
+            _ => None,
         }
     }
 
@@ -86,11 +86,8 @@ impl Keys {
     /// [`KeyError::Cipher`].
     pub fn new_subject(&self) -> Result<SubjectRow, KeyError> {
         let (handle, secret) = (random::<16>()?, Zeroizing::new(random::<32>()?));
-        let wrapped = seal(
-            &self.wrapping,
-            secret.as_slice(),
-            &self.wrapped_for(&handle),
-        )?;
+        let context = self.wrapped_for(&handle);
+        let wrapped = self.wrapping.seal(secret.as_slice(), &context)?;
         Ok(SubjectRow { handle, wrapped })
     }
 
@@ -100,7 +97,8 @@ impl Keys {
     /// [`KeyError::Cipher`], also when the row is of another tenant.
     pub fn seal(&self, row: &SubjectRow, subject: &Subject) -> Result<Vec<u8>, KeyError> {
         let text = serde_json::to_vec(subject).map_err(|_| KeyError::Cipher)?;
-        seal(&self.key_of(row)?, &text, &self.sealed_for(&row.handle))
+        let context = self.sealed_for(&row.handle);
+        Ok(self.key_of(row)?.seal(&text, &context)?)
     }
 
     /// What was sealed.
@@ -108,13 +106,14 @@ impl Keys {
     /// # Errors
     /// [`KeyError::Cipher`] when it is not what [`Keys::seal`] made.
     pub fn open(&self, row: &SubjectRow, sealed: &[u8]) -> Result<Subject, KeyError> {
-        let text = open(&self.key_of(row)?, sealed, &self.sealed_for(&row.handle))?;
+        let context = self.sealed_for(&row.handle);
+        let text = self.key_of(row)?.open(sealed, &context)?;
         serde_json::from_slice(&text).map_err(|_| KeyError::Cipher)
     }
 
-    fn key_of(&self, row: &SubjectRow) -> Result<LessSafeKey, KeyError> {
+    fn key_of(&self, row: &SubjectRow) -> Result<Cipher, KeyError> {
         let context = self.wrapped_for(&row.handle);
-        cipher(&open(&self.wrapping, &row.wrapped, &context)?)
+        Ok(Cipher::new(&self.wrapping.open(&row.wrapped, &context)?)?)
     }
 
     fn wrapped_for(&self, handle: &[u8; 16]) -> Vec<u8> {
@@ -140,46 +139,10 @@ impl Keys {
     }
 }
 
-fn cipher(secret: &[u8]) -> Result<LessSafeKey, KeyError> {
-    UnboundKey::new(&AES_256_GCM, secret)
-        .map(LessSafeKey::new)
-        .map_err(|_| KeyError::Cipher)
-}
-
 fn random<const N: usize>() -> Result<[u8; N], KeyError> {
     let mut bytes = [0; N];
     rand::fill(&mut bytes).map_err(|_| KeyError::Cipher)?;
     Ok(bytes)
-}
-
-/// Nonce, cipher text and tag.
-fn seal(by: &LessSafeKey, plain: &[u8], context: &[u8]) -> Result<Vec<u8>, KeyError> {
-    let nonce: [u8; NONCE] = random()?;
-    let mut sealed = plain.to_vec();
-    by.seal_in_place_append_tag(
-        Nonce::assume_unique_for_key(nonce),
-        Aad::from(context),
-        &mut sealed,
-    )
-    .map_err(|_| KeyError::Cipher)?;
-    Ok([nonce.as_slice(), &sealed].concat())
-}
-
-fn open(by: &LessSafeKey, sealed: &[u8], context: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeyError> {
-    let (nonce, sealed) = sealed
-        .split_first_chunk::<NONCE>()
-        .ok_or(KeyError::Cipher)?;
-    let mut plain = Zeroizing::new(sealed.to_vec());
-    let length = by
-        .open_in_place(
-            Nonce::assume_unique_for_key(*nonce),
-            Aad::from(context),
-            plain.as_mut_slice(),
-        )
-        .map_err(|_| KeyError::Cipher)?
-        .len();
-    plain.truncate(length);
-    Ok(plain)
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use hilum_contracts::scope::TenantScope;
 use sqlx::Row as _;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
+use super::forgotten::{Forgotten, Moment};
 use super::keyring::{KeyError, Keyring};
 use super::record::{Draft, Head, Raw, Record, SealedSubject};
 use super::recorder::Recorder;
@@ -29,6 +30,7 @@ pub(super) struct Inner {
     pub(super) db: Db,
     pub(super) clock: SharedClock,
     pub(super) recorder: Recorder,
+    pub(super) forgotten: Forgotten,
     keyring: Keyring,
     writer: &'static str,
 }
@@ -53,6 +55,7 @@ impl Trail {
             db,
             clock,
             recorder: Recorder::default(),
+            forgotten: Forgotten::default(),
             keyring,
             writer,
         }))
@@ -69,67 +72,42 @@ impl Trail {
         scope: &TenantScope,
         entry: Entry,
     ) -> Result<(), DbError> {
-        let tenant = scope.tenant().as_str();
-        let keys = self.0.keyring.of(scope.tenant()).await?;
-        let mut about = Vec::with_capacity(entry.subjects.len());
-        let mut sealed = Vec::with_capacity(entry.subjects.len());
-        for subject in &entry.subjects {
-            let known = known(&mut *tx, &keys, tenant, subject).await?;
-            sealed.push(SealedSubject {
-                handle: known.row.handle,
-                sealed: keys.seal(&known.row, subject)?,
-            });
-            about.push(known.id);
-        }
-        let position = self.link(&mut *tx, scope, &entry, sealed).await?;
-        about.sort_unstable();
-        about.dedup();
-        for subject in about {
-            sqlx::query(sql::ADD_ABOUT)
-                .bind(subject)
-                .bind(position)
-                .execute(&mut *tx)
-                .await?;
-        }
-        Ok(())
+        self.append_since(tx, scope, self.now(), entry).await
     }
 
-    /// Appends the entry that a tenant was ended, whose key is destroyed by
-    /// then: there can be no other after it.
-    ///
-    /// # Errors
-    /// When the database does not answer, or the entry is about somebody.
-    pub async fn append_last(
+    /// [`Trail::append`] of what began at `since`: whom an erasure has forgotten
+    /// meanwhile it names no more.
+    pub(super) async fn append_since(
         &self,
         tx: &mut SqliteConnection,
         scope: &TenantScope,
+        since: Moment,
         entry: Entry,
     ) -> Result<(), DbError> {
-        if !entry.subjects.is_empty() {
-            return Err(KeyError::Destroyed.into());
-        }
-        self.link(tx, scope, &entry, Vec::new()).await.map(drop)
-    }
-
-    /// Forgets what is in memory of a tenant that was ended: nothing is recorded
-    /// under its key any more.
-    pub fn end(&self, tenant: &TenantId) {
-        self.0.recorder.forget_tenant(tenant);
-        self.0.keyring.forget(tenant);
-    }
-
-    /// Puts an entry at the end of the chain; its position.
-    async fn link(
-        &self,
-        tx: &mut SqliteConnection,
-        scope: &TenantScope,
-        entry: &Entry,
-        sealed: Vec<SealedSubject>,
-    ) -> Result<i64, DbError> {
         let tenant = scope.tenant().as_str();
         let head = head(&mut *tx, tenant).await?;
+        let (mut about, mut sealed) = (Vec::new(), Vec::with_capacity(entry.subjects.len()));
+        // What is about nobody needs no key: a backup that is being restored has none.
+        if !entry.subjects.is_empty() {
+            let keys = self.0.keyring.of(scope.tenant()).await?;
+            for subject in &entry.subjects {
+                let row = match self.0.forgotten.has(since, scope.tenant(), subject) {
+                    // Its key is kept nowhere.
+                    true => keys.new_subject()?,
+                    false => {
+                        let known = known(&mut *tx, &keys, tenant, subject).await?;
+                        about.push(known.id);
+                        known.row
+                    }
+                };
+                sealed.push(SealedSubject {
+                    handle: row.handle,
+                    sealed: keys.seal(&row, subject)?,
+                });
+            }
+        }
         let now = self.0.clock.now_millis();
-        let Draft { raw, head } = Draft::new(&head, self.0.writer, scope, now, entry, sealed)?;
+        let Draft { raw, head } = Draft::new(&head, self.0.writer, scope, now, &entry, sealed)?;
         let position = number(raw.position)?;
         sqlx::query(sql::ADD_ENTRY)
             .bind(tenant)
@@ -142,17 +120,42 @@ impl Trail {
             .bind(raw.hash)
             .execute(&mut *tx)
             .await?;
-        set_head(tx, tenant, &head).await?;
-        Ok(position)
+        about.sort_unstable();
+        about.dedup();
+        for subject in about {
+            sqlx::query(sql::ADD_ABOUT)
+                .bind(subject)
+                .bind(position)
+                .execute(&mut *tx)
+                .await?;
+        }
+        set_head(tx, tenant, &head).await
+    }
+
+    /// Forgets what is in memory of a tenant that was ended: nothing is recorded
+    /// under its key any more.
+    pub fn end(&self, tenant: &TenantId) {
+        self.0.recorder.forget_tenant(tenant);
+        self.0.keyring.forget(tenant);
+    }
+
+    /// The moment at which something begins that is recorded when it is known
+    /// how it ends.
+    #[must_use]
+    pub fn now(&self) -> Moment {
+        self.0.forgotten.now()
     }
 
     /// Makes the entries of these subjects name nobody, and those of queries
-    /// that name them; how many subjects went. Asked again, it does no harm.
-    /// What is left in free pages goes with the next [`Db::forget`].
+    /// that name them; how many subjects went. What began before and is recorded
+    /// after names them no more either. Asked again, it does no harm. What is
+    /// left in free pages goes with the next [`Db::forget`].
     ///
     /// # Errors
     /// When the database does not answer; ask again.
     pub async fn forget(&self, scope: &TenantScope, subjects: &[Subject]) -> Result<u64, DbError> {
+        // Before the rows go: whoever records then finds either.
+        self.0.forgotten.add(scope.tenant(), subjects);
         self.0.recorder.forget(scope.tenant(), subjects);
         let tenant = scope.tenant().as_str();
         let keys = match self.0.keyring.of(scope.tenant()).await {
@@ -199,9 +202,10 @@ impl Trail {
             for row in &rows {
                 let known = known_of(row)?;
                 let body: Option<Vec<u8>> = row.try_get(3)?;
-                let text = body.and_then(|body| text_of(keys, &known.row, &body));
+                let said = body.and_then(|body| subject_of(keys, &known.row, &body));
                 // What can't be read may name anybody.
-                if text.is_none_or(|text| subjects.iter().any(|one| is_named(&text, one))) {
+                let names = |text| subjects.iter().any(|one| is_named(text, one));
+                if said.as_ref().and_then(Subject::free_text).is_none_or(names) {
                     found.push(known.id);
                 }
             }
@@ -371,7 +375,7 @@ impl AuditSource for Trail {
         let heads = rows.and_then(|rows| {
             let heads = rows.iter().map(|row| {
                 let tenant: String = row.try_get(0)?;
-                let tenant = TenantId::new(tenant).map_err(|e| DbError::Decode(Box::new(e)))?;
+                let tenant = TenantId::stored(tenant).map_err(|e| DbError::Decode(Box::new(e)))?;
                 Ok((tenant, head_of(row, 1)?))
             });
             heads.collect::<Result<_, DbError>>()
@@ -431,12 +435,12 @@ impl AuditSource for Trail {
     }
 }
 
-/// Whether the text of a query names a subject.
+/// Whether the text of a query or a reason names a subject.
 #[must_use]
 pub fn is_named(text: &str, subject: &Subject) -> bool {
     match subject {
         Subject::Patient { id, .. } | Subject::Study(id) => names(text, id),
-        Subject::Query(_) => false,
+        _ => false,
     }
 }
 
@@ -447,13 +451,6 @@ pub fn subject_of(keys: &Keys, row: &SubjectRow, body: &[u8]) -> Option<Subject>
     let mut sealed = record.subjects.iter();
     let sealed = sealed.find(|sealed| sealed.handle == row.handle)?;
     keys.open(row, &sealed.sealed).ok()
-}
-
-fn text_of(keys: &Keys, row: &SubjectRow, body: &[u8]) -> Option<String> {
-    match subject_of(keys, row, body)? {
-        Subject::Query(text) => Some(text),
-        Subject::Patient { .. } | Subject::Study(_) => None,
-    }
 }
 
 async fn head(db: &mut SqliteConnection, tenant: &str) -> Result<Head, DbError> {
@@ -503,7 +500,7 @@ async fn known(
     let row = keys.new_subject()?;
     let id = sqlx::query_scalar(sql::ADD_SUBJECT)
         .bind(tenant)
-        .bind(matches!(subject, Subject::Query(_)))
+        .bind(subject.free_text().is_some())
         .bind(row.handle.as_slice())
         .bind(keys.lookup(subject).as_slice())
         .bind(keys.broad(subject).map(|hash| hash.to_vec()))

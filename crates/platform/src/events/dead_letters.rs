@@ -1,6 +1,7 @@
 //! Events that a consumer could not take: listed, tried anew when a person says
 //! so, and what was consumed long ago forgotten. Never the content of an event.
 
+use hilum_contracts::audit::{Act, Detail, Entry};
 use hilum_contracts::scope::TenantScope;
 use sqlx::Row;
 
@@ -65,8 +66,10 @@ impl Inbox {
     /// come. `false`: there is no such dead letter.
     ///
     /// # Errors
-    /// When the database does not answer.
+    /// When the database does not answer, or the inbox has no trail to record it
+    /// in.
     pub async fn replay(&self, scope: &TenantScope, event_id: &str) -> Result<bool, DbError> {
+        let trail = self.trail.as_ref().ok_or(DbError::WorkerCrashed)?;
         let mut tx = self.db.begin().await?;
         let found = sqlx::query(
             "UPDATE inbox SET state = 'pending', attempts = 0, next_at = $1, last_error = NULL
@@ -80,6 +83,12 @@ impl Inbox {
         .await?
         .rows_affected()
             == 1;
+        if found {
+            let entry = Entry::new(Act::Retry)
+                .with(Detail::Event, event_id)
+                .with(Detail::Setting, self.consumer.name());
+            trail.append(&mut tx, scope, entry).await?;
+        }
         tx.commit().await?;
         if found {
             self.bell.notify_one();

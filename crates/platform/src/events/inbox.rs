@@ -14,6 +14,7 @@ use tokio::sync::{Notify, OnceCell};
 use tokio_util::sync::CancellationToken;
 
 use super::consumed;
+use crate::audit::Trail;
 use crate::clock::SharedClock;
 use crate::db::{Db, DbError};
 use crate::jobs::{backoff, shorten};
@@ -57,6 +58,8 @@ pub struct Inbox {
     pub(super) notices: Notices,
     pub(super) consumer: Arc<dyn Consumer>,
     pub(super) bell: Arc<Notify>,
+    /// Where it is recorded that a person has a dead letter tried anew.
+    pub(super) trail: Option<Trail>,
     /// Of the consumer, once it was asked for.
     number: Arc<OnceCell<i64>>,
 }
@@ -90,6 +93,17 @@ impl Inbox {
             consumer,
             bell: Arc::new(Notify::new()),
             number: Arc::default(),
+            trail: None,
+        }
+    }
+
+    /// The same, with the trail in the same database in which it is recorded that
+    /// a person has a dead letter tried anew; without one nobody can.
+    #[must_use]
+    pub fn recorded_in(self, trail: Trail) -> Self {
+        Self {
+            trail: Some(trail),
+            ..self
         }
     }
 

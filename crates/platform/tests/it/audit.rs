@@ -38,7 +38,7 @@ impl TenantKeys for Derived {
     }
 }
 
-fn trail(db: &Db) -> Trail {
+pub(crate) fn trail(db: &Db) -> Trail {
     let keyring = Keyring::new(Arc::new(Derived));
     Trail::new(db.clone(), keyring, clock::system(), "imaging")
 }
@@ -294,6 +294,50 @@ async fn after_an_erasure_the_chain_verifies_and_nobody_is_named() {
             );
         }
     }
+}
+
+#[tokio::test]
+async fn a_look_that_began_before_an_erasure_and_is_recorded_after_it_names_nobody() {
+    let (_dir, db) = database().await;
+    let (trail, scope) = (trail(&db), person("a"));
+    let (study, patient) = (Subject::study("1.1"), Subject::patient("4711", None));
+    let began = trail.now();
+    let gone = [study.clone(), patient.clone()];
+    trail.forget(&scope, &gone).await.unwrap();
+    let search = Entry::new(Act::Query).about(Subject::query("PatientID=4711"));
+    for late in [view("1.1"), view("1.2"), search] {
+        trail.saw_since(&scope, began, late.clone()).await.unwrap();
+        trail.saw_since(&scope, began, late).await.unwrap();
+    }
+    trail.close().await;
+    let every = Filter::default();
+    let found = trail.search(&scope, &every, None, 10).await.unwrap();
+    let named: Vec<_> = found.iter().flat_map(|one| &one.subjects).collect();
+    assert_eq!(found.len(), 6);
+    // Each was about somebody, and who that was is known of the other study alone.
+    assert_eq!(named.len(), 6);
+    let known: Vec<_> = named.iter().filter_map(|one| one.as_ref()).collect();
+    assert_eq!(known, [&Subject::study("1.2"), &Subject::study("1.2")]);
+    let rows: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM audit_subject")
+        .fetch_one(db.read())
+        .await
+        .unwrap();
+    assert_eq!(rows, 1);
+    assert_eq!(verified(&trail, &scope).await, (6, vec![]));
+
+    // Whoever asks afterwards says themselves whom they ask for.
+    trail.saw(&scope, view("1.1")).await.unwrap();
+    let found = trail.search(&scope, &every, None, 1).await.unwrap();
+    assert_eq!(found[0].subjects, [Some(study)]);
+}
+
+#[tokio::test]
+async fn what_is_about_nobody_is_recorded_without_a_key() {
+    let (_dir, db) = database().await;
+    let (trail, ended) = (trail(&db), person("ended"));
+    let entry = Entry::new(Act::Restore);
+    trail.record(&ended, entry).await.unwrap();
+    assert_eq!(verified(&trail, &ended).await, (1, vec![]));
 }
 
 #[tokio::test]

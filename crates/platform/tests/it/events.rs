@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use hilum_contracts::ids::{InputSetId, TenantId};
 use hilum_contracts::inference::RunFinished;
 use hilum_contracts::{CorrelationId, Event};
+use hilum_platform::audit::AuditSource as _;
 use hilum_platform::auth;
 use hilum_platform::clock::{self, Clock};
 use hilum_platform::db::{Db, Migration};
@@ -208,7 +209,9 @@ async fn a_dead_letter_is_told_of_listed_for_its_tenant_and_replayed_once() {
     let (clock, consumer) = (Arc::new(SetClock::default()), recorder(true));
     let notices = Notices::default();
     let mut told = notices.listen();
-    let inbox = Inbox::new(db.clone(), clock.clone(), notices, consumer.clone());
+    let trail = crate::audit::trail(&db);
+    let inbox =
+        Inbox::new(db.clone(), clock.clone(), notices, consumer.clone()).recorded_in(trail.clone());
     let event = event("a");
     give_up(&inbox, &clock, &event).await;
     assert_eq!(told.try_recv().unwrap().topic, Topic::DeadLetters);
@@ -232,6 +235,13 @@ async fn a_dead_letter_is_told_of_listed_for_its_tenant_and_replayed_once() {
     assert_eq!(seen(&db).await, ["a"]);
     assert!(inbox.dead_letters(&scope).await.unwrap().is_empty());
     assert!(!inbox.replay(&scope, id).await.unwrap());
+    // Once, by whom it was, in the same transaction.
+    let rows = trail.entries(&scope, 0, 10).await.unwrap();
+    assert_eq!(rows.len(), 1);
+    assert_eq!(
+        (rows[0].act.as_str(), rows[0].who.as_str()),
+        ("retry", "local operator")
+    );
 }
 
 #[tokio::test]
@@ -428,7 +438,8 @@ async fn events_that_were_consumed_waited_or_were_given_up_before_the_migration_
         clock::system(),
         Notices::default(),
         recorder(false),
-    );
+    )
+    .recorded_in(crate::audit::trail(&db));
     let repeats: Vec<_> = (1..).zip([done, pending, dead.clone()]).collect();
     inbox.receive(&repeats).await.unwrap();
     while inbox.step().await.unwrap() {}

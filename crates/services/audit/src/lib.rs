@@ -11,9 +11,11 @@
 //! - Who looks at a trail stands in it.
 
 mod api;
+mod called;
 mod domain;
 mod erasure;
 mod export;
+mod installation;
 mod limits;
 mod sealing;
 mod searching;
@@ -25,7 +27,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hilum_platform::audit::{AuditSource, Keyring, Trail};
+use axum::middleware::from_fn_with_state;
+use hilum_contracts::identity::Names;
+use hilum_platform::audit::{AuditSource, Door, Keyring, Told, Trail, recorded};
 use hilum_platform::clock::SharedClock;
 use hilum_platform::db::{Db, DbError, Migration};
 use tokio_util::sync::CancellationToken;
@@ -33,18 +37,26 @@ use tokio_util::task::TaskTracker;
 use utoipa_axum::router::OpenApiRouter;
 
 pub use crate::domain::seal::{Content, Range, Seal, SealFault};
+pub use crate::installation::Offline;
 use crate::signer::Signer;
 use crate::store::Store;
 pub use crate::verifying::{Verified, VerifiedWriter};
 
-/// How long entries are kept when nobody says otherwise: six years (45 CFR
-/// 164.316(b)(2)(i)).
-pub const KEEP: Duration = Duration::from_secs(6 * 366 * 24 * 3_600);
+const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        sql: include_str!("../migrations/0001_seals.sql"),
+    },
+    Migration {
+        version: 2,
+        sql: include_str!("../migrations/0002_signing.sql"),
+    },
+];
 
-const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    sql: include_str!("../migrations/0001_seals.sql"),
-}];
+/// The database of the service, in the data folder.
+const DATABASE: &str = "audit.sqlite";
+/// What its own entries say wrote them.
+const WRITER: &str = "audit";
 
 /// The service.
 #[derive(Clone)]
@@ -52,6 +64,7 @@ pub struct AuditService {
     store: Store,
     trail: Trail,
     sources: Arc<[Arc<dyn AuditSource>]>,
+    names: Arc<dyn Names>,
     signer: Arc<Signer>,
     clock: SharedClock,
     /// The folder with each tenant's file of seals.
@@ -69,12 +82,13 @@ pub enum OpenError {
     Db(#[from] DbError),
     /// The key that it signs with.
     #[error("the key of the audit trail's seals: {0}")]
-    Key(#[from] std::io::Error),
+    Key(String),
 }
 
 impl AuditService {
     /// Opens the service's database in `dir`. `sources`: every other service's
-    /// trail. `keep`: how long entries are kept.
+    /// trail. `names`: who knows what people are called. `keep`: how long entries
+    /// are kept.
     ///
     /// # Errors
     /// When its database or its key can't be used.
@@ -83,19 +97,20 @@ impl AuditService {
         keyring: Keyring,
         clock: SharedClock,
         sources: Vec<Arc<dyn AuditSource>>,
+        names: Arc<dyn Names>,
         keep: Duration,
     ) -> Result<Self, OpenError> {
-        let db = Db::open(&dir.join("audit.sqlite"), MIGRATIONS).await?;
-        let key = dir.join("keys").join("audit-seals.key");
-        let signer = tokio::task::spawn_blocking(move || Signer::open(&key))
-            .await
-            .map_err(|_| std::io::Error::other("the key's reading broke off"))??;
-        let trail = Trail::new(db.clone(), keyring, Arc::clone(&clock), "audit");
+        let db = Db::open(&dir.join(DATABASE), MIGRATIONS).await?;
+        let store = Store::new(db.clone());
+        let file = dir.join("keys").join("audit-seals.key");
+        let signer = Signer::open(&store, &keyring, &file).await?;
+        let trail = Trail::new(db, keyring, Arc::clone(&clock), WRITER);
         let mut sources = sources;
         sources.push(Arc::new(trail.clone()));
         Ok(Self {
-            store: Store::new(db),
+            store,
             trail,
+            names,
             sources: sources.into(),
             signer: Arc::new(signer),
             clock,
@@ -113,7 +128,11 @@ impl AuditService {
 
     /// The service's REST endpoints, below `/api/v1`.
     pub fn router(&self) -> OpenApiRouter {
-        api::router().with_state(self.clone())
+        // Each door records what it was asked for; what it refuses is told here.
+        let door = Door::new(self.trail.clone(), |_, _| Some(Told::Elsewhere));
+        api::router()
+            .with_state(self.clone())
+            .layer(from_fn_with_state(door, recorded))
     }
 
     /// Seals, removes what is old, and counts, until `stop` is called.
@@ -124,7 +143,7 @@ impl AuditService {
     }
 
     /// Writes and seals what is left, and closes its database. The other trails
-    /// are closed to writing by then, and still to be read.
+    /// have written their last by then, and can still be read.
     pub async fn close(&self) {
         self.trail.close().await;
         self.seal_all().await;

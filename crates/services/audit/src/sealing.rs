@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::AuditService;
 use crate::domain::merkle;
+use crate::domain::removal::{self, Removal};
 use crate::domain::seal::{Content, Range, Seal, VERSION, encode};
 use crate::limits::{REMOVE_EVERY, SEAL_ENTRIES, SEAL_EVERY, SEALS_WALK, WALK};
 use crate::store::Mark;
@@ -217,19 +218,7 @@ impl AuditService {
             if range.last <= head.removed {
                 return Ok(());
             }
-            let entry = Entry::new(Act::RemoveAudit)
-                .with(Detail::Setting, source.writer())
-                .with(Detail::Position, range.last);
-            // The trail of a tenant that was ended has had its last entry.
-            if !self
-                .store
-                .db()
-                .is_ended(scope.tenant())
-                .await
-                .map_err(|e| of(&e))?
-            {
-                self.trail.record(scope, entry).await.map_err(|e| of(&e))?;
-            }
+            self.tell_removal(scope, range, content.at).await?;
             let removed = source.remove(scope, range.last).await?;
             tracing::info!(
                 writer = source.writer(),
@@ -239,6 +228,43 @@ impl AuditService {
             return Ok(());
         }
         Ok(())
+    }
+}
+
+impl AuditService {
+    /// Says, signed and durably, that the entries up to the end of `range` are
+    /// removed: in the trail, and where verification looks for it.
+    async fn tell_removal(
+        &self,
+        scope: &TenantScope,
+        range: &Range,
+        sealed_at: i64,
+    ) -> Result<(), ServiceError> {
+        let of = |error: DbError| database_error(&error);
+        let removal = Removal {
+            kind: removal::KIND.to_owned(),
+            tenant: scope.tenant().clone(),
+            writer: range.writer.clone(),
+            position: range.last,
+            hash: range.head.clone(),
+            sealed_at,
+            at: self.clock.now_millis(),
+        };
+        let text = serde_json::to_string(&removal)
+            .map_err(|_| ServiceError::internal("The removal can't be written."))?;
+        let signature = self.signer.sign(&text);
+        let entry = Entry::new(Act::RemoveAudit)
+            .with(Detail::Setting, &range.writer)
+            .with(Detail::Position, range.last);
+        let mut tx = self.store.db().begin().await.map_err(of)?;
+        let of_writer = (range.writer.as_str(), range.last);
+        self.store
+            .keep_removal(&mut tx, scope, of_writer, (&text, &signature))
+            .await
+            .map_err(of)?;
+        let told = self.trail.append(&mut tx, scope, entry).await;
+        told.map_err(of)?;
+        tx.commit().await.map_err(of)
     }
 }
 

@@ -69,7 +69,7 @@ impl AuditService {
         for subject in found.subjects.iter().flatten() {
             match subject {
                 Subject::Patient { .. } => return Ok(Vec::new()),
-                Subject::Query(_) => {}
+                Subject::Query(_) | Subject::Reason(_) | Subject::Account(_) => {}
                 Subject::Study(_) => {
                     for patient in self.patients_of_study(scope, subject, known).await? {
                         if !patients.contains(&patient) {

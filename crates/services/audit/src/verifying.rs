@@ -2,13 +2,16 @@
 //! the other. It says which entry of which writer is wrong.
 
 use hilum_contracts::error::ServiceError;
-use hilum_platform::audit::{AuditSource, Chain, Fault, leaf};
+use hilum_platform::audit::{AuditSource, Chain, Fault, Head, leaf};
+use hilum_platform::clock::from_millis;
 use hilum_platform::http::database_error;
 use hilum_platform::scope::TenantScope;
 use serde::{Deserialize, Serialize};
+use time::format_description::well_known::Rfc3339;
 use utoipa::ToSchema;
 
 use crate::AuditService;
+use crate::domain::removal::Removal;
 use crate::domain::seal::{Content, Seal, encode};
 use crate::limits::{FAULTS, SEALS_WALK, WALK};
 
@@ -38,6 +41,13 @@ pub struct VerifiedWriter {
     pub writer: String,
     /// How many entries were looked at.
     pub entries: u64,
+    /// Up to which entry they were removed because they were kept long enough, as
+    /// a signed statement says; 0: none was.
+    #[serde(default)]
+    pub removed: u64,
+    /// When that was, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removed_at: Option<String>,
     /// What is wrong, each in a sentence that names the entry.
     pub faults: Vec<String>,
 }
@@ -130,9 +140,16 @@ impl AuditService {
         };
         let mut faults = Vec::new();
         along.reach(head.removed).await?;
+        let removal = self.removal(scope, source.writer(), &head).await?;
         if head.removed > 0 && !along.ends_with(head.removed, &head.anchor) {
             faults.push(format!(
                 "entries 1 to {} were removed, and not at the end of a seal",
+                head.removed
+            ));
+        } else if head.removed > 0 && removal.is_none() {
+            faults.push(format!(
+                "entries 1 to {} were removed, and nothing signed says that they were kept long \
+                 enough",
                 head.removed
             ));
         }
@@ -178,8 +195,31 @@ impl AuditService {
         Ok(VerifiedWriter {
             writer: source.writer().to_owned(),
             entries,
+            removed: head.removed,
+            removed_at: removal.and_then(|one| from_millis(one.at).format(&Rfc3339).ok()),
             faults,
         })
+    }
+
+    /// The signed statement that the beginning of a chain was removed, up to
+    /// where it begins now.
+    async fn removal(
+        &self,
+        scope: &TenantScope,
+        writer: &str,
+        head: &Head,
+    ) -> Result<Option<Removal>, ServiceError> {
+        let found = self.store.removal(scope, writer, head.removed).await;
+        let found = found.map_err(|error| database_error(&error))?;
+        let key = self.signer.public();
+        let removal =
+            found.and_then(|(content, signature)| Removal::opened(&content, &signature, &key).ok());
+        Ok(removal.filter(|one| {
+            one.tenant == *scope.tenant()
+                && one.writer == writer
+                && one.position == head.removed
+                && one.hash == encode(&head.anchor)
+        }))
     }
 }
 

@@ -36,6 +36,9 @@ impl IdentityService {
             .await
             .map_err(failed)?
         else {
+            let entry = refusal(asks, "called-ae-title-unknown");
+            let from = plain(asks.peer);
+            self.tell_of_stranger(entry, None, from).await?;
             return Ok(DeviceAdmission::Rejected(DeviceRejection::CalledUnknown));
         };
         let scope = auth::service(&tenant.name, "identity");
@@ -91,8 +94,11 @@ impl IdentityService {
     ) -> Result<(), ServiceError> {
         let failed = |error| database_error(&error);
         let now = self.clock.now_millis();
+        let reason = "calling-ae-title-unknown";
         if !self.unknown_writes.may(now) {
-            return Ok(());
+            let entry = refusal(asks, reason).without(Detail::Device);
+            let counted = self.trail.saw(scope, entry).await;
+            return counted.map_err(failed);
         }
         let row = UnknownRow {
             id: Uuid::now_v7(),
@@ -107,10 +113,7 @@ impl IdentityService {
         devices::remember_unknown(&mut tx, scope, &row, UNKNOWN_DEVICES)
             .await
             .map_err(failed)?;
-        let entry = Entry::new(Act::DeviceRefused)
-            .ended(Outcome::Refused)
-            .with(Detail::Device, &row.ae_title)
-            .from(Some(plain(asks.peer)));
+        let entry = refusal(asks, reason).from(Some(plain(asks.peer)));
         self.tell(&mut tx, scope, entry).await?;
         tx.commit().await.map_err(failed)
     }
@@ -131,6 +134,14 @@ fn strength(device: &DeviceRow, asks: &DeviceAsks) -> Option<u16> {
     // Known by its AE title only: the configuration may name what a device
     // needs without saying where it is.
     (by_address > 0 || is_loopback(asks.peer)).then_some(by_address)
+}
+
+/// What the trail tells of a rejected association.
+fn refusal(asks: &DeviceAsks, reason: &'static str) -> Entry {
+    Entry::new(Act::DeviceRefused)
+        .ended(Outcome::Refused)
+        .with(Detail::Device, printable(&asks.calling, 16))
+        .with(Detail::Reason, reason)
 }
 
 fn admitted(tenant: &TenantId, device: DeviceRow) -> AdmittedDevice {

@@ -6,9 +6,11 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use hilum_contracts::audit::{Act, Detail, Entry, Outcome};
 use hilum_contracts::error::ServiceError;
-use hilum_contracts::identity::{Admitted, DeviceAdmission, DeviceAsks, Identity};
-use hilum_contracts::scope::{Acting, Principal, Right};
+use hilum_contracts::identity::{Admitted, DeviceAdmission, DeviceAsks, Identity, Names};
+use hilum_contracts::ids::{ApiKeyId, PersonId, TenantId};
+use hilum_contracts::scope::{Acting, Principal, Right, TenantScope};
 use hilum_platform::auth;
 use hilum_platform::db::DbError;
 use hilum_platform::http::database_error;
@@ -110,6 +112,7 @@ impl Identity for IdentityService {
     ) -> Result<Option<Admitted>, ServiceError> {
         let failed = |error| database_error(&error);
         let Some((id, secret)) = parse_bearer(bearer) else {
+            self.tell_bad_key(None, None, from).await?;
             return Ok(None);
         };
         let (key, now) = (kept_under("key", bearer), self.clock.now_millis());
@@ -118,9 +121,12 @@ impl Identity for IdentityService {
             return Ok(Some(called_from(found, from)));
         }
         let Some(found) = self.store.key(id, now).await.map_err(failed)? else {
+            self.tell_bad_key(Some(id), None, from).await?;
             return Ok(None);
         };
         if !same(&found.hash, &secret) {
+            let of = Some(&found.tenant);
+            self.tell_bad_key(Some(id), of, from).await?;
             return Ok(None);
         }
         if found
@@ -151,6 +157,80 @@ impl Identity for IdentityService {
 
     async fn device(&self, asks: &DeviceAsks) -> Result<DeviceAdmission, ServiceError> {
         self.admit_device(asks).await
+    }
+
+    async fn is_still(&self, scope: &TenantScope) -> Result<bool, ServiceError> {
+        let failed = |error| database_error(&error);
+        let now = self.clock.now_millis();
+        let (role, access) = match scope.right() {
+            Right::Role(role) => (role, None),
+            Right::BreakGlass { role, access } => (role, Some(access)),
+            Right::Continuation => return Ok(true),
+        };
+        Ok(match scope.principal() {
+            Principal::Person { session, .. } => {
+                let session = self.store.session_by_id(*session, now).await;
+                session.map_err(failed)?.is_some_and(|session| {
+                    session.tenant == *scope.tenant()
+                        && session.role == role
+                        && session.break_glass.map(|(access, _)| access) == access
+                })
+            }
+            Principal::ApiKey(id) => {
+                let key = self.store.key(*id, now).await.map_err(failed)?;
+                key.is_some_and(|key| key.tenant == *scope.tenant() && key.row.role == role)
+            }
+            Principal::Device(_) | Principal::Service(_) | Principal::LocalOperator => true,
+        })
+    }
+}
+
+#[async_trait]
+impl Names for IdentityService {
+    async fn people(
+        &self,
+        scope: &TenantScope,
+        ids: &[PersonId],
+    ) -> Result<HashMap<PersonId, String>, ServiceError> {
+        let names = self.store.names(scope, ids).await;
+        let names = names.map_err(|error| database_error(&error))?;
+        Ok(names.into_iter().collect())
+    }
+
+    async fn keys(
+        &self,
+        scope: &TenantScope,
+        ids: &[ApiKeyId],
+    ) -> Result<HashMap<ApiKeyId, String>, ServiceError> {
+        let names = self.store.key_names(scope, ids).await;
+        let names = names.map_err(|error| database_error(&error))?;
+        Ok(names.into_iter().collect())
+    }
+}
+
+impl IdentityService {
+    /// Records that a key was shown which is none, or none any more: in the trail
+    /// of whose it is, or else of the installation.
+    async fn tell_bad_key(
+        &self,
+        id: Option<ApiKeyId>,
+        of: Option<&TenantId>,
+        from: Option<IpAddr>,
+    ) -> Result<(), ServiceError> {
+        let from = plain(from.unwrap_or(NOWHERE));
+        let mut entry = Entry::new(Act::SignInFailed)
+            .ended(Outcome::Failed)
+            .with(Detail::Reason, "unknown-key");
+        if let Some(id) = id {
+            entry = entry.with(Detail::Key, id);
+        }
+        let Some(tenant) = of else {
+            return self.tell_of_stranger(entry, None, from).await;
+        };
+        let from = self.strangers.may(self.clock.now_millis()).then_some(from);
+        let scope = auth::service(tenant, "identity");
+        let told = self.trail.saw(&scope, entry.from(from)).await;
+        told.map_err(|error| database_error(&error))
     }
 }
 

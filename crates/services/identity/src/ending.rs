@@ -93,7 +93,7 @@ impl IdentityService {
     ) -> Result<(), ServiceError> {
         match self.keyring.of(scope.tenant()).await {
             Err(KeyError::Destroyed) => {
-                let told = self.trail.append_last(tx, scope, entry).await;
+                let told = self.trail.append(tx, scope, entry).await;
                 told.map_err(|error| database_error(&error))
             }
             _ => self.tell(tx, scope, entry).await,
@@ -159,7 +159,7 @@ impl IdentityService {
         let now = self.clock.now_millis();
         let mut tx = self.store.db().begin().await.map_err(failed)?;
         self.trail
-            .append_last(&mut tx, scope, entry)
+            .append(&mut tx, scope, entry)
             .await
             .map_err(failed)?;
         ended::certify(&mut tx, scope, certificate, now)

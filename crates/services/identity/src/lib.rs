@@ -17,6 +17,7 @@
 
 mod api;
 mod audit;
+mod break_glass;
 mod devices;
 mod domain;
 mod door;
@@ -40,9 +41,10 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use axum::middleware::from_fn_with_state;
 use hilum_contracts::error::ServiceError;
 use hilum_contracts::ids::TenantId;
-use hilum_platform::audit::{Keyring, Trail};
+use hilum_platform::audit::{Door, Keyring, Trail, recorded};
 use hilum_platform::clock::SharedClock;
 use hilum_platform::config::{Config, SignUp, TenantArchive, UnknownDevices};
 use hilum_platform::db::{Db, DbError, Migration};
@@ -58,6 +60,7 @@ pub use crate::store::ended::EndedTenant;
 pub use crate::tenants::{MadeTenant, NewTenant};
 pub use crate::visit::{cookie, session_cookie};
 
+use crate::domain::settings::millis;
 use crate::door::Answers;
 use crate::hashing::Hashing;
 use crate::limits::UPKEEP_EVERY;
@@ -88,6 +91,10 @@ const MIGRATIONS: &[Migration] = &[
         version: 5,
         sql: include_str!("../migrations/0005_ended.sql"),
     },
+    Migration {
+        version: 6,
+        sql: include_str!("../migrations/0006_trail.sql"),
+    },
 ];
 
 /// The installation's rules.
@@ -97,6 +104,8 @@ struct Rules {
     unknown_devices: UnknownDevices,
     /// What links begin with; empty: the page that shows them.
     public_url: String,
+    /// How long the trail is kept, and so who is told by name in it.
+    trail_kept_ms: i64,
     /// The archive's rules of tenants for which the configuration names some.
     archives: HashMap<TenantId, TenantArchive>,
 }
@@ -113,6 +122,7 @@ impl Rules {
             sign_up: config.identity.sign_up,
             unknown_devices: config.identity.unknown_devices.unwrap_or(by_default),
             public_url: url.trim_end_matches('/').to_owned(),
+            trail_kept_ms: millis(config.audit.keep()),
             archives: config
                 .tenants
                 .iter()
@@ -149,6 +159,7 @@ pub struct IdentityService {
     post: Option<Post>,
     answers: Answers,
     unknown_writes: Arc<devices::UnknownWrites>,
+    strangers: Arc<audit::Strangers>,
     publishing: Arc<tokio::sync::Mutex<()>>,
     /// Once somebody exists, somebody always does.
     is_set_up: Arc<AtomicBool>,
@@ -187,9 +198,11 @@ impl IdentityService {
             post: config.mail.as_ref().map(Post::new).transpose()?,
             answers: Answers::default(),
             unknown_writes: Arc::default(),
+            strangers: Arc::default(),
             publishing: Arc::default(),
             is_set_up: Arc::default(),
         };
+        service.seal_reasons().await?;
         service.seed(config).await?;
         service.publish().await?;
         Ok(service)
@@ -237,13 +250,16 @@ impl IdentityService {
 
     /// The service's REST endpoints, below `/api/v1`.
     pub fn router(&self) -> OpenApiRouter {
-        api::router().with_state(self.clone())
+        let door = Door::new(self.trail.clone(), api::told::rest);
+        api::router()
+            .with_state(self.clone())
+            .layer(from_fn_with_state(door, recorded))
     }
 
     /// Signing in and out, below `/auth`. Whoever comes needs no scope; each
     /// request carries a `hilum_platform::http::Caller`.
     pub fn auth_router(&self) -> OpenApiRouter {
-        api::auth::router().with_state(self.clone())
+        api::auth::router(self).with_state(self.clone())
     }
 
     /// Starts what works by itself.
@@ -273,6 +289,7 @@ impl IdentityService {
         tokens::upkeep(&mut tx, now).await?;
         store::new_addresses::upkeep(&mut tx, now).await?;
         store::invitations::upkeep(&mut tx, now).await?;
+        store::members::forget_former(&mut tx, now - self.rules.trail_kept_ms).await?;
         tx.commit().await
     }
 }

@@ -89,6 +89,9 @@ pub(crate) const UNKNOWN_DEVICES: u32 = 200;
 pub(crate) const BREAK_GLASS_LIFE: Duration = Duration::from_secs(3_600);
 /// How often what ended is deleted.
 pub(crate) const UPKEEP_EVERY: Duration = Duration::from_secs(600);
+/// Tries of strangers that the trail tells apart in a minute, some 700 bytes
+/// each: above that it counts.
+pub(crate) const STRANGERS_A_MINUTE: u32 = 30;
 /// Calls of unknown devices that are written in a second: each is a flush of
 /// the disk that a stranger asks for.
 pub(crate) const UNKNOWN_WRITES: u32 = 10;

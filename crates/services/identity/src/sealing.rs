@@ -2,9 +2,9 @@
 //! while its person is away at a provider. AES-256-GCM with a random nonce,
 //! under a key derived from the tenant's.
 
-use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_contracts::ids::TenantId;
+use hilum_platform::cipher::{Cipher, Refused};
 use zeroize::Zeroizing;
 
 use crate::IdentityService;
@@ -20,15 +20,8 @@ impl IdentityService {
         what: &str,
         text: &[u8],
     ) -> Result<Vec<u8>, ServiceError> {
-        let failed = |_| ServiceError::internal("The cipher failed.");
         let key = self.sealing_key(tenant).await?;
-        let mut sealed = text.to_vec();
-        let nonce = key
-            .seal_in_place_append_tag(Aad::from(what.as_bytes()), &mut sealed)
-            .map_err(failed)?;
-        let mut all = nonce.as_ref().to_vec();
-        all.append(&mut sealed);
-        Ok(all)
+        key.seal(text, what.as_bytes()).map_err(failed)
     }
 
     /// Opens what was sealed as `what`; nothing when it was not.
@@ -39,22 +32,10 @@ impl IdentityService {
         sealed: &[u8],
     ) -> Result<Option<Zeroizing<Vec<u8>>>, ServiceError> {
         let key = self.sealing_key(tenant).await?;
-        let Some((nonce, rest)) = sealed.split_at_checked(NONCE_LEN) else {
-            return Ok(None);
-        };
-        let Ok(nonce) = Nonce::try_assume_unique_for_key(nonce) else {
-            return Ok(None);
-        };
-        let mut text = Zeroizing::new(rest.to_vec());
-        let opened = key.open_in_place(nonce, Aad::from(what.as_bytes()), &mut text);
-        let Ok(length) = opened.map(|opened| opened.len()) else {
-            return Ok(None);
-        };
-        text.truncate(length);
-        Ok(Some(text))
+        Ok(key.open(sealed, what.as_bytes()).ok())
     }
 
-    async fn sealing_key(&self, tenant: &TenantId) -> Result<RandomizedNonceKey, ServiceError> {
+    async fn sealing_key(&self, tenant: &TenantId) -> Result<Cipher, ServiceError> {
         let secret = self
             .keyring
             .derive(tenant, PURPOSE)
@@ -63,7 +44,10 @@ impl IdentityService {
                 tracing::error!(%error, "a tenant's key");
                 ServiceError::new(ErrorCode::Unavailable, "The tenant's key is not there.")
             })?;
-        RandomizedNonceKey::new(&AES_256_GCM, secret.as_slice())
-            .map_err(|_| ServiceError::internal("The cipher failed."))
+        Cipher::new(secret.as_slice()).map_err(failed)
     }
+}
+
+fn failed(_: Refused) -> ServiceError {
+    ServiceError::internal("The cipher failed.")
 }

@@ -19,6 +19,9 @@ use crate::secret::{Hash, hash_of};
 use crate::store::attempts;
 use crate::visit::Visit;
 
+/// What stands before the address of who asks for a link, which counts apart.
+pub(crate) const RESET: &str = "reset ";
+
 /// An attempt that was counted as a failure before it was made, so that many
 /// at once count as many.
 pub(crate) struct Attempt {
@@ -64,6 +67,9 @@ impl IdentityService {
                 .map_err(failed)?;
             let until = count.last_at + millis(wait(count.failures, free));
             if now < until {
+                // What this try was counted as goes with it: waiting is answer enough.
+                tx.rollback().await.map_err(failed)?;
+                self.tell_throttled(account, visit).await?;
                 let seconds = (until - now + 999) / 1_000;
                 let text = format!("Too many tries: wait {seconds} seconds and try again.");
                 return Err(ServiceError::new(ErrorCode::TooMany, text));
@@ -88,6 +94,17 @@ impl IdentityService {
             tokio::time::sleep(slow).await;
         }
         Ok(attempt)
+    }
+
+    /// Records a try that came too soon.
+    async fn tell_throttled(&self, account: &str, visit: &Visit) -> Result<(), ServiceError> {
+        let account = account.strip_prefix(RESET).unwrap_or(account);
+        let person = self.store.person_by_email(account).await;
+        let person = person.map_err(|error| database_error(&error))?;
+        // What counts apart for somebody who is known ends with their id.
+        let by_id = || account.rsplit_once(' ')?.1.parse().ok();
+        let person = person.map(|person| person.id).or_else(by_id);
+        self.tell_failure(person, account, visit, "too-many").await
     }
 }
 

@@ -189,6 +189,7 @@ impl ImagingService {
                 service: self.clone(),
             }),
         )
+        .recorded_in(self.trail.clone())
     }
 
     /// Its audit trail, beside the archive's.

@@ -126,7 +126,7 @@ impl ImagingService {
             return Ok(None);
         };
         let now = self.clock.now_millis();
-        let studies = self.store.undo_merge(scope, id, now).await;
+        let studies = self.store.undo_merge(scope, &self.trail, &merge, now).await;
         let Some(studies) = studies.map_err(|error| database_error(&error))? else {
             return Ok(None);
         };

@@ -216,7 +216,13 @@ impl ImagingService {
         };
         let ready = self
             .store
-            .make_ready(scope, set, &completion, self.clock.now_millis())
+            .make_ready(
+                scope,
+                &self.trail,
+                set,
+                &completion,
+                self.clock.now_millis(),
+            )
             .await
             .map_err(|e| database_error(&e))?;
         if ready {

@@ -147,6 +147,7 @@ impl InferenceService {
                 service: self.clone(),
             }),
         )
+        .recorded_in(self.trail.clone())
     }
 
     /// Where a relay finds what it tells.

@@ -105,6 +105,7 @@ impl IntegrationService {
                 service: self.clone(),
             }),
         )
+        .recorded_in(self.trail.clone())
     }
 
     /// Its audit trail.

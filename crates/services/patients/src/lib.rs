@@ -95,6 +95,7 @@ impl PatientsService {
             self.notices.clone(),
             Arc::new(consumer),
         )
+        .recorded_in(self.trail.clone())
     }
 
     /// Its audit trail.

@@ -7,7 +7,6 @@ import type { AuditEntry } from '../../api/audit';
 import { admin } from '../../api/admin';
 import type { Query } from '../../api/http';
 import { useMay } from '../../api/session';
-import { useNames } from '../../api/useNames';
 import { usePages } from '../../api/usePages';
 import { clock, day, moment } from '../../lib/format';
 import { ACTS, acted, counted, did, remarks, who } from '../../lib/sentence';
@@ -109,13 +108,12 @@ export function Audit() {
 }
 
 function Entries({ items }: { items: AuditEntry[] }) {
-  const names = useNames(items.flatMap(entry => [entry.who, ...acted(entry)]));
   return (
     <ol className="trail card">
       {items.map((entry, index) => (
         <Fragment key={`${entry.writer} ${entry.position}`}>
           {day(entry.at) !== day(items[index - 1]?.at ?? '') && <li className="day second">{day(entry.at)}</li>}
-          <Line entry={entry} names={names} />
+          <Line entry={entry} />
         </Fragment>
       ))}
     </ol>
@@ -124,15 +122,15 @@ function Entries({ items }: { items: AuditEntry[] }) {
 
 const OUTCOME = { success: undefined, refused: ['warn', 'Refused'], failed: ['bad', 'Failed'] } as const;
 
-function Line({ entry, names }: { entry: AuditEntry; names: ReadonlyMap<string, string> }) {
+function Line({ entry }: { entry: AuditEntry }) {
   const outcome = OUTCOME[entry.outcome];
   return (
     <li>
       <time dateTime={entry.at} title={moment(entry.at)}>{clock(entry.at)}</time>
       <div>
-        <p><strong>{who(entry, names)}</strong> <span className="did">{did(entry)}</span> {entry.break_glass && <Badge tone="bad">by emergency access</Badge>} {outcome && <Badge tone={outcome[0]}>{outcome[1]}</Badge>}</p>
+        <p><strong>{who(entry)}</strong> <span className="did">{did(entry)}</span> {entry.break_glass && <Badge tone="bad">by emergency access</Badge>} {outcome && <Badge tone={outcome[0]}>{outcome[1]}</Badge>}</p>
         <p className="second">
-          {[...acted(entry).map(one => `about ${who({ who: one, right: '' }, names).replace(/^(The key|A person who)/, start => start.toLowerCase())}`), entry.from && `from ${entry.from}`, counted(entry), ...remarks(entry)].filter(Boolean).join(' · ')}
+          {[...acted(entry).map(one => `about ${who({ who: one, right: '', name: entry.acted_on }).replace(/^(The key|A person who)/, start => start.toLowerCase())}`), entry.from && `from ${entry.from}`, counted(entry), ...remarks(entry)].filter(Boolean).join(' · ')}
         </p>
       </div>
     </li>

@@ -219,13 +219,17 @@ impl Export {
 
     /// Nothing is taken out that was not recorded before.
     async fn record(&self, door: &Door, state: &State) -> anyhow::Result<()> {
-        let extent = match state.asked.wanted {
-            Wanted::Studies(_) => "studies",
-            Wanted::Patient { .. } => "patient",
-            Wanted::Everything => "everything",
+        let mut body = match &state.asked.wanted {
+            Wanted::Studies(uids) => json!({ "extent": "studies", "study_uids": uids }),
+            Wanted::Patient { id, issuer } => {
+                json!({ "extent": "patient", "patient": { "id": id, "issuer": issuer } })
+            }
+            Wanted::Everything => json!({ "extent": "everything" }),
         };
-        let body = json!({ "extent": extent, "as_received": state.asked.as_received,
-            "studies": state.plan.len() });
+        if let Some(body) = body.as_object_mut() {
+            body.insert("as_received".to_owned(), state.asked.as_received.into());
+            body.insert("studies".to_owned(), state.plan.len().into());
+        }
         let path = format!("/api/v1/exports/{}", state.asked.export);
         let _none: Option<Value> = door.ask(Method::POST, &path, Some(&body)).await?;
         Ok(())

@@ -4,9 +4,11 @@ use std::process::ExitCode;
 
 use clap::Args;
 use hilum_archive::{Archive, ArchiveConfig, ArchiveError, Limits, MasterKey};
+use hilum_contracts::audit::{Act, Entry};
 use hilum_platform::clock;
 use hilum_platform::config::Config;
 
+use crate::commands::backup::recorded;
 use crate::commands::running::Connection;
 use crate::commands::{Doors, Installation, key_from, master_key};
 use crate::http::Rotated;
@@ -51,7 +53,10 @@ impl RotateMaster {
                 let path = "/api/v1/keys/rotate-master";
                 running.ask(http::Method::POST, path, None::<&()>).await?
             }
-            None => rotate(&config, old, &new).await?,
+            None => {
+                let entry = Entry::new(Act::RotateMasterKey);
+                recorded(&config.data, entry, rotate(&config, old, &new)).await?
+            }
         };
         if self.json {
             terminal::line(serde_json::to_string(&rotated)?);

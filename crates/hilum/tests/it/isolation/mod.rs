@@ -24,7 +24,7 @@ pub(crate) struct Operation {
     pub(crate) method: String,
     pub(crate) path: String,
     /// `None`: open to everybody.
-    action: Option<Action>,
+    pub(crate) action: Option<Action>,
 }
 
 pub(crate) fn operations(api: Api) -> Vec<Operation> {

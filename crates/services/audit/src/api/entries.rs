@@ -17,6 +17,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::filter::FilterQuery;
 use crate::AuditService;
+use crate::called::Called;
 use crate::domain::page::After;
 use crate::limits::{PAGE, PAGE_MAX};
 
@@ -51,6 +52,12 @@ struct AuditEntry {
     /// The person's id, when it was one.
     #[serde(skip_serializing_if = "Option::is_none")]
     person: Option<String>,
+    /// What the person or the API key is called, or was when the person left.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    /// What the person or API key is called that was acted on, when it was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acted_on: Option<String>,
     /// The session, when it was a person.
     #[serde(skip_serializing_if = "Option::is_none")]
     session: Option<String>,
@@ -81,9 +88,11 @@ struct AuditEntry {
 /// Whom or what an entry is about.
 #[derive(Serialize, ToSchema)]
 struct AuditSubject {
-    /// `patient`, `study`, `query` or, when it is known no more, `erased`.
+    /// `patient`, `study`, `query`, `reason`, `account` or, when it is known no
+    /// more, `erased`.
     kind: &'static str,
-    /// Patient ID, Study Instance UID or what was searched for.
+    /// Patient ID, Study Instance UID, what was searched for, why something was
+    /// done, or the e-mail address that was tried.
     #[serde(skip_serializing_if = "Option::is_none")]
     value: Option<String>,
     /// Issuer of Patient ID.
@@ -120,13 +129,15 @@ pub(crate) async fn list_audit_entries(
     let (found, next) = service
         .search(&scope, &filter, after.as_ref(), limit)
         .await?;
+    let called = service.called(&scope, &found).await?;
     Ok(Json(AuditEntryList {
-        items: found.into_iter().map(shown).collect(),
+        items: found.into_iter().map(|one| shown(one, &called)).collect(),
         next: next.map(|next| next.to_string()),
     }))
 }
 
-fn shown(found: Found) -> AuditEntry {
+fn shown(found: Found, called: &Called) -> AuditEntry {
+    let (name, acted_on) = (called.who(&found), called.acted_on(&found));
     let Found { record, subjects } = found;
     let (person, session) = match &record.principal {
         Principal::Person { id, session } => (Some(id.to_string()), Some(session.to_string())),
@@ -141,6 +152,8 @@ fn shown(found: Found) -> AuditEntry {
         at: from_millis(record.at),
         who: record.principal.to_string(),
         person,
+        name,
+        acted_on,
         session,
         right: right.to_owned(),
         break_glass,
@@ -165,6 +178,8 @@ fn named(subject: Option<Subject>) -> AuditSubject {
         Some(Subject::Patient { id, issuer }) => ("patient", Some(id), issuer),
         Some(Subject::Study(uid)) => ("study", Some(uid), None),
         Some(Subject::Query(text)) => ("query", Some(text), None),
+        Some(Subject::Reason(text)) => ("reason", Some(text), None),
+        Some(Subject::Account(address)) => ("account", Some(address), None),
         None => ("erased", None, None),
     };
     AuditSubject {

@@ -125,16 +125,18 @@ impl Export {
         let (found, next) = page.await?;
         self.is_last = next.is_none();
         self.after = next;
+        let called = self.service.called(&self.scope, &found).await?;
         let mut text = String::new();
         for one in &found {
+            let name = called.who(one);
             let patients = self
                 .service
                 .patients_of(&self.scope, one, &mut self.patients)
                 .await?;
             match self.form {
-                Form::Csv => text.push_str(&csv::line(one, &patients)),
+                Form::Csv => text.push_str(&csv::line(one, name.as_deref(), &patients)),
                 Form::Fhir => {
-                    text.push_str(&fhir::audit_event(one, &patients).to_string());
+                    text.push_str(&fhir::audit_event(one, name.as_deref(), &patients).to_string());
                     text.push('\n');
                 }
             }

@@ -15,6 +15,7 @@ pub(crate) const fn letter(act: Act) -> &'static str {
         | Act::Publish
         | Act::Hold
         | Act::MakeTenant
+        | Act::Restore
         | Act::BeginAudit => "C",
         Act::ViewStudy
         | Act::ViewPatient
@@ -109,8 +110,11 @@ pub(crate) const fn dicom(act: Act) -> (Dcm, Option<Dcm>) {
         Act::ViewAudit | Act::ExportAudit | Act::RemoveAudit | Act::BeginAudit => {
             (("110101", "Audit Log Used"), None)
         }
-        Act::AcceptInput | Act::Retry | Act::ViewAdministration | Act::ModelRun | Act::Backup => {
-            (ACTIVITY, None)
-        }
+        Act::AcceptInput
+        | Act::Retry
+        | Act::ViewAdministration
+        | Act::ModelRun
+        | Act::Backup
+        | Act::Restore => (ACTIVITY, None),
     }
 }

@@ -9,11 +9,12 @@ use hilum_platform::clock::from_millis;
 use time::format_description::well_known::Rfc3339;
 
 /// The first line.
-pub(crate) const HEAD: &str = "time,writer,position,act,outcome,count,who,right,from,patient_id,\
-issuer,study_uid,query,erased,details,correlation\r\n";
+pub(crate) const HEAD: &str = "time,writer,position,act,outcome,count,who,name,right,from,patient_id,\
+issuer,study_uid,query,reason,account,erased,details,correlation\r\n";
 
-/// The line of an entry. `patients`: of its studies, where it names none.
-pub(crate) fn line(found: &Found, patients: &[Subject]) -> String {
+/// The line of an entry. `name`: what whoever did it is called. `patients`: of
+/// its studies, where it names none.
+pub(crate) fn line(found: &Found, name: Option<&str>, patients: &[Subject]) -> String {
     let record = &found.record;
     let named: Vec<&Subject> = found.subjects.iter().flatten().collect();
     let has_patient = named
@@ -47,6 +48,7 @@ pub(crate) fn line(found: &Found, patients: &[Subject]) -> String {
         record.outcome.name().to_owned(),
         record.count.to_string(),
         record.principal.to_string(),
+        name.unwrap_or_default().to_owned(),
         right,
         record.from.map(|from| from.to_string()).unwrap_or_default(),
         texts(|one| match one {
@@ -63,6 +65,14 @@ pub(crate) fn line(found: &Found, patients: &[Subject]) -> String {
         }),
         texts(|one| match one {
             Subject::Query(text) => Some(text),
+            _ => None,
+        }),
+        texts(|one| match one {
+            Subject::Reason(text) => Some(text),
+            _ => None,
+        }),
+        texts(|one| match one {
+            Subject::Account(address) => Some(address),
             _ => None,
         }),
         erased.to_string(),

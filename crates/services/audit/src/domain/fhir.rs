@@ -21,9 +21,9 @@ const SOURCE_TYPE: &str = "http://terminology.hl7.org/CodeSystem/security-source
 const ACTS: &str = "urn:hilum:audit:act";
 const ROLES: &str = "urn:hilum:role";
 
-/// The AuditEvent of an entry. `patients`: of its studies, where the entry
-/// itself names none.
-pub(crate) fn audit_event(found: &Found, patients: &[Subject]) -> Value {
+/// The AuditEvent of an entry. `name`: what whoever did it is called.
+/// `patients`: of its studies, where the entry itself names none.
+pub(crate) fn audit_event(found: &Found, name: Option<&str>, patients: &[Subject]) -> Value {
     let record = &found.record;
     let (event, subtype) = codes::dicom(record.act);
     let mut subtypes = vec![json!({
@@ -61,7 +61,7 @@ pub(crate) fn audit_event(found: &Found, patients: &[Subject]) -> Value {
         "action": codes::letter(record.act),
         "recorded": recorded(record.at),
         "outcome": outcome,
-        "agent": [agent(found)],
+        "agent": [agent(found, name)],
         "source": {
             "site": record.tenant.as_str(),
             "observer": {
@@ -85,7 +85,7 @@ fn recorded(at: i64) -> String {
     from_millis(at).format(&Rfc3339).unwrap_or_default()
 }
 
-fn agent(found: &Found) -> Value {
+fn agent(found: &Found, name: Option<&str>) -> Value {
     let record = &found.record;
     let (kind, system, value, display) = match &record.principal {
         Principal::Person { id, .. } => ("Person", "urn:hilum:person", id.to_string(), "person"),
@@ -115,6 +115,9 @@ fn agent(found: &Found) -> Value {
     let Some(fields) = agent.as_object_mut() else {
         return agent;
     };
+    if let Some(name) = name {
+        fields.insert("name".to_owned(), name.into());
+    }
     if let Some(from) = record.from {
         // 2: an IP address (AuditEventAgentNetworkType).
         fields.insert(
@@ -162,6 +165,16 @@ fn entity(subject: &Subject) -> Value {
             "type": { "system": ENTITY_TYPE, "code": "2", "display": "System Object" },
             "role": { "system": OBJECT_ROLE, "code": "24", "display": "Query" },
             "query": STANDARD.encode(text),
+        }),
+        Subject::Reason(text) => json!({
+            "name": "reason",
+            "description": text,
+            "type": { "system": ENTITY_TYPE, "code": "4", "display": "Other" },
+        }),
+        Subject::Account(address) => json!({
+            "name": address,
+            "type": { "system": ENTITY_TYPE, "code": "4", "display": "Other" },
+            "role": { "system": OBJECT_ROLE, "code": "11", "display": "Security User Entity" },
         }),
     }
 }

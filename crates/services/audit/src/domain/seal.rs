@@ -20,6 +20,7 @@ pub struct Content {
     /// Form of the seal.
     pub version: u8,
     /// Whose trails.
+    #[serde(deserialize_with = "TenantId::deserialize_stored")]
     pub tenant: TenantId,
     /// From 1, without a gap.
     pub number: u64,
@@ -135,6 +136,6 @@ pub(crate) fn encode(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-fn decode(text: &str) -> Result<Vec<u8>, SealFault> {
+pub(crate) fn decode(text: &str) -> Result<Vec<u8>, SealFault> {
     URL_SAFE_NO_PAD.decode(text).map_err(|_| SealFault::Form)
 }

@@ -1,6 +1,7 @@
 //! The only SQL of this service. Every function takes the scope whose rows it
 //! may touch.
 
+use hilum_contracts::ids::TenantId;
 use hilum_platform::db::{Db, DbError, Tx};
 use hilum_platform::scope::TenantScope;
 use sqlx::Row as _;
@@ -96,6 +97,74 @@ impl Store {
                 })
             })
             .collect()
+    }
+
+    /// Every tenant whose trails were sealed.
+    pub(crate) async fn sealed_tenants(&self) -> Result<Vec<TenantId>, DbError> {
+        let rows: Vec<String> = sqlx::query_scalar("SELECT DISTINCT tenant FROM sealed")
+            .fetch_all(self.0.read())
+            .await?;
+        let stored = |name| TenantId::stored(name).map_err(|e| DbError::Decode(Box::new(e)));
+        rows.into_iter().map(stored).collect()
+    }
+
+    /// The key that seals are signed with, sealed.
+    pub(crate) async fn signing_key(&self) -> Result<Option<Vec<u8>>, DbError> {
+        sqlx::query_scalar("SELECT sealed FROM signing_key")
+            .fetch_optional(self.0.read())
+            .await
+    }
+
+    /// Keeps the key that seals are signed with; there is one.
+    pub(crate) async fn keep_signing_key(&self, sealed: &[u8]) -> Result<(), DbError> {
+        let mut tx = self.0.begin().await?;
+        sqlx::query("INSERT INTO signing_key (id, sealed) VALUES (1, $1)")
+            .bind(sealed)
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await
+    }
+
+    /// Keeps a statement that entries of a writer up to a position are removed.
+    pub(crate) async fn keep_removal(
+        &self,
+        tx: &mut Tx<'_>,
+        scope: &TenantScope,
+        (writer, position): (&str, u64),
+        (content, signature): (&str, &str),
+    ) -> Result<(), DbError> {
+        let position = i64::try_from(position).map_err(|error| DbError::Encode(Box::new(error)))?;
+        sqlx::query(
+            "INSERT INTO removed (tenant, writer, position, content, signature)
+             VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
+        )
+        .bind(scope.tenant().as_str())
+        .bind(writer)
+        .bind(position)
+        .bind(content)
+        .bind(signature)
+        .execute(&mut **tx)
+        .await?;
+        Ok(())
+    }
+
+    /// The statement that entries of a writer up to this position are removed,
+    /// and its signature.
+    pub(crate) async fn removal(
+        &self,
+        scope: &TenantScope,
+        writer: &str,
+        position: u64,
+    ) -> Result<Option<(String, String)>, DbError> {
+        sqlx::query_as(
+            "SELECT content, signature FROM removed
+             WHERE tenant = $1 AND writer = $2 AND position = $3",
+        )
+        .bind(scope.tenant().as_str())
+        .bind(writer)
+        .bind(i64::try_from(position).unwrap_or(i64::MAX))
+        .fetch_optional(self.0.read())
+        .await
     }
 
     /// Keeps a seal, and how far it goes.

@@ -2,6 +2,8 @@ use std::time::Duration;
 
 use hilum_contracts::access::Role;
 use hilum_contracts::audit::{Act, Entry};
+use hilum_contracts::ids::TenantId;
+use hilum_platform::{auth, clock};
 
 use crate::world::{World, faults, person};
 
@@ -170,6 +172,9 @@ async fn what_was_kept_long_enough_goes_in_whole_seals_and_the_rest_verifies() {
     let verified = world.service.verify(&scope).await.unwrap();
     assert_eq!(faults(&verified), Vec::<String>::new());
     assert_eq!(world.found(&scope, "action=remove-audit").await.len(), 2);
+    let imaging = &verified.writers[0];
+    assert_eq!((imaging.writer.as_str(), imaging.removed), ("imaging", 3));
+    assert!(imaging.removed_at.is_some());
     // More than was due is not taken for it.
     world
         .change("DELETE FROM audit_entry WHERE position = 4")
@@ -200,4 +205,72 @@ async fn tenants_are_sealed_apart() {
     let other = world.service.verify(&b).await.unwrap();
     assert!(other.intact);
     assert_eq!(other.writers[0].entries, 1);
+}
+
+#[tokio::test]
+async fn a_sealed_beginning_that_was_taken_away_is_not_taken_for_what_was_kept_long_enough() {
+    let world = World::new().await;
+    let scope = person("a", Role::Auditor);
+    world.filled(&scope).await;
+    world.service.seal_all().await;
+    world.filled(&scope).await;
+    world.service.seal_all().await;
+    // Exactly as a removal leaves it, but for the statement that only the key signs.
+    world
+        .change(
+            "UPDATE audit_head SET removed = 3,
+             anchor = (SELECT hash FROM audit_entry WHERE position = 3)",
+        )
+        .await;
+    world
+        .change("DELETE FROM audit_entry WHERE position <= 3")
+        .await;
+    let verified = world.service.verify(&scope).await.unwrap();
+    let expected = "imaging: entries 1 to 3 were removed, and nothing signed says that they were \
+                    kept long enough";
+    assert_eq!(faults(&verified), [expected]);
+}
+
+#[tokio::test]
+async fn the_key_that_signs_stands_sealed_in_the_database_and_is_taken_over_from_its_file() {
+    let world = World::new().await;
+    let scope = person("a", Role::Auditor);
+    world.filled(&scope).await;
+    world.service.seal_all().await;
+    let before = world.service.verify(&scope).await.unwrap();
+    assert!(!world.dir.path().join("keys/audit-seals.key").exists());
+    // Whatever opens the same database signs with the same key.
+    let world = world.reopened().await;
+    world.filled(&scope).await;
+    world.service.seal_all().await;
+    let after = world.service.verify(&scope).await.unwrap();
+    assert_eq!(faults(&after), Vec::<String>::new());
+    assert_eq!((before.key, before.seals + 1), (after.key, after.seals));
+}
+
+#[tokio::test]
+async fn what_is_done_to_the_installation_stands_in_every_trail_also_offline() {
+    let world = World::new().await;
+    let (a, b) = (person("a", Role::Auditor), person("b", Role::Auditor));
+    world.filled(&a).await;
+    world.filled(&b).await;
+    world.service.seal_all().await;
+    let entry = Entry::new(Act::Backup);
+    world.service.tell_all(entry).await.unwrap();
+    let dir = world.dir.path();
+    let offline = hilum_audit::Offline::open(dir, clock::system())
+        .await
+        .unwrap();
+    offline.tell_all(Entry::new(Act::Restore)).await.unwrap();
+    offline.close().await;
+    let own = auth::local_operator(&TenantId::installation());
+    for scope in [&a, &b, &own] {
+        for act in ["backup", "restore"] {
+            let found = world.found(scope, &format!("action={act}")).await;
+            assert_eq!(found.len(), 1, "{act} of {}", scope.tenant());
+        }
+    }
+    world.service.seal_all().await;
+    assert!(world.service.verify(&own).await.unwrap().intact);
+    assert!(world.dir.path().join("seals/_installation.jsonl").exists());
 }

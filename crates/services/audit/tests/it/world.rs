@@ -1,18 +1,22 @@
 //! Trails of two services and the service over them.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::body::Body;
-use hilum_audit::{AuditService, KEEP, Verified};
+use hilum_audit::{AuditService, Verified};
 use hilum_contracts::access::Role;
 use hilum_contracts::audit::{Act, Entry, Subject};
-use hilum_contracts::ids::{PersonId, SessionId, TenantId};
+use hilum_contracts::error::ServiceError;
+use hilum_contracts::identity::Names;
+use hilum_contracts::ids::{ApiKeyId, PersonId, SessionId, TenantId};
 use hilum_contracts::scope::{Acting, Principal, Right, TenantScope};
 use hilum_platform::audit::{AuditSource, KeyError, Keyring, TenantKeys, Trail};
 use hilum_platform::auth;
 use hilum_platform::clock::{Clock, SharedClock};
+use hilum_platform::config::AuditRules;
 use hilum_platform::db::Db;
 use http::StatusCode;
 use serde_json::Value;
@@ -43,6 +47,31 @@ impl TenantKeys for ByName {
     }
 }
 
+/// Everybody is called the same.
+struct Somebody;
+
+#[async_trait]
+impl Names for Somebody {
+    async fn people(
+        &self,
+        _: &TenantScope,
+        ids: &[PersonId],
+    ) -> Result<HashMap<PersonId, String>, ServiceError> {
+        Ok(ids
+            .iter()
+            .map(|id| (*id, "Olga Owner".to_owned()))
+            .collect())
+    }
+
+    async fn keys(
+        &self,
+        _: &TenantScope,
+        _: &[ApiKeyId],
+    ) -> Result<HashMap<ApiKeyId, String>, ServiceError> {
+        Ok(HashMap::new())
+    }
+}
+
 pub(crate) struct World {
     pub(crate) service: AuditService,
     pub(crate) imaging: Trail,
@@ -54,13 +83,28 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn new() -> Self {
-        Self::keeping(KEEP).await
+        Self::keeping(AuditRules::default().keep()).await
     }
 
     pub(crate) async fn keeping(keep: Duration) -> Self {
-        let dir = tempfile::tempdir().unwrap();
         let start = OffsetDateTime::from_unix_timestamp(1_790_000_000).unwrap();
         let clock = Arc::new(Hand(Mutex::new(start)));
+        Self::at(tempfile::tempdir().unwrap(), clock, keep).await
+    }
+
+    /// The same folder, opened again.
+    pub(crate) async fn reopened(self) -> Self {
+        let Self {
+            service,
+            dir,
+            clock,
+            ..
+        } = self;
+        service.close().await;
+        Self::at(dir, clock, AuditRules::default().keep()).await
+    }
+
+    async fn at(dir: tempfile::TempDir, clock: Arc<Hand>, keep: Duration) -> Self {
         let keyring = Keyring::new(Arc::new(ByName));
         let open = async |name: &str| Db::open(&dir.path().join(name), &[]).await.unwrap();
         let (db, other) = (open("imaging.sqlite").await, open("patients.sqlite").await);
@@ -69,7 +113,8 @@ impl World {
         let patients = Trail::new(other, keyring.clone(), shared.clone(), "patients");
         let sources: Vec<Arc<dyn AuditSource>> =
             vec![Arc::new(imaging.clone()), Arc::new(patients.clone())];
-        let service = AuditService::open(dir.path(), keyring, shared, sources, keep)
+        let names = Arc::new(Somebody);
+        let service = AuditService::open(dir.path(), keyring, shared, sources, names, keep)
             .await
             .unwrap();
         Self {

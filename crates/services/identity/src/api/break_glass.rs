@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use hilum_contracts::access::doors;
-use hilum_contracts::audit::{Act, Detail, Entry};
+use hilum_contracts::audit::{Act, Detail, Entry, Subject};
 use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_contracts::ids::BreakGlassId;
 use hilum_contracts::scope::Principal;
@@ -19,7 +19,7 @@ use super::id;
 use super::page::PageQuery;
 use crate::IdentityService;
 use crate::domain::text;
-use crate::store::break_glass;
+use crate::store::break_glass::{self, Words};
 
 #[derive(Serialize, ToSchema)]
 pub(crate) struct BreakGlassList {
@@ -72,21 +72,27 @@ pub(crate) async fn list_break_glass(
         .await
         .map_err(|error| database_error(&error))?;
     let next = page.next(&rows, |row| row.id.to_string());
-    let items = rows
-        .into_iter()
-        .map(|row| BreakGlassItem {
+    let mut items = Vec::with_capacity(rows.len());
+    for row in rows {
+        let open = |words, sealed| service.open_words(scope.tenant(), row.id, words, sealed);
+        let reason = open(Words::Reason, &row.reason).await?;
+        let review = match &row.review {
+            Some(review) => Some(open(Words::Review, review).await?),
+            None => None,
+        };
+        items.push(BreakGlassItem {
             id: row.id.to_string(),
             person: row.person.to_string(),
             person_name: row.person_name,
-            reason: row.reason,
+            reason,
             address: row.address,
             taken_at: from_millis(row.taken_at),
             until: from_millis(row.until),
             reviewed_at: row.reviewed_at.map(from_millis),
             reviewed_by: row.reviewed_by,
-            review: row.review,
-        })
-        .collect();
+            review,
+        });
+    }
     Ok(Json(BreakGlassList { items, next }))
 }
 
@@ -106,6 +112,9 @@ pub(crate) async fn review_break_glass(
     let access: BreakGlassId = id(&access, "access")?;
     let text = text::reason(&review.text, "A review")?;
     let by = service.name_of(&scope).await?;
+    let sealed = service
+        .seal_words(scope.tenant(), access, Words::Review, &text)
+        .await?;
     let mut tx = service.store.db().begin().await.map_err(failed)?;
     let found = break_glass::get(&mut tx, &scope, access)
         .await
@@ -116,12 +125,14 @@ pub(crate) async fn review_break_glass(
         return Err(ServiceError::new(ErrorCode::Forbidden, text).into());
     }
     let now = service.clock.now_millis();
-    let kept = break_glass::review(&mut tx, &scope, access, &by, &text, now).await;
+    let kept = break_glass::review(&mut tx, &scope, access, &by, &sealed, now).await;
     if !kept.map_err(failed)? {
         let text = "Somebody has reviewed this access already; reload the page.";
         return Err(ServiceError::new(ErrorCode::Conflict, text).into());
     }
-    let entry = Entry::new(Act::ReviewBreakGlass).with(Detail::Access, access);
+    let entry = Entry::new(Act::ReviewBreakGlass)
+        .about(Subject::reason(text))
+        .with(Detail::Access, access);
     service.tell(&mut tx, &scope, entry).await?;
     tx.commit().await.map_err(failed)?;
     service.changed(&scope);

@@ -13,6 +13,7 @@ mod providers;
 mod roles;
 mod settings;
 mod tenants;
+pub(crate) mod told;
 
 use std::str::FromStr;
 

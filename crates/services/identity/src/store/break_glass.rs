@@ -1,12 +1,12 @@
 //! Emergency access that people took, and its reviews.
 
-use hilum_contracts::ids::{BreakGlassId, PersonId, SessionId};
+use hilum_contracts::ids::{BreakGlassId, PersonId, SessionId, TenantId};
 use hilum_platform::db::DbError;
 use hilum_platform::scope::TenantScope;
 use sqlx::Row as _;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
-use super::{Store, parsed};
+use super::{Store, parsed, tenant_of};
 
 /// Emergency access.
 #[derive(Clone, Debug)]
@@ -15,13 +15,33 @@ pub(crate) struct Access {
     pub(crate) person: PersonId,
     pub(crate) person_name: String,
     pub(crate) session: SessionId,
-    pub(crate) reason: String,
+    /// Sealed.
+    pub(crate) reason: Vec<u8>,
     pub(crate) address: String,
     pub(crate) taken_at: i64,
     pub(crate) until: i64,
     pub(crate) reviewed_at: Option<i64>,
     pub(crate) reviewed_by: Option<String>,
-    pub(crate) review: Option<String>,
+    /// Sealed.
+    pub(crate) review: Option<Vec<u8>>,
+}
+
+/// Words of people that are kept sealed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Words {
+    /// Why it was taken.
+    Reason,
+    /// What its review found.
+    Review,
+}
+
+impl Words {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Reason => "reason",
+            Self::Review => "review",
+        }
+    }
 }
 
 impl Store {
@@ -46,6 +66,34 @@ impl Store {
         .collect()
     }
 
+    /// Words of any tenant that are kept in clear.
+    pub(crate) async fn unsealed_words(
+        &self,
+        limit: u32,
+    ) -> Result<Vec<(TenantId, BreakGlassId, Words, String)>, DbError> {
+        let rows = sqlx::query(
+            "SELECT id, tenant, 'reason' AS kind, reason AS text FROM break_glass
+                 WHERE sealed_reason IS NULL
+             UNION ALL SELECT id, tenant, 'review', review FROM break_glass
+                 WHERE sealed_review IS NULL AND review IS NOT NULL
+             LIMIT $1",
+        )
+        .bind(limit)
+        .fetch_all(self.db().read())
+        .await?;
+        rows.iter()
+            .map(|row| {
+                let kind: String = row.try_get("kind")?;
+                let words = match kind.as_str() {
+                    "reason" => Words::Reason,
+                    _ => Words::Review,
+                };
+                let (tenant, id) = (tenant_of(row, "tenant")?, parsed(row, "id")?);
+                Ok((tenant, id, words, row.try_get("text")?))
+            })
+            .collect()
+    }
+
     /// How many wait for a review.
     pub(crate) async fn unreviewed(&self, scope: &TenantScope) -> Result<i64, DbError> {
         sqlx::query_scalar(
@@ -64,9 +112,9 @@ pub(crate) async fn insert(
     access: &Access,
 ) -> Result<(), DbError> {
     sqlx::query(
-        "INSERT INTO break_glass (id, tenant, person, person_name, session, reason, address,
-             taken_at, until)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        "INSERT INTO break_glass (id, tenant, person, person_name, session, reason, sealed_reason,
+             address, taken_at, until)
+         VALUES ($1, $2, $3, $4, $5, '', $6, $7, $8, $9)",
     )
     .bind(access.id.to_string())
     .bind(scope.tenant().as_str())
@@ -120,21 +168,46 @@ pub(crate) async fn review(
     scope: &TenantScope,
     id: BreakGlassId,
     by: &str,
-    text: &str,
+    sealed: &[u8],
     now: i64,
 ) -> Result<bool, DbError> {
     let done = sqlx::query(
-        "UPDATE break_glass SET reviewed_at = $1, reviewed_by = $2, review = $3
+        "UPDATE break_glass SET reviewed_at = $1, reviewed_by = $2, sealed_review = $3
          WHERE tenant = $4 AND id = $5 AND reviewed_at IS NULL",
     )
     .bind(now)
     .bind(by)
-    .bind(text)
+    .bind(sealed)
     .bind(scope.tenant().as_str())
     .bind(id.to_string())
     .execute(tx)
     .await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// Keeps other words, sealed, and none in clear.
+pub(crate) async fn set_words(
+    tx: &mut SqliteConnection,
+    scope: &TenantScope,
+    id: BreakGlassId,
+    words: Words,
+    sealed: &[u8],
+) -> Result<(), DbError> {
+    let sql = match words {
+        Words::Reason => {
+            "UPDATE break_glass SET sealed_reason = $1, reason = '' WHERE tenant = $2 AND id = $3"
+        }
+        Words::Review => {
+            "UPDATE break_glass SET sealed_review = $1, review = NULL WHERE tenant = $2 AND id = $3"
+        }
+    };
+    sqlx::query(sql)
+        .bind(sealed)
+        .bind(scope.tenant().as_str())
+        .bind(id.to_string())
+        .execute(tx)
+        .await?;
+    Ok(())
 }
 
 fn read(row: &SqliteRow) -> Result<Access, DbError> {
@@ -143,12 +216,12 @@ fn read(row: &SqliteRow) -> Result<Access, DbError> {
         person: parsed(row, "person")?,
         person_name: row.try_get("person_name")?,
         session: parsed(row, "session")?,
-        reason: row.try_get("reason")?,
+        reason: row.try_get("sealed_reason")?,
         address: row.try_get("address")?,
         taken_at: row.try_get("taken_at")?,
         until: row.try_get("until")?,
         reviewed_at: row.try_get("reviewed_at")?,
         reviewed_by: row.try_get("reviewed_by")?,
-        review: row.try_get("review")?,
+        review: row.try_get("sealed_review")?,
     })
 }

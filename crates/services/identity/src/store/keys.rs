@@ -50,6 +50,25 @@ impl Store {
         }))
     }
 
+    /// What these keys of the tenant are called.
+    pub(crate) async fn key_names(
+        &self,
+        scope: &TenantScope,
+        ids: &[ApiKeyId],
+    ) -> Result<Vec<(ApiKeyId, String)>, DbError> {
+        sqlx::query(
+            "SELECT id, name FROM api_keys
+             WHERE tenant = $1 AND id IN (SELECT value FROM json_each($2))",
+        )
+        .bind(scope.tenant().as_str())
+        .bind(json(&ids)?)
+        .fetch_all(self.db().read())
+        .await?
+        .iter()
+        .map(|row| Ok((parsed(row, "id")?, row.try_get("name")?)))
+        .collect()
+    }
+
     /// Remembers that a key was used.
     pub(crate) async fn key_used(
         &self,

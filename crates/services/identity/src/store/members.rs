@@ -97,6 +97,29 @@ impl Store {
         rows.iter().map(read).collect::<Result<_, _>>().map(Some)
     }
 
+    /// What these are called who belong to the tenant, or were called when they
+    /// left it.
+    pub(crate) async fn names(
+        &self,
+        scope: &TenantScope,
+        ids: &[PersonId],
+    ) -> Result<Vec<(PersonId, String)>, DbError> {
+        let ids = super::json(&ids)?;
+        sqlx::query(
+            "SELECT f.person, f.name FROM former_members f
+                 WHERE f.tenant = $1 AND f.person IN (SELECT value FROM json_each($2))
+             UNION ALL SELECT m.person, p.name FROM memberships m JOIN people p ON p.id = m.person
+                 WHERE m.tenant = $1 AND m.person IN (SELECT value FROM json_each($2))",
+        )
+        .bind(scope.tenant().as_str())
+        .bind(ids)
+        .fetch_all(self.db().read())
+        .await?
+        .iter()
+        .map(|row| Ok((parsed(row, "person")?, row.try_get("name")?)))
+        .collect()
+    }
+
     /// The members with one of these roles, for what they are told by mail.
     pub(crate) async fn members_with(
         &self,
@@ -172,15 +195,37 @@ pub(crate) async fn set_role(
     Ok(())
 }
 
-/// Ends a membership, and with it the person's sessions in the tenant.
+/// Ends a membership, and with it the person's sessions in the tenant. What
+/// they were called stays for the trail.
 pub(crate) async fn delete(
     tx: &mut SqliteConnection,
     scope: &TenantScope,
     person: PersonId,
+    now: i64,
 ) -> Result<(), DbError> {
+    sqlx::query(
+        "INSERT INTO former_members (tenant, person, name, left_at)
+         SELECT m.tenant, m.person, p.name, $3 FROM memberships m JOIN people p ON p.id = m.person
+         WHERE m.tenant = $1 AND m.person = $2
+         ON CONFLICT DO UPDATE SET name = excluded.name, left_at = excluded.left_at",
+    )
+    .bind(scope.tenant().as_str())
+    .bind(person.to_string())
+    .bind(now)
+    .execute(&mut *tx)
+    .await?;
     sqlx::query("DELETE FROM memberships WHERE tenant = $1 AND person = $2")
         .bind(scope.tenant().as_str())
         .bind(person.to_string())
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+/// Forgets what those were called who left before a time.
+pub(crate) async fn forget_former(tx: &mut SqliteConnection, before: i64) -> Result<(), DbError> {
+    sqlx::query("DELETE FROM former_members WHERE left_at < $1")
+        .bind(before)
         .execute(tx)
         .await?;
     Ok(())

@@ -6,7 +6,7 @@ use hilum_contracts::ids::{BreakGlassId, PersonId, SessionId, TenantId};
 use hilum_platform::db::DbError;
 use hilum_platform::scope::TenantScope;
 use sqlx::Row as _;
-use sqlx::sqlite::SqliteConnection;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use uuid::Uuid;
 
 use super::{Store, parsed, tenant_of};
@@ -55,37 +55,37 @@ pub(crate) struct NewSession {
     pub(crate) address: String,
 }
 
+/// Sessions that go on at `$1`, with the emergency access that was taken in each.
+macro_rules! session {
+    () => {
+        "SELECT s.id, s.person, s.tenant, s.seen_at, s.expires_at, s.provider, m.role,
+             b.id AS access, b.until
+         FROM sessions s
+         JOIN memberships m ON m.tenant = s.tenant AND m.person = s.person
+         LEFT JOIN break_glass b ON b.session = s.id AND b.until > $1
+         WHERE s.expires_at > $1 AND s.seen_at + s.idle_ms > $1"
+    };
+}
+
 impl Store {
     /// The session of a token, while it goes on.
     pub(crate) async fn session(&self, hash: &Hash, now: i64) -> Result<Option<Session>, DbError> {
-        let row = sqlx::query(
-            "SELECT s.id, s.person, s.tenant, s.seen_at, s.expires_at, s.provider, m.role, b.id AS access, b.until
-             FROM sessions s
-             JOIN memberships m ON m.tenant = s.tenant AND m.person = s.person
-             LEFT JOIN break_glass b ON b.session = s.id AND b.until > $2
-             WHERE s.hash = $1 AND s.expires_at > $2 AND s.seen_at + s.idle_ms > $2
-             ORDER BY b.until DESC LIMIT 1",
-        )
-        .bind(hash.as_slice())
-        .bind(now)
-        .fetch_optional(self.db().read())
-        .await?;
-        let Some(row) = row else { return Ok(None) };
-        let until: Option<i64> = row.try_get("until")?;
-        let break_glass = match until {
-            Some(until) => Some((parsed(&row, "access")?, until)),
-            None => None,
-        };
-        Ok(Some(Session {
-            id: parsed(&row, "id")?,
-            person: parsed(&row, "person")?,
-            tenant: tenant_of(&row, "tenant")?,
-            role: parsed(&row, "role")?,
-            seen_at: row.try_get("seen_at")?,
-            expires_at: row.try_get("expires_at")?,
-            is_vouched: row.try_get::<Option<String>, _>("provider")?.is_some(),
-            break_glass,
-        }))
+        const SQL: &str = concat!(session!(), " AND s.hash = $2 ORDER BY b.until DESC LIMIT 1");
+        let row = sqlx::query(SQL).bind(now).bind(hash.as_slice());
+        let row = row.fetch_optional(self.db().read()).await?;
+        row.as_ref().map(read).transpose()
+    }
+
+    /// A session by its id, while it goes on.
+    pub(crate) async fn session_by_id(
+        &self,
+        id: SessionId,
+        now: i64,
+    ) -> Result<Option<Session>, DbError> {
+        const SQL: &str = concat!(session!(), " AND s.id = $2 ORDER BY b.until DESC LIMIT 1");
+        let row = sqlx::query(SQL).bind(now).bind(id.to_string());
+        let row = row.fetch_optional(self.db().read()).await?;
+        row.as_ref().map(read).transpose()
     }
 
     /// Whether a session opens one organisation only, of several that its person
@@ -321,4 +321,22 @@ pub(crate) async fn upkeep(tx: &mut SqliteConnection, now: i64) -> Result<(), Db
         .execute(tx)
         .await?;
     Ok(())
+}
+
+fn read(row: &SqliteRow) -> Result<Session, DbError> {
+    let until: Option<i64> = row.try_get("until")?;
+    let break_glass = match until {
+        Some(until) => Some((parsed(row, "access")?, until)),
+        None => None,
+    };
+    Ok(Session {
+        id: parsed(row, "id")?,
+        person: parsed(row, "person")?,
+        tenant: tenant_of(row, "tenant")?,
+        role: parsed(row, "role")?,
+        seen_at: row.try_get("seen_at")?,
+        expires_at: row.try_get("expires_at")?,
+        is_vouched: row.try_get::<Option<String>, _>("provider")?.is_some(),
+        break_glass,
+    })
 }

@@ -2,12 +2,16 @@
 
 use axum::http::{Method, StatusCode};
 use hilum_contracts::access::Action;
+use hilum_contracts::audit::Subject;
+use hilum_contracts::erasure::Forgets as _;
+use hilum_contracts::identity::{Admitted, Identity as _, Names};
 use hilum_contracts::ids::TenantId;
+use hilum_contracts::scope::{Principal, TenantScope};
 use hilum_platform::auth;
 use serde_json::{Value, json};
 use time::Duration;
 
-use crate::world::{PASSWORD, World};
+use crate::world::{Browser, PASSWORD, World, scope};
 
 #[tokio::test]
 async fn an_organisation_decides_for_itself_within_what_is_safe() {
@@ -145,6 +149,7 @@ async fn emergency_access_opens_images_for_an_hour_and_is_reviewed_by_somebody_e
     assert_eq!(state["break_glass_to_review"], 1);
     let list = owner.get("/api/v1/break-glass").await.body;
     assert_eq!(list["items"][0]["person_name"], "Adam");
+    assert_eq!(list["items"][0]["reason"], "stroke, nobody on call");
     let path = format!(
         "/api/v1/break-glass/{}/review",
         list["items"][0]["id"].as_str().unwrap()
@@ -155,6 +160,15 @@ async fn emergency_access_opens_images_for_an_hour_and_is_reviewed_by_somebody_e
     let done = owner.post(&path, review.clone()).await;
     assert_eq!(done.status, StatusCode::NO_CONTENT);
     assert_eq!(owner.post(&path, review).await.status, StatusCode::CONFLICT);
+    let list = owner.get("/api/v1/break-glass").await.body;
+    assert_eq!(list["items"][0]["review"], "It was justified.");
+    for file in std::fs::read_dir(world.dir.path()).unwrap() {
+        let bytes = std::fs::read(file.unwrap().path()).unwrap();
+        for words in [b"nobody on call".as_slice(), b"was justified"] {
+            let found = bytes.windows(words.len()).any(|part| part == words);
+            assert!(!found, "words of people stand in a file in clear");
+        }
+    }
     world.later(Duration::hours(1));
     assert!(!may(adam.admitted().await.unwrap()), "it ends by itself");
     adam.post(
@@ -166,4 +180,95 @@ async fn emergency_access_opens_images_for_an_hour_and_is_reviewed_by_somebody_e
     adam.ask(Method::DELETE, "/auth/break-glass", Value::Null)
         .await;
     assert!(!may(adam.admitted().await.unwrap()), "given back");
+}
+
+#[tokio::test]
+async fn words_of_emergency_access_that_name_an_erased_patient_go_with_them() {
+    let world = World::new().await;
+    let mut owner = world.owner().await;
+    let mut adam = invited(&world, &mut owner, "administrator").await;
+    for reason in ["stroke of patient 4711", "stroke of patient 47110"] {
+        let body = json!({"reason": reason});
+        let taken = adam.post("/auth/break-glass", body).await;
+        assert_eq!(taken.status, StatusCode::OK, "{}", taken.body);
+    }
+    let gone = [Subject::patient("4711", None)];
+    let scope = scope("a");
+    let service = &world.service;
+    assert_eq!(service.forget_named(&scope, &gone).await.unwrap(), 1);
+    assert_eq!(service.forget_named(&scope, &gone).await.unwrap(), 0);
+    let list = owner.get("/api/v1/break-glass").await.body;
+    assert_eq!(list["items"][0]["reason"], "stroke of patient 47110");
+    assert!(
+        !list["items"][1]["reason"]
+            .as_str()
+            .unwrap()
+            .contains("4711")
+    );
+}
+
+#[tokio::test]
+async fn whoever_listens_is_let_in_no_longer_than_their_session_role_and_emergency_access() {
+    let world = World::new().await;
+    let mut owner = world.owner().await;
+    let mut adam = invited(&world, &mut owner, "administrator").await;
+    let still = async |scope: &TenantScope| world.service.is_still(scope).await.unwrap();
+    let of = |who: Admitted| auth::admitted(&who.tenant, who.acting);
+    let before = of(adam.admitted().await.unwrap());
+    assert!(still(&before).await);
+    let reason = json!({"reason": "stroke, nobody on call"});
+    adam.post("/auth/break-glass", reason).await;
+    assert!(!still(&before).await, "another right");
+    let during = of(adam.admitted().await.unwrap());
+    assert!(still(&during).await);
+    world.later(Duration::hours(1));
+    assert!(!still(&during).await, "it ended by itself");
+    let after = of(adam.admitted().await.unwrap());
+    let Principal::Person { id, .. } = *after.principal() else {
+        panic!("a person");
+    };
+    let change = json!({"role": "technologist"});
+    owner
+        .ask(Method::PATCH, &format!("/api/v1/people/{id}"), change)
+        .await;
+    assert!(!still(&after).await, "another role");
+
+    let own = of(owner.admitted().await.unwrap());
+    assert!(still(&own).await);
+    owner.post("/auth/sign-out", json!({})).await;
+    assert!(!still(&own).await, "signed out");
+}
+
+#[tokio::test]
+async fn the_trail_says_what_those_were_called_who_left() {
+    let world = World::new().await;
+    let mut owner = world.owner().await;
+    let adam = invited(&world, &mut owner, "administrator").await;
+    let admitted = adam.admitted().await.unwrap();
+    let Principal::Person { id, .. } = admitted.acting.principal else {
+        panic!("a person");
+    };
+    let names = async |tenant: &str| {
+        let names = Names::people(&world.service, &scope(tenant), &[id]).await;
+        names.unwrap().remove(&id)
+    };
+    assert_eq!(names("a").await.as_deref(), Some("Adam"));
+    assert_eq!(names("b").await, None);
+    let path = format!("/api/v1/people/{id}");
+    let removed = owner.ask(Method::DELETE, &path, Value::Null).await;
+    assert_eq!(removed.status, StatusCode::NO_CONTENT, "{}", removed.body);
+    assert_eq!(names("a").await.as_deref(), Some("Adam"));
+    assert_eq!(names("b").await, None);
+}
+
+/// Somebody with a role in `a`.
+async fn invited<'a>(world: &'a World, owner: &mut Browser<'_>, role: &str) -> Browser<'a> {
+    let body = json!({"email": "adam@example.org", "role": role});
+    let invited = owner.post("/api/v1/invitations", body).await.body;
+    let link = invited["link"].as_str().unwrap();
+    let token = link.rsplit_once('/').unwrap().1;
+    let mut browser = world.browser("192.0.2.50");
+    let body = json!({"token": token, "name": "Adam", "password": PASSWORD});
+    browser.post("/auth/invitation/accept", body).await;
+    browser
 }

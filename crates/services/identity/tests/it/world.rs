@@ -9,9 +9,10 @@ use async_trait::async_trait;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
+use hilum_contracts::access::Role;
 use hilum_contracts::identity::{Admitted, Identity as _};
-use hilum_contracts::ids::TenantId;
-use hilum_contracts::scope::TenantScope;
+use hilum_contracts::ids::{ApiKeyId, TenantId};
+use hilum_contracts::scope::{Acting, Principal, Right, TenantScope};
 use hilum_identity::{IdentityService, session_cookie};
 use hilum_platform::audit::{AuditSource as _, KeyError, Keyring, TenantKeys};
 use hilum_platform::auth;
@@ -158,6 +159,35 @@ impl World {
             .iter()
             .map(|row| serde_json::from_slice(&row.body).unwrap())
             .collect()
+    }
+
+    /// What the installation's own trail tells.
+    pub(crate) async fn installation_trail(&self) -> Vec<Value> {
+        let scope = auth::local_operator(&TenantId::installation());
+        let rows = self.service.trail().entries(&scope, 0, 1_000).await;
+        rows.unwrap()
+            .iter()
+            .map(|row| serde_json::from_slice(&row.body).unwrap())
+            .collect()
+    }
+
+    /// Asks as an API key of `a` with this role.
+    pub(crate) async fn ask_as(
+        &self,
+        role: Role,
+        method: Method,
+        path: &str,
+        body: Value,
+    ) -> Answer {
+        let acting = Acting {
+            principal: Principal::ApiKey(ApiKeyId::new()),
+            right: Right::Role(role),
+            limited_to: None,
+            from: None,
+        };
+        let scope = auth::admitted(&TenantId::new("a").unwrap(), acting);
+        let request = request(method, path, body, "192.0.2.3".parse().unwrap(), false);
+        self.ask(Some(scope), request.body_of()).await
     }
 
     pub(crate) fn later(&self, by: Duration) {

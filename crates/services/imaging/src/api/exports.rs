@@ -5,6 +5,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use hilum_contracts::access::doors;
+use hilum_contracts::audit::Subject;
 use hilum_contracts::error::ServiceError;
 use hilum_platform::clock::from_millis;
 use hilum_platform::http::{May, Problem, ProblemBody, database_error};
@@ -15,7 +16,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::ImagingService;
-use crate::limits::LIST_MAX;
+use crate::limits::{EXPORTED_NAMED, LIST_MAX};
 use crate::store::exports::{Begun, Ended, ExportRow};
 
 /// How much is taken out.
@@ -38,6 +39,32 @@ pub(crate) struct ExportRequest {
     as_received: bool,
     /// How many studies.
     studies: u32,
+    /// Which ones, where studies were named: for the audit trail alone.
+    #[serde(default)]
+    study_uids: Vec<String>,
+    /// Whose, where a patient was named: for the audit trail alone.
+    #[serde(default)]
+    patient: Option<ExportedPatient>,
+}
+
+/// A patient of whom everything is taken out.
+#[derive(Deserialize, ToSchema)]
+pub(crate) struct ExportedPatient {
+    /// Patient ID (0010,0020).
+    id: String,
+    /// Issuer of Patient ID (0010,0021).
+    issuer: Option<String>,
+}
+
+impl ExportRequest {
+    /// Whom the trail's entry is about; nobody where it is everybody.
+    fn about(&self) -> Vec<Subject> {
+        let studies = self.study_uids.iter().map(Subject::study);
+        let patient = self.patient.iter();
+        studies
+            .chain(patient.map(|one| Subject::patient(&*one.id, one.issuer.as_deref())))
+            .collect()
+    }
 }
 
 /// What an export took out.
@@ -121,9 +148,13 @@ pub(crate) async fn begin_export(
         at: service.clock.now_millis(),
         studies: i64::from(request.studies),
     };
+    if request.study_uids.len() > EXPORTED_NAMED {
+        let text = format!("At most {EXPORTED_NAMED} studies are named in one export.");
+        return Err(ServiceError::invalid(text).into());
+    }
     service
         .store
-        .begin_export(&scope, &begun)
+        .begin_export(&scope, &service.trail, &begun, &request.about())
         .await
         .map_err(|error| database_error(&error))?;
     tracing::info!(
@@ -158,7 +189,7 @@ pub(crate) async fn end_export(
     };
     let known = service
         .store
-        .end_export(&scope, &id.to_string(), &ended)
+        .end_export(&scope, &service.trail, &id.to_string(), &ended)
         .await
         .map_err(|error| database_error(&error))?;
     if !known {

@@ -114,7 +114,12 @@ pub(crate) async fn merge_patients(
     let now = service.clock.now_millis();
     let id = service
         .store
-        .merge_patients(&scope, (&prior, &surviving), (&reason, &by, now))
+        .merge_patients(
+            &scope,
+            &service.trail,
+            (&prior, &surviving),
+            (&reason, &by, now),
+        )
         .await
         .map_err(|error| database_error(&error))?;
     let merge = service.store.merge_of(&scope, &prior).await;

@@ -23,10 +23,11 @@ pub(crate) fn rest(method: &Method, address: &str) -> Option<Told> {
         (&Method::DELETE, address) if address.starts_with("/studies/") => Told::Own(Act::Delete),
         // Instance by instance; the archive counts what was taken in.
         (&Method::POST, "/imports/{id}/instances") => Told::Own(Act::Import),
-        (&Method::POST, "/exports/{id}" | "/exports/{id}/end") => Told::Change(Act::Export),
-        (&Method::POST, "/patient-merges") => Told::Change(Act::MergePatients),
-        (&Method::DELETE, "/patient-merges/{id}") => Told::Change(Act::MergePatients),
-        (&Method::POST, "/input-sets/{id}/accept") => Told::Change(Act::AcceptInput),
+        (&Method::POST, "/exports/{id}" | "/exports/{id}/end") => Told::Own(Act::Export),
+        (&Method::POST, "/patient-merges") => Told::Own(Act::MergePatients),
+        (&Method::DELETE, "/patient-merges/{id}") => Told::Own(Act::MergePatients),
+        (&Method::POST, "/input-sets/{id}/accept") => Told::Own(Act::AcceptInput),
+        // The archive records what was taken in and what left the quarantine.
         (&Method::POST, "/quarantine/{id}/redrive") => Told::Change(Act::Redrive),
         _ => return None,
     })

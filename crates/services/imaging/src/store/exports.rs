@@ -1,5 +1,7 @@
 //! Who took images out, and how many.
 
+use hilum_contracts::audit::{Act, Detail, Entry, Outcome, SUBJECTS_MAX, Subject};
+use hilum_platform::audit::Trail;
 use hilum_platform::db::DbError;
 use hilum_platform::scope::TenantScope;
 use sqlx::Row;
@@ -40,14 +42,17 @@ pub(crate) struct ExportRow {
 }
 
 impl Store {
-    /// Remembers that an export begins; one that goes on is known already.
+    /// Remembers and records that an export begins, or goes on that is known
+    /// already. `about`: whose images it takes out, where it names them.
     pub(crate) async fn begin_export(
         &self,
         scope: &TenantScope,
+        trail: &Trail,
         begun: &Begun,
+        about: &[Subject],
     ) -> Result<(), DbError> {
         let mut tx = self.db().begin().await?;
-        sqlx::query(
+        let is_new = sqlx::query(
             "INSERT INTO exports (tenant, id, extent, as_received, by, began_at, studies)
              VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
         )
@@ -59,21 +64,40 @@ impl Store {
         .bind(begun.at)
         .bind(begun.studies)
         .execute(&mut *tx)
-        .await?;
+        .await?
+        .rows_affected()
+            == 1;
+        let entry = Entry::new(Act::Export)
+            .with(Detail::Export, &begun.id)
+            .with(Detail::Change, if is_new { "begun" } else { "gone on" })
+            .with(Detail::Extent, begun.extent)
+            .with(Detail::Form, form(begun.as_received))
+            .with(Detail::Studies, begun.studies);
+        let entries = match about.is_empty() {
+            true => vec![entry],
+            false => about
+                .chunks(SUBJECTS_MAX)
+                .map(|chunk| chunk.iter().cloned().fold(entry.clone(), Entry::about))
+                .collect(),
+        };
+        for entry in entries {
+            trail.append(&mut tx, scope, entry).await?;
+        }
         tx.commit().await
     }
 
-    /// Remembers what an export took out; `false` when it never began.
+    /// Remembers and records what an export took out; `false` when it never began.
     pub(crate) async fn end_export(
         &self,
         scope: &TenantScope,
+        trail: &Trail,
         id: &str,
         ended: &Ended,
     ) -> Result<bool, DbError> {
         let mut tx = self.db().begin().await?;
-        let changed = sqlx::query(
+        let known = sqlx::query(
             "UPDATE exports SET ended_at = $3, files = $4, bytes = $5, failed = $6, sha256 = $7
-             WHERE tenant = $1 AND id = $2",
+             WHERE tenant = $1 AND id = $2 RETURNING extent, as_received, studies",
         )
         .bind(scope.tenant().as_str())
         .bind(id)
@@ -82,10 +106,30 @@ impl Store {
         .bind(ended.bytes)
         .bind(ended.failed)
         .bind(&ended.sha256)
-        .execute(&mut *tx)
+        .fetch_optional(&mut *tx)
         .await?;
+        let Some(known) = known else {
+            return Ok(false);
+        };
+        let (extent, as_received, studies): (String, bool, i64) =
+            (known.try_get(0)?, known.try_get(1)?, known.try_get(2)?);
+        let mut entry = Entry::new(Act::Export)
+            .count(u64::try_from(ended.files).unwrap_or_default())
+            .with(Detail::Export, id)
+            .with(Detail::Change, "ended")
+            .with(Detail::Extent, extent)
+            .with(Detail::Form, form(as_received))
+            .with(Detail::Studies, studies)
+            .with(Detail::Instances, ended.files)
+            .with(Detail::Bytes, ended.bytes);
+        if ended.failed > 0 {
+            entry = entry
+                .ended(Outcome::Failed)
+                .with(Detail::Missing, ended.failed);
+        }
+        trail.append(&mut tx, scope, entry).await?;
         tx.commit().await?;
-        Ok(changed.rows_affected() > 0)
+        Ok(true)
     }
 
     /// The latest exports, the newest first.
@@ -124,5 +168,13 @@ impl Store {
                 })
             })
             .collect()
+    }
+}
+
+/// What is taken out, as a word for the trail.
+fn form(as_received: bool) -> &'static str {
+    match as_received {
+        true => "as-received",
+        false => "as-served",
     }
 }

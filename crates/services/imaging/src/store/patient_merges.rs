@@ -1,5 +1,7 @@
 //! Merges of patients, and the studies that they corrected.
 
+use hilum_contracts::audit::{Act, Detail, Entry, Subject};
+use hilum_platform::audit::Trail;
 use hilum_platform::clock::from_millis;
 use hilum_platform::db::DbError;
 use hilum_platform::scope::TenantScope;
@@ -14,6 +16,12 @@ use super::Store;
 pub(crate) struct PatientKey {
     pub(crate) issuer: String,
     pub(crate) id: String,
+}
+
+impl PatientKey {
+    fn subject(&self) -> Subject {
+        Subject::patient(&*self.id, Some(&self.issuer))
+    }
 }
 
 /// A merge of two patients.
@@ -34,10 +42,11 @@ const COLUMNS: &str =
     (SELECT count(*) FROM patient_merge_studies s WHERE s.merge = m.id) AS studies";
 
 impl Store {
-    /// Remembers a merge; its number. One that stands is that one.
+    /// Remembers and records a merge; its number. One that stands is that one.
     pub(crate) async fn merge_patients(
         &self,
         scope: &TenantScope,
+        trail: &Trail,
         (prior, surviving): (&PatientKey, &PatientKey),
         (reason, by, at): (&str, &str, i64),
     ) -> Result<i64, DbError> {
@@ -60,6 +69,12 @@ impl Store {
         .bind(at)
         .fetch_one(&mut *tx)
         .await?;
+        let entry = Entry::new(Act::MergePatients)
+            .about(prior.subject())
+            .about(surviving.subject())
+            .about(Subject::reason(reason))
+            .with(Detail::Change, "merged");
+        trail.append(&mut tx, scope, entry).await?;
         tx.commit().await?;
         Ok(id)
     }
@@ -124,9 +139,11 @@ impl Store {
     pub(crate) async fn undo_merge(
         &self,
         scope: &TenantScope,
-        id: i64,
+        trail: &Trail,
+        merge: &PatientMerge,
         now: i64,
     ) -> Result<Option<Vec<(String, String)>>, DbError> {
+        let id = merge.id;
         let mut tx = self.db().begin().await?;
         let undone = sqlx::query(
             "UPDATE patient_merges SET undone_at = $3
@@ -146,6 +163,11 @@ impl Store {
                 .bind(id)
                 .fetch_all(&mut *tx)
                 .await?;
+        let entry = Entry::new(Act::MergePatients)
+            .about(merge.prior.subject())
+            .about(merge.surviving.subject())
+            .with(Detail::Change, "undone");
+        trail.append(&mut tx, scope, entry).await?;
         tx.commit().await?;
         Ok(Some(rows))
     }

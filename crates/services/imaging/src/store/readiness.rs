@@ -1,8 +1,10 @@
 //! What the readiness worker reads and writes.
 
 use hilum_contracts::Event;
+use hilum_contracts::audit::{Act, Detail, Entry, Subject};
 use hilum_contracts::ids::{CorrelationId, InputSetId, TenantId};
 use hilum_contracts::imaging::{InputSetReady, ReadyReason};
+use hilum_platform::audit::Trail;
 use hilum_platform::clock::from_millis;
 use hilum_platform::db::DbError;
 use hilum_platform::events::append;
@@ -179,6 +181,7 @@ impl Store {
     pub(crate) async fn make_ready(
         &self,
         scope: &TenantScope,
+        trail: &Trail,
         set: &Unready,
         completion: &Completion,
         now: i64,
@@ -239,6 +242,14 @@ impl Store {
         )
         .map_err(|e| DbError::Encode(Box::new(e)))?;
         append(&mut tx, &event).await?;
+        if completion.reason == ReadyReason::AcceptedByPerson {
+            let entry = Entry::new(Act::AcceptInput)
+                .about(Subject::study(&*set.study_uid))
+                .with(Detail::InputSet, set.id)
+                .with(Detail::Instances, count)
+                .part_of(set.correlation_id);
+            trail.append(&mut tx, scope, entry).await?;
+        }
         tx.commit().await?;
         Ok(true)
     }

@@ -12,6 +12,7 @@ use hilum_archive::{Archive, ArchiveConfig, Limits, MasterKey};
 use hilum_contracts::error::ServiceError;
 use hilum_contracts::identity::{Admitted, DeviceAdmission, DeviceAsks, DeviceRejection, Identity};
 use hilum_contracts::ids::TenantId;
+use hilum_contracts::scope::TenantScope;
 use hilum_imaging::ImagingService;
 use hilum_platform::auth;
 use hilum_platform::clock;
@@ -36,6 +37,10 @@ impl Identity for Strangers {
 
     async fn device(&self, _: &DeviceAsks) -> Result<DeviceAdmission, ServiceError> {
         Ok(DeviceAdmission::Rejected(DeviceRejection::CallingUnknown))
+    }
+
+    async fn is_still(&self, _: &TenantScope) -> Result<bool, ServiceError> {
+        Ok(false)
     }
 }
 

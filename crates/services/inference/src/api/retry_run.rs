@@ -2,6 +2,7 @@
 
 use axum::extract::{Path, State};
 use hilum_contracts::access::doors;
+use hilum_contracts::audit::{Act, Detail, Entry, Subject};
 use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_platform::http::{May, Problem, ProblemBody, database_error};
 use hilum_platform::notices::Topic;
@@ -33,6 +34,11 @@ pub(crate) async fn retry_run(
         let text = "There is no such run that was refused or has failed.";
         return Err(Problem(ServiceError::new(ErrorCode::Conflict, text)));
     };
+    let entry = Entry::new(Act::Retry)
+        .about(Subject::study(&*study_uid))
+        .with(Detail::Run, &id);
+    let recorded = service.trail.append(&mut tx, &scope, entry).await;
+    recorded.map_err(|error| database_error(&error))?;
     tx.commit().await.map_err(|error| database_error(&error))?;
     service.bell.notify_one();
     service

@@ -2,6 +2,7 @@
 
 use axum::extract::{Path, State};
 use hilum_contracts::access::doors;
+use hilum_contracts::audit::{Act, Detail, Entry, Subject};
 use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_platform::http::{May, Problem, ProblemBody, database_error};
 use hilum_platform::notices::Topic;
@@ -29,10 +30,15 @@ pub(crate) async fn retry_delivery(
     let started = planning::start_anew(&mut tx, &scope, &id, service.clock.now_millis())
         .await
         .map_err(|error| database_error(&error))?;
-    if !started {
+    let Some(study_uid) = started else {
         let text = "This delivery is neither held nor given up, so it goes on by itself.";
         return Err(Problem(ServiceError::new(ErrorCode::Conflict, text)));
-    }
+    };
+    let entry = Entry::new(Act::Retry)
+        .about(Subject::study(study_uid))
+        .with(Detail::Delivery, &id);
+    let recorded = service.trail.append(&mut tx, &scope, entry).await;
+    recorded.map_err(|error| database_error(&error))?;
     tx.commit().await.map_err(|error| database_error(&error))?;
     service.bell.notify_waiters();
     service

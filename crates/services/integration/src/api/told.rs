@@ -8,7 +8,7 @@ use http::Method;
 pub(crate) fn rest(method: &Method, address: &str) -> Option<Told> {
     Some(match (method, address) {
         (&Method::GET, "/deliveries") => Told::Look(Act::Query),
-        (&Method::POST, "/deliveries/{id}/retry") => Told::Change(Act::Retry),
+        (&Method::POST, "/deliveries/{id}/retry") => Told::Own(Act::Retry),
         _ => return None,
     })
 }

@@ -82,29 +82,29 @@ pub(crate) async fn release_held(
 }
 
 /// Starts a held or given-up delivery anew; what the destination has
-/// acknowledged is not sent again. `false`: it is neither, or not there.
+/// acknowledged is not sent again. Its study; `None`: it is neither, or not there.
 pub(crate) async fn start_anew(
     tx: &mut SqliteConnection,
     scope: &TenantScope,
     id: &str,
     now: i64,
-) -> Result<bool, DbError> {
+) -> Result<Option<String>, DbError> {
     let row = sqlx::query(
         "UPDATE deliveries SET state = 'waiting', reason = NULL, attempts = 0, next_attempt_at = NULL
          WHERE id = $1 AND tenant = $2 AND state IN ('held', 'given-up')
-         RETURNING destination, correlation_id",
+         RETURNING destination, correlation_id, study_uid",
     )
     .bind(id)
     .bind(scope.tenant().as_str())
     .fetch_optional(&mut *tx)
     .await?;
-    let Some(row) = row else { return Ok(false) };
+    let Some(row) = row else { return Ok(None) };
     let (destination, correlation): (String, String) = (row.try_get(0)?, row.try_get(1)?);
     let correlation = correlation
         .parse()
         .map_err(|e| DbError::Decode(Box::new(e)))?;
     enqueue(tx, scope, id, &destination, correlation, now).await?;
-    Ok(true)
+    row.try_get(2).map(Some)
 }
 
 async fn enqueue(

@@ -69,7 +69,7 @@ pub(crate) async fn ask_for_email(
         .await?;
     if !right {
         service
-            .tell_failure(Some(id), &visit, "wrong-password")
+            .tell_failure(Some(id), &person.email, &visit, "wrong-password")
             .await?;
         let text = "The password is another one.";
         return Err(ServiceError::new(ErrorCode::Forbidden, text).into());

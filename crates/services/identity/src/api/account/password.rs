@@ -49,7 +49,7 @@ pub(crate) async fn change_own_password(
         .await?;
     if !right {
         service
-            .tell_failure(Some(id), &visit, "wrong-password")
+            .tell_failure(Some(id), &person.email, &visit, "wrong-password")
             .await?;
         let text = "The password until now is another one.";
         return Err(ServiceError::new(ErrorCode::Forbidden, text).into());

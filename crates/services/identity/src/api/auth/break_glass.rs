@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use hilum_contracts::access::{Role, doors};
-use hilum_contracts::audit::{Act, Detail, Entry};
+use hilum_contracts::audit::{Act, Detail, Entry, Subject};
 use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_contracts::ids::{BreakGlassId, PersonId, SessionId};
 use hilum_contracts::scope::{Principal, TenantScope};
@@ -18,7 +18,7 @@ use crate::domain::network::plain;
 use crate::domain::settings::millis;
 use crate::domain::text;
 use crate::limits::{BREAK_GLASS_LIFE, TOLD_OF_BREAK_GLASS};
-use crate::store::break_glass::{self, Access};
+use crate::store::break_glass::{self, Access, Words};
 use crate::store::mails::Mail;
 use crate::{IdentityService, api::body::Body};
 
@@ -52,12 +52,18 @@ pub(crate) async fn take_break_glass(
     let failed = |error| Problem(database_error(&error));
     let (person, session) = person_of(&scope)?;
     let now = service.clock.now_millis();
+    let (id, reason) = (
+        BreakGlassId::new(),
+        text::reason(&asked.reason, "A reason")?,
+    );
     let access = Access {
-        id: BreakGlassId::new(),
+        id,
         person,
         person_name: service.name_of(&scope).await?,
         session,
-        reason: text::reason(&asked.reason, "A reason")?,
+        reason: service
+            .seal_words(scope.tenant(), id, Words::Reason, &reason)
+            .await?,
         address: plain(caller.address).to_string(),
         taken_at: now,
         until: now + millis(BREAK_GLASS_LIFE),
@@ -83,7 +89,9 @@ pub(crate) async fn take_break_glass(
         let mail = Mail::BreakGlass(scope.tenant().clone(), told);
         service.send(&mut tx, mail).await.map_err(failed)?;
     }
-    let entry = Entry::new(Act::BreakGlass).with(Detail::Access, access.id);
+    let entry = Entry::new(Act::BreakGlass)
+        .about(Subject::reason(reason))
+        .with(Detail::Access, access.id);
     service.tell(&mut tx, &scope, entry).await?;
     tx.commit().await.map_err(failed)?;
     tracing::warn!(tenant = %scope.tenant(), access = %access.id, "emergency access was taken");

@@ -191,7 +191,7 @@ impl IdentityService {
         if self.hashing.verify(given, person.password.clone()).await? {
             return Ok(Some(attempt));
         }
-        self.tell_failure(Some(person.id), visit, "wrong-password")
+        self.tell_failure(Some(person.id), &person.email, visit, "wrong-password")
             .await?;
         let text = "This address has an account: sign in to it, or give its password.";
         Err(ServiceError::new(ErrorCode::Unauthenticated, text))

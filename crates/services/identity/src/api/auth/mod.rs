@@ -13,13 +13,16 @@ pub(crate) mod state;
 mod tenant;
 mod verify_email;
 
+use axum::middleware::from_fn_with_state;
+use hilum_platform::audit::{Door, recorded};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::told;
 use crate::IdentityService;
 
-pub(crate) fn router() -> OpenApiRouter<IdentityService> {
-    OpenApiRouter::new()
+pub(crate) fn router(service: &IdentityService) -> OpenApiRouter<IdentityService> {
+    let open = OpenApiRouter::new()
         .routes(routes!(state::auth_state))
         .routes(routes!(set_up::set_up))
         .routes(routes!(sign_up::sign_up))
@@ -33,6 +36,11 @@ pub(crate) fn router() -> OpenApiRouter<IdentityService> {
         .routes(routes!(verify_email::verify_email))
         .routes(routes!(oidc::start_oidc))
         .routes(routes!(oidc::finish_oidc))
+        .layer(from_fn_with_state(service.clone(), told::wrong_links));
+    let door = Door::new(service.trail.clone(), told::emergency);
+    OpenApiRouter::new()
         .routes(routes!(break_glass::take_break_glass))
         .routes(routes!(break_glass::end_break_glass))
+        .layer(from_fn_with_state(door, recorded))
+        .merge(open)
 }

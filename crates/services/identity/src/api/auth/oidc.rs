@@ -2,7 +2,7 @@
 
 use axum::extract::{Path, Query, State};
 use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
-use hilum_contracts::audit::{Act, Detail, Entry};
+use hilum_contracts::audit::{Act, Detail, Entry, Outcome, Subject};
 use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_contracts::ids::PersonId;
 use hilum_platform::auth;
@@ -60,7 +60,14 @@ pub(crate) async fn finish_oidc(
     let kept = cookie(&headers, flow_cookie(visit.caller.secure));
     let done = match service.returned(kept, back).await {
         Ok(vouched) => service.enter(vouched, &visit).await,
-        Err(error) => Err(error),
+        Err(error) => {
+            let entry = Entry::new(Act::SignInFailed)
+                .ended(Outcome::Failed)
+                .with(Detail::Reason, "provider");
+            let from = plain(visit.caller.address);
+            let told = service.tell_of_stranger(entry, None, from).await;
+            told.and(Err(error))
+        }
     };
     let over = AppendHeaders(visit.no_flow());
     match done {
@@ -78,10 +85,35 @@ pub(crate) async fn finish_oidc(
 }
 
 impl IdentityService {
+    /// Begins a session of whom a provider vouches for, or records that it may
+    /// not begin.
+    async fn enter(
+        &self,
+        vouched: Vouched,
+        visit: &Visit,
+    ) -> Result<(Begun, String), ServiceError> {
+        let (provider, email) = (vouched.provider.id, vouched.email.clone());
+        let scope = auth::service(&vouched.provider.tenant, "identity");
+        let entered = self.begin_vouched(vouched, visit).await;
+        if let Err(error) = &entered
+            && error.code == ErrorCode::Forbidden
+        {
+            let entry = Entry::new(Act::SignInFailed)
+                .ended(Outcome::Failed)
+                .about(Subject::account(email))
+                .with(Detail::Provider, provider)
+                .with(Detail::Reason, "not-invited")
+                .from(Some(plain(visit.caller.address)));
+            let told = self.trail.saw(&scope, entry).await;
+            told.map_err(|error| database_error(&error))?;
+        }
+        entered
+    }
+
     /// Begins a session of whom a provider vouches for, in its tenant: a member
     /// whom it vouched for before, one with the verified address, or somebody
     /// who was invited with it.
-    async fn enter(
+    async fn begin_vouched(
         &self,
         vouched: Vouched,
         visit: &Visit,

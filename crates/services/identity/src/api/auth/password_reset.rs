@@ -15,6 +15,7 @@ use crate::secret::{Confidential, hash};
 use crate::store::mails::Mail;
 use crate::store::tokens::{self, Purpose};
 use crate::store::{people, sessions};
+use crate::throttle::RESET;
 use crate::visit::Visit;
 use crate::{IdentityService, api::body::Body};
 
@@ -50,7 +51,9 @@ pub(crate) async fn ask_password_reset(
         let text = "This server sends no mail: an administrator can make a link for you.";
         return Err(ServiceError::new(ErrorCode::Conflict, text).into());
     }
-    service.attempt(&format!("reset {address}"), &visit).await?;
+    service
+        .attempt(&format!("{RESET}{address}"), &visit)
+        .await?;
     tokio::spawn(async move {
         if let Err(error) = service.send_reset(&address).await {
             tracing::error!(%error, "a link for another password could not be put on its way");

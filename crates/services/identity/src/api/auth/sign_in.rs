@@ -48,13 +48,15 @@ pub(crate) async fn sign_in(
     let known = person.as_ref().map(|person| person.id);
     let Some(person) = person.filter(|_| right) else {
         service
-            .tell_failure(known, &visit, "wrong-password")
+            .tell_failure(known, &address, &visit, "wrong-password")
             .await?;
         let text = "The e-mail address or the password is wrong.";
         return Err(ServiceError::new(ErrorCode::Unauthenticated, text).into());
     };
     if person.must_verify {
-        service.tell_failure(known, &visit, "unverified").await?;
+        service
+            .tell_failure(known, &address, &visit, "unverified")
+            .await?;
         let mut tx = service.store.db().begin().await.map_err(failed)?;
         service
             .send(&mut tx, Mail::Verify(person.id))
@@ -66,6 +68,9 @@ pub(crate) async fn sign_in(
     }
     let memberships = service.store.memberships(person.id).await.map_err(failed)?;
     let Some(first) = memberships.first() else {
+        // No organisation's any more, so the installation's.
+        let nowhere = service.tell_failure(None, &address, &visit, "nowhere");
+        nowhere.await?;
         let text = "You do not belong to an organisation any more.";
         return Err(ServiceError::new(ErrorCode::Forbidden, text).into());
     };

@@ -145,7 +145,7 @@ pub(crate) async fn remove_person(
     let person: PersonId = id(&person, "person")?;
     let mut tx = service.store.db().begin().await.map_err(failed)?;
     let role = role_to_take(&mut tx, &scope, person).await?;
-    members::delete(&mut tx, &scope, person)
+    members::delete(&mut tx, &scope, person, service.clock.now_millis())
         .await
         .map_err(failed)?;
     if role == Role::Owner && members::owners(&mut tx, &scope).await.map_err(failed)? == 0 {

@@ -25,8 +25,8 @@ pub(crate) async fn list_sessions_of_person(
     State(service): State<IdentityService>,
     Path(person): Path<String>,
 ) -> Result<Json<SessionList>, Problem> {
-    let person: PersonId = id(&person, "person")?;
     service.looks_at(&scope, "sessions", "").await?;
+    let person: PersonId = id(&person, "person")?;
     let rows = service
         .store
         .sessions_of_member(&scope, person, service.clock.now_millis())
