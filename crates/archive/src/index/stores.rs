@@ -186,7 +186,9 @@ impl Stores {
 
     /// Forgets what is counted of a tenant.
     pub(crate) fn forget_tenant(&self, tenant: &str) {
-        self.counted().retain(|of, _| of.tenant.as_str() != tenant);
+        let stays = |of: &Brought| of.tenant.as_str() != tenant;
+        self.counted().retain(|of, _| stays(of));
+        self.counted_again().retain(|of, _| stays(of));
     }
 
     fn counted(&self) -> MutexGuard<'_, HashMap<Brought, Counted>> {

@@ -182,8 +182,7 @@ impl Verify {
         let config = self.installation.load(&Doors::default())?;
         let tenant = self.whose.tenant(&config)?;
         let mut door = Door::of_installation(&config).await?;
-        let is_there =
-            self.whose.of_installation || tenants::names(&door).await?.contains(&tenant);
+        let is_there = self.whose.of_installation || tenants::names(&door).await?.contains(&tenant);
         if is_there {
             door = door.about(&tenant).await?;
         }

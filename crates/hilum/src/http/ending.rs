@@ -293,10 +293,6 @@ impl Endings {
             });
         }
         drop(halted);
-        services.push(ServiceRows {
-            name: "identity".to_owned(),
-            rows: self.identity.forget_tenant(scope).await?,
-        });
         Ok(services)
     }
 }

@@ -85,29 +85,71 @@ impl Trail {
         entry: Entry,
     ) -> Result<(), DbError> {
         let tenant = scope.tenant().as_str();
-        let head = head(&mut *tx, tenant).await?;
-        let (mut about, mut sealed) = (Vec::new(), Vec::with_capacity(entry.subjects.len()));
-        // What is about nobody needs no key: a backup that is being restored has none.
-        if !entry.subjects.is_empty() {
-            let keys = self.0.keyring.of(scope.tenant()).await?;
-            for subject in &entry.subjects {
-                let row = match self.0.forgotten.has(since, scope.tenant(), subject) {
-                    // Its key is kept nowhere.
-                    true => keys.new_subject()?,
-                    false => {
-                        let known = known(&mut *tx, &keys, tenant, subject).await?;
-                        about.push(known.id);
-                        known.row
-                    }
-                };
-                sealed.push(SealedSubject {
-                    handle: row.handle,
-                    sealed: keys.seal(&row, subject)?,
-                });
+        let keys = match self.0.keyring.of(scope.tenant()).await {
+            // What is about nobody needs no key: a backup that is being restored has none.
+            Err(KeyError::Unavailable(_)) if entry.subjects.is_empty() => {
+                return self.append_last(tx, scope, entry).await;
             }
+            keys => keys?,
+        };
+        let (mut about, mut sealed) = (Vec::new(), Vec::with_capacity(entry.subjects.len()));
+        for subject in &entry.subjects {
+            let row = match self.0.forgotten.has(since, scope.tenant(), subject) {
+                // Its key is kept nowhere.
+                true => keys.new_subject()?,
+                false => {
+                    let known = known(&mut *tx, &keys, tenant, subject).await?;
+                    about.push(known.id);
+                    known.row
+                }
+            };
+            sealed.push(SealedSubject {
+                handle: row.handle,
+                sealed: keys.seal(&row, subject)?,
+            });
         }
+        let position = self.link(&mut *tx, scope, &entry, sealed).await?;
+        about.sort_unstable();
+        about.dedup();
+        for subject in about {
+            sqlx::query(sql::ADD_ABOUT)
+                .bind(subject)
+                .bind(position)
+                .execute(&mut *tx)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Appends the last entry of a tenant that was ended and has no key any more:
+    /// it is about nobody.
+    ///
+    /// # Errors
+    /// When the database does not answer, or the entry is about somebody.
+    pub async fn append_last(
+        &self,
+        tx: &mut SqliteConnection,
+        scope: &TenantScope,
+        entry: Entry,
+    ) -> Result<(), DbError> {
+        if !entry.subjects.is_empty() {
+            return Err(KeyError::Destroyed.into());
+        }
+        self.link(tx, scope, &entry, Vec::new()).await.map(drop)
+    }
+
+    /// Puts an entry at the end of the chain; its position.
+    async fn link(
+        &self,
+        tx: &mut SqliteConnection,
+        scope: &TenantScope,
+        entry: &Entry,
+        sealed: Vec<SealedSubject>,
+    ) -> Result<i64, DbError> {
+        let tenant = scope.tenant().as_str();
+        let head = head(&mut *tx, tenant).await?;
         let now = self.0.clock.now_millis();
-        let Draft { raw, head } = Draft::new(&head, self.0.writer, scope, now, &entry, sealed)?;
+        let Draft { raw, head } = Draft::new(&head, self.0.writer, scope, now, entry, sealed)?;
         let position = number(raw.position)?;
         sqlx::query(sql::ADD_ENTRY)
             .bind(tenant)
@@ -120,16 +162,8 @@ impl Trail {
             .bind(raw.hash)
             .execute(&mut *tx)
             .await?;
-        about.sort_unstable();
-        about.dedup();
-        for subject in about {
-            sqlx::query(sql::ADD_ABOUT)
-                .bind(subject)
-                .bind(position)
-                .execute(&mut *tx)
-                .await?;
-        }
-        set_head(tx, tenant, &head).await
+        set_head(tx, tenant, &head).await?;
+        Ok(position)
     }
 
     /// Forgets what is in memory of a tenant that was ended: nothing is recorded

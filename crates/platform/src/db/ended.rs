@@ -13,10 +13,12 @@ pub(super) const MIGRATIONS: &[Migration] = &[Migration {
     sql: "CREATE TABLE ended_tenant (tenant TEXT PRIMARY KEY) WITHOUT ROWID;",
 }];
 
-/// What stays of a tenant: the trail, what seals it, and that it was ended.
-const KEPT: [&str; 5] = [
+/// What stays of a tenant: the trail, what seals it and says what was removed
+/// of it, and that it was ended.
+const KEPT: [&str; 6] = [
     "audit_entry",
     "audit_head",
+    "removed",
     "seal",
     "sealed",
     "ended_tenant",

@@ -27,6 +27,9 @@ impl TenantKeys for Derived {
         if tenant.as_str() == "ended" {
             return Err(KeyError::Destroyed);
         }
+        if tenant.as_str() == "restored" {
+            return Err(KeyError::Unavailable("no archive".to_owned()));
+        }
         let mut secret = Zeroizing::new([7; 32]);
         for (byte, from) in secret
             .iter_mut()
@@ -332,11 +335,27 @@ async fn a_look_that_began_before_an_erasure_and_is_recorded_after_it_names_nobo
 }
 
 #[tokio::test]
-async fn what_is_about_nobody_is_recorded_without_a_key() {
+async fn what_is_about_nobody_is_recorded_while_the_keys_are_away() {
+    let (_dir, db) = database().await;
+    let (trail, restored) = (trail(&db), person("restored"));
+    let entry = Entry::new(Act::Restore);
+    trail.record(&restored, entry).await.unwrap();
+    trail.record(&restored, view("1.1")).await.unwrap_err();
+    assert_eq!(verified(&trail, &restored).await, (1, vec![]));
+}
+
+#[tokio::test]
+async fn nothing_follows_the_last_entry_of_an_ended_tenant() {
     let (_dir, db) = database().await;
     let (trail, ended) = (trail(&db), person("ended"));
-    let entry = Entry::new(Act::Restore);
-    trail.record(&ended, entry).await.unwrap();
+    let mut tx = db.begin().await.unwrap();
+    let last = Entry::new(Act::EndTenant);
+    trail.append_last(&mut tx, &ended, last).await.unwrap();
+    let named = trail.append_last(&mut tx, &ended, view("1.1")).await;
+    named.unwrap_err();
+    tx.commit().await.unwrap();
+    let late = trail.record(&ended, Entry::new(Act::ChangeSettings));
+    late.await.unwrap_err();
     assert_eq!(verified(&trail, &ended).await, (1, vec![]));
 }
 

@@ -77,7 +77,8 @@ impl Offline {
     }
 }
 
-/// In one transaction, in the trails of all that are known here.
+/// In one transaction, in the trails of all that are known here and were not
+/// ended: the end of a tenant is the last entry of its trail.
 async fn tell(
     store: &Store,
     trail: &Trail,
@@ -88,6 +89,9 @@ async fn tell(
     tenants.extend(store.sealed_tenants().await?);
     let mut tx = store.db().begin().await?;
     for tenant in tenants {
+        if store.db().is_ended(&tenant).await? {
+            continue;
+        }
         let scope = auth::local_operator(&tenant);
         trail.append(&mut tx, &scope, entry.clone()).await?;
     }

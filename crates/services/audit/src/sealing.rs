@@ -262,8 +262,11 @@ impl AuditService {
             .keep_removal(&mut tx, scope, of_writer, (&text, &signature))
             .await
             .map_err(of)?;
-        let told = self.trail.append(&mut tx, scope, entry).await;
-        told.map_err(of)?;
+        // The end of a tenant is the last entry of its trail.
+        if !self.store.db().is_ended(scope.tenant()).await.map_err(of)? {
+            let told = self.trail.append(&mut tx, scope, entry).await;
+            told.map_err(of)?;
+        }
         tx.commit().await.map_err(of)
     }
 }

@@ -95,20 +95,15 @@ impl Forgets for IdentityService {
             let Some(last) = rows.last() else { break };
             after = Some(last.id);
             for row in rows {
-                let both = [
-                    (Words::Reason, Some(row.reason)),
-                    (Words::Review, row.review),
-                ];
-                for (words, sealed) in both {
-                    let Some(sealed) = sealed else { continue };
-                    let tenant = scope.tenant();
-                    let text = self.open_words(tenant, row.id, words, &sealed).await?;
+                let (id, tenant) = (row.id, scope.tenant());
+                for (words, sealed) in row.words() {
+                    let text = self.open_words(tenant, id, words, &sealed).await?;
                     if !subjects.iter().any(|one| is_named(&text, one)) {
                         continue;
                     }
-                    let sealed = self.seal_words(tenant, row.id, words, ERASED).await?;
+                    let sealed = self.seal_words(tenant, id, words, ERASED).await?;
                     let mut tx = self.store.db().begin().await.map_err(failed)?;
-                    break_glass::set_words(&mut tx, scope, row.id, words, &sealed)
+                    break_glass::set_words(&mut tx, scope, id, words, &sealed)
                         .await
                         .map_err(failed)?;
                     tx.commit().await.map_err(failed)?;
@@ -128,6 +123,13 @@ impl Forgets for IdentityService {
     ) -> Result<u64, ServiceError> {
         let rows = self.store.db();
         let rows = rows.forget(scope.tenant().as_str(), study_uids, &[]).await;
+        rows.map_err(|error| database_error(&error))
+    }
+
+    /// What is left beside what went when its end was begun.
+    async fn forget_tenant(&self, scope: &TenantScope) -> Result<u64, ServiceError> {
+        self.trail.end(scope.tenant());
+        let rows = self.store.db().end_tenant(scope.tenant(), &[]).await;
         rows.map_err(|error| database_error(&error))
     }
 }

@@ -93,7 +93,7 @@ impl IdentityService {
     ) -> Result<(), ServiceError> {
         match self.keyring.of(scope.tenant()).await {
             Err(KeyError::Destroyed) => {
-                let told = self.trail.append(tx, scope, entry).await;
+                let told = self.trail.append_last(tx, scope, entry).await;
                 told.map_err(|error| database_error(&error))
             }
             _ => self.tell(tx, scope, entry).await,
@@ -129,18 +129,6 @@ impl IdentityService {
         found.ok_or_else(|| ServiceError::not_found("This organisation is not being ended."))
     }
 
-    /// Leaves nothing of a tenant whose end was begun in this service's files,
-    /// but its audit trail, which names nobody. How many rows went beside those
-    /// that went when it was begun.
-    ///
-    /// # Errors
-    /// When the database does not answer; ask again.
-    pub async fn forget_tenant(&self, scope: &TenantScope) -> Result<u64, ServiceError> {
-        self.trail.end(scope.tenant());
-        let rows = self.store.db().end_tenant(scope.tenant(), &[]).await;
-        rows.map_err(|error| database_error(&error))
-    }
-
     /// Keeps the certificate of an end, with the last entry of its trail.
     ///
     /// # Errors
@@ -159,7 +147,7 @@ impl IdentityService {
         let now = self.clock.now_millis();
         let mut tx = self.store.db().begin().await.map_err(failed)?;
         self.trail
-            .append(&mut tx, scope, entry)
+            .append_last(&mut tx, scope, entry)
             .await
             .map_err(failed)?;
         ended::certify(&mut tx, scope, certificate, now)

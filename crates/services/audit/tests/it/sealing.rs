@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use hilum_contracts::access::Role;
 use hilum_contracts::audit::{Act, Entry};
+use hilum_contracts::erasure::Forgets as _;
 use hilum_contracts::ids::TenantId;
 use hilum_platform::{auth, clock};
 
@@ -273,4 +274,33 @@ async fn what_is_done_to_the_installation_stands_in_every_trail_also_offline() {
     world.service.seal_all().await;
     assert!(world.service.verify(&own).await.unwrap().intact);
     assert!(world.dir.path().join("seals/_installation.jsonl").exists());
+}
+
+#[tokio::test]
+async fn nothing_follows_the_end_of_a_tenant_also_when_its_old_entries_are_removed() {
+    let day = Duration::from_secs(86_400);
+    let world = World::keeping(day).await;
+    let (staying, ended) = (person("a", Role::Auditor), person("b", Role::Auditor));
+    world.filled(&staying).await;
+    world.filled(&ended).await;
+    world.service.seal_all().await;
+    world.service.forget_tenant(&ended).await.unwrap();
+    world
+        .service
+        .tell_all(Entry::new(Act::Backup))
+        .await
+        .unwrap();
+    world.pass(day * 2);
+    world.service.remove_old().await.unwrap();
+    // A backup, and two removals.
+    for (scope, entries) in [(&staying, 3), (&ended, 0)] {
+        let verified = world.service.verify(scope).await.unwrap();
+        assert_eq!(faults(&verified), Vec::<String>::new());
+        let of = |name| verified.writers.iter().find(|one| one.writer == name);
+        assert_eq!(of("imaging").unwrap().removed, 3);
+        assert_eq!(of("audit").map_or(0, |one| one.entries), entries);
+    }
+    // Also after another start, and what says so is not deleted either.
+    world.service.forget_tenant(&ended).await.unwrap();
+    assert!(world.service.verify(&ended).await.unwrap().intact);
 }

@@ -26,6 +26,14 @@ pub(crate) struct Access {
     pub(crate) review: Option<Vec<u8>>,
 }
 
+impl Access {
+    /// Its words, sealed.
+    pub(crate) fn words(self) -> impl Iterator<Item = (Words, Vec<u8>)> {
+        let review = self.review.map(|review| (Words::Review, review));
+        [(Words::Reason, self.reason)].into_iter().chain(review)
+    }
+}
+
 /// Words of people that are kept sealed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Words {
@@ -92,6 +100,15 @@ impl Store {
                 Ok((tenant, id, words, row.try_get("text")?))
             })
             .collect()
+    }
+
+    /// An access.
+    pub(crate) async fn access(
+        &self,
+        scope: &TenantScope,
+        id: BreakGlassId,
+    ) -> Result<Option<Access>, DbError> {
+        get(&mut *self.db().read().acquire().await?, scope, id).await
     }
 
     /// How many wait for a review.

@@ -4,6 +4,7 @@ use axum::http::{Method, StatusCode};
 use hilum_contracts::access::Action;
 use hilum_contracts::audit::Subject;
 use hilum_contracts::erasure::Forgets as _;
+use hilum_contracts::export::Exports as _;
 use hilum_contracts::identity::{Admitted, Identity as _, Names};
 use hilum_contracts::ids::TenantId;
 use hilum_contracts::scope::{Principal, TenantScope};
@@ -162,6 +163,22 @@ async fn emergency_access_opens_images_for_an_hour_and_is_reviewed_by_somebody_e
     assert_eq!(owner.post(&path, review).await.status, StatusCode::CONFLICT);
     let list = owner.get("/api/v1/break-glass").await.body;
     assert_eq!(list["items"][0]["review"], "It was justified.");
+    let (mut lines, mut after) = (Vec::new(), None);
+    loop {
+        let scope = auth::local_operator(&TenantId::new("a").unwrap());
+        let page = world.service.export(&scope, after.as_deref()).await;
+        let page = page.unwrap();
+        lines.extend(page.lines);
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    let line = lines.iter().find(|line| line.contains("break_glass"));
+    let line: Value = serde_json::from_str(line.unwrap()).unwrap();
+    assert_eq!(line["row"]["reason"], "stroke, nobody on call");
+    assert_eq!(line["row"]["review"], "It was justified.");
+    assert!(line["row"].get("sealed_reason").is_none());
     for file in std::fs::read_dir(world.dir.path()).unwrap() {
         let bytes = std::fs::read(file.unwrap().path()).unwrap();
         for words in [b"nobody on call".as_slice(), b"was justified"] {
