@@ -58,12 +58,16 @@ impl Db {
             .pragma("secure_delete", "FAST")
             .busy_timeout(DB_BUSY)
             .foreign_keys(true);
+        // A file's connection can't be lost: asking each before its use would cost as
+        // much as many a question.
         let writer = SqlitePoolOptions::new()
             .max_connections(1)
+            .test_before_acquire(false)
             .connect_with(options.clone())
             .await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(DB_READERS)
+            .test_before_acquire(false)
             .connect_with(options)
             .await?;
         let mut log = path.as_os_str().to_owned();

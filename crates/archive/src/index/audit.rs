@@ -95,13 +95,16 @@ impl Told {
             raw.body,
             raw.hash
         ])?;
-        about.sort_unstable();
-        about.dedup();
-        for subject in about {
-            tx.prepare_cached(sql::ADD_ABOUT)?
-                .execute(params![subject, raw.position])?;
-        }
-        set_head(tx, tenant, &head)
+        tx.prepare_cached(sql::ADD_ABOUT)?
+            .execute(params![raw.position, sql::ids(&about)])?;
+        tx.prepare_cached(sql::SET_HEAD)?.execute(params![
+            tenant,
+            head.position,
+            head.hash,
+            head.removed,
+            head.anchor
+        ])?;
+        Ok(())
     }
 }
 
@@ -260,12 +263,7 @@ pub(crate) fn remove(db: &mut Connection, tenant: &str, position: u64) -> Result
     let gone = tx.execute(sql::REMOVE_ENTRIES, params![tenant, position])?;
     tx.execute(sql::REMOVE_ABOUT, params![position, tenant])?;
     tx.execute(sql::REMOVE_SUBJECTS, [tenant])?;
-    let head = Head {
-        removed: position,
-        anchor: fixed(&anchor)?,
-        ..head
-    };
-    set_head(&tx, tenant, &head)?;
+    tx.execute(sql::SET_REMOVED, params![tenant, position, anchor])?;
     tx.commit()?;
     Ok(gone as u64)
 }
@@ -319,11 +317,9 @@ fn known(
     tenant: &str,
     subject: &Subject,
 ) -> Result<(i64, SubjectRow)> {
-    if let Some(known) = find(tx, keys, tenant, subject)? {
-        return Ok(known);
-    }
     let row = keys.new_subject().map_err(no_key)?;
-    let id = tx.prepare_cached(sql::ADD_SUBJECT)?.query_row(
+    let mut query = tx.prepare_cached(sql::KNOWN_SUBJECT)?;
+    query.query_row(
         params![
             tenant,
             subject.free_text().is_some(),
@@ -332,20 +328,8 @@ fn known(
             keys.broad(subject),
             row.wrapped
         ],
-        |row| row.get(0),
-    )?;
-    Ok((id, row))
-}
-
-fn set_head(tx: &Connection, tenant: &str, head: &Head) -> Result<()> {
-    tx.prepare_cached(sql::SET_HEAD)?.execute(params![
-        tenant,
-        head.position,
-        head.hash,
-        head.removed,
-        head.anchor
-    ])?;
-    Ok(())
+        |row| Ok(known_of(row)),
+    )?
 }
 
 fn known_of(row: &Row<'_>) -> Result<(i64, SubjectRow)> {

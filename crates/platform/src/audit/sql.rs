@@ -1,6 +1,9 @@
 //! The trail's tables and statements. A service uses them through sqlx, the
 //! archive through rusqlite: one text for both, parameters in the order of
-//! their numbers.
+//! their numbers. Through sqlx each statement waits for another thread, so what
+//! keeps an entry goes there as one.
+
+use std::collections::BTreeSet;
 
 use super::source::Filter;
 
@@ -49,10 +52,8 @@ pub const HEAD: &str = "SELECT position, hash, removed, anchor FROM audit_head W
 /// Where the chain of every tenant stands.
 pub const HEADS: &str =
     "SELECT tenant, position, hash, removed, anchor FROM audit_head ORDER BY tenant";
-/// Keeps where it stands.
-pub const SET_HEAD: &str = "INSERT INTO audit_head (tenant, position, hash, removed, anchor)
-    VALUES ($1, $2, $3, $4, $5) ON CONFLICT (tenant) DO UPDATE SET position = excluded.position,
-    hash = excluded.hash, removed = excluded.removed, anchor = excluded.anchor";
+/// Keeps that what is up to a position was removed, and its hash.
+pub const SET_REMOVED: &str = "UPDATE audit_head SET removed = $2, anchor = $3 WHERE tenant = $1";
 /// A subject by its hash.
 pub const SUBJECT: &str =
     "SELECT id, handle, wrapped FROM audit_subject WHERE tenant = $1 AND lookup = $2";
@@ -62,16 +63,40 @@ pub const SUBJECT_BY_HANDLE: &str =
 /// Patients by the hash of a Patient ID.
 pub const SUBJECTS_BY_BROAD: &str =
     "SELECT id, handle, wrapped FROM audit_subject WHERE tenant = $1 AND broad = $2";
-/// Keeps a new subject.
-pub const ADD_SUBJECT: &str =
+/// A subject by its hash, kept as it is given here when there is none.
+pub const KNOWN_SUBJECT: &str =
     "INSERT INTO audit_subject (tenant, is_query, handle, lookup, broad, wrapped)
-    VALUES ($1, $2, $3, $4, $5, $6) RETURNING id";
+    VALUES ($1, $2, $3, $4, $5, $6)
+    ON CONFLICT (tenant, lookup) DO UPDATE SET wrapped = wrapped
+    RETURNING id, handle, wrapped";
+
+macro_rules! add_entry {
+    () => {
+        "INSERT INTO audit_entry (tenant, position, at, act, outcome, who, body, hash)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
+    };
+}
+macro_rules! set_head {
+    () => {
+        "INSERT INTO audit_head (tenant, position, hash, removed, anchor)
+    VALUES ($1, $2, $8, $9, $10) ON CONFLICT (tenant) DO UPDATE SET position = excluded.position,
+    hash = excluded.hash, removed = excluded.removed, anchor = excluded.anchor"
+    };
+}
+macro_rules! add_about {
+    () => {
+        "INSERT INTO audit_about (position, subject) SELECT $2, value FROM json_each($11)"
+    };
+}
+
 /// Keeps an entry.
-pub const ADD_ENTRY: &str =
-    "INSERT INTO audit_entry (tenant, position, at, act, outcome, who, body, hash)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
-/// Keeps what an entry is about.
-pub const ADD_ABOUT: &str = "INSERT INTO audit_about (subject, position) VALUES ($1, $2)";
+pub const ADD_ENTRY: &str = add_entry!();
+/// Keeps where the chain stands.
+pub const SET_HEAD: &str = set_head!();
+/// Keeps what an entry is about: a JSON array of subjects' ids, each once.
+pub const ADD_ABOUT: &str = add_about!();
+/// [`ADD_ENTRY`], [`SET_HEAD`] and [`ADD_ABOUT`] in one.
+pub const KEEP_ENTRY: &str = concat!(add_entry!(), ";", set_head!(), ";", add_about!());
 /// Entries after a position, in their order.
 pub const ENTRIES: &str = "SELECT position, at, act, outcome, who, body, hash FROM audit_entry
     WHERE tenant = $1 AND position > $2 ORDER BY position LIMIT $3";
@@ -104,6 +129,13 @@ pub const REMOVE_SUBJECTS: &str = "DELETE FROM audit_subject WHERE tenant = $1
 /// The hash at a position.
 pub const HASH_AT: &str = "SELECT hash FROM audit_entry WHERE tenant = $1 AND position = $2";
 
+/// Ids as a JSON array, each once.
+#[must_use]
+pub fn ids(ids: &[i64]) -> String {
+    let once: BTreeSet<String> = ids.iter().map(i64::to_string).collect();
+    format!("[{}]", Vec::from_iter(once).join(","))
+}
+
 /// A value that is bound to a statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
@@ -131,8 +163,7 @@ pub fn search(
             " AND position IN (SELECT position FROM audit_about
               WHERE subject IN (SELECT value FROM json_each(?)))",
         );
-        let ids: Vec<String> = group.iter().map(i64::to_string).collect();
-        values.push(Value::Text(format!("[{}]", ids.join(","))));
+        values.push(Value::Text(ids(group)));
     }
     let texts = [
         (" AND who = ?", filter.who.clone()),

@@ -64,8 +64,8 @@ impl Trail {
     /// Appends an entry in the transaction of the change that it tells of.
     ///
     /// # Errors
-    /// When the database does not answer or the tenant has no key any more;
-    /// then the change may not be committed either.
+    /// When the database does not answer, or the tenant was ended; then the change
+    /// may not be committed either.
     pub async fn append(
         &self,
         tx: &mut SqliteConnection,
@@ -85,85 +85,44 @@ impl Trail {
         entry: Entry,
     ) -> Result<(), DbError> {
         let tenant = scope.tenant().as_str();
-        let keys = match self.0.keyring.of(scope.tenant()).await {
-            // What is about nobody needs no key: a backup that is being restored has none.
-            Err(KeyError::Unavailable(_)) if entry.subjects.is_empty() => {
-                return self.append_last(tx, scope, entry).await;
-            }
-            keys => keys?,
-        };
         let (mut about, mut sealed) = (Vec::new(), Vec::with_capacity(entry.subjects.len()));
-        for subject in &entry.subjects {
-            let row = match self.0.forgotten.has(since, scope.tenant(), subject) {
-                // Its key is kept nowhere.
-                true => keys.new_subject()?,
-                false => {
-                    let known = known(&mut *tx, &keys, tenant, subject).await?;
-                    about.push(known.id);
-                    known.row
-                }
-            };
-            sealed.push(SealedSubject {
-                handle: row.handle,
-                sealed: keys.seal(&row, subject)?,
-            });
-        }
-        let position = self.link(&mut *tx, scope, &entry, sealed).await?;
-        about.sort_unstable();
-        about.dedup();
-        for subject in about {
-            sqlx::query(sql::ADD_ABOUT)
-                .bind(subject)
-                .bind(position)
-                .execute(&mut *tx)
-                .await?;
-        }
-        Ok(())
-    }
-
-    /// Appends the last entry of a tenant that was ended and has no key any more:
-    /// it is about nobody.
-    ///
-    /// # Errors
-    /// When the database does not answer, or the entry is about somebody.
-    pub async fn append_last(
-        &self,
-        tx: &mut SqliteConnection,
-        scope: &TenantScope,
-        entry: Entry,
-    ) -> Result<(), DbError> {
+        // What is about nobody needs no key: a backup that is being restored has none.
         if !entry.subjects.is_empty() {
-            return Err(KeyError::Destroyed.into());
+            let keys = self.0.keyring.of(scope.tenant()).await?;
+            for subject in &entry.subjects {
+                let row = match self.0.forgotten.has(since, scope.tenant(), subject) {
+                    // Its key is kept nowhere.
+                    true => keys.new_subject()?,
+                    false => {
+                        let known = known(&mut *tx, &keys, tenant, subject).await?;
+                        about.push(known.id);
+                        known.row
+                    }
+                };
+                sealed.push(SealedSubject {
+                    handle: row.handle,
+                    sealed: keys.seal(&row, subject)?,
+                });
+            }
         }
-        self.link(tx, scope, &entry, Vec::new()).await.map(drop)
-    }
-
-    /// Puts an entry at the end of the chain; its position.
-    async fn link(
-        &self,
-        tx: &mut SqliteConnection,
-        scope: &TenantScope,
-        entry: &Entry,
-        sealed: Vec<SealedSubject>,
-    ) -> Result<i64, DbError> {
-        let tenant = scope.tenant().as_str();
         let head = head(&mut *tx, tenant).await?;
         let now = self.0.clock.now_millis();
-        let Draft { raw, head } = Draft::new(&head, self.0.writer, scope, now, entry, sealed)?;
-        let position = number(raw.position)?;
-        sqlx::query(sql::ADD_ENTRY)
+        let Draft { raw, head } = Draft::new(&head, self.0.writer, scope, now, &entry, sealed)?;
+        sqlx::query(sql::KEEP_ENTRY)
             .bind(tenant)
-            .bind(position)
+            .bind(number(raw.position)?)
             .bind(raw.at)
             .bind(raw.act)
             .bind(raw.outcome)
             .bind(raw.who)
             .bind(raw.body)
             .bind(raw.hash)
-            .execute(&mut *tx)
+            .bind(number(head.removed)?)
+            .bind(head.anchor.to_vec())
+            .bind(sql::ids(&about))
+            .execute(tx)
             .await?;
-        set_head(tx, tenant, &head).await?;
-        Ok(position)
+        Ok(())
     }
 
     /// Forgets what is in memory of a tenant that was ended: nothing is recorded
@@ -387,12 +346,12 @@ impl Trail {
             .bind(tenant)
             .execute(&mut *tx)
             .await?;
-        let head = Head {
-            removed: position,
-            anchor: hash_of(&hash)?,
-            ..head
-        };
-        set_head(&mut tx, tenant, &head).await?;
+        sqlx::query(sql::SET_REMOVED)
+            .bind(tenant)
+            .bind(to)
+            .bind(hash)
+            .execute(&mut *tx)
+            .await?;
         tx.commit().await?;
         Ok(gone)
     }
@@ -495,18 +454,6 @@ async fn head(db: &mut SqliteConnection, tenant: &str) -> Result<Head, DbError> 
     row.map_or_else(|| Ok(Head::default()), |row| head_of(&row, 0))
 }
 
-async fn set_head(tx: &mut SqliteConnection, tenant: &str, head: &Head) -> Result<(), DbError> {
-    sqlx::query(sql::SET_HEAD)
-        .bind(tenant)
-        .bind(number(head.position)?)
-        .bind(head.hash.as_slice())
-        .bind(number(head.removed)?)
-        .bind(head.anchor.as_slice())
-        .execute(tx)
-        .await?;
-    Ok(())
-}
-
 async fn find(
     tx: &mut SqliteConnection,
     keys: &Keys,
@@ -528,20 +475,17 @@ async fn known(
     tenant: &str,
     subject: &Subject,
 ) -> Result<Known, DbError> {
-    if let Some(known) = find(&mut *tx, keys, tenant, subject).await? {
-        return Ok(known);
-    }
     let row = keys.new_subject()?;
-    let id = sqlx::query_scalar(sql::ADD_SUBJECT)
+    let known = sqlx::query(sql::KNOWN_SUBJECT)
         .bind(tenant)
         .bind(subject.free_text().is_some())
         .bind(row.handle.as_slice())
         .bind(keys.lookup(subject).as_slice())
         .bind(keys.broad(subject).map(|hash| hash.to_vec()))
-        .bind(row.wrapped.as_slice())
+        .bind(row.wrapped)
         .fetch_one(tx)
         .await?;
-    Ok(Known { id, row })
+    known_of(&known)
 }
 
 fn known_of(row: &SqliteRow) -> Result<Known, DbError> {

@@ -102,8 +102,13 @@ impl Db {
                 .execute(&mut *tx)
                 .await?;
         }
+        // Of what stays, the trail ends with the end itself.
         sqlx::raw_sql(
-            "CREATE TRIGGER IF NOT EXISTS outbox_of_ended BEFORE INSERT ON outbox
+            "CREATE TRIGGER IF NOT EXISTS audit_entry_of_ended BEFORE INSERT ON audit_entry
+             WHEN new.act <> 'end-tenant'
+                AND EXISTS (SELECT 1 FROM ended_tenant WHERE tenant = new.tenant)
+             BEGIN SELECT RAISE(ABORT, 'the tenant was ended'); END;
+             CREATE TRIGGER IF NOT EXISTS outbox_of_ended BEFORE INSERT ON outbox
              WHEN EXISTS (SELECT 1 FROM ended_tenant)
                 AND json_extract(new.event, '$.tenant') IN (SELECT tenant FROM ended_tenant)
              BEGIN SELECT RAISE(IGNORE); END",

@@ -348,15 +348,14 @@ async fn what_is_about_nobody_is_recorded_while_the_keys_are_away() {
 async fn nothing_follows_the_last_entry_of_an_ended_tenant() {
     let (_dir, db) = database().await;
     let (trail, ended) = (trail(&db), person("ended"));
-    let mut tx = db.begin().await.unwrap();
+    let entry = Entry::new(Act::ChangeSettings);
+    trail.record(&ended, entry.clone()).await.unwrap();
+    db.end_tenant(ended.tenant(), &[]).await.unwrap();
     let last = Entry::new(Act::EndTenant);
-    trail.append_last(&mut tx, &ended, last).await.unwrap();
-    let named = trail.append_last(&mut tx, &ended, view("1.1")).await;
-    named.unwrap_err();
-    tx.commit().await.unwrap();
-    let late = trail.record(&ended, Entry::new(Act::ChangeSettings));
-    late.await.unwrap_err();
-    assert_eq!(verified(&trail, &ended).await, (1, vec![]));
+    trail.record(&ended, last).await.unwrap();
+    trail.record(&ended, entry).await.unwrap_err();
+    trail.record(&ended, view("1.1")).await.unwrap_err();
+    assert_eq!(verified(&trail, &ended).await, (2, vec![]));
 }
 
 #[tokio::test]

@@ -6,8 +6,6 @@ use hilum_contracts::access::Action;
 use hilum_contracts::audit::{Act, Detail, Entry};
 use hilum_contracts::error::ServiceError;
 use hilum_contracts::scope::Right;
-use hilum_platform::audit::KeyError;
-use hilum_platform::db::Tx;
 use hilum_platform::http::database_error;
 use hilum_platform::scope::TenantScope;
 
@@ -69,7 +67,7 @@ impl IdentityService {
             let entry = Entry::new(Act::EndTenant)
                 .with(Detail::Tenant, scope.tenant())
                 .with(Detail::Change, change);
-            self.tell_of_end(&mut tx, scope, entry).await?;
+            self.tell(&mut tx, scope, entry).await?;
         }
         let begun = Begun {
             at: self.clock.now_millis(),
@@ -82,22 +80,6 @@ impl IdentityService {
         self.publish().await?;
         self.changed(scope);
         Ok(())
-    }
-
-    /// Also where the key is destroyed already, in a backup from in between.
-    async fn tell_of_end(
-        &self,
-        tx: &mut Tx<'_>,
-        scope: &TenantScope,
-        entry: Entry,
-    ) -> Result<(), ServiceError> {
-        match self.keyring.of(scope.tenant()).await {
-            Err(KeyError::Destroyed) => {
-                let told = self.trail.append_last(tx, scope, entry).await;
-                told.map_err(|error| database_error(&error))
-            }
-            _ => self.tell(tx, scope, entry).await,
-        }
     }
 
     /// Every tenant that is being ended or was, the last one first.
@@ -147,7 +129,7 @@ impl IdentityService {
         let now = self.clock.now_millis();
         let mut tx = self.store.db().begin().await.map_err(failed)?;
         self.trail
-            .append_last(&mut tx, scope, entry)
+            .append(&mut tx, scope, entry)
             .await
             .map_err(failed)?;
         ended::certify(&mut tx, scope, certificate, now)
