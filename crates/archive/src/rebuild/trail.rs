@@ -1,7 +1,8 @@
-//! The audit trail of an index that is made again. Objects tell nothing of it:
-//! it is taken over from the old index as far as that can be read, and where
-//! it can't, new chains begin; either way an entry says so. What was sealed of a
-//! trail that is gone still shows that it is gone.
+//! The audit trail and the certificates of erasures of an index that is made
+//! again. Objects tell nothing of them: they are taken over from the old index as
+//! far as that can be read. Where the trail can't, new chains begin; either way an
+//! entry says so. What was sealed of a trail that is gone still shows that it is
+//! gone.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,17 +16,31 @@ use crate::error::{ArchiveError, Result};
 use crate::index::audit::{self, By};
 use crate::keys::KeyStore;
 
-const TABLES: [&str; 4] = ["audit_head", "audit_entry", "audit_subject", "audit_about"];
+/// Everything about the trails.
+const TRAIL: &str = "
+INSERT INTO main.audit_head SELECT * FROM old.audit_head;
+INSERT INTO main.audit_entry SELECT * FROM old.audit_entry;
+INSERT INTO main.audit_subject SELECT * FROM old.audit_subject;
+INSERT INTO main.audit_about SELECT * FROM old.audit_about;";
 
-/// Takes the trail over from the index in `dir`, or begins anew.
+/// Certificates, also of a tenant that has nothing else.
+const CERTIFICATES: &str = "
+INSERT INTO main.tenant (name) SELECT name FROM old.tenant
+    WHERE id IN (SELECT tenant FROM old.erasure) ON CONFLICT DO NOTHING;
+INSERT INTO main.erasure (id, tenant, at, certificate)
+    SELECT e.id, t.id, e.at, e.certificate FROM old.erasure e
+    JOIN old.tenant o ON o.id = e.tenant JOIN main.tenant t ON t.name = o.name;";
+
+/// Takes them over from the index in `dir`, or begins anew.
 pub(super) fn take_over(dir: &Path, db: &mut Connection, keys: &KeyStore, now: i64) -> Result<()> {
     let old = dir.join("archive.sqlite");
-    let is_taken = match old.is_file() {
-        true => copy(db, &old),
-        false => Ok(()),
-    };
-    if let Err(error) = is_taken {
-        tracing::warn!(%error, "the audit trail of the old index can't be read: its chains begin anew");
+    if old.is_file() {
+        if let Err(error) = copy(db, &old, TRAIL) {
+            tracing::warn!(%error, "the audit trail of the old index can't be read: its chains begin anew");
+        }
+        if let Err(error) = copy(db, &old, CERTIFICATES) {
+            tracing::warn!(%error, "the certificates of erasures in the old index can't be read");
+        }
     }
     let tenants: Vec<String> = {
         let mut query =
@@ -51,15 +66,11 @@ pub(super) fn take_over(dir: &Path, db: &mut Connection, keys: &KeyStore, now: i
 }
 
 /// All of it or nothing.
-fn copy(db: &mut Connection, old: &Path) -> Result<()> {
+fn copy(db: &mut Connection, old: &Path, statements: &str) -> Result<()> {
     db.execute("ATTACH DATABASE ?1 AS old", [old.to_string_lossy()])?;
     let copied = (|| {
         let tx = db.transaction()?;
-        for table in TABLES {
-            tx.execute_batch(&format!(
-                "INSERT INTO main.{table} SELECT * FROM old.{table}"
-            ))?;
-        }
+        tx.execute_batch(statements)?;
         tx.commit()
     })();
     db.execute("DETACH DATABASE old", [])?;

@@ -212,11 +212,8 @@ impl Verify {
             verified.context("there is no such tenant, and none of the name was ended")?;
         let (mut kept_seals, mut kept_seal_faults) = (None, Vec::new());
         if let Some(path) = &self.seals {
-            anyhow::ensure!(
-                ended.is_none(),
-                "seals that were kept elsewhere are held against those of a tenant that is there"
-            );
-            let (count, faults) = compare(door, path, &verified).await?;
+            let of = ended.map_or_else(String::new, |tenant| format!("&ended_tenant={tenant}"));
+            let (count, faults) = compare(door, &of, path, &verified).await?;
             (kept_seals, kept_seal_faults) = (Some(count), faults);
         }
         spinner.finish_and_clear();
@@ -228,9 +225,11 @@ impl Verify {
     }
 }
 
-/// Holds the seals of a file against those that the installation has.
+/// Holds the seals of a file against those that the installation has, of whom `of`
+/// says.
 async fn compare(
     door: &Door,
+    of: &str,
     path: &Path,
     verified: &Verified,
 ) -> anyhow::Result<(u64, Vec<String>)> {
@@ -265,7 +264,7 @@ async fn compare(
         while served.is_empty()
             && let Some(after) = next
         {
-            let asked = format!("/api/v1/audit/seals?after={after}&limit={PAGE}");
+            let asked = format!("/api/v1/audit/seals?after={after}&limit={PAGE}{of}");
             let page: Option<Page> = door.ask(Method::GET, &asked, None::<&()>).await?;
             let page = page.context("this Hilum has no seals")?;
             next = page.next;

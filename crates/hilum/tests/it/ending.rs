@@ -155,8 +155,12 @@ fn an_owner_ends_the_organisation_and_nothing_of_it_is_left_in_any_file() {
     assert_eq!(studies.len(), 1, "{studies:?}");
     assert_eq!(ended(&hilum)[0]["certificate"], certificate);
     let verified = |hilum: &Hilum| {
-        let (found, is_well) = hilum.command_json(&["audit", "verify", "--tenant", "a"]);
+        let kept = hilum.data().join("seals/a.jsonl");
+        let kept = ["--seals", kept.to_str().unwrap()];
+        let of = ["audit", "verify", "--tenant", "a"];
+        let (found, is_well) = hilum.command_json(&[of.as_slice(), &kept].concat());
         assert!(is_well, "{found}");
+        assert_eq!(found["kept_seals"], found["seals"]);
         let writers = found["writers"].as_array().unwrap();
         let of = |name| writers.iter().find(|one| one["writer"] == name).unwrap();
         assert!(of("identity")["entries"].as_u64() > Some(5), "{found}");

@@ -95,8 +95,8 @@ fn the_key_file_is_rotated_while_images_arrive() {
     let before = std::fs::read(hilum.data().join("keys/master.key")).unwrap();
     let (answer, well) = hilum.command_json(&["keys", "rotate-master"]);
     assert!(well, "{answer}");
-    // The tenant that has images, and the installation, whose key seals the one that signs.
-    assert_eq!(answer["tenants"], 2);
+    // Two tenants, and the installation, whose key seals the one that signs.
+    assert_eq!(answer["tenants"], 3);
     assert_ne!(
         std::fs::read(hilum.data().join("keys/master.key")).unwrap(),
         before

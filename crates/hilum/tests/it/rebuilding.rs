@@ -130,6 +130,12 @@ fn an_index_made_from_objects_and_keys_answers_as_the_lost_one_did() {
 #[test]
 fn an_index_is_made_again_beside_the_old_one_and_says_what_is_damaged() {
     let mut hilum = hilum().start();
+    hilum.takes(&Series::another_study("1.2.3.82", &["PatientID=GONE-82"]));
+    let patient = json!({ "patient_id": "GONE-82", "issuer": null });
+    let erased = hilum.api().post("/api/v1/erasures", &patient);
+    assert_eq!(erased.status, 200, "{}", erased.text());
+    let certificates = hilum.api().items("/api/v1/erasures");
+    assert_eq!(certificates.len(), 1);
     hilum.takes(&Series::sample());
     assert!(hilum.terminated().success());
     let mut objects = Vec::new();
@@ -155,4 +161,7 @@ fn an_index_is_made_again_beside_the_old_one_and_says_what_is_damaged() {
     assert_eq!(report["rebuilt"]["fault_count"], 1);
     assert_eq!(report["rebuilt"]["faults"][0]["fault"], json!("corrupt"));
     assert!(hilum.data().join("archive.sqlite.before").is_file());
+    // What no object tells comes from the old index.
+    let hilum = hilum.restart();
+    assert_eq!(hilum.api().items("/api/v1/erasures"), certificates);
 }

@@ -5,6 +5,7 @@ mod export;
 mod filter;
 mod seals;
 mod verify;
+mod whose;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;

@@ -17,6 +17,8 @@ pub(crate) struct SealsQuery {
     after: Option<u64>,
     /// Seals of a page, at most 100.
     limit: Option<u32>,
+    /// A tenant that was ended. For the operator of the installation alone.
+    ended_tenant: Option<String>,
 }
 
 /// Seals, the oldest first.
@@ -47,19 +49,21 @@ struct SealShown {
 /// sealed can be changed unseen.
 #[utoipa::path(get, path = "/audit/seals",
     extensions(("x-hilum-action" = json!("view-audit"))), tag = "audit", params(SealsQuery),
-    responses((status = 200, body = SealList), (status = 503, body = ProblemBody)))]
+    responses((status = 200, body = SealList), (status = 404, body = ProblemBody),
+        (status = 503, body = ProblemBody)))]
 pub(crate) async fn list_audit_seals(
     May(scope, _): May<doors::ViewAudit>,
     State(service): State<AuditService>,
     Query(query): Query<SealsQuery>,
 ) -> Result<Json<SealList>, Problem> {
     let looked = Entry::new(Act::ViewAudit).with(Detail::Setting, "seals");
+    let (whose, looked) = service.whose(&scope, query.ended_tenant, looked).await?;
     let recorded = service.trail.saw(&scope, looked).await;
     recorded.map_err(|error| database_error(&error))?;
     let limit = query.limit.unwrap_or(SEALS_PAGE).clamp(1, SEALS_PAGE);
     let seals = service
         .store
-        .seals(&scope, query.after.unwrap_or(0), limit)
+        .seals(&whose, query.after.unwrap_or(0), limit)
         .await
         .map_err(|error| database_error(&error))?;
     let is_last = seals.len() < limit as usize;

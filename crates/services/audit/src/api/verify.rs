@@ -3,11 +3,9 @@
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
-use hilum_contracts::access::{Action, doors};
+use hilum_contracts::access::doors;
 use hilum_contracts::audit::{Act, Detail, Entry};
 use hilum_contracts::error::ServiceError;
-use hilum_contracts::ids::TenantId;
-use hilum_platform::auth;
 use hilum_platform::http::{May, Problem, ProblemBody, database_error};
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -40,19 +38,9 @@ pub(crate) async fn verify_audit(
         false => serde_json::from_slice(&body)
             .map_err(|_| ServiceError::invalid("The body names an ended tenant, or nothing."))?,
     };
-    let mut entry = Entry::new(Act::ViewAudit).with(Detail::Change, "verify");
-    let mut whose = scope.clone();
-    if let Some(name) = asked.and_then(|asked| asked.ended_tenant) {
-        scope.require(Action::Operate)?;
-        let unknown = || ServiceError::not_found("No tenant of this name was ended.");
-        let tenant = TenantId::new(name).map_err(|_| unknown())?;
-        let is_ended = service.store.db().is_ended(&tenant).await;
-        if !is_ended.map_err(failed)? {
-            return Err(unknown().into());
-        }
-        entry = entry.with(Detail::Tenant, &tenant);
-        whose = auth::service(&tenant, "audit");
-    }
+    let ended = asked.and_then(|asked| asked.ended_tenant);
+    let entry = Entry::new(Act::ViewAudit).with(Detail::Change, "verify");
+    let (whose, entry) = service.whose(&scope, ended, entry).await?;
     service.trail.record(&scope, entry).await.map_err(failed)?;
     Ok(Json(service.verify(&whose).await?))
 }
