@@ -2,6 +2,7 @@
 //! their rows for a pack.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 
@@ -90,10 +91,13 @@ pub(crate) fn in_object(db: &Connection, object: i64) -> Result<Vec<PackRow>> {
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-pub(crate) fn is_alive(db: &Connection, id: u64) -> Result<bool> {
-    Ok(db
-        .prepare_cached("SELECT 1 FROM pack WHERE id = ?1 AND series IS NOT NULL")?
-        .exists([id])?)
+/// Which of these ids are of packs that are served, in their order.
+pub(crate) fn alive(db: &Connection, ids: Range<u64>) -> Result<Vec<u64>> {
+    let mut query = db.prepare_cached(
+        "SELECT id FROM pack WHERE id >= ?1 AND id < ?2 AND series IS NOT NULL ORDER BY id",
+    )?;
+    let rows = query.query_map([ids.start, ids.end], |row| row.get(0))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 pub(crate) fn overrides(db: &Connection, pack: i64) -> Result<Overrides> {

@@ -4,7 +4,9 @@
 //! every entry is still found, at worst twice.
 
 use std::cmp::Reverse;
+use std::collections::hash_map::Entry as Known;
 use std::collections::{BinaryHeap, HashMap};
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,8 +23,8 @@ use crate::writer::Writer;
 
 /// How long a reader may still ask for a run that was merged.
 const RETIRED_KEPT: Duration = Duration::from_secs(60);
-/// Answers about packs remembered during one merge.
-const PACKS_REMEMBERED: usize = 65_536;
+/// Packs that are asked for at once.
+const PACKS_ASKED: u64 = 4_096;
 
 type Source<'a> = Box<dyn Iterator<Item = Result<Entry>> + 'a>;
 
@@ -32,17 +34,42 @@ struct Written {
     entries: u64,
 }
 
+/// Which packs are alive. Entries come in no order of packs: each pack is asked
+/// for with its neighbours, and two bytes of each that is alive are remembered
+/// until the merge is over.
+struct Alive<F> {
+    of: F,
+    known: HashMap<u64, Vec<u16>>,
+}
+
+impl<F: FnMut(Range<u64>) -> Result<Vec<u64>>> Alive<F> {
+    fn has(&mut self, pack: u64) -> Result<bool> {
+        let place = |pack: u64| u16::try_from(pack % PACKS_ASKED).unwrap_or_default();
+        let some = pack / PACKS_ASKED;
+        let known = match self.known.entry(some) {
+            Known::Occupied(known) => known.into_mut(),
+            Known::Vacant(unknown) => {
+                let first = some * PACKS_ASKED;
+                let alive = (self.of)(first..first.saturating_add(PACKS_ASKED))?;
+                unknown.insert(alive.into_iter().map(place).collect())
+            }
+        };
+        Ok(known.binary_search(&place(pack)).is_ok())
+    }
+}
+
 impl Lookup {
     /// Merges rows and runs of a tenant into one run; whether there was
-    /// anything to do. Entries of packs that are not `alive` are left out.
-    /// Blocks; intake waits for none of it but short transactions.
+    /// anything to do. Entries of packs that are not alive are left out: `alive`
+    /// says which of a range of ids are. Blocks; intake waits for none of it but
+    /// short transactions.
     pub(crate) fn merge(
         &self,
         readers: &Readers,
         writer: &Writer,
         tenant: i64,
         extent: Extent,
-        mut alive: impl FnMut(u64) -> Result<bool>,
+        alive: impl FnMut(Range<u64>) -> Result<Vec<u64>>,
     ) -> Result<bool> {
         let mut files = self.files();
         let (owner, recent, runs) = readers.read_here(|db| {
@@ -70,19 +97,12 @@ impl Lookup {
         for run in &open {
             sources.push(Box::new(run.entries_of()));
         }
-        let mut known = HashMap::new();
+        let mut alive = Alive {
+            of: alive,
+            known: HashMap::new(),
+        };
         let kept = merged(sources).filter_map(|entry| {
-            let asked = entry.and_then(|entry| {
-                if known.len() >= PACKS_REMEMBERED {
-                    known.clear();
-                }
-                let there = match known.get(&entry.pack) {
-                    Some(there) => *there,
-                    None => alive(entry.pack)?,
-                };
-                known.insert(entry.pack, there);
-                Ok(there.then_some(entry))
-            });
+            let asked = entry.and_then(|entry| Ok(alive.has(entry.pack)?.then_some(entry)));
             asked.transpose()
         });
         let written = self.write(&owner, kept)?;

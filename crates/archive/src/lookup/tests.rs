@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -101,7 +102,11 @@ impl Bench {
             .read_here(|db| self.lookup.find(db, self.tenant, uid))
     }
 
-    fn merge(&self, extent: Extent, alive: impl FnMut(u64) -> Result<bool>) -> Result<bool> {
+    fn merge(
+        &self,
+        extent: Extent,
+        alive: impl FnMut(Range<u64>) -> Result<Vec<u64>>,
+    ) -> Result<bool> {
         self.lookup
             .merge(&self.readers, &self.writer, self.tenant, extent, alive)
     }
@@ -135,8 +140,8 @@ impl Bench {
 
 const RECENT: u32 = 65_536;
 
-fn all(_: u64) -> Result<bool> {
-    Ok(true)
+fn all(packs: Range<u64>) -> Result<Vec<u64>> {
+    Ok(packs.collect())
 }
 
 #[test]
@@ -198,11 +203,13 @@ fn entries_of_a_pack_that_is_gone_leave_with_the_next_merge() {
     bench.add(vec![bench.entry("1.2.3", 2, 0)]);
     assert_eq!(bench.find("1.2.3").unwrap(), [(1, 0), (2, 0)]);
     bench
-        .merge(Extent::Everything, |pack| Ok(pack == 2))
+        .merge(Extent::Everything, |packs| {
+            Ok(packs.filter(|pack| *pack == 2).collect())
+        })
         .unwrap();
     assert_eq!(bench.find("1.2.3").unwrap(), [(2, 0)]);
     assert_eq!(bench.find("1.2.4").unwrap(), []);
-    bench.merge(Extent::Everything, |_| Ok(false)).unwrap();
+    bench.merge(Extent::Everything, |_| Ok(Vec::new())).unwrap();
     assert_eq!((bench.recent(), bench.runs()), (0, vec![]));
     assert_eq!(bench.files(), Vec::<PathBuf>::new());
 }
@@ -272,7 +279,9 @@ fn a_reader_of_an_older_snapshot_still_finds_what_was_merged() {
     let found = bench.readers.read_here(|snapshot| {
         let before = bench.lookup.find(snapshot, bench.tenant, "1.2.1.5")?;
         // Pack 1 is gone for those who come later.
-        bench.merge(Extent::Everything, |pack| Ok(pack == 2))?;
+        bench.merge(Extent::Everything, |packs| {
+            Ok(packs.filter(|pack| *pack == 2).collect())
+        })?;
         let after = bench.lookup.find(snapshot, bench.tenant, "1.2.1.5")?;
         Ok((before, after))
     });
@@ -500,7 +509,7 @@ proptest! {
                 }
                 Step::Merge => {
                     let alive = packs.clone();
-                    bench.merge(Extent::Everything, |pack| Ok(alive.contains(&pack))).unwrap();
+                    bench.merge(Extent::Everything, |ids| Ok(ids.filter(|pack| alive.contains(pack)).collect())).unwrap();
                     prop_assert_eq!(bench.recent(), 0);
                     for places in model.values_mut() {
                         places.retain(|(pack, _)| packs.contains(pack));

@@ -113,7 +113,7 @@ impl Engine {
 
     /// Whether there was anything to do. Blocks.
     pub(crate) fn merge_lookup(&self, tenant: i64, extent: Extent) -> Result<bool> {
-        let alive = |pack| self.readers.read_here(|db| packs::is_alive(db, pack));
+        let alive = |ids| self.readers.read_here(|db| packs::alive(db, ids));
         let (readers, writer) = (&self.readers, &self.writer);
         self.packs
             .lookup

@@ -107,6 +107,7 @@ fn within(db: &Connection, asked: &Asked<'_>, few: Few) -> Result<Vec<(StudyRow,
     let mut known: Option<Found> = None;
     for source in sources.iter().filter(|source| !walk.reads(source.kind)) {
         if let Some(found) = source.found(db)? {
+            let found = found.narrowed(db, asked.filter)?;
             if found.rows <= few.at_once {
                 return candidates(db, asked, found.ids);
             }

@@ -34,6 +34,36 @@ pub(super) struct Found {
     pub(super) rows: u64,
 }
 
+impl Found {
+    /// Without those that `study_modality` knows to be of another modality or
+    /// date: its entries of many studies share a page, which the row of each has
+    /// to be read from for itself.
+    pub(super) fn narrowed(self, db: &Connection, filter: &StudyFilter) -> Result<Self> {
+        let is_told = |modality: &String| !modality.is_empty() && !modality.contains('\\');
+        let modalities = &filter.modalities;
+        if self.rows == 0 || modalities.is_empty() || !modalities.iter().all(is_told) {
+            return Ok(self);
+        }
+        let mut of = Conditions::any();
+        of.any_of("m.modality", modalities)?;
+        covered_dates(&mut of, "m.date", filter.date.as_ref());
+        let (ids, mut values) = self.ids;
+        let sql = format!(
+            "SELECT DISTINCT c.id FROM ({ids}) c CROSS JOIN study_modality m
+                INDEXED BY study_modality_of_study ON m.study = c.id WHERE {}",
+            of.sql()
+        );
+        values.extend(of.values);
+        let mut query = db.prepare_cached(&sql)?;
+        let found = query.query_map(params_from_iter(values), |row| row.get(0))?;
+        let found: Vec<i64> = found.collect::<rusqlite::Result<_>>()?;
+        Ok(Self {
+            rows: found.len() as u64,
+            ids: listed(&found),
+        })
+    }
+}
+
 #[derive(Default)]
 pub(super) struct Branch {
     sql: String,
