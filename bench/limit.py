@@ -82,11 +82,12 @@ body = bytes(int(sys.argv[1]))
 head = b"HTTP/1.1 200 OK\\r\\nContent-Length: %d\\r\\n\\r\\n" % len(body)
 listener = socket.create_server(("127.0.0.1", 0))
 print(listener.getsockname()[1], flush=True)
-asking, _ = listener.accept()
-asking.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-while asking.recv(4096):
-    asking.sendall(head)
-    asking.sendall(body)
+while True:
+    asking, _ = listener.accept()
+    asking.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    while asking.recv(4096):
+        asking.sendall(head)
+        asking.sendall(body)
 """
 
     def __init__(self, size):

@@ -4,8 +4,10 @@ Fills an index in bulk, asks a real server over HTTP, prints tables and writes d
 Needs some ten gigabytes and an hour."""
 
 import argparse
+import contextlib
 import datetime
 import json
+import mmap
 import os
 import random
 import shutil
@@ -154,22 +156,24 @@ class Scale:
         self.serve(data).stop()
         starts = [self.start_seconds(data, cold=False) for _ in range(5)]
         cold_starts = [self.start_seconds(data, cold=True) for _ in range(self.options.cold)]
-        warm_up(data)
         server = self.serve(data)
         try:
-            time.sleep(IDLE)
-            idle = memory(server.pid)
-            rows = [self.warm(server, kind) for kind in questions(samples)]
+            with in_memory(data):
+                rested()
+                time.sleep(IDLE)
+                idle = memory(server.pid)
+                rows = [self.warm(server, kind) for kind in questions(samples)]
             time.sleep(IDLE)
             after = memory(server.pid)
         finally:
             server.stop()
         colds = [self.cold(data, kind) for kind in questions(samples)]
-        warm_up(data)
         bench.progress("asking the archive in its own process")
-        within = subprocess.run(
-            [self.loader, "ask", str(data), str(self.options.times)], capture_output=True, text=True, check=True
-        ).stdout
+        with in_memory(data):
+            rested()
+            within = subprocess.run(
+                [self.loader, "ask", str(data), str(self.options.times)], capture_output=True, text=True, check=True
+            ).stdout
         return self.section(samples, rows, colds, (starts, cold_starts), (idle, after), within, data)
 
     def serve(self, data):
@@ -285,13 +289,32 @@ def built_loader():
     return str(bench.release_binary().parent / "examples/scale")
 
 
-def warm_up(data):
-    """The system has the index in memory, as on a server that has been asked for a while."""
-    index = [*data.glob("*.sqlite"), *(data / "lookup").rglob("*")]
-    for file in filter(Path.is_file, index):
-        with file.open("rb") as read:
-            while read.read(1 << 20):
-                pass
+@contextlib.contextmanager
+def in_memory(data):
+    """The system has the index in memory, as on a server that has been asked for a while. It is mapped, because some
+    systems drop what nobody read for a minute."""
+    with contextlib.ExitStack() as held:
+        for file in filter(Path.is_file, [*data.glob("*.sqlite"), *(data / "lookup").rglob("*")]):
+            if file.stat().st_size:
+                index = held.enter_context(file.open("rb"))
+                flags = mmap.MAP_SHARED | mmap.MAP_POPULATE
+                held.enter_context(mmap.mmap(index.fileno(), 0, flags=flags, prot=mmap.PROT_READ))
+        yield
+
+
+def rested():
+    """Waits until what was written and dropped is no work for the system any more, for two minutes at most."""
+
+    def spent():
+        times = [int(each) for each in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+        return sum(times), times[3]
+
+    for _ in range(120):
+        (before, idle_before) = spent()
+        time.sleep(1)
+        (after, idle_after) = spent()
+        if idle_after - idle_before >= 0.9 * (after - before):
+            return
 
 
 def drop_caches():
