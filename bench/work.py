@@ -121,6 +121,16 @@ class Plain:
         with memoryview(self.buffer) as view:
             return self.socket.recv_into(view[filled:])
 
+    def begun(self, request):
+        """Sends it and reads the beginning of the answer; 0 when there is none."""
+        if self.socket is None:
+            self.connect()
+        try:
+            self.socket.sendall(request)
+            return self.more(0)
+        except ConnectionError:
+            return 0
+
     def get(self, path, accept):
         host = f"127.0.0.1:{self.server.http_port}"
         headers = {"Host": host, "Accept": accept, **self.server.admission}
@@ -128,11 +138,14 @@ class Plain:
         request = "\r\n".join([*lines, "", ""]).encode()
         if self.socket is not None and time.monotonic() - self.used > RESTED_SECONDS:
             self.close()
+        is_kept = self.socket is not None
         start = time.perf_counter()
-        if self.socket is None:
-            self.connect()
-        self.socket.sendall(request)
-        filled = 0
+        filled = self.begun(request)
+        if not filled and is_kept:
+            # The server ended what rested: Orthanc does after a second.
+            self.close()
+            start = time.perf_counter()
+            filled = self.begun(request)
         while (end := self.buffer.find(b"\r\n\r\n", 0, min(filled, self.HEAD))) < 0:
             read = self.more(filled) if filled < self.HEAD else 0
             if not read:
