@@ -1,6 +1,7 @@
 //! The configuration: defaults that need no file, then a TOML file, then
 //! `HILUM_…` environment variables, each over the one before.
 
+mod destination;
 mod exposure;
 
 use std::net::SocketAddr;
@@ -13,6 +14,7 @@ use hilum_contracts::ids::TenantId;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+pub use destination::{Destination, Way};
 pub use exposure::Tls;
 
 /// Everything that can be configured.
@@ -275,31 +277,6 @@ pub struct Device {
     pub fallback_charset: Option<String>,
 }
 
-/// A DICOM node that takes results.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Destination {
-    /// Its name in lists.
-    pub name: String,
-    /// The tenant whose results it takes.
-    pub tenant: TenantId,
-    /// Its AE title.
-    pub ae_title: String,
-    /// Its address, `host:port`.
-    pub address: String,
-    /// The AE title that Hilum calls itself there.
-    #[serde(default = "default_ae_title")]
-    pub calling_ae_title: String,
-    /// The authorities, or the very certificate, of its TLS (PEM). With it
-    /// results go over TLS, and the doors' certificate is shown; without, in clear.
-    #[serde(default)]
-    pub tls_ca: Option<PathBuf>,
-}
-
-fn default_ae_title() -> String {
-    "HILUM".to_owned()
-}
-
 /// The configuration can't be used as it is.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -333,7 +310,7 @@ impl Default for Config {
             tenants: TenantId::new("default")
                 .map(|name| Tenant {
                     name,
-                    ae_title: default_ae_title(),
+                    ae_title: "HILUM".to_owned(),
                     archive: TenantArchive::default(),
                 })
                 .into_iter()
@@ -431,8 +408,15 @@ impl Config {
             check_ae_title(&device.ae_title)?;
         }
         for destination in &self.destinations {
-            check_ae_title(&destination.ae_title)?;
-            check_ae_title(&destination.calling_ae_title)?;
+            if let Way::Dicom {
+                ae_title,
+                calling_ae_title,
+                ..
+            } = &destination.way
+            {
+                check_ae_title(ae_title)?;
+                check_ae_title(calling_ae_title)?;
+            }
         }
         let owners = self.devices.iter().map(|device| &device.tenant);
         for owner in owners.chain(self.destinations.iter().map(|d| &d.tenant)) {

@@ -13,6 +13,7 @@ pub mod db;
 pub mod durable;
 pub mod events;
 pub mod http;
+pub mod http_client;
 pub mod http_server;
 pub mod jobs;
 pub mod limits;

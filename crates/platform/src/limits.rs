@@ -99,3 +99,9 @@ pub const HTTP_BODY_SILENCE: Duration = Duration::from_secs(60);
 pub const HTTP2_PING: Duration = Duration::from_secs(20);
 /// Requests at once of one HTTP/2 connection: a viewer asks for some dozen images.
 pub const HTTP2_STREAMS: u32 = 128;
+
+/// Another server's answer is kept up to so many bytes: what it says about one
+/// request fits many times.
+pub const CLIENT_ANSWER_MAX: usize = 1024 * 1024;
+/// A connection to another server is there within this time.
+pub const CLIENT_CONNECT: Duration = Duration::from_secs(10);

@@ -171,16 +171,28 @@ impl Certificate {
     }
 }
 
-/// For a peer that `authorities` vouch for, or that is named there itself; shows
-/// the certificate of `own`. Read anew at each call: what was renewed is used.
+/// For a peer that `authorities` vouch for, or that is named there itself; without
+/// them one that the system trusts. Shows the certificate of `own`. Read anew at
+/// each call: what was renewed is used.
 ///
 /// # Errors
 /// When a file can't be used.
-pub fn client(authorities: &Path, own: Option<&Tls>) -> Result<Arc<ClientConfig>, TlsError> {
+pub fn client(
+    authorities: Option<&Path>,
+    own: Option<&Tls>,
+) -> Result<Arc<ClientConfig>, TlsError> {
+    let roots = match authorities {
+        Some(path) => roots(path)?,
+        None => {
+            let mut roots = RootCertStore::empty();
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            roots
+        }
+    };
     let builder = ClientConfig::builder_with_provider(Arc::new(provider::default_provider()))
         .with_protocol_versions(VERSIONS)
         .map_err(|error| TlsError::Unusable(error.to_string()))?
-        .with_root_certificates(roots(authorities)?);
+        .with_root_certificates(roots);
     let Some(own) = own else {
         return Ok(Arc::new(builder.with_no_client_auth()));
     };

@@ -20,6 +20,7 @@ mod oidc;
 mod peers;
 mod series;
 mod tools;
+mod webhook;
 
 pub use answer::{Answer, Api, As};
 pub use cases::{Cases, hostile_cases};
@@ -30,3 +31,4 @@ pub use oidc::{OIDC_SECRET, OidcProvider};
 pub use peers::{Orthanc, Storescp};
 pub use series::Series;
 pub use tools::{Sent, python, run, storescu, wait_until};
+pub use webhook::Webhook;

@@ -131,8 +131,10 @@ export interface Delivery {
 
 export interface Destination {
   name: string;
-  ae_title: string;
-  /** host:port */
+  kind: 'dicom' | 'stow' | 'webhook';
+  /** Of a DICOM node. */
+  ae_title?: string;
+  /** host:port, or an http address. */
   address: string;
 }
 

@@ -1,8 +1,8 @@
 //! Images in, a result back: what a scanner sends becomes SEG and SR that
 //! DICOMweb serves and that others' nodes receive.
 
-use hilum_testkit::{Orthanc, Series, Storescp, wait_until};
-use serde_json::Value;
+use hilum_testkit::{Orthanc, Series, Storescp, Webhook, wait_until};
+use serde_json::{Value, json};
 
 use crate::hilum;
 
@@ -102,4 +102,106 @@ fn a_destination_that_is_down_gets_its_results_when_it_is_up() {
         hilum.deliveries(study).iter().all(delivered).then_some(())
     });
     assert_eq!(storescp.received().len(), 2);
+}
+
+#[test]
+fn results_go_to_another_s_dicomweb_server_and_a_webhook_is_told_of_them_once() {
+    let orthanc = Orthanc::up_with(&json!({}));
+    let mut webhook = Webhook::down();
+    let hilum = hilum()
+        .with_fast_model()
+        .delivering(
+            "web",
+            &format!("stow = \"http://{}/dicom-web/\"", orthanc.api().0),
+        )
+        .delivering(
+            "ris",
+            &format!(
+                "webhook = \"{}\"\nsecret_file = \"{}\"",
+                webhook.url(),
+                webhook.secret_file().display()
+            ),
+        )
+        .start();
+    let series = Series::sample();
+    hilum.takes(&series);
+    let study = series.study_uid();
+    let run = hilum.run_becomes(study, "succeeded");
+    let of = |name: &str| {
+        let deliveries = hilum.deliveries(study);
+        let found = deliveries
+            .into_iter()
+            .find(|one| one["destination"] == name);
+        found.unwrap_or_default()
+    };
+    wait_until("Orthanc has the results", 30, || {
+        delivered(&of("web")).then_some(())
+    });
+    assert_eq!(orthanc.modalities(), ["SEG", "SR"]);
+    assert_eq!(orthanc.tags("SR")[0]["StudyInstanceUID"], study);
+    let failed = wait_until("nobody took the message", 20, || {
+        Some(of("ris")).filter(|one| one["attempts"].as_i64() >= Some(1))
+    });
+    assert_eq!(failed["state"], "waiting");
+    assert_eq!(failed["reason"], "ris: it could not be reached.");
+
+    // Its first answer says that it is busy: it is told again, by the same id.
+    webhook.comes_up(503);
+    wait_until("the webhook took the message", 30, || {
+        delivered(&of("ris")).then_some(())
+    });
+    let told = webhook.told();
+    let answered: Vec<_> = told.iter().map(|one| &one["answered"]).collect();
+    assert_eq!(answered, [503, 204]);
+    assert_eq!(told[0]["id"], told[1]["id"]);
+    let message = &told[1]["message"];
+    assert_eq!(message["type"], "results.published");
+    assert_eq!(message["data"]["study_uid"], study);
+    assert_eq!(message["data"]["run"], run["id"]);
+    assert_eq!(message["data"]["instances"].as_array().unwrap().len(), 2);
+    let path = message["data"]["path"].as_str().unwrap();
+    assert_eq!(hilum.api().get(&format!("{path}/metadata")).status, 200);
+    assert!(!message.to_string().contains("Patient"), "{message}");
+    let kinds = hilum.api().items("/api/v1/destinations");
+    let kinds: Vec<_> = kinds.iter().map(|one| &one["kind"]).collect();
+    assert_eq!(kinds, ["stow", "webhook"]);
+}
+
+#[test]
+fn what_refuses_for_good_is_not_asked_again_and_says_why() {
+    let orthanc = Orthanc::up_with(&json!({}));
+    let mut webhook = Webhook::down();
+    webhook.comes_up(410);
+    let folder = tempfile::tempdir().unwrap();
+    let other = folder.path().join("secret");
+    std::fs::write(&other, "whsec_b3RoZXIgd29yZHMgb2YgdHdlbnR5LWZvdXIh\n").unwrap();
+    let hook = |secret: &std::path::Path| {
+        format!(
+            "webhook = \"{}\"\nsecret_file = \"{}\"",
+            webhook.url(),
+            secret.display()
+        )
+    };
+    let hilum = hilum()
+        .with_fast_model()
+        .delivering(
+            "nowhere",
+            &format!("stow = \"http://{}/none\"", orthanc.api().0),
+        )
+        .delivering("gone", &hook(&webhook.secret_file()))
+        .delivering("unsigned", &hook(&other))
+        .start();
+    let series = Series::sample();
+    hilum.takes(&series);
+    let given_up = wait_until("all were given up", 30, || {
+        let all = hilum.deliveries(series.study_uid());
+        let is_over = all.len() == 3 && all.iter().all(|one| one["state"] == "given-up");
+        is_over.then_some(all)
+    });
+    for (name, status) in [("nowhere", "404"), ("gone", "410"), ("unsigned", "401")] {
+        let one = given_up.iter().find(|one| one["destination"] == name);
+        let reason = one.unwrap()["reason"].as_str().unwrap();
+        let expected = format!("{name} refused it ({status}). Change its settings, then retry.");
+        assert_eq!(reason, expected);
+    }
 }

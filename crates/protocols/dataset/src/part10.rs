@@ -2,6 +2,8 @@
 //! and where the data set starts. Also files that lack either. Reads nothing of
 //! the data set beyond its first header.
 
+use dicom_object::FileMetaTableBuilder;
+
 use crate::encoding::{Encoding, has_long_length, trim_uid, vr_of};
 use crate::error::{Flag, Place, Refusal, ScanError};
 use crate::limits::MAX_META;
@@ -20,6 +22,29 @@ pub struct Part10 {
     pub media_storage_sop_instance_uid: String,
     /// What was missing or guessed.
     pub flags: Vec<Flag>,
+}
+
+/// What stands before the data set of an instance in a file: preamble and file
+/// meta information. Nothing when a UID is longer than one can be.
+#[must_use]
+pub fn head(
+    sop_class_uid: &str,
+    sop_instance_uid: &str,
+    transfer_syntax_uid: &str,
+    implementation_class_uid: &str,
+) -> Option<Vec<u8>> {
+    let table = FileMetaTableBuilder::new()
+        .media_storage_sop_class_uid(sop_class_uid)
+        .media_storage_sop_instance_uid(sop_instance_uid)
+        .transfer_syntax(transfer_syntax_uid)
+        .implementation_class_uid(implementation_class_uid)
+        .implementation_version_name("HILUM")
+        .build()
+        .ok()?;
+    let mut bytes = vec![0; 128];
+    bytes.extend_from_slice(b"DICM");
+    table.write(&mut bytes).ok()?;
+    Some(bytes)
 }
 
 /// Finds the data set of a file.

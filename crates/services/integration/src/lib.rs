@@ -1,8 +1,9 @@
-//! Integration owns what leaves Hilum for other systems: today, results sent
-//! to DICOM destinations by C-STORE.
+//! Integration owns what leaves Hilum for other systems: results, sent to DICOM
+//! nodes by C-STORE and to DICOMweb servers by STOW-RS, and told to webhooks.
 //!
 //! Invariants:
-//! - A published result set has one delivery for each destination of its tenant.
+//! - A published result set has one delivery for each destination of its tenant,
+//!   and those of a study go in the order in which they were published.
 //! - A delivery is *delivered* only when the destination acknowledged every
 //!   instance, and ends otherwise only visibly: held, or given up with a reason.
 //! - Each destination has a worker of its own; a slow one holds up no other.

@@ -11,6 +11,14 @@ pub const RETRY_FIRST: Duration = Duration::from_secs(2);
 pub const RETRY_MAX: Duration = Duration::from_secs(600);
 /// Until Patients has confirmed an identity, a delivery looks again this often.
 pub const PENDING_PATIENT_PAUSE: Duration = Duration::from_secs(1);
+/// While an earlier result of the same study is tried again, a later one looks
+/// again at least this much later.
+pub const EARLIER_PAUSE: Duration = Duration::from_secs(1);
+/// A request to a DICOMweb server or a webhook takes no longer: a segmentation of
+/// some hundred megabytes goes over a slow line in this.
+pub const REQUEST: Duration = Duration::from_secs(300);
+/// Longest file with a token or a secret, in bytes.
+pub const SECRET_MAX: u64 = 16 * 1024;
 /// A worker that stops answering loses its delivery after this long.
 pub const LEASE: Duration = Duration::from_secs(120);
 /// The lease is prolonged this often.

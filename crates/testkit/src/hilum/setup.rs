@@ -66,6 +66,15 @@ impl Setup {
         self
     }
 
+    /// Tenant `a`'s results go where these lines of the configuration say.
+    #[must_use]
+    pub fn delivering(mut self, name: &str, way: &str) -> Self {
+        self.config.push_str(&format!(
+            "[[destinations]]\nname = \"{name}\"\ntenant = \"a\"\n{way}\n"
+        ));
+        self
+    }
+
     /// With a setting that the configuration file names.
     #[must_use]
     pub fn with_setting(mut self, key: &str, value: impl std::fmt::Display) -> Self {

@@ -115,7 +115,7 @@ mod tests {
     use std::process::Command;
 
     use hilum_platform::clock;
-    use hilum_platform::config::{Destination, Tls};
+    use hilum_platform::config::{Destination, Tls, Way};
 
     use super::super::Finding;
     use super::*;
@@ -227,9 +227,11 @@ mod tests {
         let destination = Destination {
             name: "pacs".to_owned(),
             tenant: hilum_contracts::ids::TenantId::new("a").unwrap(),
-            ae_title: "PACS".to_owned(),
-            address: "pacs:104".to_owned(),
-            calling_ae_title: "HILUM".to_owned(),
+            way: Way::Dicom {
+                ae_title: "PACS".to_owned(),
+                address: "pacs:104".to_owned(),
+                calling_ae_title: "HILUM".to_owned(),
+            },
             tls_ca: Some(authorities.clone()),
         };
         let config = Config {

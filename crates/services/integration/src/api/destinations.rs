@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use hilum_contracts::access::doors;
+use hilum_platform::config::Way;
 use hilum_platform::http::May;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -17,8 +18,12 @@ pub(crate) struct DestinationList {
 #[derive(Serialize, ToSchema)]
 struct DestinationItem {
     name: String,
-    ae_title: String,
-    /// `host:port`
+    /// How results get there: `dicom` (C-STORE), `stow` (STOW-RS) or `webhook`.
+    kind: &'static str,
+    /// Of a DICOM node.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ae_title: Option<String>,
+    /// `host:port`, or an http address.
     address: String,
 }
 
@@ -36,8 +41,12 @@ pub(crate) async fn list_destinations(
         .filter(|destination| destination.tenant == *scope.tenant())
         .map(|destination| DestinationItem {
             name: destination.name.clone(),
-            ae_title: destination.ae_title.clone(),
-            address: destination.address.clone(),
+            kind: destination.way.kind(),
+            ae_title: match &destination.way {
+                Way::Dicom { ae_title, .. } => Some(ae_title.clone()),
+                Way::Stow { .. } | Way::Webhook { .. } => None,
+            },
+            address: destination.address().to_owned(),
         })
         .collect();
     Json(DestinationList { items })

@@ -1,29 +1,34 @@
-//! Sends deliveries to one DICOM destination, one after the other, in the
-//! order in which they were planned. What the destination has acknowledged is
+//! Sends deliveries to one destination, one after the other, those of a study in
+//! the order in which they were planned. What the destination has acknowledged is
 //! recorded at once and never sent again.
 
-use std::sync::Arc;
+mod dicom;
+mod stow;
+mod web;
+mod webhook;
 
-use futures::StreamExt as _;
-use hilum_contracts::imaging::{Imaging, InstanceRef};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use hilum_contracts::imaging::{DataSetStream, Imaging, InstanceRef};
 use hilum_contracts::patients::{PatientState, Patients};
-use hilum_dimse::{Client, ClientConfig, ClientError, ClientTls, Status, StoreOperation};
 use hilum_platform::auth;
-use hilum_platform::config::Destination;
+use hilum_platform::config::{Destination, Tls, Way};
+use hilum_platform::db::DbError;
+use hilum_platform::http_client::HttpClient;
 use hilum_platform::jobs::{self, Job, backoff};
 use hilum_platform::notices::Topic;
 use hilum_platform::scope::TenantScope;
-use hilum_platform::tls;
-use rustls::pki_types::ServerName;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::IntegrationService;
 use crate::limits::{
-    DELIVERY_ATTEMPTS, HEARTBEAT, LEASE, PENDING_PATIENT_PAUSE, POLL, RETRY_FIRST, RETRY_MAX,
+    DELIVERY_ATTEMPTS, EARLIER_PAUSE, HEARTBEAT, LEASE, PENDING_PATIENT_PAUSE, POLL, RETRY_FIRST,
+    RETRY_MAX,
 };
 use crate::store::job_kind;
-use crate::store::progress::{Attempt, Unsent};
+use crate::store::progress::{Attempt, Begun, Unsent};
 
 /// The worker of one destination.
 pub(crate) struct Worker {
@@ -41,6 +46,70 @@ enum Failure {
     Lasting(String),
     /// This process stops.
     Stopped,
+}
+
+/// What is sent in one attempt.
+struct Sending<'a> {
+    worker: &'a Worker,
+    scope: &'a TenantScope,
+    job: &'a Job,
+    begun: &'a Begun,
+    unsent: &'a [Unsent],
+    stop: &'a CancellationToken,
+    client: OnceLock<HttpClient>,
+}
+
+impl Sending<'_> {
+    async fn send(&self) -> Result<(), Failure> {
+        match &self.destination().way {
+            Way::Dicom {
+                ae_title,
+                address,
+                calling_ae_title,
+            } => {
+                let node = dicom::Node {
+                    ae_title,
+                    address,
+                    calling_ae_title,
+                };
+                node.take(self).await
+            }
+            Way::Stow { url, token_file } => {
+                let token_file = token_file.as_deref();
+                stow::Server { url, token_file }.take(self).await
+            }
+            Way::Webhook { url, secret_file } => {
+                webhook::Hook { url, secret_file }.take(self).await
+            }
+        }
+    }
+
+    fn destination(&self) -> &Destination {
+        &self.worker.destination
+    }
+
+    fn own_tls(&self) -> Option<&Tls> {
+        self.worker.service.tls.as_ref()
+    }
+
+    fn now(&self) -> i64 {
+        self.worker.service.clock.now_millis()
+    }
+
+    async fn data_set(&self, instance: &InstanceRef) -> Result<DataSetStream, Failure> {
+        let imaging = &self.worker.imaging;
+        let data = imaging.data_set(self.scope, &instance.sop_instance_uid);
+        data.await.map_err(|error| Failure::Passing(error.message))
+    }
+
+    /// Records that the destination has an instance.
+    async fn acknowledged(&self, item: &Unsent) -> Result<(), Failure> {
+        let store = &self.worker.service.store;
+        store
+            .acknowledged(self.scope, &self.job.subject, item.ordinal, self.now())
+            .await
+            .map_err(database)
+    }
 }
 
 impl Worker {
@@ -140,38 +209,35 @@ impl Worker {
         job: &Job,
         stop: &CancellationToken,
     ) -> Result<Attempt, Failure> {
-        let database = |error| {
-            tracing::error!(%error, "database");
-            Failure::Passing("The database did not answer.".to_owned())
-        };
         let store = &self.service.store;
         let begun = store.begin_attempt(scope, &job.subject).await;
-        let Some(study_uid) = begun.map_err(database)? else {
+        let Some(begun) = begun.map_err(database)? else {
             return Ok(Attempt::Nothing);
         };
-        if let Some(not_now) = self.patient_allows(scope, &study_uid).await? {
+        let before = store.waits_for(scope, &job.subject).await;
+        if let Some(next) = before.map_err(database)? {
+            return Ok(Attempt::NotYet {
+                at: next.max(self.later(millis(EARLIER_PAUSE))),
+                reason: "An earlier result of this study goes first.".to_owned(),
+            });
+        }
+        if let Some(not_now) = self.patient_allows(scope, &begun.study_uid).await? {
             return Ok(not_now);
         }
         let unsent = store.unsent(scope, &job.subject).await.map_err(database)?;
         if unsent.is_empty() {
             return Ok(Attempt::Delivered);
         }
-        let mut association = self.associate(&unsent, job).await?;
-        for item in &unsent {
-            if stop.is_cancelled() {
-                // Everything acknowledged so far is recorded.
-                let _closing = association.release().await;
-                return Err(Failure::Stopped);
-            }
-            self.send(scope, &mut association, &item.instance).await?;
-            let now = self.service.clock.now_millis();
-            store
-                .acknowledged(scope, &job.subject, item.ordinal, now)
-                .await
-                .map_err(database)?;
-        }
-        // The instances are there, however the association ends.
-        let _closing = association.release().await;
+        let sending = Sending {
+            worker: self,
+            scope,
+            job,
+            begun: &begun,
+            unsent: &unsent,
+            stop,
+            client: OnceLock::new(),
+        };
+        sending.send().await?;
         Ok(Attempt::Delivered)
     }
 
@@ -189,8 +255,7 @@ impl Worker {
         Ok(match state {
             PatientState::Confirmed | PatientState::NoPatientId => None,
             PatientState::Pending => Some(Attempt::NotYet {
-                at: self
-                    .later(i64::try_from(PENDING_PATIENT_PAUSE.as_millis()).unwrap_or(i64::MAX)),
+                at: self.later(millis(PENDING_PATIENT_PAUSE)),
                 reason: "The patient is not confirmed yet.".to_owned(),
             }),
             PatientState::Conflict => Some(Attempt::Held {
@@ -201,106 +266,18 @@ impl Worker {
         })
     }
 
-    async fn associate(&self, unsent: &[Unsent], job: &Job) -> Result<Client, Failure> {
-        let mut config = ClientConfig::new(
-            &self.destination.ae_title,
-            &self.destination.calling_ae_title,
-        );
-        config.id = job.correlation_id.0;
-        let mut contexts: Vec<(&str, &str)> = unsent
-            .iter()
-            .map(|item| {
-                (
-                    item.instance.sop_class_uid.as_str(),
-                    item.instance.transfer_syntax_uid.as_str(),
-                )
-            })
-            .collect();
-        contexts.sort_unstable();
-        contexts.dedup();
-        for (sop_class, transfer_syntax) in contexts {
-            config = config.propose(sop_class, &[transfer_syntax]);
-        }
-        config.tls = self.tls()?;
-        Client::connect(&self.destination.address, config)
-            .await
-            .map_err(|error| self.failure(&error))
-    }
-
-    /// How TLS is spoken to the destination, by its files as they are now.
-    fn tls(&self) -> Result<Option<ClientTls>, Failure> {
-        let Some(authorities) = &self.destination.tls_ca else {
-            return Ok(None);
-        };
-        let address = &self.destination.address;
-        let host = address
-            .rsplit_once(':')
-            .map_or(&**address, |(host, _)| host);
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        let name = ServerName::try_from(host.to_owned()).map_err(|_| {
-            let name = &self.destination.name;
-            Failure::Lasting(format!(
-                "{name} has no address that a certificate can be of."
-            ))
-        })?;
-        let config = tls::client(authorities, self.service.tls.as_ref());
-        let config = config.map_err(|error| Failure::Lasting(error.to_string()))?;
-        Ok(Some(ClientTls { config, name }))
-    }
-
-    async fn send(
-        &self,
-        scope: &TenantScope,
-        association: &mut Client,
-        instance: &InstanceRef,
-    ) -> Result<(), Failure> {
-        let data = self
-            .imaging
-            .data_set(scope, &instance.sop_instance_uid)
-            .await
-            .map_err(|error| Failure::Passing(error.message))?;
-        let operation = StoreOperation {
-            sop_class_uid: instance.sop_class_uid.clone(),
-            sop_instance_uid: instance.sop_instance_uid.clone(),
-            transfer_syntax_uid: instance.transfer_syntax_uid.clone(),
-        };
-        let data = data.map(|piece| piece.map_err(std::io::Error::other));
-        let response = association
-            .c_store(&operation, data)
-            .await
-            .map_err(|error| self.failure(&error))?;
-        self.judge(response.status)
-    }
-
-    fn judge(&self, status: Status) -> Result<(), Failure> {
-        let name = &self.destination.name;
-        if status.is_accepted() {
-            Ok(())
-        } else if status.is_retryable() {
-            Err(Failure::Passing(format!(
-                "{name} could not take it now (status {status})."
-            )))
-        } else {
-            Err(Failure::Lasting(format!(
-                "{name} refused it (status {status}). Change its settings, then retry."
-            )))
-        }
-    }
-
-    fn failure(&self, error: &ClientError) -> Failure {
-        let name = &self.destination.name;
-        let reason = format!("{name}: {error}.");
-        // A rejection ends when somebody admits us over there, without a word to us.
-        if error.is_retryable() || matches!(error, ClientError::Rejected(_)) {
-            Failure::Passing(reason)
-        } else {
-            Failure::Lasting(reason)
-        }
-    }
-
     fn later(&self, millis: i64) -> i64 {
         self.service.clock.now_millis().saturating_add(millis)
     }
+}
+
+fn database(error: DbError) -> Failure {
+    tracing::error!(%error, "database");
+    Failure::Passing("The database did not answer.".to_owned())
+}
+
+fn millis(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
 
 impl Attempt {

@@ -18,6 +18,15 @@ pub(crate) struct Unsent {
     pub(crate) instance: InstanceRef,
 }
 
+/// A delivery that is tried.
+#[derive(Clone, Debug)]
+pub(crate) struct Begun {
+    /// Study Instance UID.
+    pub(crate) study_uid: String,
+    /// The run that made the results.
+    pub(crate) run: String,
+}
+
 /// How an attempt ended.
 #[derive(Clone, Debug)]
 pub(crate) enum Attempt {
@@ -40,23 +49,50 @@ pub(crate) enum Attempt {
 }
 
 impl Store {
-    /// The study of a delivery that is about to be tried, now marked as being sent.
+    /// A delivery that is about to be tried, now marked as being sent.
     pub(crate) async fn begin_attempt(
         &self,
         scope: &TenantScope,
         id: &str,
-    ) -> Result<Option<String>, DbError> {
+    ) -> Result<Option<Begun>, DbError> {
         let mut tx = self.db().begin().await?;
-        let study = sqlx::query_scalar(
+        let begun = sqlx::query(
             "UPDATE deliveries SET state = 'sending' WHERE id = $1 AND tenant = $2
-             AND state IN ('waiting', 'sending') RETURNING study_uid",
+             AND state IN ('waiting', 'sending') RETURNING study_uid, run_id",
         )
         .bind(id)
         .bind(scope.tenant().as_str())
         .fetch_optional(&mut *tx)
         .await?;
         tx.commit().await?;
-        Ok(study)
+        begun
+            .map(|row| {
+                Ok(Begun {
+                    study_uid: row.try_get(0)?,
+                    run: row.try_get(1)?,
+                })
+            })
+            .transpose()
+    }
+
+    /// When the delivery is tried that goes before this one, because it was planned
+    /// earlier for the same study and destination; none: nothing goes before.
+    pub(crate) async fn waits_for(
+        &self,
+        scope: &TenantScope,
+        id: &str,
+    ) -> Result<Option<i64>, DbError> {
+        sqlx::query_scalar(
+            "SELECT coalesce(e.next_attempt_at, e.created_at) FROM deliveries d
+             JOIN deliveries e ON e.tenant = d.tenant AND e.study_uid = d.study_uid
+                AND e.destination = d.destination AND e.state IN ('waiting', 'sending')
+                AND (e.created_at, e.id) < (d.created_at, d.id)
+             WHERE d.id = $1 AND d.tenant = $2 ORDER BY e.created_at, e.id LIMIT 1",
+        )
+        .bind(id)
+        .bind(scope.tenant().as_str())
+        .fetch_optional(self.db().read())
+        .await
     }
 
     /// What the destination has not acknowledged yet.
@@ -208,4 +244,70 @@ async fn update(
     .await?
     .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
     .transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use hilum_contracts::ids::{CorrelationId, RunId, TenantId};
+    use hilum_contracts::imaging::{PatientIdentity, ResultsPublished};
+    use hilum_platform::auth;
+    use hilum_platform::db::Db;
+
+    use super::*;
+    use crate::store::planning::{self, NewDelivery};
+
+    /// Plans a delivery of another run's results; its id.
+    async fn planned(store: &Store, scope: &TenantScope, study: &str, to: &str, at: i64) -> String {
+        let results = ResultsPublished {
+            run: RunId::new(),
+            study_uid: study.to_owned(),
+            instances: Vec::new(),
+            patient: PatientIdentity::default(),
+        };
+        let new = NewDelivery {
+            results: &results,
+            destination: to,
+            correlation_id: CorrelationId::new(),
+        };
+        let mut tx = store.db().begin().await.unwrap();
+        planning::plan(&mut tx, scope, &new, at).await.unwrap();
+        tx.commit().await.unwrap();
+        sqlx::query_scalar("SELECT id FROM deliveries WHERE run_id = $1")
+            .bind(results.run.to_string())
+            .fetch_one(store.db().read())
+            .await
+            .unwrap()
+    }
+
+    #[tokio::test]
+    async fn of_a_study_the_earlier_goes_first_to_the_same_destination() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("integration.sqlite");
+        let store = Store::new(Db::open(&path, crate::MIGRATIONS).await.unwrap());
+        let scope = |name| auth::service(&TenantId::new(name).unwrap(), "integration");
+        let (a, b) = (scope("a"), scope("b"));
+        let first = planned(&store, &a, "1.2", "pacs", 10).await;
+        let second = planned(&store, &a, "1.2", "pacs", 20).await;
+        let others = [
+            planned(&store, &a, "1.2", "ris", 30).await,
+            planned(&store, &a, "1.3", "pacs", 30).await,
+        ];
+        assert_eq!(store.waits_for(&a, &first).await.unwrap(), None);
+        assert_eq!(store.waits_for(&a, &second).await.unwrap(), Some(10));
+        for other in &others {
+            assert_eq!(store.waits_for(&a, other).await.unwrap(), None);
+        }
+        assert_eq!(store.waits_for(&b, &second).await.unwrap(), None);
+        let ended = |state: &'static str| {
+            let query =
+                sqlx::query("UPDATE deliveries SET state = $1, next_attempt_at = 99 WHERE id = $2");
+            query.bind(state).bind(first.clone())
+        };
+        ended("waiting").execute(store.db().read()).await.unwrap();
+        assert_eq!(store.waits_for(&a, &second).await.unwrap(), Some(99));
+        for state in ["delivered", "given-up"] {
+            ended(state).execute(store.db().read()).await.unwrap();
+            assert_eq!(store.waits_for(&a, &second).await.unwrap(), None);
+        }
+    }
 }

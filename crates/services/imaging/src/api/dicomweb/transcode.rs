@@ -8,12 +8,12 @@ use bytes::Bytes;
 use dicom_core::header::{DataElementHeader, Length};
 use dicom_core::{PrimitiveValue, Tag, VR};
 use dicom_dictionary_std::tags;
-use dicom_object::FileMetaTableBuilder;
 use dicom_parser::dataset::DataToken;
 use dicom_parser::dataset::read::{DataSetReader, DataSetReaderOptions, ValueReadStrategy};
 use futures::stream::{self, StreamExt as _};
 use hilum_archive::InstanceRow;
 use hilum_contracts::error::ServiceError;
+use hilum_dataset::part10;
 use hilum_dataset::patch::patch;
 use hilum_dataset::{Encoding, PixelLayout};
 use hilum_dicomweb::accept::EXPLICIT_VR_LITTLE_ENDIAN;
@@ -33,18 +33,13 @@ pub(super) fn can_rewrite(transfer_syntax: &str) -> bool {
 /// Preamble and file meta information of an instance.
 pub(super) fn file_meta(row: &InstanceRow, transfer_syntax: &str) -> Result<Bytes, Failure> {
     let failed = || Failure::Service(ServiceError::internal("File meta information failed."));
-    let table = FileMetaTableBuilder::new()
-        .media_storage_sop_class_uid(row.sop_class.as_str())
-        .media_storage_sop_instance_uid(row.sop_instance.as_str())
-        .transfer_syntax(transfer_syntax)
-        .implementation_class_uid(hilum_dimse::IMPLEMENTATION_CLASS_UID)
-        .implementation_version_name("HILUM")
-        .build()
-        .map_err(|_| failed())?;
-    let mut bytes = vec![0; 128];
-    bytes.extend_from_slice(b"DICM");
-    table.write(&mut bytes).map_err(|_| failed())?;
-    Ok(Bytes::from(bytes))
+    let head = part10::head(
+        &row.sop_class,
+        &row.sop_instance,
+        transfer_syntax,
+        hilum_dimse::IMPLEMENTATION_CLASS_UID,
+    );
+    head.map(Bytes::from).ok_or_else(failed)
 }
 
 /// The instance's file, rewritten. What can fail before the first byte fails

@@ -1,0 +1,254 @@
+//! Where results of a tenant go: to a DICOM node, to a DICOMweb server, or to a
+//! webhook. An entry of the configuration names exactly one of them.
+
+use std::path::PathBuf;
+
+use hilum_contracts::ids::TenantId;
+use http::Uri;
+use serde::{Deserialize, Serialize};
+
+/// Where results of a tenant go.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(try_from = "Entry", into = "Entry")]
+pub struct Destination {
+    /// Its name in lists.
+    pub name: String,
+    /// The tenant whose results it takes.
+    pub tenant: TenantId,
+    /// How they get there.
+    pub way: Way,
+    /// The authorities, or the very certificate, of its TLS (PEM). A DICOM node
+    /// without it gets results in clear; another server is then held against the
+    /// system's authorities. The doors' certificate is shown to who asks.
+    pub tls_ca: Option<PathBuf>,
+}
+
+/// How results get to a destination.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// By C-STORE.
+    Dicom {
+        /// Its AE title.
+        ae_title: String,
+        /// Its address, `host:port`.
+        address: String,
+        /// The AE title that Hilum calls itself there.
+        calling_ae_title: String,
+    },
+    /// By STOW-RS.
+    Stow {
+        /// Its DICOMweb root, without a slash at its end.
+        url: String,
+        /// A file with the token that it is shown as a bearer.
+        token_file: Option<PathBuf>,
+    },
+    /// It is told of them, signed, and fetches what it wants.
+    Webhook {
+        /// What is posted to.
+        url: String,
+        /// A file with the secret that both sides sign with.
+        secret_file: PathBuf,
+    },
+}
+
+impl Way {
+    /// Its word in lists.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Dicom { .. } => "dicom",
+            Self::Stow { .. } => "stow",
+            Self::Webhook { .. } => "webhook",
+        }
+    }
+}
+
+impl Destination {
+    /// What lists show: `host:port` or an address.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        match &self.way {
+            Way::Dicom { address, .. } => address,
+            Way::Stow { url, .. } | Way::Webhook { url, .. } => url,
+        }
+    }
+}
+
+/// As it is written.
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Entry {
+    name: String,
+    tenant: Option<TenantId>,
+    ae_title: Option<String>,
+    address: Option<String>,
+    calling_ae_title: Option<String>,
+    stow: Option<String>,
+    token_file: Option<PathBuf>,
+    webhook: Option<String>,
+    secret_file: Option<PathBuf>,
+    tls_ca: Option<PathBuf>,
+}
+
+impl TryFrom<Entry> for Destination {
+    type Error = String;
+
+    fn try_from(entry: Entry) -> Result<Self, String> {
+        let name = entry.name.clone();
+        let wrong = move |what: &str| format!("destination {name:?}: {what}");
+        let dicom = (&entry.ae_title, &entry.address, &entry.calling_ae_title);
+        let way = match (entry.stow, entry.webhook) {
+            (None, None) if entry.token_file.is_none() && entry.secret_file.is_none() => {
+                Way::Dicom {
+                    ae_title: entry
+                        .ae_title
+                        .ok_or_else(|| wrong("ae_title and address, stow or webhook is missing"))?,
+                    address: entry.address.ok_or_else(|| wrong("address is missing"))?,
+                    calling_ae_title: entry.calling_ae_title.unwrap_or_else(|| "HILUM".to_owned()),
+                }
+            }
+            (Some(url), None) if dicom == (&None, &None, &None) && entry.secret_file.is_none() => {
+                Way::Stow {
+                    url: asked(&url).map_err(|what| wrong(&what))?,
+                    token_file: entry.token_file,
+                }
+            }
+            (None, Some(url)) if dicom == (&None, &None, &None) && entry.token_file.is_none() => {
+                Way::Webhook {
+                    url: asked(&url).map_err(|what| wrong(&what))?,
+                    secret_file: entry
+                        .secret_file
+                        .ok_or_else(|| wrong("secret_file is missing"))?,
+                }
+            }
+            _ => {
+                return Err(wrong(
+                    "it has ae_title and address, or stow (and token_file), or webhook and secret_file",
+                ));
+            }
+        };
+        if entry.name.is_empty() {
+            return Err(wrong("name is missing"));
+        }
+        Ok(Self {
+            tenant: entry.tenant.ok_or_else(|| wrong("tenant is missing"))?,
+            name: entry.name,
+            way,
+            tls_ca: entry.tls_ca,
+        })
+    }
+}
+
+impl From<Destination> for Entry {
+    fn from(destination: Destination) -> Self {
+        let mut entry = Self {
+            name: destination.name,
+            tenant: Some(destination.tenant),
+            tls_ca: destination.tls_ca,
+            ..Self::default()
+        };
+        match destination.way {
+            Way::Dicom {
+                ae_title,
+                address,
+                calling_ae_title,
+            } => {
+                entry.ae_title = Some(ae_title);
+                entry.address = Some(address);
+                entry.calling_ae_title = Some(calling_ae_title);
+            }
+            Way::Stow { url, token_file } => {
+                entry.stow = Some(url);
+                entry.token_file = token_file;
+            }
+            Way::Webhook { url, secret_file } => {
+                entry.webhook = Some(url);
+                entry.secret_file = Some(secret_file);
+            }
+        }
+        entry
+    }
+}
+
+/// An address that may be asked: over TLS, or on this machine.
+fn asked(url: &str) -> Result<String, String> {
+    let wrong = || format!("{url} is no https address");
+    let uri: Uri = url.parse().map_err(|_| wrong())?;
+    let host = uri.host().ok_or_else(wrong)?;
+    let is_here = matches!(host, "localhost" | "127.0.0.1" | "[::1]");
+    // A password in an address ends up in logs.
+    let has_user = uri
+        .authority()
+        .is_some_and(|one| one.as_str().contains('@'));
+    match uri.scheme_str() {
+        _ if has_user || uri.query().is_some() => Err(format!("{host}: it has a user or a query")),
+        Some("https") => Ok(url.trim_end_matches('/').to_owned()),
+        Some("http") if is_here => Ok(url.trim_end_matches('/').to_owned()),
+        _ => Err(wrong()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(more: &str) -> Result<Destination, String> {
+        let text = format!("name = \"ris\"\ntenant = \"a\"\n{more}");
+        figment::Figment::from(
+            <figment::providers::Toml as figment::providers::Format>::string(&text),
+        )
+        .extract()
+        .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_destination_is_a_dicom_node_a_dicomweb_server_or_a_webhook() {
+        let dicom = read("ae_title = \"PACS\"\naddress = \"192.0.2.1:104\"").unwrap();
+        let Way::Dicom {
+            calling_ae_title, ..
+        } = &dicom.way
+        else {
+            panic!("{dicom:?}");
+        };
+        assert_eq!(
+            (&**calling_ae_title, dicom.address()),
+            ("HILUM", "192.0.2.1:104")
+        );
+        let stow = read("stow = \"https://pacs.example/dicom-web/\"").unwrap();
+        assert_eq!(stow.address(), "https://pacs.example/dicom-web");
+        let hook = read("webhook = \"http://127.0.0.1:9/x\"\nsecret_file = \"/s\"").unwrap();
+        assert_eq!(hook.address(), "http://127.0.0.1:9/x");
+        let written = serde_json::to_string(&hook).unwrap();
+        let again: Destination = serde_json::from_str(&written).unwrap();
+        assert_eq!(again.way, hook.way);
+    }
+
+    #[test]
+    fn what_is_two_of_them_or_in_clear_is_refused() {
+        for (more, why) in [
+            ("", "is missing"),
+            ("ae_title = \"PACS\"", "address is missing"),
+            (
+                "stow = \"https://a.example\"\nae_title = \"PACS\"",
+                "it has ae_title",
+            ),
+            (
+                "stow = \"http://pacs.example/dicom-web\"",
+                "no https address",
+            ),
+            ("stow = \"https://u:p@pacs.example\"", "a user or a query"),
+            (
+                "webhook = \"https://ris.example/hook\"",
+                "secret_file is missing",
+            ),
+            (
+                "webhook = \"https://a.example\"\nstow = \"https://a.example\"",
+                "it has ae_title",
+            ),
+            ("stow = \"https://a.example\"\nport = 1", "unknown field"),
+        ] {
+            let refused = read(more).unwrap_err();
+            assert!(refused.contains(why), "{more}: {refused}");
+        }
+    }
+}
