@@ -23,7 +23,7 @@ pub(crate) const IMPLICIT: &str = "1.2.840.10008.1.2";
 pub(crate) const MR: &str = "1.2.840.10008.5.1.4.1.1.4";
 pub(crate) const PRIVATE: &str = "1.2.826.0.1.3680043.9.7777.1.1";
 /// Long enough for a loaded machine, short enough to fail a test.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// How the test server behaves.
 pub(crate) struct Behaviour {
