@@ -4,6 +4,7 @@
 
 mod ended;
 pub mod export;
+mod fold;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,6 +24,7 @@ pub struct Db {
     readers: SqlitePool,
     /// The write-ahead log's file.
     log: Arc<Path>,
+    folding: Arc<fold::Folding>,
 }
 
 /// One numbered, idempotent step of a schema.
@@ -56,6 +58,8 @@ impl Db {
             // What a row or a page in memory held before is not in the unused part of
             // the pages that are written next: `forget` could not reach it there.
             .pragma("secure_delete", "FAST")
+            // See `fold`.
+            .pragma("wal_autocheckpoint", "0")
             .busy_timeout(DB_BUSY)
             .foreign_keys(true);
         // A file's connection can't be lost: asking each before its use would cost as
@@ -76,6 +80,7 @@ impl Db {
             writer,
             readers,
             log: PathBuf::from(log).into(),
+            folding: Arc::default(),
         };
         db.migrate("platform", crate::events::MIGRATIONS).await?;
         db.migrate("jobs", crate::jobs::MIGRATIONS).await?;
@@ -98,6 +103,7 @@ impl Db {
     /// # Errors
     /// When the database does not answer.
     pub async fn begin(&self) -> Result<Tx<'static>, DbError> {
+        self.fold_now_and_again();
         match self.writer.begin_with("BEGIN IMMEDIATE").await {
             // SQLite ends a transaction by itself when the disk is full, and the connection
             // counts on: it would refuse every later one.

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 /// Readers of one database: more threads than this only wait for each other.
 pub const DB_READERS: u32 = 8;
+/// Transactions after which the write-ahead log is folded back: some twenty
+/// megabytes of it.
+pub const DB_FOLDED_AFTER: u32 = 512;
 /// How long a statement waits for another process's lock (a backup, a doctor).
 pub const DB_BUSY: Duration = Duration::from_secs(30);
 /// Events carried in one relay step: bounds memory and the inbox transaction.

@@ -131,30 +131,34 @@ fn count(tx: &Transaction<'_>, level: &Level) -> Result<u64> {
             Ok((row.get(0)?, row.get(1)?))
         })?;
     let began = level.added > 0 && total == level.added;
-    tx.prepare_cached(
-        "UPDATE study SET instances = instances + ?2, series = series + ?3,
-            last_received = max(last_received, ?4), revision = revision + 1 WHERE id = ?1",
-    )?
-    .execute(params![
+    // A series that begins may bring a modality: in the same statement, for the
+    // indexes of studies are written once then.
+    let sql = match began {
+        true => format!("{COUNT}, modalities = {MODALITIES} WHERE id = ?1"),
+        false => format!("{COUNT} WHERE id = ?1"),
+    };
+    tx.prepare_cached(&sql)?.execute(params![
         level.study,
         level.added,
         i64::from(began),
         level.latest
     ])?;
-    if began {
-        refresh_modalities(tx, level.study)?;
-    }
     Ok(revision)
 }
 
-/// Modalities in Study, each between backslashes: `\CT\MR\`.
+const COUNT: &str = "UPDATE study SET instances = instances + ?2, series = series + ?3,
+    last_received = max(last_received, ?4), revision = revision + 1";
+
+/// Modalities in Study of the study `?1`, each between backslashes: `\CT\MR\`.
+const MODALITIES: &str = r"coalesce((SELECT '\' || group_concat(modality, '\') || '\'
+    FROM (SELECT DISTINCT modality FROM series
+        WHERE study = ?1 AND instances > 0 AND modality IS NOT NULL ORDER BY modality)), '')";
+
+/// Reads Modalities in Study anew from its series.
 pub(crate) fn refresh_modalities(tx: &Connection, study: i64) -> Result<()> {
-    tx.prepare_cached(
-        "UPDATE study SET modalities = coalesce((SELECT '\\' || group_concat(modality, '\\') || '\\'
-            FROM (SELECT DISTINCT modality FROM series
-                WHERE study = ?1 AND instances > 0 AND modality IS NOT NULL ORDER BY modality)), '')
-         WHERE id = ?1",
-    )?
+    tx.prepare_cached(&format!(
+        "UPDATE study SET modalities = {MODALITIES} WHERE id = ?1"
+    ))?
     .execute([study])?;
     Ok(())
 }

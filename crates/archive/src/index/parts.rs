@@ -1,6 +1,6 @@
 //! Keeps `name_part` whole and quick to read, some with each turn of the writer:
-//! fills it for studies of an index from before it, after which what it takes the
-//! place of goes, and merges what intake wrote to it commit by commit.
+//! fills it for studies of an index from before it, and merges what intake wrote
+//! to it commit by commit.
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
@@ -26,13 +26,6 @@ pub(crate) fn complete(db: &mut Connection, some: u32) -> Result<bool> {
         .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     let Some((done, last)) = pending else {
-        tx.execute_batch(
-            "DROP TRIGGER IF EXISTS study_name_comes;
-             DROP TRIGGER IF EXISTS study_name_changes;
-             DROP TRIGGER IF EXISTS study_name_goes;
-             DROP TABLE IF EXISTS study_name;",
-        )?;
-        tx.commit()?;
         return Ok(false);
     };
     let upto: Option<i64> = tx
@@ -46,8 +39,9 @@ pub(crate) fn complete(db: &mut Connection, some: u32) -> Result<bool> {
         Some(upto) => {
             // In the order of the index: it is written once for all of them.
             tx.prepare_cached(
-                "INSERT INTO name_part (rowid, patient_name_a, patient_name_i, patient_name_p)
-                    SELECT place, patient_name_a, patient_name_i, patient_name_p
+                "INSERT INTO name_part
+                        (rowid, patient_name_a, patient_name_i, patient_name_p, modalities)
+                    SELECT place, patient_name_a, patient_name_i, patient_name_p, modalities
                     FROM study_name_part WHERE study > ?1 AND study <= ?2 ORDER BY place",
             )?
             .execute([done, upto])?;

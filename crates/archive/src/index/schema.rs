@@ -377,4 +377,5 @@ CREATE INDEX series_undigested ON series (id) WHERE digest IS NULL;
     hilum_platform::audit::sql::TABLES,
     include_str!("part.sql"),
     include_str!("ended.sql"),
+    include_str!("part_modality.sql"),
 ];

@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::error::{ArchiveError, Result};
@@ -29,6 +30,7 @@ pub(crate) fn open_writer(path: &Path) -> Result<Connection> {
     db.pragma_update(None, "secure_delete", "FAST")?;
     db.pragma_update(None, "temp_store", "MEMORY")?;
     db.pragma_update(None, "cache_size", -16_384)?;
+    keep_plans(&db)?;
     Ok(db)
 }
 
@@ -41,7 +43,16 @@ pub(crate) fn open_reader(path: &Path) -> Result<Connection> {
     db.set_prepared_statement_cache_capacity(STATEMENTS);
     db.pragma_update(None, "temp_store", "MEMORY")?;
     db.pragma_update(None, "cache_size", -4_096)?;
+    keep_plans(&db)?;
     Ok(db)
+}
+
+/// A statement stays prepared whatever is bound to it: otherwise one with LIMIT or
+/// GLOB is prepared anew whenever that changes, which takes as long as it runs. No
+/// plan here hangs on values (see `index::route`).
+fn keep_plans(db: &Connection) -> Result<()> {
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(())
 }
 
 /// Applies what is new of `steps`, each in a transaction of its own. A newer

@@ -10,6 +10,7 @@
 
 mod audit;
 mod certificates;
+mod db;
 mod ended;
 mod events;
 mod http_server;

@@ -4,15 +4,16 @@
 //!
 //! SQLite's planner is not asked, for it knows neither what is bound nor how
 //! often that occurs. Instead: when a condition leaves only few candidates,
-//! which counting them up to a bound tells, these are fetched and sorted; parts
-//! of names have an index for that (`parts`). Otherwise studies are walked in their order, on an index that holds what is
-//! mostly filtered by, until the page is full; conditions that leave many fill
-//! it soon. In the order of reception a range of dates or a modality may be far
+//! which counting them up to a bound tells, these are looked up (`candidates`);
+//! parts of names have an index for that (`parts`). Otherwise studies are walked
+//! in their order, on an index that holds what is mostly filtered by, until the
+//! page is full; conditions that leave many fill it soon. In the order of reception a range of dates or a modality may be far
 //! from what came last: there the orders of its quarters are merged (`period`).
 //! When the walk takes too many steps (`budget`), the condition that leaves the
 //! fewest is taken all the same.
 
 mod budget;
+mod candidates;
 mod marks;
 mod parts;
 mod period;
@@ -27,53 +28,39 @@ use super::answer::{self, STUDY};
 use super::condition::Conditions;
 use crate::error::Result;
 use crate::model::{Order, StudyFilter, StudyRow, WorklistCursor};
+use candidates::listed;
 use marks::Mark;
-use period::{Periods, periods};
-use source::{Found, Kind, covered_dates, listed, sources};
+use period::periods;
+use source::{Kind, Source, covered_dates, sources};
 
 pub(crate) use marks::{Marks, page};
 
 /// How many studies are few.
 #[derive(Debug, Clone, Copy)]
 struct Few {
-    /// Candidates whose rows are fetched without trying to walk: some
-    /// microseconds each.
-    at_once: u64,
-    /// The same, after walking took as long as they would.
-    fetched: u64,
+    /// Candidates that are looked up one by one: some microseconds each.
+    looked_up: u64,
+    /// Candidates whose rows are read at once: some microseconds each.
+    read: u64,
     /// Candidates that are filtered by the index alone.
     covered: u64,
     /// Steps of SQLite's virtual machine that walking takes before another way
     /// is taken: some ten for a study, in twenty nanoseconds each.
     walked: u64,
-    /// The same for a part of a name that, when it is rare, is found without.
-    walked_for_short: u64,
     /// When no condition leaves few, candidates are counted up to here.
     counted: u64,
 }
 
 const FEW: Few = Few {
-    at_once: 400,
-    fetched: 1_000,
+    looked_up: 300,
+    read: 32,
     covered: 2_000,
-    walked: 300_000,
-    walked_for_short: 60_000,
+    walked: 200_000,
     counted: 30_000,
 };
 
-impl Few {
-    /// Of each order that is merged, a walk reads up to the first that it finds.
-    fn at_once_beside(self, orders: usize) -> u64 {
-        self.at_once
-            .saturating_add(self.at_once / 8 * orders as u64)
-    }
-}
-
 /// Steps that a row of the page takes, and one that is skipped.
 const STEPS_OF_ROW: u64 = 100;
-/// Steps that take as long as fetching a candidate, whose page nobody read lately.
-const STEPS_OF_FETCHED: u64 = 200;
-
 /// A page of studies.
 pub(crate) struct Asked<'a> {
     pub tenant: i64,
@@ -103,60 +90,42 @@ fn within(db: &Connection, asked: &Asked<'_>, few: Few) -> Result<Vec<(StudyRow,
         return walk.run(db, asked);
     }
     let sources = sources(db, asked.tenant, asked.filter, few)?;
-    // The fewest that are found at once, though too many to be fetched unasked.
-    let mut known: Option<Found> = None;
-    for source in sources.iter().filter(|source| !walk.reads(source.kind)) {
+    let short = parts::of_short(db, asked.tenant, asked.filter, few)?;
+    // Parts of names are found within dates and modalities: counting those beside
+    // them tells no more.
+    let by_part = short.is_some() || sources.iter().any(|source| source.kind == Kind::Part);
+    let is_tried = |source: &&Source| match source.kind {
+        Kind::Modality | Kind::Date => !by_part && !walk.reads(source.kind),
+        Kind::Rows | Kind::Part => true,
+    };
+    for source in short.iter().chain(&sources).filter(is_tried) {
         if let Some(found) = source.found(db)? {
-            let found = found.narrowed(db, asked.filter)?;
-            if found.rows <= few.at_once {
-                return candidates(db, asked, found.ids);
-            }
-            if known.as_ref().is_none_or(|known| found.rows < known.rows) {
-                known = Some(found);
-            }
+            return candidates::page(db, asked, few, &found);
         }
     }
     let periods = periods(db, asked)?;
     let walked = || match &periods {
-        Some(periods) => candidates(db, asked, listed(&periods.walk(db)?)),
+        Some(periods) => candidates::page(db, asked, few, &periods.walk(db)?),
         None => walk.run(db, asked),
     };
-    let short = parts::is_short(asked.filter);
-    if sources.is_empty() && !short {
+    if sources.is_empty() && short.is_none() {
         return walked();
     }
-    let orders = periods.as_ref().map_or(1, Periods::orders);
-    if let Some(found) = known.take_if(|found| found.rows <= few.at_once_beside(orders)) {
-        return candidates(db, asked, found.ids);
-    }
     let rows = asked.limit.saturating_add(asked.offset);
-    let steps = match &known {
-        Some(found) => found.rows.saturating_mul(STEPS_OF_FETCHED).min(few.walked),
-        None if short => few.walked_for_short,
-        None => few.walked,
-    };
-    let steps = steps.saturating_add(rows.saturating_mul(STEPS_OF_ROW));
+    let steps = few.walked.saturating_add(rows.saturating_mul(STEPS_OF_ROW));
     if let Some(found) = budget::within(db, steps, walked)? {
         return Ok(found);
     }
-    if let Some(found) = known {
-        return candidates(db, asked, found.ids);
-    }
-    let short = match short {
-        true => parts::of_short(db, asked.tenant, asked.filter, few)?,
-        false => None,
-    };
     let mut fewest = None;
     let mut least = few.counted;
-    // Names leave fewer than dates: of those, no more is counted then.
-    for source in short.iter().chain(sources.iter().rev()) {
+    for source in short.iter().chain(&sources) {
         let count = source.count(db, least)?;
         if count <= least {
             (least, fewest) = (count, Some(source));
         }
     }
     match fewest {
-        Some(source) => candidates(db, asked, source.ids_of()),
+        Some(source) => candidates::page(db, asked, few, &source.all(db)?),
         None => walked(),
     }
 }
@@ -169,7 +138,7 @@ pub(crate) fn few(
 ) -> Result<Option<(String, Vec<Value>)>> {
     for source in sources(db, tenant, filter, FEW)? {
         if let Some(found) = source.found(db)? {
-            return Ok(Some(found.ids));
+            return Ok(Some(listed(&found)));
         }
     }
     Ok(None)
@@ -203,25 +172,6 @@ fn order(order: Order) -> &'static str {
         Order::StudyDate => "t.date DESC, t.time DESC, t.id DESC",
         Order::Received => "t.last_received DESC, t.id DESC",
     }
-}
-
-/// The page, when all of it is among these.
-fn candidates(
-    db: &Connection,
-    asked: &Asked<'_>,
-    (ids, mut values): (String, Vec<Value>),
-) -> Result<Vec<(StudyRow, i64)>> {
-    let conditions = conditions(asked)?;
-    // What is sorted is small: the rest is read for what is on the page only.
-    let order = order(asked.order);
-    let sql = format!(
-        "SELECT {STUDY} FROM (SELECT t.id AS id FROM ({ids}) c CROSS JOIN study t ON t.id = c.id
-            WHERE {} ORDER BY {order} LIMIT ? OFFSET ?) p
-         CROSS JOIN study t ON t.id = p.id ORDER BY {order}",
-        conditions.sql(),
-    );
-    values.extend(conditions.values);
-    rows(db, &sql, values, asked)
 }
 
 /// Studies one after the other in the order asked for.

@@ -1,13 +1,13 @@
 //! Studies by parts of names, from `name_part`: three characters in a row lead
-//! to them. Of a part that has fewer, the threes that begin with it are looked
-//! for first. Finds every study that a pattern matches, and others.
+//! to them, of a name as of the list of modalities. Of a part that has fewer, the
+//! threes that begin with it are looked for first. Finds every study that a
+//! question matches, and others.
 
 use rusqlite::types::Value;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension};
 
 use super::Few;
-use super::period::quarter;
-use super::source::{Branch, Source};
+use super::source::{Branch, Kind, Source};
 use crate::error::Result;
 use crate::model::{DateRange, NamePattern, StudyFilter, TextPattern};
 
@@ -24,44 +24,44 @@ pub(super) fn branches(
     filter: &StudyFilter,
 ) -> Result<Option<Vec<Branch>>> {
     let text = pattern(filter).map(threes).unwrap_or_default();
-    if text.is_empty() {
+    if text.is_empty() || is_pending(db)? {
         return Ok(None);
-    }
-    if is_pending(db)? {
-        let sql = "SELECT rowid AS id FROM study_name WHERE study_name MATCH ?";
-        let branch = Branch::new(sql.to_owned(), vec![Value::Text(text)]);
-        return Ok(Some(vec![branch]));
     }
     Ok(Some(matching(tenant, filter, &text)))
 }
 
-/// True for a part of a name that has one or two characters.
-pub(super) fn is_short(filter: &StudyFilter) -> bool {
-    pattern(filter)
-        .is_some_and(|pattern| threes(pattern).is_empty() && !longest(pattern).is_empty())
-}
-
-/// Studies by such a part; `None` where it is in too many threes to be rare.
+/// Studies by a part of a name that has one or two characters; `None` where too
+/// many threes begin with it.
 pub(super) fn of_short(
     db: &Connection,
     tenant: i64,
     filter: &StudyFilter,
     few: Few,
 ) -> Result<Option<Source>> {
-    let begin = pattern(filter).map(longest).unwrap_or_default();
+    let Some(pattern) = pattern(filter).filter(|pattern| threes(pattern).is_empty()) else {
+        return Ok(None);
+    };
+    let begin = longest(pattern);
     if begin.is_empty() || is_pending(db)? {
         return Ok(None);
     }
-    let mut query =
-        db.prepare_cached("SELECT term FROM name_part_term WHERE term BETWEEN ?1 AND ?2 LIMIT ?3")?;
+    let mut next = db.prepare_cached(
+        "SELECT term FROM name_part_term WHERE term >= ?1 AND term <= ?2 LIMIT 1",
+    )?;
     // The last of all characters: what begins like this sorts before it.
     let last = format!("{begin}\u{10FFFF}\u{10FFFF}");
-    let rows = query.query_map(params![begin, last, THREES_OF_SHORT + 1], |row| {
-        row.get::<_, String>(0)
-    })?;
-    let terms: Vec<String> = rows.collect::<rusqlite::Result<_>>()?;
-    if terms.len() > THREES_OF_SHORT {
-        return Ok(None);
+    let mut terms: Vec<String> = Vec::new();
+    let mut from = begin.to_owned();
+    while let Some(term) = next
+        .query_row([&from, &last], |row| row.get::<_, String>(0))
+        .optional()?
+    {
+        if terms.len() == THREES_OF_SHORT {
+            return Ok(None);
+        }
+        // No term is between: all have three characters.
+        from = format!("{term}\u{1}");
+        terms.push(term);
     }
     let text: Vec<_> = terms.iter().map(|term| quoted(term)).collect();
     let branches = match text.is_empty() {
@@ -71,7 +71,7 @@ pub(super) fn of_short(
         )],
         false => matching(tenant, filter, &text.join(" OR ")),
     };
-    Ok(Some(Source::of_rows(branches, few)))
+    Ok(Some(Source::new(Kind::Part, branches, few)))
 }
 
 /// Any one of several groups finds every candidate.
@@ -82,18 +82,38 @@ fn pattern(filter: &StudyFilter) -> Option<&TextPattern> {
     }
 }
 
-/// A full-text query for studies of a range of dates.
+/// A full-text query for studies of a range of dates and of modalities.
 fn matching(tenant: i64, filter: &StudyFilter, text: &str) -> Vec<Branch> {
+    let text = match facets(&filter.modalities) {
+        None => text.to_owned(),
+        Some(facets) => format!("({text}) AND ({facets})"),
+    };
     let branch = |(first, last): (i64, i64)| {
         let sql = "SELECT rowid & 4294967295 AS id FROM name_part
             WHERE name_part MATCH ? AND rowid BETWEEN ? AND ?";
-        let place = |quarter: i64| (tenant << 46) + (quarter << 32);
+        let place = |day: i64| (tenant << 48) + (day << 32);
         let range = [place(first), place(last + 1) - 1].map(Value::Integer);
-        let values = [Value::Text(text.to_owned())].into_iter().chain(range);
+        let values = [Value::Text(text.clone())].into_iter().chain(range);
         Branch::new(sql.to_owned(), values.collect())
     };
-    let quarters = quarters(filter.date.as_ref());
-    quarters.into_iter().map(branch).collect()
+    let days = days(filter.date.as_ref());
+    days.into_iter().map(branch).collect()
+}
+
+/// Any of these modalities, as a full-text query: by the backslash before each and
+/// two of its characters. `None` when one has fewer.
+fn facets(modalities: &[String]) -> Option<String> {
+    let facet = |modality: &String| {
+        let mut characters = modality.chars();
+        let (first, second) = (characters.next()?, characters.next()?);
+        // SQLite matches up to a NUL.
+        let is_text = first != '\0' && second != '\0';
+        is_text.then(|| quoted(&format!("\\{first}{second}")))
+    };
+    let facets: Option<Vec<_>> = modalities.iter().map(facet).collect();
+    facets
+        .filter(|facets| !facets.is_empty())
+        .map(|facets| facets.join(" OR "))
 }
 
 /// True while the index is not filled yet.
@@ -102,29 +122,31 @@ fn is_pending(db: &Connection) -> Result<bool> {
     Ok(query.query_row([], |row| row.get(0))?)
 }
 
-/// First and last quarters, as the index has them, of all dates in a range.
-fn quarters(range: Option<&DateRange>) -> Vec<(i64, i64)> {
-    /// Dates that are none.
+/// First and last days, as the index has them, of all dates in a range.
+fn days(range: Option<&DateRange>) -> Vec<(i64, i64)> {
+    /// Dates that are no days.
     const OTHERS: i64 = 0;
     const LATEST: i64 = 2;
-    const ALL: i64 = (1 << 14) - 1;
+    const ALL: i64 = (1 << 16) - 1;
     let Some(range) = range.filter(|range| range.is_bounded()) else {
         return vec![(OTHERS, ALL)];
     };
-    let known = |date: &Option<String>| number(&quarter(date.as_deref()?));
+    let known = |date: &Option<String>| number(date.as_deref()?);
     let first = known(&range.to).map_or(LATEST, |number| ALL - number);
     let last = known(&range.from).map_or(ALL, |number| ALL - number);
     vec![(OTHERS, OTHERS), (first, last)]
 }
 
-/// Quarters since the year zero.
-fn number(quarter: &str) -> Option<i64> {
-    let is_one = quarter.len() == 5
-        && quarter.bytes().all(|byte| byte.is_ascii_digit())
-        && quarter.ends_with(['1', '2', '3', '4'])
-        && quarter < "40952";
-    let (year, of_year) = quarter.split_at_checked(4).filter(|_| is_one)?;
-    Some(4 * year.parse::<i64>().ok()? + of_year.parse::<i64>().ok()?)
+/// A number of a day that grows with its date: every month has 31 in it.
+fn number(date: &str) -> Option<i64> {
+    let is_date = date.len() == 8 && date.bytes().all(|byte| byte.is_ascii_digit());
+    let (year, rest) = date.split_at_checked(4).filter(|_| is_date)?;
+    let (month, day) = rest.split_at_checked(2)?;
+    let (year, month, day): (i64, i64, i64) =
+        (year.parse().ok()?, month.parse().ok()?, day.parse().ok()?);
+    let is_day =
+        (1900..=2075).contains(&year) && (1..=12).contains(&month) && (1..=31).contains(&day);
+    is_day.then(|| 372 * (year - 1900) + 31 * (month - 1) + day - 1)
 }
 
 /// What must be there without a wild card between.

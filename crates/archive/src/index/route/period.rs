@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::index::condition::Conditions;
 use crate::model::{DateRange, Order};
 
-const MINUTE_MS: i64 = 60_000;
+pub(super) const MINUTE_MS: i64 = 60_000;
 /// Numbers of orders that are merged, as few as there are statements to keep
 /// prepared; what is missing is filled up with none. More quarters than the
 /// most are another way's.
@@ -107,11 +107,6 @@ fn existing(
 }
 
 impl Periods<'_> {
-    /// How many orders are merged.
-    pub(super) fn orders(&self) -> usize {
-        self.of.len()
-    }
-
     /// Ids of the studies that the page is among.
     pub(super) fn walk(&self, db: &Connection) -> Result<Vec<i64>> {
         let (sql, values) = self.merged()?;

@@ -13,6 +13,8 @@ use crate::model::{DateRange, NamePattern, StudyFilter, TextPattern};
 pub(super) enum Kind {
     /// Rows of studies, one by one.
     Rows,
+    /// `name_part`.
+    Part,
     /// `study_modality`.
     Modality,
     /// `study_by_date`.
@@ -27,43 +29,6 @@ pub(super) struct Source {
     pub(super) few: u64,
 }
 
-/// Candidates, as a question for their ids.
-pub(super) struct Found {
-    pub(super) ids: (String, Vec<Value>),
-    /// How many rows are fetched of which the index knows nothing but that.
-    pub(super) rows: u64,
-}
-
-impl Found {
-    /// Without those that `study_modality` knows to be of another modality or
-    /// date: its entries of many studies share a page, which the row of each has
-    /// to be read from for itself.
-    pub(super) fn narrowed(self, db: &Connection, filter: &StudyFilter) -> Result<Self> {
-        let is_told = |modality: &String| !modality.is_empty() && !modality.contains('\\');
-        let modalities = &filter.modalities;
-        if self.rows == 0 || modalities.is_empty() || !modalities.iter().all(is_told) {
-            return Ok(self);
-        }
-        let mut of = Conditions::any();
-        of.any_of("m.modality", modalities)?;
-        covered_dates(&mut of, "m.date", filter.date.as_ref());
-        let (ids, mut values) = self.ids;
-        let sql = format!(
-            "SELECT DISTINCT c.id FROM ({ids}) c CROSS JOIN study_modality m
-                INDEXED BY study_modality_of_study ON m.study = c.id WHERE {}",
-            of.sql()
-        );
-        values.extend(of.values);
-        let mut query = db.prepare_cached(&sql)?;
-        let found = query.query_map(params_from_iter(values), |row| row.get(0))?;
-        let found: Vec<i64> = found.collect::<rusqlite::Result<_>>()?;
-        Ok(Self {
-            rows: found.len() as u64,
-            ids: listed(&found),
-        })
-    }
-}
-
 #[derive(Default)]
 pub(super) struct Branch {
     sql: String,
@@ -73,11 +38,11 @@ pub(super) struct Branch {
 }
 
 impl Source {
-    pub(super) fn of_rows(branches: Vec<Branch>, few: Few) -> Self {
+    pub(super) fn new(kind: Kind, branches: Vec<Branch>, few: Few) -> Self {
         Self {
-            kind: Kind::Rows,
+            kind,
             branches,
-            few: few.fetched,
+            few: few.looked_up,
         }
     }
 
@@ -97,12 +62,11 @@ impl Source {
         Ok(query.query_row(params_from_iter(values), |row| row.get(0))?)
     }
 
-    /// What it finds, when that is few.
-    pub(super) fn found(&self, db: &Connection) -> Result<Option<Found>> {
+    /// Ids of what it finds, when that is few.
+    pub(super) fn found(&self, db: &Connection) -> Result<Option<Vec<i64>>> {
         if self.branches.iter().any(|branch| branch.more.is_some()) {
             let is_few = self.count(db, self.few)? <= self.few;
-            let (ids, rows) = (self.ids_of(), 0);
-            return Ok(is_few.then_some(Found { ids, rows }));
+            return is_few.then(|| self.all(db)).transpose();
         }
         // Counting them would find them: once is enough.
         let mut ids: Vec<i64> = Vec::new();
@@ -119,44 +83,18 @@ impl Source {
         }
         ids.sort_unstable();
         ids.dedup();
-        Ok(Some(Found {
-            rows: ids.len() as u64,
-            ids: listed(&ids),
-        }))
+        Ok(Some(ids))
     }
 
-    fn ids(self) -> (String, Vec<Value>) {
-        let mut values = Vec::new();
-        let mut all = Vec::new();
-        for branch in self.branches {
-            let (sql, of) = branch.filtered();
-            all.push(sql);
-            values.extend(of);
-        }
-        let all = all.join(" UNION ALL ");
-        (format!("SELECT DISTINCT id FROM ({all})"), values)
+    /// Ids of all that it finds.
+    pub(super) fn all(&self, db: &Connection) -> Result<Vec<i64>> {
+        let filtered = self.branches.iter().map(Branch::filtered);
+        let (sql, values): (Vec<_>, Vec<_>) = filtered.unzip();
+        let sql = format!("SELECT DISTINCT id FROM ({})", sql.join(" UNION ALL "));
+        let mut query = db.prepare_cached(&sql)?;
+        let found = query.query_map(params_from_iter(values.concat()), |row| row.get(0))?;
+        Ok(found.collect::<rusqlite::Result<_>>()?)
     }
-
-    pub(super) fn ids_of(&self) -> (String, Vec<Value>) {
-        let branches = self.branches.iter().map(Branch::copied).collect();
-        let Self { kind, few, .. } = *self;
-        Self {
-            kind,
-            branches,
-            few,
-        }
-        .ids()
-    }
-}
-
-/// As a list that SQLite reads.
-pub(super) fn listed(ids: &[i64]) -> (String, Vec<Value>) {
-    let ids: Vec<_> = ids.iter().map(i64::to_string).collect();
-    let list = Value::Text(format!("[{}]", ids.join(",")));
-    (
-        "SELECT value AS id FROM json_each(?)".to_owned(),
-        vec![list],
-    )
 }
 
 impl Branch {
@@ -168,25 +106,19 @@ impl Branch {
         }
     }
 
-    fn copied(&self) -> Self {
-        let (sql, values) = (self.sql.clone(), self.values.clone());
-        let more = self.more.clone();
-        Self { sql, values, more }
-    }
-
-    fn filtered(self) -> (String, Vec<Value>) {
-        match self.more {
-            None => (self.sql, self.values),
+    /// With its further conditions.
+    fn filtered(&self) -> (String, Vec<Value>) {
+        match &self.more {
+            None => (self.sql.clone(), self.values.clone()),
             Some(more) => {
                 let sql = format!("{} AND {}", self.sql, more.sql());
-                let values = self.values.into_iter().chain(more.values).collect();
-                (sql, values)
+                (sql, [&*self.values, &*more.values].concat())
             }
         }
     }
 }
 
-/// Those that are soonest counted first.
+/// Those that leave the fewest first: names leave fewer than dates.
 pub(super) fn sources(
     db: &Connection,
     tenant: i64,
@@ -196,7 +128,7 @@ pub(super) fn sources(
     let mut sources = Vec::new();
     let mut fetched = |branches: Vec<Branch>| {
         if !branches.is_empty() {
-            sources.push(Source::of_rows(branches, few));
+            sources.push(Source::new(Kind::Rows, branches, few));
         }
     };
     if !filter.uids.is_empty() {
@@ -213,6 +145,12 @@ pub(super) fn sources(
             .as_ref()
             .and_then(|pattern| beginning(tenant, index, column, pattern));
         fetched(branch.into_iter().collect());
+    }
+    if let Some(branches) = beginnings(tenant, filter)? {
+        sources.push(Source::new(Kind::Rows, branches, few));
+    }
+    if let Some(branches) = parts::branches(db, tenant, filter)? {
+        sources.push(Source::new(Kind::Part, branches, few));
     }
     let dates = filter.date.as_ref();
     if !filter.modalities.is_empty() {
@@ -256,11 +194,6 @@ pub(super) fn sources(
             branches,
             few: few.covered,
         });
-    }
-    let names = beginnings(tenant, filter)?;
-    let parts = parts::branches(db, tenant, filter)?;
-    for branches in names.into_iter().chain(parts) {
-        sources.push(Source::of_rows(branches, few));
     }
     Ok(sources)
 }
