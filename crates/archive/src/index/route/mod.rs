@@ -27,7 +27,7 @@ use rusqlite::{Connection, params_from_iter};
 use super::answer::{self, STUDY};
 use super::condition::Conditions;
 use crate::error::Result;
-use crate::model::{Order, StudyFilter, StudyRow, WorklistCursor};
+use crate::model::{DateRange, Order, StudyFilter, StudyRow, WorklistCursor};
 use candidates::listed;
 use marks::Mark;
 use period::periods;
@@ -59,6 +59,20 @@ const FEW: Few = Few {
     counted: 30_000,
 };
 
+impl Few {
+    /// For studies of some days: a walk through them comes to the page the sooner the
+    /// fewer there are, so with their root grows what is looked up as quickly.
+    fn within(self, dates: Option<&DateRange>) -> Self {
+        const OF_A_DAY: u64 = 12;
+        let bound = dates.and_then(parts::days_in);
+        let bound = bound.map_or(u64::MAX, |days| days.isqrt().saturating_mul(OF_A_DAY));
+        Self {
+            looked_up: self.looked_up.min(bound),
+            ..self
+        }
+    }
+}
+
 /// Steps that a row of the page takes, and one that is skipped.
 const STEPS_OF_ROW: u64 = 100;
 /// A page of studies.
@@ -89,6 +103,7 @@ fn within(db: &Connection, asked: &Asked<'_>, few: Few) -> Result<Vec<(StudyRow,
     if walk.is_filtered_by_nothing_else(asked.filter) {
         return walk.run(db, asked);
     }
+    let few = few.within(asked.filter.date.as_ref());
     let sources = sources(db, asked.tenant, asked.filter, few)?;
     let short = parts::of_short(db, asked.tenant, asked.filter, few)?;
     // Parts of names are found within dates and modalities: counting those beside
@@ -136,7 +151,12 @@ pub(crate) fn few(
     tenant: i64,
     filter: &StudyFilter,
 ) -> Result<Option<(String, Vec<Value>)>> {
-    for source in sources(db, tenant, filter, FEW)? {
+    // Nothing but their ids is read of these here.
+    let few = Few {
+        looked_up: 1_000,
+        ..FEW
+    };
+    for source in sources(db, tenant, filter, few)? {
         if let Some(found) = source.found(db)? {
             return Ok(Some(listed(&found)));
         }

@@ -137,6 +137,15 @@ fn days(range: Option<&DateRange>) -> Vec<(i64, i64)> {
     vec![(OTHERS, OTHERS), (first, last)]
 }
 
+/// About how many days a range has that begins and ends at one.
+pub(super) fn days_in(range: &DateRange) -> Option<u64> {
+    let (from, to) = (
+        number(range.from.as_deref()?)?,
+        number(range.to.as_deref()?)?,
+    );
+    u64::try_from(to - from + 1).ok()
+}
+
 /// A number of a day that grows with its date: every month has 31 in it.
 fn number(date: &str) -> Option<i64> {
     let is_date = date.len() == 8 && date.bytes().all(|byte| byte.is_ascii_digit());
