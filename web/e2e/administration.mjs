@@ -24,7 +24,7 @@ const SEES = {
   radiologist: [['Worklist', 'Conflicts', 'Models', 'Status'], []],
   technologist: [['Worklist', 'Conflicts', 'Quarantine', 'Models', 'Status', 'Administration'], ['devices']],
   auditor: [['Models', 'Status', 'Administration'], ['people', 'roles', 'devices', 'keys', 'audit', 'emergency', 'storage', 'settings']],
-  administrator: [['Worklist', 'Conflicts', 'Quarantine', 'Models', 'Status', 'Administration'], ['people', 'roles', 'devices', 'keys', 'audit', 'storage', 'settings']],
+  administrator: [['Worklist', 'Conflicts', 'Quarantine', 'Jobs', 'Models', 'Status', 'Administration'], ['people', 'roles', 'devices', 'keys', 'audit', 'storage', 'settings']],
 };
 
 const shows = (page, text, timeout = 15_000) => page.getByText(text).first().waitFor({ timeout }).catch(() => problem(`"${text}" does not show`));

@@ -35,8 +35,13 @@ const goesAway = (page, selector) =>
 await walk(async () => {
   const page = await open('light', 1280, 860);
 
-  await visit(page, `/studies/${failed}`, '.run.failed', 'run-failed');
-  await press(page, 'Run again');
+  // Both stand among what was given up; the run starts anew from there.
+  await visit(page, '/jobs', '.card', 'jobs-given-up');
+  await page.locator('.card').nth(1).waitFor({ timeout: 15_000 }).catch(() => problem('not both are listed'));
+  await page.locator('.card', { hasText: 'Run: ' }).getByRole('button', { name: 'Try again' }).click();
+  await page.locator('.card', { hasText: 'Run: ' }).waitFor({ state: 'detached', timeout: 15_000 }).catch(() => problem('the run stays given up'));
+  await picture(page, 'jobs-started-anew');
+  await visit(page, `/studies/${failed}`, '.run', 'run-again');
   await shows(page, '.run.succeeded', 'Done', RUN_MS);
   await picture(page, 'run-again-done');
   const [run, ...others] = (await answer(`/runs?study_uid=${failed}`)).items;
@@ -46,6 +51,8 @@ await walk(async () => {
   await press(page, 'Deliver again');
   await shows(page, '.delivery', 'Delivered', RUN_MS);
   await picture(page, 'deliver-again-done');
+
+  await visit(page, '/jobs', '.empty', 'jobs-none');
 
   await visit(page, '/conflicts', '.conflict', 'conflicts-open');
   // Those of patients and those of images come with answers of their own.

@@ -56,7 +56,7 @@ await walk(async () => {
     const name = page_ => `${page_}-${scheme}-${width}`;
     await visit(page, '/', uid ? '.worklist tbody tr' : '.empty.first', name('worklist'));
     expect(await page.getByText('Live', { exact: true }).isVisible(), 'live updates are not connected');
-    for (const [path, heading] of [['/conflicts', 'Conflicts'], ['/quarantine', 'Quarantine'], ['/models', 'Models'], ['/status', 'Status']]) {
+    for (const [path, heading] of [['/conflicts', 'Conflicts'], ['/quarantine', 'Quarantine'], ['/jobs', 'Jobs'], ['/models', 'Models'], ['/status', 'Status']]) {
       await visit(page, path, `h1:text-is("${heading}")`, name(heading.toLowerCase()));
     }
     if (uid) await visit(page, `/studies/${uid}`, '.banner h1', name('study'));

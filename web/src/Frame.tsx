@@ -12,6 +12,7 @@ import { useResource } from './api/useResource';
 import { Account } from './pages/Account';
 import { Administration, adminPages } from './pages/admin/Administration';
 import { Conflicts } from './pages/Conflicts';
+import { Jobs } from './pages/Jobs';
 import { Models } from './pages/Models';
 import { Quarantine } from './pages/Quarantine';
 import { Status } from './pages/Status';
@@ -29,6 +30,7 @@ const TABS: readonly (readonly [href: string, label: string, page: string, needs
   ['/', 'Worklist', 'worklist', 'view-studies'],
   ['/conflicts', 'Conflicts', 'conflicts', 'decide-conflicts'],
   ['/quarantine', 'Quarantine', 'quarantine', 'view-quarantine'],
+  ['/jobs', 'Jobs', 'jobs', 'view-dead-letters'],
   ['/models', 'Models', 'models', 'view-status'],
   ['/status', 'Status', 'status', 'view-status'],
 ];
@@ -71,11 +73,13 @@ function Navigation({ route }: { route: Route }) {
   const storage = useResource(may('view-storage') ? 'storage' : undefined, api.storage, ['quarantine', 'studies']);
   const conflicts = useResource(may('view-studies') ? 'open-conflicts' : undefined, api.patientConflicts, ['patients']);
   const deadLetters = useResource(may('view-dead-letters') ? 'waiting-dead-letters' : undefined, api.deadLetters, ['dead-letters']);
+  const deadJobs = useResource(may('view-dead-letters') ? 'waiting-jobs' : undefined, signal => api.jobs('dead', signal), ['runs', 'deliveries']);
   const emergencies = useResource(may('review-break-glass') ? 'emergencies' : undefined, signal => admin.breakGlass(undefined, signal), ['administration']);
   const waiting: Record<string, number> = {
     administration: emergencies.data?.items.filter(one => !one.reviewed_at).length ?? 0,
     conflicts: (conflicts.data?.items.length ?? 0) + (storage.data?.conflicts ?? 0),
-    quarantine: (storage.data?.quarantine_items ?? 0) + (deadLetters.data?.items.length ?? 0),
+    quarantine: storage.data?.quarantine_items ?? 0,
+    jobs: (deadJobs.data?.items.length ?? 0) + (deadLetters.data?.items.length ?? 0),
   };
   const current = route.page === 'study' ? 'worklist' : route.page;
   const administers = adminPages(may).length > 0;
@@ -111,6 +115,7 @@ function Page({ route }: { route: Route }) {
     case 'study': return <StudyPage key={route.uid} uid={route.uid} />;
     case 'conflicts': return <Conflicts />;
     case 'quarantine': return <Quarantine />;
+    case 'jobs': return <Jobs />;
     case 'models': return <Models />;
     case 'status': return <Status />;
     case 'account': return <Account />;

@@ -49,7 +49,7 @@ export type Gate = (typeof GATES)[number];
 export const ADMIN = ['people', 'roles', 'devices', 'keys', 'audit', 'emergency', 'storage', 'settings'] as const;
 export type AdminPage = (typeof ADMIN)[number];
 
-const PLAIN = ['conflicts', 'quarantine', 'models', 'status', 'account', 'admin'] as const;
+const PLAIN = ['conflicts', 'quarantine', 'jobs', 'models', 'status', 'account', 'admin'] as const;
 
 export type Route =
   | { page: 'worklist' }

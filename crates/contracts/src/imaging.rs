@@ -202,6 +202,9 @@ pub struct ResultsPublished {
     pub instances: Vec<InstanceRef>,
     /// The patient that the source images name.
     pub patient: PatientIdentity,
+    /// The model that made them; empty in events from before it was told.
+    #[serde(default)]
+    pub model: String,
 }
 
 impl Payload for ResultsPublished {
@@ -244,6 +247,8 @@ pub struct ResultSet {
     pub key: String,
     /// The study they belong to.
     pub study_uid: String,
+    /// The model that made them.
+    pub model: String,
     /// The work they belong to.
     pub correlation_id: CorrelationId,
     /// The instances.

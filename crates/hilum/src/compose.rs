@@ -25,6 +25,8 @@ use hilum_platform::config::Config;
 use hilum_platform::durable;
 use hilum_platform::events::{Inbox, Relay, Transit};
 use hilum_platform::http_server::{self, Bounds};
+use hilum_platform::jobs::JobSource;
+use hilum_platform::mail::Mailer;
 use hilum_platform::notices::Notices;
 use hilum_platform::tenants::Directory;
 use hilum_platform::tls::Certificate;
@@ -238,6 +240,16 @@ impl Services {
     }
 }
 
+/// The way to the mail server, and where links in mails begin.
+fn mail(config: &Config) -> anyhow::Result<Option<(Mailer, String)>> {
+    let Some(mail) = &config.mail else {
+        return Ok(None);
+    };
+    let mailer = Mailer::new(mail).map_err(anyhow::Error::msg)?;
+    let url = config.identity.public_url.as_deref().unwrap_or_default();
+    Ok(Some((mailer, url.trim_end_matches('/').to_owned())))
+}
+
 /// Every service, open and idle: nobody listens and nothing works by itself.
 pub(crate) struct Opened {
     /// The requests that HTTP takes, without a socket.
@@ -315,6 +327,7 @@ impl Opened {
             keyring.clone(),
             config.destinations.clone(),
             config.tls.clone(),
+            mail(&config)?,
         )
         .await?;
         let trails = [
@@ -400,6 +413,11 @@ impl Opened {
             metrics,
             archive: archive.clone(),
             inboxes: inboxes.clone().into(),
+            jobs: [
+                Arc::new(inference.clone()) as Arc<dyn JobSource>,
+                Arc::new(integration.clone()),
+            ]
+            .into(),
             rest: [
                 imaging.router(),
                 patients.router(),

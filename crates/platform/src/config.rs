@@ -356,7 +356,11 @@ impl Config {
     fn check_mail(&self) -> Result<(), ConfigError> {
         let invalid = |text: &str| Err(ConfigError::Invalid(text.to_owned()));
         let Some(mail) = &self.mail else {
-            return Ok(());
+            let is_mailed = |one: &Destination| matches!(one.way, Way::Mail { .. });
+            return match self.destinations.iter().find(|one| is_mailed(one)) {
+                Some(one) => invalid(&format!("destination {:?} needs [mail]", one.name)),
+                None => Ok(()),
+            };
         };
         let is_here = mail.server == "localhost"
             || mail

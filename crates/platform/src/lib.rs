@@ -1,6 +1,6 @@
 //! What every service stands on: whose data a call may touch, the clock, the
 //! configuration, the database with its outbox, inbox and jobs, files that are
-//! replaced durably, notices to open pages, logs and metrics, the HTTP server
+//! replaced durably, notices to open pages, logs and metrics, mail, the HTTP server
 //! with its TLS, and how errors look over HTTP. It knows no
 //! service, and nothing of DICOM.
 
@@ -17,6 +17,7 @@ pub mod http_client;
 pub mod http_server;
 pub mod jobs;
 pub mod limits;
+pub mod mail;
 pub mod notices;
 pub mod telemetry;
 pub mod tenants;

@@ -46,6 +46,13 @@ pub const LIVE_CONNECTIONS: usize = 400;
 /// what ends a session in this process is told at once.
 pub const LIVE_CHECK: Duration = Duration::from_secs(5);
 
+/// How long a mail server may take for one step.
+pub const MAIL_TIMEOUT: Duration = Duration::from_secs(30);
+/// How often a worker looks for jobs without being told.
+pub const JOB_POLL: Duration = Duration::from_secs(1);
+/// Jobs of one service in one state that a list has.
+pub const JOBS_LISTED: u32 = 500;
+
 /// A reader may hold a write-ahead log open for as long as its query lasts; an
 /// erasure asks this often whether it is done,
 pub const SCRUB_ATTEMPTS: u32 = 50;

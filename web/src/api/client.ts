@@ -3,7 +3,7 @@
 import * as http from './http';
 import type { Query } from './http';
 import type {
-  Correction, DeadLetter, Deletion, Delivery, Destination, Export, InstanceConflict, InstanceDecision, Model, Move, Moved, Page, PatientConflict, PatientDecision,
+  Correction, DeadLetter, Deletion, Delivery, Destination, Export, InstanceConflict, InstanceDecision, Job, Model, Move, Moved, Page, PatientConflict, PatientDecision,
   PatientMerge, PatientRef, QuarantineEntry, Run, Status, Storage, Study, StudyDetail, StudyPatientState,
 } from './types';
 
@@ -37,6 +37,7 @@ export const api = {
     get<Page<PatientConflict>>('/patient-conflicts', signal, [['state', 'open']]),
   instanceConflicts: (signal: AbortSignal) => get<Page<InstanceConflict>>('/instance-conflicts', signal),
   quarantine: (signal: AbortSignal) => get<Page<QuarantineEntry>>('/quarantine', signal),
+  jobs: (state: Job['state'], signal: AbortSignal) => get<Page<Job>>('/jobs', signal, [['state', state]]),
   deadLetters: (signal: AbortSignal) => get<Page<DeadLetter>>('/dead-letters', signal),
   models: (signal: AbortSignal) => get<Page<Model>>('/models', signal),
   destinations: (signal: AbortSignal) => get<Page<Destination>>('/destinations', signal),
@@ -67,6 +68,7 @@ export const api = {
   decideInstanceConflict: (conflict: number, decision: InstanceDecision) =>
     act('POST', `/instance-conflicts/${conflict}/decide`, { decision }),
   redriveQuarantined: (entry: number) => act('POST', `/quarantine/${entry}/redrive`),
+  replayJob: (service: string, job: string) => act('POST', `/jobs/${id(service)}/${id(job)}/replay`),
   replayDeadLetter: (consumer: string, event: string) =>
     act('POST', `/dead-letters/${id(consumer)}/${id(event)}/replay`),
   deleteQuarantined: (entry: number) => act('DELETE', `/quarantine/${entry}`),

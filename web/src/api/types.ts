@@ -131,11 +131,13 @@ export interface Delivery {
 
 export interface Destination {
   name: string;
-  kind: 'dicom' | 'stow' | 'webhook';
+  kind: 'dicom' | 'stow' | 'webhook' | 'mail';
   /** Of a DICOM node. */
   ae_title?: string;
-  /** host:port, or an http address. */
+  /** host:port, an http address, or one for mail. */
   address: string;
+  /** The models whose results go there; none named: every model's. */
+  models: string[];
 }
 
 /** A correction: what it changed, who made it, and why. */
@@ -232,6 +234,22 @@ export interface QuarantineEntry {
   sha256: string;
   times: number;
   correlation_id: string;
+}
+
+/** Work that is not done. */
+export interface Job {
+  id: string;
+  service: string;
+  /** A model's name, a destination. */
+  what: string;
+  state: 'waiting' | 'running' | 'dead';
+  subject: string;
+  study_uid: string | null;
+  correlation_id: string;
+  attempts: number;
+  reason: string | null;
+  created_at: string;
+  due_at: string;
 }
 
 /** What one service told and another could not take. */

@@ -5,7 +5,6 @@ import { useResource } from '../api/useResource';
 import { bytes, moment, source } from '../lib/format';
 import { Action, Badge, Empty, Failure, Loading, useTitle } from '../parts';
 import { Allowed } from '../parts/Allowed';
-import { DeadLetters } from '../parts/DeadLetters';
 
 export function Quarantine() {
   useTitle('Quarantine');
@@ -33,7 +32,6 @@ export function Quarantine() {
           </div></Allowed>
         </article>
       ))}
-      <DeadLetters />
     </>
   );
 }

@@ -49,7 +49,7 @@ export function Status() {
   );
 }
 
-const WAYS = { dicom: 'C-STORE', stow: 'STOW-RS', webhook: 'Webhook' } as const;
+const WAYS = { dicom: 'C-STORE', stow: 'STOW-RS', webhook: 'Webhook', mail: 'Mail' } as const;
 
 function Destinations() {
   const destinations = useResource('destinations', api.destinations, []);
@@ -60,7 +60,7 @@ function Destinations() {
       {destinations.data?.items.length === 0 && <p className="faint">None: results stay here. Name destinations in the configuration under [[destinations]].</p>}
       <ul className="tiles">
         {destinations.data?.items.map(one => (
-          <li key={one.name} className="card"><h3>{one.name}</h3><p className="second">{WAYS[one.kind]}{one.ae_title && ` · ${one.ae_title}`} · {one.address}</p></li>
+          <li key={one.name} className="card"><h3>{one.name}</h3><p className="second">{WAYS[one.kind]}{one.ae_title && ` · ${one.ae_title}`} · {one.address}</p>{one.models.length > 0 && <p className="second">Results of {one.models.join(', ')}</p>}</li>
         ))}
       </ul>
     </section>

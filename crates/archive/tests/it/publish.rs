@@ -14,6 +14,7 @@ fn event() -> Event {
         study_uid: "1.2.1".into(),
         instances: vec![],
         patient: hilum_contracts::imaging::PatientIdentity::default(),
+        model: String::new(),
     };
     let tenant = TenantId::new("default").unwrap();
     let now = hilum_platform::clock::from_millis(0);

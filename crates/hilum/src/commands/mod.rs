@@ -10,6 +10,7 @@ mod erase;
 mod export;
 mod hold;
 mod import;
+mod jobs;
 mod keys;
 mod models;
 mod own;
@@ -63,6 +64,8 @@ enum Command {
     Erase(erase::Erase),
     /// Legal holds: what must not be deleted.
     Hold(hold::Hold),
+    /// Work that was given up, waits or is being done; start it anew.
+    Jobs(jobs::Jobs),
     /// What each tenant holds, and what it takes.
     Storage(storage::Storage),
     /// Tenants: list, make, export or end them.
@@ -140,6 +143,7 @@ impl Cli {
             Command::Export(command) => block_on(command.run()),
             Command::Erase(command) => block_on(command.run()),
             Command::Hold(command) => block_on(command.run()),
+            Command::Jobs(command) => block_on(command.run()),
             Command::Storage(command) => block_on(command.run()),
             Command::Tenants(command) => block_on(command.run()),
             Command::Roles(command) => command.run(),

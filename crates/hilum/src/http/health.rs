@@ -7,6 +7,7 @@ use hilum_contracts::access::Action;
 use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_contracts::scope::TenantScope;
 use hilum_platform::http::{Caller, Problem};
+use hilum_platform::jobs::Backlog;
 use http::StatusCode;
 
 use super::Shared;
@@ -54,6 +55,30 @@ async fn metrics(
         })?;
         scope.require(Action::ViewStatus)?;
     }
+    // What does not answer has no figures, and alerts say that they are missing.
+    for source in shared.jobs.iter() {
+        if let Ok(of) = source.backlog().await {
+            waiting("jobs", source.service(), of);
+        }
+    }
+    for inbox in shared.inboxes.iter() {
+        if let Ok(of) = inbox.backlog().await {
+            waiting("events", inbox.consumer(), of);
+        }
+    }
     shared.metrics.run_upkeep();
     Ok(shared.metrics.render())
+}
+
+/// What waits for whom, at this moment.
+fn waiting(what: &'static str, who: &'static str, of: Backlog) {
+    let labels = [("what", what), ("for", who)];
+    let figures = [
+        ("hilum_waiting", of.waiting as f64),
+        ("hilum_waiting_oldest_seconds", of.oldest as f64 / 1_000.0),
+        ("hilum_given_up", of.dead as f64),
+    ];
+    for (name, figure) in figures {
+        metrics::gauge!(name, &labels).set(figure);
+    }
 }

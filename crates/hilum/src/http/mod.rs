@@ -8,13 +8,16 @@ mod document;
 mod ending;
 mod erasures;
 mod health;
+mod jobs;
 mod keys;
 mod live;
+mod measured;
 mod operator;
 mod rates;
 mod records;
 mod refusals;
 mod replay_dead_letter;
+mod replay_job;
 mod status;
 mod told;
 mod web;
@@ -40,6 +43,7 @@ use hilum_platform::audit::{Door, recorded};
 use hilum_platform::clock::SharedClock;
 use hilum_platform::config::Config;
 use hilum_platform::events::Inbox;
+use hilum_platform::jobs::JobSource;
 use hilum_platform::notices::Notices;
 use hilum_platform::tenants::Directory;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -68,6 +72,8 @@ pub(crate) struct Parts {
     pub(crate) archive: Archive,
     /// What services have been told, each its own.
     pub(crate) inboxes: Arc<[Inbox]>,
+    /// What services work on, each its own.
+    pub(crate) jobs: Arc<[Arc<dyn JobSource>]>,
     pub(crate) erasures: Erasures,
     pub(crate) endings: Endings,
     /// What gives out the rows of a tenant.
@@ -88,6 +94,7 @@ pub(crate) struct Shared {
     live: live::Live,
     notices: Notices,
     inboxes: Arc<[Inbox]>,
+    jobs: Arc<[Arc<dyn JobSource>]>,
     erasures: Erasures,
     endings: Endings,
     exporting: Exporting,
@@ -114,6 +121,7 @@ pub(crate) fn router(parts: Parts) -> Router {
         live: live::Live::new(parts.notices.clone()),
         notices: parts.notices,
         inboxes: parts.inboxes,
+        jobs: parts.jobs,
         erasures: parts.erasures,
         endings: parts.endings,
         exporting: parts.exporting,
@@ -136,6 +144,8 @@ pub(crate) fn router(parts: Parts) -> Router {
         .routes(routes!(records::export_records))
         .routes(routes!(dead_letters::list_dead_letters))
         .routes(routes!(replay_dead_letter::replay_dead_letter))
+        .routes(routes!(jobs::list_jobs))
+        .routes(routes!(replay_job::replay_job))
         .routes(routes!(keys::rotate_master_key))
         .with_state(shared.clone())
         .layer(from_fn_with_state(
@@ -174,6 +184,7 @@ pub(crate) fn router(parts: Parts) -> Router {
         .merge(health::router().with_state(shared))
         .merge(web::router())
         .layer(from_fn_with_state(admission, admission::admit))
+        .layer(from_fn(measured::measured))
         .layer(CompressionLayer::new().compress_when(compressible))
         .layer(CatchPanicLayer::new())
 }

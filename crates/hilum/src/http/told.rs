@@ -14,7 +14,10 @@ pub(crate) fn rest(method: &Method, address: &str) -> Option<Told> {
         (&Method::POST, "/erasures") => Told::Own(Act::Erase),
         (&Method::GET, "/tenant/records") => Told::Change(Act::Export),
         (&Method::POST, "/tenant/end") => Told::Own(Act::EndTenant),
-        (&Method::POST, "/dead-letters/{consumer}/{event_id}/replay") => Told::Own(Act::Retry),
+        (
+            &Method::POST,
+            "/dead-letters/{consumer}/{event_id}/replay" | "/jobs/{service}/{id}/replay",
+        ) => Told::Own(Act::Retry),
         _ => return None,
     })
 }

@@ -260,3 +260,47 @@ fn every_attack_of_the_list_has_a_test() {
         .collect();
     assert!(missing.is_empty(), "not in the list: {missing:?}");
 }
+
+/// Names of figures in a text.
+fn figures(text: &str) -> impl Iterator<Item = &str> {
+    let is_part = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    let words = text.split(move |c| !is_part(c));
+    words
+        .filter(|word| {
+            ["hilum_", "archive_"]
+                .iter()
+                .any(|begin| word.starts_with(begin))
+        })
+        .map(|word| {
+            let ends = ["_bucket", "_sum", "_count"];
+            let end = ends.iter().find_map(|end| word.strip_suffix(end));
+            end.unwrap_or(word)
+        })
+}
+
+#[test]
+fn every_figure_that_alerts_and_dashboards_ask_for_is_told() {
+    let source = crate::architecture::source_files(&root().join("crates"));
+    let source: String = source
+        .iter()
+        .filter(|file| !file.components().any(|part| part.as_os_str() == "tests"))
+        .map(|file| std::fs::read_to_string(file).unwrap())
+        .collect();
+    let mut asked = BTreeSet::new();
+    for file in [
+        "deploy/prometheus/hilum.rules.yml",
+        "deploy/prometheus/hilum.test.yml",
+        "deploy/grafana/hilum.json",
+        "deploy/README.md",
+    ] {
+        let text = std::fs::read_to_string(root().join(file)).unwrap();
+        asked.extend(figures(&text).map(ToOwned::to_owned));
+    }
+    assert!(asked.len() > 10, "{asked:?}");
+    for figure in asked {
+        assert!(source.contains(&format!("\"{figure}\"")), "{figure}");
+    }
+    let board = std::fs::read_to_string(root().join("deploy/grafana/hilum.json")).unwrap();
+    let board: serde_json::Value = serde_json::from_str(&board).unwrap();
+    assert!(board["panels"].as_array().unwrap().len() > 10);
+}

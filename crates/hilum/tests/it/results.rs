@@ -1,7 +1,7 @@
 //! Images in, a result back: what a scanner sends becomes SEG and SR that
 //! DICOMweb serves and that others' nodes receive.
 
-use hilum_testkit::{Orthanc, Series, Storescp, Webhook, wait_until};
+use hilum_testkit::{MailServer, Orthanc, Series, Storescp, Webhook, wait_until};
 use serde_json::{Value, json};
 
 use crate::hilum;
@@ -204,4 +204,91 @@ fn what_refuses_for_good_is_not_asked_again_and_says_why() {
         let expected = format!("{name} refused it ({status}). Change its settings, then retry.");
         assert_eq!(reason, expected);
     }
+
+    // They are listed with their study, and start anew when a person says so.
+    let jobs = |state: &str| {
+        let path = format!("/api/v1/jobs?state={state}");
+        let list = hilum.api().get(&path).json();
+        list["items"].as_array().unwrap().clone()
+    };
+    let dead = jobs("dead");
+    let mut listed: Vec<_> = dead
+        .iter()
+        .map(|job| job["what"].as_str().unwrap())
+        .collect();
+    listed.sort_unstable();
+    assert_eq!(listed, ["to gone", "to nowhere", "to unsigned"]);
+    for job in &dead {
+        assert_eq!(job["service"], "integration");
+        assert_eq!(job["study_uid"], series.study_uid());
+        let reason = job["reason"].as_str().unwrap();
+        assert!(reason.contains("refused it"), "{reason}");
+    }
+    let (shown, ok) = hilum.command_json(&["jobs", "list"]);
+    assert!(
+        ok && shown["items"].as_array().unwrap().len() == 3,
+        "{shown}"
+    );
+    let gone = dead.iter().find(|job| job["what"] == "to gone").unwrap();
+    let id = gone["id"].as_str().unwrap();
+    let (answer, ok) = hilum.command_json(&["jobs", "replay", id]);
+    assert!(ok, "{answer}");
+    assert_eq!(answer["started"], json!([id]));
+    wait_until("the webhook was told after all", 30, || {
+        let all = hilum.deliveries(series.study_uid());
+        let told = |one: &Value| one["destination"] == "gone" && delivered(one);
+        all.iter().any(told).then_some(())
+    });
+    assert_eq!(jobs("dead").len(), 2);
+    let (answer, ok) = hilum.command_json(&["jobs", "replay", id]);
+    assert!(!ok, "started twice: {answer}");
+    let (answer, ok) = hilum.command_json(&["jobs", "replay", "--all"]);
+    assert!(
+        ok && answer["started"].as_array().unwrap().len() == 2,
+        "{answer}"
+    );
+    wait_until("what still refuses is given up again", 30, || {
+        (jobs("dead").len() == 2).then_some(())
+    });
+}
+
+#[test]
+fn people_are_told_by_mail_of_the_models_that_they_asked_for_and_of_no_patient() {
+    let mut server = MailServer::down();
+    let mail = format!(
+        "{{ server = \"localhost\", port = {}, tls = \"none\", from = \"Hilum <hilum@example.org>\" }}",
+        server.address().port()
+    );
+    let told = |model: &str| format!("mail = \"{model}@example.org\"\nmodels = [\"{model}\"]");
+    let hilum = hilum()
+        .with_fast_model()
+        .with_setting("mail", mail)
+        .with_setting("identity.public_url", "\"https://hilum.example.org/\"")
+        .delivering("readers", &told("brain-mask-small"))
+        .delivering("others", &told("another-model"))
+        .start();
+    let study = "1.2.3.90";
+    let patient = ["PatientID=Secret-90", "PatientName=Secret^Name"];
+    hilum.takes(&Series::another_study(study, &patient));
+    wait_until("a try failed, for no mail server is there", 30, || {
+        let all = hilum.deliveries(study);
+        let tried = |one: &Value| one["attempts"].as_u64() > Some(0);
+        all.iter().any(tried).then_some(())
+    });
+    server.comes_up();
+    let all = wait_until("the mail was sent", 60, || {
+        let all = hilum.deliveries(study);
+        all.iter().any(delivered).then_some(all)
+    });
+    assert_eq!(all.len(), 1, "{all:?}");
+    assert_eq!(all[0]["destination"], "readers");
+    let mails = server.mails();
+    assert_eq!(mails.len(), 1, "{mails:?}");
+    assert_eq!(mails[0]["to"][0], "brain-mask-small@example.org");
+    let body = mails[0]["body"].as_str().unwrap();
+    assert!(
+        body.contains(&format!("https://hilum.example.org/studies/{study}")),
+        "{body}"
+    );
+    assert!(!mails[0].to_string().contains("Secret"));
 }

@@ -76,7 +76,7 @@ fn every_answer_is_documented(long: bool) {
     let operator = format!("Authorization: Bearer {}", hilum.api().operator_token());
     let installation = [
         "--include-path-regex",
-        "^/api/v1/(tenants|erasures|exports|status|dead-letters)",
+        "^/api/v1/(tenants|erasures|exports|status|dead-letters|jobs)",
     ];
     tests(&hilum, &[operator], &installation, long);
     tests(&hilum, &[], &[], long);

@@ -1,5 +1,6 @@
-//! Where results of a tenant go: to a DICOM node, to a DICOMweb server, or to a
-//! webhook. An entry of the configuration names exactly one of them.
+//! Where results of a tenant go: to a DICOM node, to a DICOMweb server, to a
+//! webhook or to people by mail. An entry of the configuration names exactly one
+//! of them.
 
 use std::path::PathBuf;
 
@@ -17,6 +18,8 @@ pub struct Destination {
     pub tenant: TenantId,
     /// How they get there.
     pub way: Way,
+    /// The models whose results it takes; none named: every model's.
+    pub models: Vec<String>,
     /// The authorities, or the very certificate, of its TLS (PEM). A DICOM node
     /// without it gets results in clear; another server is then held against the
     /// system's authorities. The doors' certificate is shown to who asks.
@@ -49,6 +52,11 @@ pub enum Way {
         /// A file with the secret that both sides sign with.
         secret_file: PathBuf,
     },
+    /// People are told where to look, and nothing of a patient.
+    Mail {
+        /// Their address.
+        to: String,
+    },
 }
 
 impl Way {
@@ -59,17 +67,25 @@ impl Way {
             Self::Dicom { .. } => "dicom",
             Self::Stow { .. } => "stow",
             Self::Webhook { .. } => "webhook",
+            Self::Mail { .. } => "mail",
         }
     }
 }
 
 impl Destination {
+    /// Whether results of a model go there.
+    #[must_use]
+    pub fn takes(&self, model: &str) -> bool {
+        self.models.is_empty() || self.models.iter().any(|one| one == model)
+    }
+
     /// What lists show: `host:port` or an address.
     #[must_use]
     pub fn address(&self) -> &str {
         match &self.way {
             Way::Dicom { address, .. } => address,
             Way::Stow { url, .. } | Way::Webhook { url, .. } => url,
+            Way::Mail { to } => to,
         }
     }
 }
@@ -87,6 +103,8 @@ struct Entry {
     token_file: Option<PathBuf>,
     webhook: Option<String>,
     secret_file: Option<PathBuf>,
+    mail: Option<String>,
+    models: Vec<String>,
     tls_ca: Option<PathBuf>,
 }
 
@@ -96,34 +114,33 @@ impl TryFrom<Entry> for Destination {
     fn try_from(entry: Entry) -> Result<Self, String> {
         let name = entry.name.clone();
         let wrong = move |what: &str| format!("destination {name:?}: {what}");
-        let dicom = (&entry.ae_title, &entry.address, &entry.calling_ae_title);
-        let way = match (entry.stow, entry.webhook) {
-            (None, None) if entry.token_file.is_none() && entry.secret_file.is_none() => {
-                Way::Dicom {
-                    ae_title: entry
-                        .ae_title
-                        .ok_or_else(|| wrong("ae_title and address, stow or webhook is missing"))?,
-                    address: entry.address.ok_or_else(|| wrong("address is missing"))?,
-                    calling_ae_title: entry.calling_ae_title.unwrap_or_else(|| "HILUM".to_owned()),
-                }
-            }
-            (Some(url), None) if dicom == (&None, &None, &None) && entry.secret_file.is_none() => {
-                Way::Stow {
-                    url: asked(&url).map_err(|what| wrong(&what))?,
-                    token_file: entry.token_file,
-                }
-            }
-            (None, Some(url)) if dicom == (&None, &None, &None) && entry.token_file.is_none() => {
-                Way::Webhook {
-                    url: asked(&url).map_err(|what| wrong(&what))?,
-                    secret_file: entry
-                        .secret_file
-                        .ok_or_else(|| wrong("secret_file is missing"))?,
-                }
+        let is_node = [&entry.ae_title, &entry.address, &entry.calling_ae_title]
+            .iter()
+            .any(|one| one.is_some());
+        let (token_file, secret_file) = (entry.token_file, entry.secret_file);
+        let files = (token_file.is_some(), secret_file.is_some());
+        let way = match (entry.stow, entry.webhook, entry.mail, is_node, files) {
+            (None, None, None, _, (false, false)) => Way::Dicom {
+                ae_title: entry.ae_title.ok_or_else(|| {
+                    wrong("ae_title and address, stow, webhook or mail is missing")
+                })?,
+                address: entry.address.ok_or_else(|| wrong("address is missing"))?,
+                calling_ae_title: entry.calling_ae_title.unwrap_or_else(|| "HILUM".to_owned()),
+            },
+            (Some(url), None, None, false, (_, false)) => Way::Stow {
+                url: asked(&url).map_err(|what| wrong(&what))?,
+                token_file,
+            },
+            (None, Some(url), None, false, (false, _)) => Way::Webhook {
+                url: asked(&url).map_err(|what| wrong(&what))?,
+                secret_file: secret_file.ok_or_else(|| wrong("secret_file is missing"))?,
+            },
+            (None, None, Some(to), false, (false, false)) if entry.tls_ca.is_none() => {
+                Way::Mail { to }
             }
             _ => {
                 return Err(wrong(
-                    "it has ae_title and address, or stow (and token_file), or webhook and secret_file",
+                    "it has ae_title and address, or stow (and token_file), or webhook and secret_file, or mail",
                 ));
             }
         };
@@ -134,6 +151,7 @@ impl TryFrom<Entry> for Destination {
             tenant: entry.tenant.ok_or_else(|| wrong("tenant is missing"))?,
             name: entry.name,
             way,
+            models: entry.models,
             tls_ca: entry.tls_ca,
         })
     }
@@ -144,6 +162,7 @@ impl From<Destination> for Entry {
         let mut entry = Self {
             name: destination.name,
             tenant: Some(destination.tenant),
+            models: destination.models,
             tls_ca: destination.tls_ca,
             ..Self::default()
         };
@@ -165,6 +184,7 @@ impl From<Destination> for Entry {
                 entry.webhook = Some(url);
                 entry.secret_file = Some(secret_file);
             }
+            Way::Mail { to } => entry.mail = Some(to),
         }
         entry
     }
@@ -202,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_destination_is_a_dicom_node_a_dicomweb_server_or_a_webhook() {
+    fn a_destination_is_a_dicom_node_a_dicomweb_server_a_webhook_or_an_address() {
         let dicom = read("ae_title = \"PACS\"\naddress = \"192.0.2.1:104\"").unwrap();
         let Way::Dicom {
             calling_ae_title, ..
@@ -218,6 +238,9 @@ mod tests {
         assert_eq!(stow.address(), "https://pacs.example/dicom-web");
         let hook = read("webhook = \"http://127.0.0.1:9/x\"\nsecret_file = \"/s\"").unwrap();
         assert_eq!(hook.address(), "http://127.0.0.1:9/x");
+        let mail = read("mail = \"reading@example.org\"\nmodels = [\"brain\"]").unwrap();
+        assert_eq!(mail.address(), "reading@example.org");
+        assert!(mail.takes("brain") && !mail.takes("lung") && hook.takes("lung"));
         let written = serde_json::to_string(&hook).unwrap();
         let again: Destination = serde_json::from_str(&written).unwrap();
         assert_eq!(again.way, hook.way);
@@ -243,6 +266,14 @@ mod tests {
             ),
             (
                 "webhook = \"https://a.example\"\nstow = \"https://a.example\"",
+                "it has ae_title",
+            ),
+            (
+                "mail = \"a@example.org\"\ntls_ca = \"/ca\"",
+                "it has ae_title",
+            ),
+            (
+                "mail = \"a@example.org\"\nsecret_file = \"/s\"",
                 "it has ae_title",
             ),
             ("stow = \"https://a.example\"\nport = 1", "unknown field"),

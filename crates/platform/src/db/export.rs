@@ -17,12 +17,13 @@ pub const COLUMNS: &str = "SELECT c.name, c.pk, l.wr FROM pragma_table_list AS l
 
 /// Not what a tenant owns: the trail, which is exported with whom it names, and
 /// work that is under way.
-const NOT_OWNED: [&str; 7] = [
+const NOT_OWNED: [&str; 8] = [
     "audit_entry",
     "audit_head",
     "audit_subject",
     "ended_tenant",
     "inbox",
+    "job_turn",
     "jobs",
     "sealed",
 ];

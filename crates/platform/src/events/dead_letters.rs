@@ -7,6 +7,7 @@ use sqlx::Row;
 
 use super::{Inbox, consumed};
 use crate::db::DbError;
+use crate::jobs::Backlog;
 use crate::limits::DEAD_LETTERS_LISTED;
 
 /// An event that a consumer could not take.
@@ -60,6 +61,31 @@ impl Inbox {
                 })
             })
             .collect()
+    }
+
+    /// How many events of every tenant wait, for how long the first of them has, in
+    /// milliseconds, and how many could not be consumed: figures for who watches.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn backlog(&self) -> Result<Backlog, DbError> {
+        let (waiting, first): (i64, Option<i64>) = sqlx::query_as(
+            "SELECT count(*), min(received_at) FROM inbox WHERE consumer = $1 AND state = 'pending'",
+        )
+        .bind(self.consumer.name())
+        .fetch_one(self.db.read())
+        .await?;
+        let dead: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM inbox WHERE consumer = $1 AND state = 'dead'")
+                .bind(self.consumer.name())
+                .fetch_one(self.db.read())
+                .await?;
+        let now = self.clock.now_millis();
+        Ok(Backlog {
+            waiting: waiting.unsigned_abs(),
+            oldest: first.map_or(0, |first| now.saturating_sub(first).max(0)),
+            dead: dead.unsigned_abs(),
+        })
     }
 
     /// Has a dead letter of the scope's tenant tried anew, as if it had just

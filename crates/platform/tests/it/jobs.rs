@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use hilum_contracts::CorrelationId;
+use hilum_contracts::ids::TenantId;
 use hilum_platform::db::Db;
 use hilum_platform::jobs::{self, End, Job, NewJob};
 
@@ -10,10 +11,13 @@ const KIND: &str = "work";
 const LEASE: Duration = Duration::from_secs(10);
 
 async fn enqueue(db: &Db, subject: &str, now: i64) {
+    enqueue_of(db, &tenant(), subject, now).await;
+}
+
+async fn enqueue_of(db: &Db, tenant: &TenantId, subject: &str, now: i64) {
     let mut tx = db.begin().await.unwrap();
-    let tenant = tenant();
     let job = NewJob {
-        tenant: &tenant,
+        tenant,
         kind: KIND,
         subject,
         correlation_id: CorrelationId::new(),
@@ -91,6 +95,37 @@ async fn after_a_restart_every_lease_is_free() {
     lease(&db, "gone", 0).await.unwrap();
     assert_eq!(jobs::reclaim(&db).await.unwrap(), 1);
     assert!(lease(&db, "new", 0).await.is_some());
+}
+
+#[tokio::test]
+async fn who_has_many_jobs_waits_behind_those_who_have_few() {
+    let (_dir, db) = database().await;
+    let tenant = |name: &str| TenantId::new(name).unwrap();
+    for number in 0..30 {
+        enqueue_of(&db, &tenant("noisy"), &number.to_string(), number).await;
+    }
+    let mut order = Vec::new();
+    for turn in 0..10 {
+        // Two come later, one of them while the first is being served.
+        if turn == 2 {
+            enqueue_of(&db, &tenant("quiet"), "q", 100).await;
+        }
+        if turn == 4 {
+            enqueue_of(&db, &tenant("other"), "o1", 100).await;
+            enqueue_of(&db, &tenant("other"), "o2", 100).await;
+        }
+        let job = lease(&db, "w", 1_000).await.unwrap();
+        order.push(format!("{} {}", job.tenant, job.subject));
+        assert!(finish(&db, &job, "w", End::Done).await);
+    }
+    let expected = [
+        "noisy 0", "noisy 1", "quiet q", "noisy 2", "other o1", "noisy 3", "other o2", "noisy 4",
+        "noisy 5", "noisy 6",
+    ];
+    assert_eq!(order, expected);
+    // What is not due yet is nobody's turn.
+    enqueue_of(&db, &tenant("quiet"), "later", 5_000).await;
+    assert_eq!(lease(&db, "w", 1_000).await.unwrap().subject, "7");
 }
 
 #[test]

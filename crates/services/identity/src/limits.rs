@@ -107,8 +107,6 @@ pub(crate) const MAIL_BACKOFF_MAX: Duration = Duration::from_secs(3_600);
 pub(crate) const MAIL_BATCH: u32 = 20;
 /// How often mails that failed before are looked for.
 pub(crate) const MAIL_POLL: Duration = Duration::from_secs(5);
-/// How long a mail server may take for one step.
-pub(crate) const MAIL_TIMEOUT: Duration = Duration::from_secs(30);
 /// People who are told of one emergency access.
 pub(crate) const TOLD_OF_BREAK_GLASS: u32 = 200;
 /// Providers of a tenant.

@@ -8,13 +8,10 @@ use std::time::Duration;
 use hilum_contracts::error::ServiceError;
 use hilum_contracts::ids::PersonId;
 use hilum_platform::auth;
-use hilum_platform::config::{self, MailTls};
+use hilum_platform::config;
 use hilum_platform::db::{DbError, Tx};
 use hilum_platform::http::database_error;
-use lettre::message::{Mailbox, header::ContentType};
-use lettre::transport::smtp::authentication::Credentials;
-use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters, TlsVersion};
-use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
+use hilum_platform::mail::{self, Mailer};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -22,8 +19,8 @@ use crate::IdentityService;
 use crate::domain::letters::{self, Letter};
 use crate::domain::settings::millis;
 use crate::limits::{
-    INVITATION_LIFE, MAIL_BACKOFF, MAIL_BACKOFF_MAX, MAIL_BATCH, MAIL_LIFE, MAIL_POLL,
-    MAIL_TIMEOUT, RESET_LIFE, VERIFY_LIFE,
+    INVITATION_LIFE, MAIL_BACKOFF, MAIL_BACKOFF_MAX, MAIL_BATCH, MAIL_LIFE, MAIL_POLL, RESET_LIFE,
+    VERIFY_LIFE,
 };
 use crate::secret::Token;
 use crate::store::mails::{self, Due, Mail};
@@ -31,79 +28,19 @@ use crate::store::people::Person;
 use crate::store::tokens::{self, Purpose};
 use crate::store::{invitations, new_addresses};
 
-/// The way to the mail server.
+/// The way to the mail server, and what rings when something is on its way.
 #[derive(Clone)]
 pub(crate) struct Post {
-    transport: AsyncSmtpTransport<Tokio1Executor>,
-    from: Mailbox,
+    mailer: Mailer,
     bell: Arc<Notify>,
 }
 
 impl Post {
-    /// Reads the password and builds the way; nothing is connected yet.
     pub(crate) fn new(mail: &config::Mail) -> Result<Self, ServiceError> {
-        let wrong = |what: String| ServiceError::invalid(format!("configuration: mail: {what}"));
-        let read = |path: &std::path::Path| {
-            std::fs::read(path).map_err(|error| wrong(format!("{}: {error}", path.display())))
-        };
-        let from = mail.from.parse();
-        let from: Mailbox = from.map_err(|_| wrong("`from` is no address".to_owned()))?;
-        let mut tls =
-            TlsParameters::builder(mail.server.clone()).set_min_tls_version(TlsVersion::Tlsv12);
-        if let Some(file) = &mail.ca_file {
-            let certificate = Certificate::from_pem(&read(file)?);
-            let certificate = certificate.map_err(|error| wrong(error.to_string()))?;
-            tls = tls.add_root_certificate(certificate);
-        }
-        let tls = || tls.build_rustls().map_err(|error| wrong(error.to_string()));
-        let tls = match mail.tls {
-            MailTls::StartTls => Tls::Required(tls()?),
-            MailTls::Wrapper => Tls::Wrapper(tls()?),
-            MailTls::None => Tls::None,
-        };
-        let mut transport = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&mail.server)
-            .port(mail.port)
-            .tls(tls)
-            .timeout(Some(MAIL_TIMEOUT));
-        if let (Some(user), Some(file)) = (&mail.user, &mail.password_file) {
-            let password = String::from_utf8_lossy(&read(file)?).trim().to_owned();
-            transport = transport.credentials(Credentials::new(user.clone(), password));
-        }
         Ok(Self {
-            transport: transport.build(),
-            from,
+            mailer: Mailer::new(mail).map_err(ServiceError::invalid)?,
             bell: Arc::default(),
         })
-    }
-
-    fn message(&self, to: &str, letter: Letter) -> Option<Message> {
-        Message::builder()
-            .from(self.from.clone())
-            .to(Mailbox::new(None, to.parse().ok()?))
-            .subject(letter.subject)
-            // Nobody's absence is answered to this (RFC 3834 §5).
-            .header(AutoSubmitted)
-            .header(ContentType::TEXT_PLAIN)
-            .body(letter.body)
-            .ok()
-    }
-}
-
-#[derive(Clone)]
-struct AutoSubmitted;
-
-impl lettre::message::header::Header for AutoSubmitted {
-    fn name() -> lettre::message::header::HeaderName {
-        lettre::message::header::HeaderName::new_from_ascii_str("Auto-Submitted")
-    }
-
-    fn parse(_: &str) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
-        Ok(Self)
-    }
-
-    fn display(&self) -> lettre::message::header::HeaderValue {
-        let value = "auto-generated".to_owned();
-        lettre::message::header::HeaderValue::new(Self::name(), value)
     }
 }
 
@@ -188,16 +125,15 @@ impl IdentityService {
         let Some((to, letter)) = self.written(&due.mail).await? else {
             return Ok(Sent::Done);
         };
-        let Some(message) = post.message(&to, letter) else {
-            return Ok(Sent::Failed("its address is none for mail"));
-        };
-        // The server's own words may quote an address.
-        Ok(match post.transport.send(message).await {
-            Ok(_) => Sent::Done,
-            Err(error) if error.is_permanent() => Sent::Failed("the server refused it"),
-            Err(error) if error.is_timeout() => Sent::Failed("the server did not answer in time"),
-            Err(error) if error.is_tls() => Sent::Failed("the server's TLS can't be trusted"),
-            Err(_) => Sent::Failed("the server could not be reached or is busy"),
+        let sent = post.mailer.send(mail::Letter {
+            to: &to,
+            subject: &letter.subject,
+            body: &letter.body,
+            id: None,
+        });
+        Ok(match sent.await {
+            Ok(()) => Sent::Done,
+            Err(why) => Sent::Failed(why.text()),
         })
     }
 

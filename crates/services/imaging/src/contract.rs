@@ -144,6 +144,7 @@ impl ImagingService {
             study_uid: results.study_uid.clone(),
             instances: references.to_vec(),
             patient: patient.map(plain_identity).unwrap_or_default(),
+            model: results.model.clone(),
         };
         let correlation: CorrelationId = results.correlation_id;
         Event::new(

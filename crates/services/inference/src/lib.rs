@@ -16,6 +16,7 @@ pub mod domain;
 mod erasure;
 mod export;
 pub mod gate;
+mod jobs_listed;
 pub mod limits;
 pub mod models;
 pub mod pipeline;

@@ -77,6 +77,3 @@ pub const SOURCE_ATTEMPTS_MAX: i64 = 200;
 
 /// How often a run's place is written while it computes.
 pub const PROGRESS_EVERY: Duration = Duration::from_millis(250);
-
-/// How often jobs are looked for without being told.
-pub const POLL: Duration = Duration::from_secs(2);

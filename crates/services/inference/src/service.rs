@@ -189,7 +189,7 @@ impl InferenceService {
                 service: self.clone(),
                 imaging: Arc::clone(imaging),
             };
-            tasks.spawn(runner.run(stop.clone()));
+            tasks.spawn(jobs::run(runner, stop.clone()));
         }
         tasks.spawn(self.trail.clone().run(stop.clone()));
         let (supervisor, stop) = (Arc::clone(&self.supervisor), stop.clone());

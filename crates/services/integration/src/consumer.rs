@@ -7,6 +7,7 @@ use hilum_contracts::event::Payload as _;
 use hilum_contracts::imaging::ResultsPublished;
 use hilum_contracts::patients::ConflictResolved;
 use hilum_platform::auth;
+use hilum_platform::config::Destination;
 use hilum_platform::events::{ConsumeError, Consumer};
 use hilum_platform::notices::Topic;
 use sqlx::sqlite::SqliteConnection;
@@ -39,7 +40,9 @@ impl Consumer for DeliveriesFromResults {
             return Ok(());
         }
         let results: ResultsPublished = event.payload()?;
-        let own = |destination: &&_| belongs(destination, event);
+        let own = |destination: &&Destination| {
+            destination.tenant == event.tenant && destination.takes(&results.model)
+        };
         for destination in self.service.destinations.iter().filter(own) {
             let delivery = planning::NewDelivery {
                 results: &results,
@@ -57,8 +60,4 @@ impl Consumer for DeliveriesFromResults {
             .notices
             .tell(&event.tenant, Topic::Deliveries, None);
     }
-}
-
-fn belongs(destination: &hilum_platform::config::Destination, event: &Event) -> bool {
-    destination.tenant == event.tenant
 }

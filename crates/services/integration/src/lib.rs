@@ -1,9 +1,10 @@
 //! Integration owns what leaves Hilum for other systems: results, sent to DICOM
-//! nodes by C-STORE and to DICOMweb servers by STOW-RS, and told to webhooks.
+//! nodes by C-STORE and to DICOMweb servers by STOW-RS, and told to webhooks and to
+//! people by mail.
 //!
 //! Invariants:
-//! - A published result set has one delivery for each destination of its tenant,
-//!   and those of a study go in the order in which they were published.
+//! - A published result set has one delivery for each destination of its tenant
+//!   that takes its model's, and those of a study go in the order in which they were published.
 //! - A delivery is *delivered* only when the destination acknowledged every
 //!   instance, and ends otherwise only visibly: held, or given up with a reason.
 //! - Each destination has a worker of its own; a slow one holds up no other.
@@ -13,6 +14,7 @@ mod api;
 mod consumer;
 mod erasure;
 mod export;
+mod jobs_listed;
 pub mod limits;
 mod sending;
 mod store;
@@ -29,6 +31,7 @@ use hilum_platform::config::{Destination, Tls};
 use hilum_platform::db::{Db, DbError, Migration};
 use hilum_platform::events::Inbox;
 use hilum_platform::jobs;
+use hilum_platform::mail::Mailer;
 use hilum_platform::notices::Notices;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -51,12 +54,15 @@ pub struct IntegrationService {
     notices: Notices,
     destinations: Arc<Vec<Destination>>,
     tls: Option<Tls>,
+    /// The way to the mail server, and where links in mails begin.
+    mail: Option<(Mailer, String)>,
     bell: Arc<Notify>,
 }
 
 impl IntegrationService {
     /// Opens the service's database in `dir`. Destinations that ask for TLS are
-    /// shown the certificate of `tls`.
+    /// shown the certificate of `tls`. People are told by `mail`: its server, and
+    /// where links begin.
     ///
     /// # Errors
     /// When the database can't be opened or migrated.
@@ -67,6 +73,7 @@ impl IntegrationService {
         keyring: Keyring,
         destinations: Vec<Destination>,
         tls: Option<Tls>,
+        mail: Option<(Mailer, String)>,
     ) -> Result<Self, DbError> {
         let db = Db::open(&dir.join("integration.sqlite"), MIGRATIONS).await?;
         jobs::reclaim(&db).await?;
@@ -77,6 +84,7 @@ impl IntegrationService {
             notices,
             destinations: Arc::new(destinations),
             tls,
+            mail,
             bell: Arc::new(Notify::new()),
         })
     }
@@ -125,13 +133,13 @@ impl IntegrationService {
         patients: &Arc<dyn Patients>,
     ) {
         for destination in self.destinations.iter() {
-            let worker = sending::Worker {
-                service: self.clone(),
-                imaging: Arc::clone(imaging),
-                patients: Arc::clone(patients),
-                destination: destination.clone(),
-            };
-            tasks.spawn(worker.run(stop.clone()));
+            let worker = sending::Worker::new(
+                self.clone(),
+                Arc::clone(imaging),
+                Arc::clone(patients),
+                destination.clone(),
+            );
+            tasks.spawn(jobs::run(worker, stop.clone()));
         }
         tasks.spawn(self.trail.clone().run(stop.clone()));
     }

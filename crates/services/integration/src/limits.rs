@@ -21,9 +21,5 @@ pub const REQUEST: Duration = Duration::from_secs(300);
 pub const SECRET_MAX: u64 = 16 * 1024;
 /// A worker that stops answering loses its delivery after this long.
 pub const LEASE: Duration = Duration::from_secs(120);
-/// The lease is prolonged this often.
-pub const HEARTBEAT: Duration = Duration::from_secs(30);
-/// How often a worker looks for work without being told.
-pub const POLL: Duration = Duration::from_secs(1);
 /// Most rows that a list answers.
 pub const LIST_MAX: u32 = 200;

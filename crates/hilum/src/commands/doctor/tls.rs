@@ -232,6 +232,7 @@ mod tests {
                 address: "pacs:104".to_owned(),
                 calling_ae_title: "HILUM".to_owned(),
             },
+            models: Vec::new(),
             tls_ca: Some(authorities.clone()),
         };
         let config = Config {

@@ -64,6 +64,7 @@ pub(super) fn body(operation: &Operation, of: &Names) -> Option<Value> {
         | "POST /api/v1/runs/{id}/retry"
         | "POST /api/v1/deliveries/{id}/retry"
         | "POST /api/v1/dead-letters/{consumer}/{event_id}/replay"
+        | "POST /api/v1/jobs/{service}/{id}/replay"
         | "POST /api/v1/keys/rotate-master"
         | "POST /api/v1/account/verify-email"
         | "DELETE /api/v1/account/email"

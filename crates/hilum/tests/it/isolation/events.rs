@@ -68,7 +68,8 @@ fn workers() -> BTreeSet<String> {
     let files = crate::architecture::source_files(&crates.join("services"));
     let takes = |file: &&std::path::PathBuf| {
         let text = std::fs::read_to_string(file).unwrap();
-        !file.components().any(|part| part.as_os_str() == "tests") && text.contains("jobs::lease(")
+        !file.components().any(|part| part.as_os_str() == "tests")
+            && text.contains("impl jobs::Worker for")
     };
     let named = |file: &std::path::PathBuf| {
         let shown = file.display().to_string();
@@ -146,6 +147,7 @@ fn events(names: &Names, results: Vec<InstanceRef>) -> Vec<Event> {
                 study_uid: study_uid.clone(),
                 instances: results,
                 patient: patient.clone(),
+                model: "a-model".to_owned(),
             },
         ),
         told(
@@ -377,7 +379,13 @@ fn no_event_or_job_of_another_tenant_reaches_what_it_names() {
         .api()
         .send("POST", &replay, As::Operator("b"), Some(&json!({})));
     assert_eq!(replayed.status, 409, "{}", replayed.text());
-    let after = seen(hilum.api(), &operations, "a", &names);
+    let mut after = seen(hilum.api(), &operations, "a", &names);
+    let mut before = before;
+    // The job that was planted among those of `a` was given up, and it is told why.
+    let list = "/api/v1/jobs";
+    let told = "The destination is another tenant's.";
+    assert!(!before.remove(list).unwrap().contains(told));
+    assert!(after.remove(list).unwrap().contains(told));
     assert_eq!(changed(&before, &after), Vec::<String>::new());
     assert!(!hilum.log().contains("panicked"));
     assert!(!hilum.log().contains("Secret"));

@@ -60,6 +60,7 @@ impl Names {
             ("/input-sets/", "input_set"),
             ("/runs/", "run"),
             ("/deliveries/", "delivery"),
+            ("/jobs/", "job"),
             ("/keys/", "key"),
             ("/devices/unknown/", "unknown_device"),
             ("/devices/", "device"),
@@ -96,6 +97,8 @@ pub(super) fn nothing() -> Names {
         ("patient_id", "NOBODY".to_owned()),
         ("consumer", "imaging".to_owned()),
         ("event_id", uuid()),
+        ("service", "integration".to_owned()),
+        ("job", uuid()),
         ("instance_conflict", number()),
         ("patient_conflict", uuid()),
         ("quarantine", number()),
@@ -249,8 +252,11 @@ pub(super) fn tenant_with_everything(hilum: &Hilum) -> Names {
         ("break_glass", break_glass),
         ("provider", text(&provider["id"])),
     ]);
-    // An import is called what its sender calls it; a dead letter is made in `events`.
-    let invented = ["frames", "path", "consumer", "event_id", "import"];
+    // An import is called what its sender calls it; a dead letter is made in `events`,
+    // and a job that was given up in `results`.
+    let invented = [
+        "frames", "path", "consumer", "event_id", "service", "job", "import",
+    ];
     for (name, value) in nothing().0 {
         let is_real = names.0.get(name) != Some(&value);
         assert!(

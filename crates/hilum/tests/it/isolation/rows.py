@@ -15,9 +15,10 @@ def databases():
 
 
 def tables(db, column):
+    # An older SQLite than the one that wrote it can't read every virtual table.
     found = db.execute(
         "SELECT m.name FROM sqlite_schema m JOIN pragma_table_info(m.name) c"
-        " WHERE m.type = 'table' AND c.name = ? ORDER BY 1", (column,))
+        " WHERE m.type = 'table' AND m.sql NOT LIKE 'CREATE VIRTUAL%' AND c.name = ? ORDER BY 1", (column,))
     return [name for (name,) in found]
 
 

@@ -5,22 +5,23 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_contracts::ids::{InputSetId, RunId};
 use hilum_contracts::imaging::{Imaging, InstanceRef, ResultInstance, ResultSet};
 use hilum_platform::auth;
 use hilum_platform::clock::from_millis;
-use hilum_platform::jobs::{self, Job, backoff};
+use hilum_platform::jobs::{self, Job, Leases, backoff};
+use hilum_platform::limits::JOB_POLL;
 use hilum_platform::notices::Topic;
 use hilum_platform::scope::TenantScope;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use super::instances;
 use crate::api::ResultInstanceItem;
 use crate::limits::{
-    POLL, PROGRESS_EVERY, RETRY_FIRST, RETRY_MAX, RUN_ATTEMPTS_MAX, SOURCE_ATTEMPTS_MAX,
+    PROGRESS_EVERY, RETRY_FIRST, RETRY_MAX, RUN_ATTEMPTS_MAX, SOURCE_ATTEMPTS_MAX,
 };
 use crate::pipeline::{RunContext, Superseded};
 use crate::service::{InferenceService, LEASE};
@@ -32,26 +33,15 @@ pub(crate) struct Runner {
     pub(crate) imaging: Arc<dyn Imaging>,
 }
 
-impl Runner {
-    /// Works until told to stop; what it holds then is handed back.
-    pub(crate) async fn run(self, stop: CancellationToken) {
-        let owner = Uuid::new_v4().to_string();
-        while !stop.is_cancelled() {
-            let now = self.service.clock.now_millis();
-            match jobs::lease(self.service.store.db(), JOB_KIND, &owner, now, LEASE).await {
-                Ok(Some(job)) => self.attempt(&job, &owner, &stop).await,
-                Ok(None) => {
-                    tokio::select! {
-                        () = stop.cancelled() => {}
-                        () = self.service.bell.notified() => {}
-                        () = tokio::time::sleep(POLL) => {}
-                    }
-                }
-                Err(error) => {
-                    tracing::error!(%error, "runs wait: the database does not answer");
-                    tokio::time::sleep(POLL).await;
-                }
-            }
+#[async_trait]
+impl jobs::Worker for Runner {
+    fn leases(&self) -> Leases<'_> {
+        Leases {
+            db: self.service.store.db(),
+            clock: &*self.service.clock,
+            kind: JOB_KIND,
+            lease: LEASE,
+            bell: &self.service.bell,
         }
     }
 
@@ -67,17 +57,14 @@ impl Runner {
             Err(error) => {
                 // The lease runs out and the run is tried again.
                 tracing::error!(correlation_id = %job.correlation_id, %error, "a run could not be begun");
-                tokio::time::sleep(POLL).await;
+                tokio::time::sleep(JOB_POLL).await;
                 return;
             }
         };
         self.tell(&scope, &run);
         let ending = tokio::select! {
             ending = self.compute(&scope, &run, job) => ending,
-            () = self.keep_lease(job, owner) => {
-                tracing::warn!(correlation_id = %job.correlation_id, run = %run.id, "lease lost");
-                return;
-            }
+            () = jobs::keep_lease(self.leases(), job, owner) => return,
             () = stop.cancelled() => Ending::HandedBack,
         };
         tracing::info!(correlation_id = %job.correlation_id, run = %run.id, model = %run.model, outcome = ending.name(), "run");
@@ -103,7 +90,9 @@ impl Runner {
         }
         self.tell(&scope, &run);
     }
+}
 
+impl Runner {
     /// A job whose run has ended meanwhile.
     async fn close(&self, job: &Job, owner: &str) {
         let closed = async {
@@ -120,20 +109,6 @@ impl Runner {
         self.service
             .notices
             .tell(scope.tenant(), Topic::Runs, Some(&run.study_uid));
-    }
-
-    /// Prolongs the lease for as long as it is ours.
-    async fn keep_lease(&self, job: &Job, owner: &str) {
-        loop {
-            tokio::time::sleep(LEASE / 3).await;
-            let now = self.service.clock.now_millis();
-            if matches!(
-                jobs::heartbeat(self.service.store.db(), job, owner, now, LEASE).await,
-                Ok(false)
-            ) {
-                return;
-            }
-        }
     }
 
     async fn compute(&self, scope: &TenantScope, run: &RunRow, job: &Job) -> Ending {
@@ -265,6 +240,7 @@ impl Runner {
             run: id,
             key: format!("{}/{}/{}", run.input_set, run.model, run.version),
             study_uid: run.study_uid.clone(),
+            model: run.model.clone(),
             correlation_id: job.correlation_id,
             instances: finished
                 .objects

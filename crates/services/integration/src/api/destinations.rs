@@ -18,13 +18,15 @@ pub(crate) struct DestinationList {
 #[derive(Serialize, ToSchema)]
 struct DestinationItem {
     name: String,
-    /// How results get there: `dicom` (C-STORE), `stow` (STOW-RS) or `webhook`.
+    /// How results get there: `dicom` (C-STORE), `stow` (STOW-RS), `webhook` or `mail`.
     kind: &'static str,
     /// Of a DICOM node.
     #[serde(skip_serializing_if = "Option::is_none")]
     ae_title: Option<String>,
-    /// `host:port`, or an http address.
+    /// `host:port`, an http address, or one for mail.
     address: String,
+    /// The models whose results go there; none named: every model's.
+    models: Vec<String>,
 }
 
 /// Where this tenant's results are delivered.
@@ -44,9 +46,10 @@ pub(crate) async fn list_destinations(
             kind: destination.way.kind(),
             ae_title: match &destination.way {
                 Way::Dicom { ae_title, .. } => Some(ae_title.clone()),
-                Way::Stow { .. } | Way::Webhook { .. } => None,
+                Way::Stow { .. } | Way::Webhook { .. } | Way::Mail { .. } => None,
             },
             address: destination.address().to_owned(),
+            models: destination.models.clone(),
         })
         .collect();
     Json(DestinationList { items })

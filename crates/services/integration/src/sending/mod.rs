@@ -3,6 +3,7 @@
 //! recorded at once and never sent again.
 
 mod dicom;
+mod mail;
 mod stow;
 mod web;
 mod webhook;
@@ -10,32 +11,33 @@ mod webhook;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use hilum_contracts::imaging::{DataSetStream, Imaging, InstanceRef};
 use hilum_contracts::patients::{PatientState, Patients};
 use hilum_platform::auth;
 use hilum_platform::config::{Destination, Tls, Way};
 use hilum_platform::db::DbError;
 use hilum_platform::http_client::HttpClient;
-use hilum_platform::jobs::{self, Job, backoff};
+use hilum_platform::jobs::{self, Job, Leases, backoff};
 use hilum_platform::notices::Topic;
 use hilum_platform::scope::TenantScope;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use crate::IntegrationService;
 use crate::limits::{
-    DELIVERY_ATTEMPTS, EARLIER_PAUSE, HEARTBEAT, LEASE, PENDING_PATIENT_PAUSE, POLL, RETRY_FIRST,
-    RETRY_MAX,
+    DELIVERY_ATTEMPTS, EARLIER_PAUSE, LEASE, PENDING_PATIENT_PAUSE, RETRY_FIRST, RETRY_MAX,
 };
 use crate::store::job_kind;
 use crate::store::progress::{Attempt, Begun, Unsent};
 
 /// The worker of one destination.
 pub(crate) struct Worker {
-    pub(crate) service: IntegrationService,
-    pub(crate) imaging: Arc<dyn Imaging>,
-    pub(crate) patients: Arc<dyn Patients>,
-    pub(crate) destination: Destination,
+    service: IntegrationService,
+    imaging: Arc<dyn Imaging>,
+    patients: Arc<dyn Patients>,
+    destination: Destination,
+    /// The kind of its jobs.
+    kind: String,
 }
 
 /// Why an attempt did not deliver everything.
@@ -81,6 +83,7 @@ impl Sending<'_> {
             Way::Webhook { url, secret_file } => {
                 webhook::Hook { url, secret_file }.take(self).await
             }
+            Way::Mail { to } => mail::take(self, to).await,
         }
     }
 
@@ -102,6 +105,14 @@ impl Sending<'_> {
         data.await.map_err(|error| Failure::Passing(error.message))
     }
 
+    /// Records that the destination was told of everything.
+    async fn told(&self) -> Result<(), Failure> {
+        for item in self.unsent {
+            self.acknowledged(item).await?;
+        }
+        Ok(())
+    }
+
     /// Records that the destination has an instance.
     async fn acknowledged(&self, item: &Unsent) -> Result<(), Failure> {
         let store = &self.worker.service.store;
@@ -112,28 +123,15 @@ impl Sending<'_> {
     }
 }
 
-impl Worker {
-    /// Works until told to stop; what it holds then is handed back.
-    pub(crate) async fn run(self, stop: CancellationToken) {
-        let kind = job_kind(&self.destination.tenant, &self.destination.name);
-        let owner = Uuid::new_v4().to_string();
-        while !stop.is_cancelled() {
-            let now = self.service.clock.now_millis();
-            let leased = jobs::lease(self.service.store.db(), &kind, &owner, now, LEASE).await;
-            match leased {
-                Ok(Some(job)) => self.attempt(&job, &owner, &stop).await,
-                Ok(None) => {
-                    tokio::select! {
-                        () = stop.cancelled() => {}
-                        () = self.service.bell.notified() => {}
-                        () = tokio::time::sleep(POLL) => {}
-                    }
-                }
-                Err(error) => {
-                    tracing::error!(destination = %self.destination.name, %error, "deliveries wait: the database does not answer");
-                    tokio::time::sleep(POLL).await;
-                }
-            }
+#[async_trait]
+impl jobs::Worker for Worker {
+    fn leases(&self) -> Leases<'_> {
+        Leases {
+            db: self.service.store.db(),
+            clock: &*self.service.clock,
+            kind: &self.kind,
+            lease: LEASE,
+            bell: &self.service.bell,
         }
     }
 
@@ -141,10 +139,7 @@ impl Worker {
         let scope = auth::service(&job.tenant, "integration");
         let outcome = tokio::select! {
             outcome = self.deliver(&scope, job, stop) => outcome,
-            () = self.keep_lease(job, owner) => {
-                tracing::warn!(correlation_id = %job.correlation_id, delivery = %job.subject, "lease lost");
-                return;
-            }
+            () = jobs::keep_lease(self.leases(), job, owner) => return,
         };
         let now = self.service.clock.now_millis();
         tracing::info!(
@@ -167,16 +162,21 @@ impl Worker {
             .notices
             .tell(scope.tenant(), Topic::Deliveries, None);
     }
+}
 
-    /// Prolongs the lease for as long as it is ours.
-    async fn keep_lease(&self, job: &Job, owner: &str) {
-        loop {
-            tokio::time::sleep(HEARTBEAT).await;
-            let now = self.service.clock.now_millis();
-            let kept = jobs::heartbeat(self.service.store.db(), job, owner, now, LEASE).await;
-            if matches!(kept, Ok(false)) {
-                return;
-            }
+impl Worker {
+    pub(crate) fn new(
+        service: IntegrationService,
+        imaging: Arc<dyn Imaging>,
+        patients: Arc<dyn Patients>,
+        destination: Destination,
+    ) -> Self {
+        Self {
+            kind: job_kind(&destination.tenant, &destination.name),
+            service,
+            imaging,
+            patients,
+            destination,
         }
     }
 

@@ -89,10 +89,7 @@ impl Hook<'_> {
         if !answer.status.is_success() {
             return Err(refusal(sending, answer.status));
         }
-        for item in sending.unsent {
-            sending.acknowledged(item).await?;
-        }
-        Ok(())
+        sending.told().await
     }
 }
 

@@ -263,6 +263,7 @@ mod tests {
             study_uid: study.to_owned(),
             instances: Vec::new(),
             patient: PatientIdentity::default(),
+            model: "a-model".to_owned(),
         };
         let new = NewDelivery {
             results: &results,

@@ -2,6 +2,9 @@
 //! back-off, and after a limit left as a dead job for a person to see.
 //! A job is enqueued in the transaction of the change that asks for it.
 
+mod source;
+mod worker;
+
 use std::time::Duration;
 
 use hilum_contracts::ids::{CorrelationId, TenantId};
@@ -12,10 +15,14 @@ use uuid::Uuid;
 use crate::db::{Db, DbError, Migration};
 use crate::limits::ERROR_TEXT_MAX;
 
+pub use source::{Backlog, JobSource, Listed, State, backlog, list, subject_of_dead};
+pub use worker::{Leases, Worker, keep_lease, run};
+
 /// The tables that jobs live in, in each service's own database.
-pub const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    sql: "CREATE TABLE jobs (
+pub const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        sql: "CREATE TABLE jobs (
         id TEXT PRIMARY KEY,
         tenant TEXT NOT NULL,
         kind TEXT NOT NULL,
@@ -30,7 +37,20 @@ pub const MIGRATIONS: &[Migration] = &[Migration {
         created_at INTEGER NOT NULL,
         UNIQUE (kind, tenant, subject));
     CREATE INDEX jobs_due ON jobs (kind, state, run_at);",
-}];
+    },
+    Migration {
+        version: 2,
+        // Whose turn was how long ago: work of one tenant waits behind the others'.
+        sql: "CREATE INDEX jobs_open ON jobs (tenant, state, run_at, id) WHERE state <> 'done';
+    CREATE INDEX jobs_in_turn ON jobs (kind, tenant, state, run_at, id);
+    DROP INDEX jobs_due;
+    CREATE TABLE job_turn (
+        kind TEXT NOT NULL,
+        tenant TEXT NOT NULL,
+        turn INTEGER NOT NULL,
+        PRIMARY KEY (kind, tenant)) WITHOUT ROWID",
+    },
+];
 
 /// A job that this worker holds until its lease ends.
 #[derive(Clone, Debug)]
@@ -88,8 +108,9 @@ pub async fn enqueue(tx: &mut SqliteConnection, now: i64, job: NewJob<'_>) -> Re
     Ok(())
 }
 
-/// Takes the job that is due longest, for `lease`. A job whose lease has run
-/// out is due: its worker is gone.
+/// Takes a job that is due, for `lease`: of the tenant whose turn is longest ago
+/// the one that was due first, so that who has ten thousand holds up nobody who has
+/// one. A job whose lease has run out is due: its worker is gone.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -103,10 +124,22 @@ pub async fn lease(
     let until = now.saturating_add(i64::try_from(lease.as_millis()).unwrap_or(i64::MAX));
     let mut tx = db.begin().await?;
     let row = sqlx::query(
-        "UPDATE jobs SET state = 'leased', attempts = attempts + 1, lease_owner = $1, lease_until = $2
-         WHERE id = (SELECT id FROM jobs WHERE kind = $3
-             AND ((state = 'queued' AND run_at <= $4) OR (state = 'leased' AND lease_until <= $4))
-             ORDER BY run_at, id LIMIT 1)
+        // Each tenant is looked up behind the one before.
+        "WITH RECURSIVE whose (tenant) AS (
+             SELECT min(tenant) FROM jobs WHERE kind = $3
+             UNION ALL
+             SELECT (SELECT min(j.tenant) FROM jobs j WHERE j.kind = $3 AND j.tenant > whose.tenant)
+             FROM whose WHERE whose.tenant IS NOT NULL),
+         due (tenant, id) AS (
+             SELECT tenant, coalesce(
+                 (SELECT id FROM jobs j WHERE j.kind = $3 AND j.tenant = whose.tenant
+                     AND j.state = 'leased' AND j.lease_until <= $4 ORDER BY j.run_at, j.id LIMIT 1),
+                 (SELECT id FROM jobs j WHERE j.kind = $3 AND j.tenant = whose.tenant
+                     AND j.state = 'queued' AND j.run_at <= $4 ORDER BY j.run_at, j.id LIMIT 1))
+             FROM whose WHERE tenant IS NOT NULL)
+         UPDATE jobs SET state = 'leased', attempts = attempts + 1, lease_owner = $1, lease_until = $2
+         WHERE id = (SELECT due.id FROM due LEFT JOIN job_turn t ON t.kind = $3 AND t.tenant = due.tenant
+             WHERE due.id IS NOT NULL ORDER BY coalesce(t.turn, 0), due.id LIMIT 1)
          RETURNING id, tenant, subject, correlation_id, attempts",
     )
     .bind(owner)
@@ -115,8 +148,20 @@ pub async fn lease(
     .bind(now)
     .fetch_optional(&mut *tx)
     .await?;
+    let job = row.map(|row| read_job(&row)).transpose()?;
+    if let Some(job) = &job {
+        sqlx::query(
+            "INSERT INTO job_turn (kind, tenant, turn)
+             VALUES ($1, $2, (SELECT 1 + coalesce(max(turn), 0) FROM job_turn WHERE kind = $1))
+             ON CONFLICT (kind, tenant) DO UPDATE SET turn = excluded.turn",
+        )
+        .bind(kind)
+        .bind(job.tenant.as_str())
+        .execute(&mut *tx)
+        .await?;
+    }
     tx.commit().await?;
-    row.map(|row| read_job(&row)).transpose()
+    Ok(job)
 }
 
 /// Prolongs a lease. `false`: the job is no longer this worker's; stop.

@@ -1,0 +1,161 @@
+//! Jobs as people see them: listed, whichever service they are of, and started
+//! anew when they were given up.
+
+use async_trait::async_trait;
+use hilum_contracts::error::ServiceError;
+use hilum_contracts::scope::TenantScope;
+use sqlx::Row as _;
+use sqlx::sqlite::SqliteRow;
+
+use crate::db::{Db, DbError};
+use crate::limits::JOBS_LISTED;
+
+/// Where a job stands that is not done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It is due now or later.
+    Waiting,
+    /// A worker holds it.
+    Running,
+    /// It was given up: a person may start it anew.
+    Dead,
+}
+
+impl State {
+    fn stored(self) -> &'static str {
+        match self {
+            Self::Waiting => "queued",
+            Self::Running => "leased",
+            Self::Dead => "dead",
+        }
+    }
+}
+
+/// A job that is not done.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// Its own id.
+    pub id: String,
+    /// What it is about: a run id, a delivery id.
+    pub subject: String,
+    /// The work it belongs to.
+    pub correlation_id: String,
+    /// Where it stands.
+    pub state: State,
+    /// How often it was tried.
+    pub attempts: i64,
+    /// When it is or was due; milliseconds since 1970.
+    pub due_at: i64,
+    /// When it was made; milliseconds since 1970.
+    pub created_at: i64,
+    /// What went wrong last.
+    pub reason: Option<String>,
+    /// What is done, for people: `CT lung 1.0`, `to PACS`.
+    pub what: String,
+    /// The study that it is about.
+    pub study_uid: Option<String>,
+}
+
+/// How much is to be done of every tenant's: figures for who watches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// What is due now or later.
+    pub waiting: u64,
+    /// For how long what is due longest has been; milliseconds.
+    pub oldest: i64,
+    /// What was given up.
+    pub dead: u64,
+}
+
+/// The jobs of one service.
+#[async_trait]
+pub trait JobSource: Send + Sync {
+    /// The service's name.
+    fn service(&self) -> &'static str;
+
+    /// Jobs of the scope's tenant in a state, those first that were due first.
+    ///
+    /// # Errors
+    /// `Unavailable` when the database does not answer.
+    async fn jobs(&self, scope: &TenantScope, state: State) -> Result<Vec<Listed>, ServiceError>;
+
+    /// How much there is to do.
+    ///
+    /// # Errors
+    /// `Unavailable` when the database does not answer.
+    async fn backlog(&self) -> Result<Backlog, ServiceError>;
+
+    /// Starts a job of the scope's tenant anew that was given up. `false`: there is
+    /// no such job.
+    ///
+    /// # Errors
+    /// `Unavailable` when the database does not answer.
+    async fn replay(&self, scope: &TenantScope, id: &str) -> Result<bool, ServiceError>;
+}
+
+/// Jobs of a tenant in a state; what they do and of which study is left open.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn list(db: &Db, scope: &TenantScope, state: State) -> Result<Vec<Listed>, DbError> {
+    let rows = sqlx::query(
+        "SELECT id, subject, correlation_id, attempts, run_at, last_error, created_at FROM jobs
+         WHERE tenant = $1 AND state = $2 AND state <> 'done' ORDER BY run_at, id LIMIT $3",
+    )
+    .bind(scope.tenant().as_str())
+    .bind(state.stored())
+    .bind(JOBS_LISTED)
+    .fetch_all(db.read())
+    .await?;
+    rows.iter().map(|row| read(row, state)).collect()
+}
+
+/// How much there is to do in a service's database.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn backlog(db: &Db, now: i64) -> Result<Backlog, DbError> {
+    let (waiting, due, dead): (i64, Option<i64>, i64) = sqlx::query_as(
+        "SELECT count(*) FILTER (WHERE state = 'queued'), min(run_at) FILTER (WHERE state = 'queued'),
+            count(*) FILTER (WHERE state = 'dead')
+         FROM jobs WHERE state <> 'done'",
+    )
+    .fetch_one(db.read())
+    .await?;
+    Ok(Backlog {
+        waiting: waiting.unsigned_abs(),
+        oldest: due.map_or(0, |due| now.saturating_sub(due).max(0)),
+        dead: dead.unsigned_abs(),
+    })
+}
+
+/// What a job of the tenant is about that was given up.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn subject_of_dead(
+    db: &Db,
+    scope: &TenantScope,
+    id: &str,
+) -> Result<Option<String>, DbError> {
+    sqlx::query_scalar("SELECT subject FROM jobs WHERE id = $1 AND tenant = $2 AND state = 'dead'")
+        .bind(id)
+        .bind(scope.tenant().as_str())
+        .fetch_optional(db.read())
+        .await
+}
+
+fn read(row: &SqliteRow, state: State) -> Result<Listed, DbError> {
+    Ok(Listed {
+        id: row.try_get("id")?,
+        subject: row.try_get("subject")?,
+        correlation_id: row.try_get("correlation_id")?,
+        state,
+        attempts: row.try_get("attempts")?,
+        due_at: row.try_get("run_at")?,
+        created_at: row.try_get("created_at")?,
+        reason: row.try_get("last_error")?,
+        what: String::new(),
+        study_uid: None,
+    })
+}

@@ -1,0 +1,82 @@
+//! The loop of every worker of jobs.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::{Job, heartbeat, lease};
+use crate::clock::Clock;
+use crate::db::Db;
+use crate::limits::JOB_POLL;
+
+/// What a worker takes its jobs from.
+#[derive(Clone, Copy)]
+pub struct Leases<'a> {
+    /// The database of its service.
+    pub db: &'a Db,
+    /// Time.
+    pub clock: &'a dyn Clock,
+    /// The jobs that it takes.
+    pub kind: &'a str,
+    /// A worker that stops answering loses its job after this long.
+    pub lease: Duration,
+    /// Rings when there may be one.
+    pub bell: &'a Notify,
+}
+
+/// Whoever works on one job after the other.
+#[async_trait]
+pub trait Worker: Send + Sync {
+    /// What it takes its jobs from.
+    fn leases(&self) -> Leases<'_>;
+
+    /// Works on a job and ends the hold on it with [`super::finish`]. When `stop` is
+    /// called, it hands back what can't be ended soon.
+    async fn attempt(&self, job: &Job, owner: &str, stop: &CancellationToken);
+}
+
+/// Has a worker work until `stop` is called.
+pub async fn run(worker: impl Worker, stop: CancellationToken) {
+    let owner = Uuid::new_v4().to_string();
+    while !stop.is_cancelled() {
+        let Leases {
+            db,
+            clock,
+            kind,
+            lease: time,
+            bell,
+        } = worker.leases();
+        match lease(db, kind, &owner, clock.now_millis(), time).await {
+            Ok(Some(job)) => worker.attempt(&job, &owner, &stop).await,
+            Ok(None) => {
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = bell.notified() => {}
+                    () = tokio::time::sleep(JOB_POLL) => {}
+                }
+            }
+            Err(error) => {
+                tracing::error!(kind, %error, "jobs wait: the database does not answer");
+                tokio::time::sleep(JOB_POLL).await;
+            }
+        }
+    }
+}
+
+/// Prolongs the lease of a job for as long as it is the owner's; returns when it
+/// is not any more.
+pub async fn keep_lease(leases: Leases<'_>, job: &Job, owner: &str) {
+    loop {
+        // Twice in vain before the lease runs out.
+        tokio::time::sleep(leases.lease / 3).await;
+        let now = leases.clock.now_millis();
+        let kept = heartbeat(leases.db, job, owner, now, leases.lease).await;
+        if matches!(kept, Ok(false)) {
+            tracing::warn!(correlation_id = %job.correlation_id, subject = %job.subject, "lease lost");
+            return;
+        }
+    }
+}
