@@ -44,6 +44,8 @@ pub struct Config {
     pub quiet_seconds: f64,
     /// Associations at once; one more is told to come back.
     pub max_associations: usize,
+    /// HTTP requests that are worked on at once; one more is told to come back.
+    pub max_requests: usize,
     /// Megabytes that a deflated data set may inflate to; one that inflates to
     /// more goes to the quarantine.
     pub inflated_max_mb: u64,
@@ -302,6 +304,7 @@ impl Default for Config {
             quiet_seconds: 3.0,
             archive: ArchiveRules::default(),
             max_associations: 64,
+            max_requests: 256,
             // Deflate reaches 1000:1: a small hostile body costs processor time
             // in proportion to this.
             inflated_max_mb: 1024,
@@ -443,6 +446,9 @@ impl Config {
         }
         if self.max_associations == 0 {
             return invalid("max_associations is at least 1".to_owned());
+        }
+        if self.max_requests == 0 {
+            return invalid("max_requests is at least 1".to_owned());
         }
         Ok(())
     }

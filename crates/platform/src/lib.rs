@@ -1,6 +1,6 @@
 //! What every service stands on: whose data a call may touch, the clock, the
 //! configuration, the database with its outbox, inbox and jobs, files that are
-//! replaced durably, notices to open pages, logs and metrics, mail, the HTTP server
+//! replaced durably, notices to open pages, logs and metrics, mail, places that tenants share, the HTTP server
 //! with its TLS, and how errors look over HTTP. It knows no
 //! service, and nothing of DICOM.
 
@@ -19,6 +19,7 @@ pub mod jobs;
 pub mod limits;
 pub mod mail;
 pub mod notices;
+pub mod shares;
 pub mod telemetry;
 pub mod tenants;
 pub mod tls;

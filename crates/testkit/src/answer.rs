@@ -32,6 +32,8 @@ pub struct Answer {
     pub kind: String,
     /// The cookies that it sets, as a browser sends them back.
     pub cookies: String,
+    /// Retry-After, in seconds, where it says one.
+    pub retry_after: Option<u64>,
     /// The body.
     pub body: Vec<u8>,
 }
@@ -199,6 +201,7 @@ fn answered(request: reqwest::RequestBuilder) -> Option<Answer> {
             value.unwrap_or_default().to_owned()
         };
         let kind = text("content-type");
+        let retry_after = text("retry-after").parse().ok();
         let cookies = response
             .headers()
             .get_all("set-cookie")
@@ -211,6 +214,7 @@ fn answered(request: reqwest::RequestBuilder) -> Option<Answer> {
             status,
             kind,
             cookies,
+            retry_after,
             body,
         })
     })

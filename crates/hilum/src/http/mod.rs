@@ -13,6 +13,7 @@ mod keys;
 mod live;
 mod measured;
 mod operator;
+mod overload;
 mod rates;
 mod records;
 mod refusals;
@@ -45,6 +46,7 @@ use hilum_platform::config::Config;
 use hilum_platform::events::Inbox;
 use hilum_platform::jobs::JobSource;
 use hilum_platform::notices::Notices;
+use hilum_platform::shares::Shares;
 use hilum_platform::tenants::Directory;
 use metrics_exporter_prometheus::PrometheusHandle;
 use time::OffsetDateTime;
@@ -116,6 +118,10 @@ pub(crate) fn router(parts: Parts) -> Router {
         clock: Arc::clone(&parts.clock),
         tenants: parts.tenants.clone(),
     });
+    let places = overload::Places {
+        shares: Shares::new(parts.config.max_requests),
+        tenants: parts.tenants.clone(),
+    };
     let shared = Shared {
         started_at: parts.clock.now(),
         live: live::Live::new(parts.notices.clone()),
@@ -183,6 +189,7 @@ pub(crate) fn router(parts: Parts) -> Router {
         .nest("/dicomweb", parts.dicomweb)
         .merge(health::router().with_state(shared))
         .merge(web::router())
+        .layer(from_fn_with_state(places, overload::bounded))
         .layer(from_fn_with_state(admission, admission::admit))
         .layer(from_fn(measured::measured))
         .layer(CompressionLayer::new().compress_when(compressible))

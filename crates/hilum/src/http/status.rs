@@ -43,7 +43,7 @@ pub(crate) async fn status(
 ) -> Json<Status> {
     let archive = shared.archive.answers().await;
     let runtime = find_library(shared.config.onnxruntime.as_deref());
-    let services = vec![
+    let mut services = vec![
         ServiceStatus {
             name: "archive",
             ready: archive.is_ok(),
@@ -60,6 +60,22 @@ pub(crate) async fn status(
             },
         },
     ];
+    // Those that follow others have an inbox in their database.
+    for inbox in shared.inboxes.iter() {
+        let consumer = inbox.consumer();
+        let name = consumer.split('.').next().unwrap_or(consumer);
+        let answers = inbox.backlog().await.is_ok();
+        let detail = (!answers).then(|| "Its database does not answer.".to_owned());
+        match services.iter_mut().find(|known| known.name == name) {
+            Some(_) if answers => {}
+            Some(known) => (known.ready, known.detail) = (false, detail),
+            None => services.push(ServiceStatus {
+                name,
+                ready: answers,
+                detail,
+            }),
+        }
+    }
     let known = shared.tenants.known();
     let ae_title = known
         .tenant(scope.tenant())

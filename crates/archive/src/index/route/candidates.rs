@@ -19,7 +19,7 @@ pub(super) fn listed(ids: &[i64]) -> (String, Vec<Value>) {
     )
 }
 
-/// The page, when all of it is among these.
+/// The page, when all of it is among these many.
 pub(super) fn page(
     db: &Connection,
     asked: &Asked<'_>,
@@ -58,8 +58,8 @@ pub(super) fn page(
 const OF_PERIOD: &str = "study_period p INDEXED BY study_period_of_study ON p.study = c.id
     WHERE p.tenant = ? AND p.facet = ''";
 
-/// Those of them that the page may begin at and come after it, each with what
-/// an index that has few bytes of a study knows of its place.
+/// Those that are not before the page, in its order as far as an index tells that
+/// holds little of each study: its day, quarter or minute.
 fn in_order(db: &Connection, asked: &Asked<'_>, ids: &[i64]) -> Result<Vec<(Value, i64)>> {
     let (list, mut values) = listed(ids);
     let tenant = Value::Integer(asked.tenant);
@@ -95,8 +95,12 @@ fn in_order(db: &Connection, asked: &Asked<'_>, ids: &[i64]) -> Result<Vec<(Valu
     Ok(found.collect::<rusqlite::Result<_>>()?)
 }
 
-/// What is asked for among these, from their rows.
-fn read(db: &Connection, asked: &Asked<'_>, ids: &[i64]) -> Result<Vec<(StudyRow, i64)>> {
+/// The page, when all of it is among these few.
+pub(super) fn read(
+    db: &Connection,
+    asked: &Asked<'_>,
+    ids: &[i64],
+) -> Result<Vec<(StudyRow, i64)>> {
     let conditions = conditions(asked)?;
     let (list, mut values) = listed(ids);
     // What is sorted is small: the rest is read for what is on the page only.

@@ -7,10 +7,10 @@
 //! which counting them up to a bound tells, these are looked up (`candidates`);
 //! parts of names have an index for that (`parts`). Otherwise studies are walked
 //! in their order, on an index that holds what is mostly filtered by, until the
-//! page is full; conditions that leave many fill it soon. In the order of reception a range of dates or a modality may be far
-//! from what came last: there the orders of its quarters are merged (`period`).
-//! When the walk takes too many steps (`budget`), the condition that leaves the
-//! fewest is taken all the same.
+//! page is full; conditions that leave many fill it soon. In the order of reception
+//! a range of dates or a modality may be far from what came last: there the orders
+//! of its quarters are merged (`period`). When the walk takes too many steps
+//! (`budget`), the condition that leaves the fewest is taken all the same.
 
 mod budget;
 mod candidates;
@@ -75,6 +75,7 @@ impl Few {
 
 /// Steps that a row of the page takes, and one that is skipped.
 const STEPS_OF_ROW: u64 = 100;
+
 /// A page of studies.
 pub(crate) struct Asked<'a> {
     pub tenant: i64,
@@ -120,7 +121,7 @@ fn within(db: &Connection, asked: &Asked<'_>, few: Few) -> Result<Vec<(StudyRow,
     }
     let periods = periods(db, asked)?;
     let walked = || match &periods {
-        Some(periods) => candidates::page(db, asked, few, &periods.walk(db)?),
+        Some(periods) => candidates::read(db, asked, &periods.walk(db)?),
         None => walk.run(db, asked),
     };
     if sources.is_empty() && short.is_none() {

@@ -12,6 +12,7 @@ use hilum_dimse::{
     Rejection, Server, ServerConfig, Status, StoreRequest, StoreSink, StoreStatus,
 };
 use hilum_platform::auth;
+use hilum_platform::shares::{Share, Shares};
 use hilum_platform::tls::{Feed, fingerprint};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -38,7 +39,11 @@ pub(crate) async fn serve(
         tls,
         ..ServerConfig::default()
     };
-    let acceptor = KnownDevices { service, identity };
+    let acceptor = KnownDevices {
+        shares: Shares::new(config.max_associations),
+        service,
+        identity,
+    };
     Server::new(config, Arc::new(acceptor))
         .serve(listener, stop)
         .await;
@@ -47,6 +52,7 @@ pub(crate) async fn serve(
 struct KnownDevices {
     service: ImagingService,
     identity: Arc<dyn Identity>,
+    shares: Shares,
 }
 
 #[async_trait]
@@ -74,6 +80,9 @@ impl Acceptor for KnownDevices {
                 return Err(Rejection::TEMPORARY_CONGESTION);
             }
         };
+        let tenants = self.service.tenants.known().tenants().len();
+        let share = self.shares.take(&device.tenant, tenants);
+        let share = share.ok_or(Rejection::LOCAL_LIMIT_EXCEEDED)?;
         let scope = auth::device(&device.tenant, &device.ae_title, Some(asks.peer));
         let source = Source::Dimse {
             calling_ae_title: request.calling_ae_title.clone(),
@@ -84,12 +93,16 @@ impl Acceptor for KnownDevices {
             CorrelationId(request.id),
             source,
         );
-        Ok(Box::new(DeviceAssociation { intake }))
+        Ok(Box::new(DeviceAssociation {
+            intake,
+            _share: share,
+        }))
     }
 }
 
 struct DeviceAssociation {
     intake: Intake,
+    _share: Share,
 }
 
 #[async_trait]
