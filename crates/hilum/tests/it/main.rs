@@ -25,6 +25,7 @@ mod keeping;
 mod keys;
 mod moving;
 mod operation;
+mod overload;
 mod rebuilding;
 mod rejecting;
 mod results;
