@@ -7,7 +7,9 @@ use hilum_contracts::scope::TenantScope;
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
+use crate::clock::Clock;
 use crate::db::{Db, DbError};
+use crate::http::database_error;
 use crate::limits::JOBS_LISTED;
 
 /// Where a job stands that is not done.
@@ -67,37 +69,86 @@ pub struct Backlog {
     pub dead: u64,
 }
 
+/// What a job does, for people.
+#[derive(Clone, Debug)]
+pub struct Described {
+    /// As [`Listed::what`].
+    pub what: String,
+    /// As [`Listed::study_uid`].
+    pub study_uid: String,
+}
+
 /// The jobs of one service.
 #[async_trait]
 pub trait JobSource: Send + Sync {
     /// The service's name.
     fn service(&self) -> &'static str;
 
+    /// The database that its jobs are in.
+    fn db(&self) -> &Db;
+
+    /// Time.
+    fn clock(&self) -> &dyn Clock;
+
+    /// What a job of this subject does; none when the subject is gone.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    async fn describe(
+        &self,
+        scope: &TenantScope,
+        subject: &str,
+    ) -> Result<Option<Described>, DbError>;
+
+    /// Starts the work on a subject anew that came to its end without being done.
+    /// `false`: it goes on by itself, is done, or is not there.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    async fn start_anew(&self, scope: &TenantScope, subject: &str) -> Result<bool, DbError>;
+
     /// Jobs of the scope's tenant in a state, those first that were due first.
     ///
     /// # Errors
     /// `Unavailable` when the database does not answer.
-    async fn jobs(&self, scope: &TenantScope, state: State) -> Result<Vec<Listed>, ServiceError>;
+    async fn jobs(&self, scope: &TenantScope, state: State) -> Result<Vec<Listed>, ServiceError> {
+        let failed = |error| database_error(&error);
+        let mut listed = list(self.db(), scope, state).await.map_err(failed)?;
+        for job in &mut listed {
+            let described = self.describe(scope, &job.subject).await.map_err(failed)?;
+            if let Some(Described { what, study_uid }) = described {
+                (job.what, job.study_uid) = (what, Some(study_uid));
+            }
+        }
+        Ok(listed)
+    }
 
     /// How much there is to do.
     ///
     /// # Errors
     /// `Unavailable` when the database does not answer.
-    async fn backlog(&self) -> Result<Backlog, ServiceError>;
+    async fn backlog(&self) -> Result<Backlog, ServiceError> {
+        let backlog = backlog(self.db(), self.clock().now_millis()).await;
+        backlog.map_err(|error| database_error(&error))
+    }
 
     /// Starts a job of the scope's tenant anew that was given up. `false`: there is
     /// no such job.
     ///
     /// # Errors
     /// `Unavailable` when the database does not answer.
-    async fn replay(&self, scope: &TenantScope, id: &str) -> Result<bool, ServiceError>;
+    async fn replay(&self, scope: &TenantScope, id: &str) -> Result<bool, ServiceError> {
+        let failed = |error| database_error(&error);
+        let subject = subject_of_dead(self.db(), scope, id).await;
+        match subject.map_err(failed)? {
+            Some(subject) => self.start_anew(scope, &subject).await.map_err(failed),
+            None => Ok(false),
+        }
+    }
 }
 
 /// Jobs of a tenant in a state; what they do and of which study is left open.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn list(db: &Db, scope: &TenantScope, state: State) -> Result<Vec<Listed>, DbError> {
+async fn list(db: &Db, scope: &TenantScope, state: State) -> Result<Vec<Listed>, DbError> {
     let rows = sqlx::query(
         "SELECT id, subject, correlation_id, attempts, run_at, last_error, created_at FROM jobs
          WHERE tenant = $1 AND state = $2 AND state <> 'done' ORDER BY run_at, id LIMIT $3",
@@ -111,10 +162,7 @@ pub async fn list(db: &Db, scope: &TenantScope, state: State) -> Result<Vec<List
 }
 
 /// How much there is to do in a service's database.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn backlog(db: &Db, now: i64) -> Result<Backlog, DbError> {
+async fn backlog(db: &Db, now: i64) -> Result<Backlog, DbError> {
     let (waiting, due, dead): (i64, Option<i64>, i64) = sqlx::query_as(
         "SELECT count(*) FILTER (WHERE state = 'queued'), min(run_at) FILTER (WHERE state = 'queued'),
             count(*) FILTER (WHERE state = 'dead')
@@ -130,10 +178,7 @@ pub async fn backlog(db: &Db, now: i64) -> Result<Backlog, DbError> {
 }
 
 /// What a job of the tenant is about that was given up.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn subject_of_dead(
+async fn subject_of_dead(
     db: &Db,
     scope: &TenantScope,
     id: &str,

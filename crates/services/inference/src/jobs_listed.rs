@@ -2,19 +2,38 @@
 
 use async_trait::async_trait;
 use hilum_contracts::audit::{Act, Detail, Entry, Subject};
-use hilum_contracts::error::ServiceError;
-use hilum_platform::db::DbError;
-use hilum_platform::http::database_error;
-use hilum_platform::jobs::{self, Backlog, JobSource, Listed, State};
+use hilum_platform::clock::Clock;
+use hilum_platform::db::{Db, DbError};
+use hilum_platform::jobs::{Described, JobSource};
 use hilum_platform::notices::Topic;
 use hilum_platform::scope::TenantScope;
 
 use crate::service::InferenceService;
 use crate::store;
 
-impl InferenceService {
-    /// Starts a run anew that was refused or has failed. `false`: it is neither.
-    pub(crate) async fn start_anew(&self, scope: &TenantScope, id: &str) -> Result<bool, DbError> {
+#[async_trait]
+impl JobSource for InferenceService {
+    fn service(&self) -> &'static str {
+        "inference"
+    }
+
+    fn db(&self) -> &Db {
+        self.store.db()
+    }
+
+    fn clock(&self) -> &dyn Clock {
+        &*self.clock
+    }
+
+    async fn describe(
+        &self,
+        scope: &TenantScope,
+        subject: &str,
+    ) -> Result<Option<Described>, DbError> {
+        self.store.describe(scope, subject).await
+    }
+
+    async fn start_anew(&self, scope: &TenantScope, id: &str) -> Result<bool, DbError> {
         let mut tx = self.store.db().begin().await?;
         let now = self.clock.now_millis();
         let Some(study_uid) = store::start_anew(&mut tx, scope, id, now).await? else {
@@ -29,38 +48,5 @@ impl InferenceService {
         self.notices
             .tell(scope.tenant(), Topic::Runs, Some(&study_uid));
         Ok(true)
-    }
-}
-
-#[async_trait]
-impl JobSource for InferenceService {
-    fn service(&self) -> &'static str {
-        "inference"
-    }
-
-    async fn jobs(&self, scope: &TenantScope, state: State) -> Result<Vec<Listed>, ServiceError> {
-        let listed = async {
-            let mut listed = jobs::list(self.store.db(), scope, state).await?;
-            self.store.describe(scope, &mut listed).await?;
-            Ok::<_, DbError>(listed)
-        };
-        listed.await.map_err(|error| database_error(&error))
-    }
-
-    async fn backlog(&self) -> Result<Backlog, ServiceError> {
-        let backlog = jobs::backlog(self.store.db(), self.clock.now_millis()).await;
-        backlog.map_err(|error| database_error(&error))
-    }
-
-    async fn replay(&self, scope: &TenantScope, id: &str) -> Result<bool, ServiceError> {
-        let replayed = async {
-            match jobs::subject_of_dead(self.store.db(), scope, id).await? {
-                Some(run) => self.start_anew(scope, &run).await,
-                None => Ok(false),
-            }
-        };
-        replayed
-            .await
-            .map_err(|error: DbError| database_error(&error))
     }
 }

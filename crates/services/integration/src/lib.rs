@@ -4,7 +4,8 @@
 //!
 //! Invariants:
 //! - A published result set has one delivery for each destination of its tenant
-//!   that takes its model's, and those of a study go in the order in which they were published.
+//!   that takes its model's, and those of a study go in the order in which they
+//!   were published.
 //! - A delivery is *delivered* only when the destination acknowledged every
 //!   instance, and ends otherwise only visibly: held, or given up with a reason.
 //! - Each destination has a worker of its own; a slow one holds up no other.

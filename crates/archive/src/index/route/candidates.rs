@@ -4,7 +4,7 @@
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
-use super::period::{MINUTE_MS, quarter};
+use super::period::{MINUTE_MS, is_told, quarter};
 use super::{After, Asked, Few, STUDY, conditions, order, rows};
 use crate::error::Result;
 use crate::model::{Order, StudyRow};
@@ -64,7 +64,7 @@ fn in_order(db: &Connection, asked: &Asked<'_>, ids: &[i64]) -> Result<Vec<(Valu
     let (list, mut values) = listed(ids);
     let tenant = Value::Integer(asked.tenant);
     let of_day = match (asked.order, asked.filter.modalities.as_slice()) {
-        (Order::StudyDate, [one]) if !one.is_empty() && !one.contains('\\') => Some(one),
+        (Order::StudyDate, [one]) if is_told(one) => Some(one),
         _ => None,
     };
     let (when, from) = match (of_day, asked.order) {

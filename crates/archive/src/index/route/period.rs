@@ -32,11 +32,10 @@ pub(super) fn periods<'a>(db: &Connection, asked: &'a Asked<'a>) -> Result<Optio
     let filter = asked.filter;
     let dates = filter.date.as_ref().filter(|range| range.is_bounded());
     let is_narrowed = dates.is_some() || !filter.modalities.is_empty();
-    let is_told = |modality: &String| !modality.is_empty() && !modality.contains('\\');
     if asked.order != Order::Received
         || !is_narrowed
         || !only_in_modality(filter)
-        || !filter.modalities.iter().all(is_told)
+        || !filter.modalities.iter().all(|one| is_told(one))
     {
         return Ok(None);
     }
@@ -57,6 +56,11 @@ pub(super) fn periods<'a>(db: &Connection, asked: &'a Asked<'a>) -> Result<Optio
         }
     }
     Ok(Some(Periods { asked, of }))
+}
+
+/// Whether the tables have it by itself: it is one modality, and not an absent one.
+pub(super) fn is_told(modality: &str) -> bool {
+    !modality.is_empty() && !modality.contains('\\')
 }
 
 /// The quarter of a date, as the tables have it.

@@ -4,6 +4,7 @@ use axum::extract::{Path, State};
 use hilum_contracts::access::doors;
 use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_platform::http::{May, Problem, ProblemBody, database_error};
+use hilum_platform::jobs::JobSource as _;
 use http::StatusCode;
 
 use crate::service::InferenceService;

@@ -1,7 +1,7 @@
 //! Runs as pages show them.
 
 use hilum_platform::db::DbError;
-use hilum_platform::jobs::Listed;
+use hilum_platform::jobs::Described;
 use hilum_platform::scope::TenantScope;
 use sqlx::Row as _;
 
@@ -45,26 +45,25 @@ impl Store {
         rows.iter().map(read).collect()
     }
 
-    /// Says of jobs which model runs and of which study they are.
+    /// Which model a run is of, and which study.
     pub(crate) async fn describe(
         &self,
         scope: &TenantScope,
-        jobs: &mut [Listed],
-    ) -> Result<(), DbError> {
-        for job in jobs {
-            let row = sqlx::query(
-                "SELECT model, version, study_uid FROM runs WHERE id = $1 AND tenant = $2",
-            )
-            .bind(&job.subject)
-            .bind(scope.tenant().as_str())
-            .fetch_optional(self.db().read())
-            .await?;
-            if let Some(row) = row {
-                let (model, version): (String, String) = (row.try_get(0)?, row.try_get(1)?);
-                job.what = format!("{model} {version}");
-                job.study_uid = Some(row.try_get(2)?);
-            }
-        }
-        Ok(())
+        id: &str,
+    ) -> Result<Option<Described>, DbError> {
+        let row =
+            sqlx::query("SELECT model, version, study_uid FROM runs WHERE id = $1 AND tenant = $2")
+                .bind(id)
+                .bind(scope.tenant().as_str())
+                .fetch_optional(self.db().read())
+                .await?;
+        row.map(|row| {
+            let (model, version): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+            Ok(Described {
+                what: format!("{model} {version}"),
+                study_uid: row.try_get(2)?,
+            })
+        })
+        .transpose()
     }
 }

@@ -1,7 +1,7 @@
 //! Deliveries as pages show them.
 
 use hilum_platform::db::DbError;
-use hilum_platform::jobs::Listed;
+use hilum_platform::jobs::Described;
 use hilum_platform::scope::TenantScope;
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
@@ -70,30 +70,28 @@ impl Store {
             .await?;
         rows.iter().map(read).collect()
     }
-}
 
-impl Store {
-    /// Says of jobs where their deliveries go and of which study they are.
+    /// Where a delivery goes and of which study it is.
     pub(crate) async fn describe(
         &self,
         scope: &TenantScope,
-        jobs: &mut [Listed],
-    ) -> Result<(), DbError> {
-        for job in jobs {
-            let row = sqlx::query(
-                "SELECT destination, study_uid FROM deliveries WHERE id = $1 AND tenant = $2",
-            )
-            .bind(&job.subject)
-            .bind(scope.tenant().as_str())
-            .fetch_optional(self.db().read())
-            .await?;
-            if let Some(row) = row {
-                let destination: String = row.try_get("destination")?;
-                job.what = format!("to {destination}");
-                job.study_uid = Some(row.try_get("study_uid")?);
-            }
-        }
-        Ok(())
+        id: &str,
+    ) -> Result<Option<Described>, DbError> {
+        let row = sqlx::query(
+            "SELECT destination, study_uid FROM deliveries WHERE id = $1 AND tenant = $2",
+        )
+        .bind(id)
+        .bind(scope.tenant().as_str())
+        .fetch_optional(self.db().read())
+        .await?;
+        row.map(|row| {
+            let destination: String = row.try_get(0)?;
+            Ok(Described {
+                what: format!("to {destination}"),
+                study_uid: row.try_get(1)?,
+            })
+        })
+        .transpose()
     }
 }
 
