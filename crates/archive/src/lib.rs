@@ -47,6 +47,7 @@ pub use archive::{Archive, ArchiveConfig};
 pub use disk::{Disk, LocalDisk, ObjectFile};
 pub use erase::sha256_hex;
 pub use error::{ArchiveError, Result};
+pub use index::audit::WRITER;
 pub use keys::MasterKey;
 pub use limits::Limits;
 pub use model::*;

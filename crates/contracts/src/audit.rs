@@ -324,7 +324,7 @@ impl Subject {
 
 /// Something that was done, as whoever did it tells the trail. Who, by which
 /// right and from where come from the scope, when from the clock.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// What was done.
     pub act: Act,

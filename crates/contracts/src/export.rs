@@ -2,12 +2,13 @@
 //! that the tenant owns is taken out. Images go another way, by DICOM files.
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 
 use crate::error::ServiceError;
 use crate::scope::TenantScope;
 
 /// Some of what a service keeps of a tenant.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExportPage {
     /// One JSON object each: `{"service", "table", "row"}`.
     pub lines: Vec<String>,

@@ -6,13 +6,14 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 
 use crate::error::ServiceError;
 use crate::ids::{ApiKeyId, PersonId, TenantId};
 use crate::scope::{Acting, TenantScope};
 
 /// Somebody whom Identity knows, and the tenant that they act in.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Admitted {
     /// Whose data may be touched.
     pub tenant: TenantId,
@@ -21,7 +22,7 @@ pub struct Admitted {
 }
 
 /// What is known of a device that asks for an association.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeviceAsks {
     /// Called AE title (PS3.8 §9.3.2), without padding.
     pub called: String,
@@ -34,7 +35,8 @@ pub struct DeviceAsks {
 }
 
 /// What becomes of an association.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum DeviceAdmission {
     /// A device of a tenant.
     Admitted(AdmittedDevice),
@@ -43,7 +45,8 @@ pub enum DeviceAdmission {
 }
 
 /// Why an association is rejected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum DeviceRejection {
     /// No tenant is called so.
     CalledUnknown,
@@ -64,7 +67,7 @@ impl DeviceRejection {
 }
 
 /// A device of a tenant, and what it needs of its own.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AdmittedDevice {
     /// The tenant it sends to.
     pub tenant: TenantId,

@@ -256,7 +256,8 @@ pub struct ResultSet {
 }
 
 /// What became of a result set.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Published {
     /// It is visible now.
     Now(Vec<InstanceRef>),

@@ -17,6 +17,7 @@ pub mod imaging;
 pub mod inference;
 pub mod patients;
 pub mod scope;
+pub mod service;
 
 pub use error::{ErrorCode, ServiceError};
 pub use event::Event;

@@ -62,15 +62,17 @@ pub enum Right {
 }
 
 /// A principal as the door found it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Acting {
     /// Who acts.
     pub principal: Principal,
     /// By which right.
     pub right: Right,
     /// What a key is limited to, within its role.
+    #[serde(default)]
     pub limited_to: Option<Actions>,
     /// From where; nothing for what comes from within.
+    #[serde(default)]
     pub from: Option<IpAddr>,
 }
 
@@ -108,6 +110,12 @@ impl TenantScope {
     #[must_use]
     pub fn right(&self) -> Right {
         self.acting.right
+    }
+
+    /// Who acts, by which right and from where: what a neighbour is told.
+    #[must_use]
+    pub fn acting(&self) -> &Acting {
+        &self.acting
     }
 
     /// From where.

@@ -21,8 +21,12 @@ pub(crate) struct RunFile {
     /// Address of HTTP over TLS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) https: Option<SocketAddr>,
-    /// Address of DICOM.
-    pub(crate) dicom: SocketAddr,
+    /// Address of DICOM, where images are taken here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) dicom: Option<SocketAddr>,
+    /// Address at which neighbours ask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) neighbours: Option<SocketAddr>,
     /// Version of Hilum.
     pub(crate) version: String,
     /// Bearer token of the operator; made anew at every start.

@@ -3,6 +3,7 @@
 
 mod destination;
 mod exposure;
+mod neighbours;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -11,11 +12,13 @@ use std::time::Duration;
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
 use hilum_contracts::ids::TenantId;
+use hilum_contracts::service::ServiceName;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 pub use destination::{Destination, Way};
 pub use exposure::Tls;
+pub use neighbours::Neighbours;
 
 /// Everything that can be configured.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -23,6 +26,10 @@ pub use exposure::Tls;
 pub struct Config {
     /// Where everything is kept.
     pub data: PathBuf,
+    /// The services that run in this process; all of them, unless it says less.
+    pub services: Vec<ServiceName>,
+    /// The way to services in other processes.
+    pub neighbours: Option<Neighbours>,
     /// Where HTTP is served; other than on loopback with TLS only.
     pub http: SocketAddr,
     /// Where DICOM associations are taken; other than on loopback over TLS, or
@@ -294,6 +301,8 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             data: PathBuf::from("data"),
+            services: ServiceName::ALL.to_vec(),
+            neighbours: None,
             http: SocketAddr::from(([127, 0, 0, 1], 8080)),
             dicom: SocketAddr::from(([127, 0, 0, 1], 11112)),
             tls: None,
@@ -389,6 +398,7 @@ impl Config {
     pub fn check(&self) -> Result<(), ConfigError> {
         let invalid = |text: String| Err(ConfigError::Invalid(text));
         self.check_exposure()?;
+        self.check_neighbours()?;
         if self.tenants.is_empty() {
             return invalid("name at least one tenant".to_owned());
         }

@@ -5,8 +5,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use http::{Request, StatusCode};
+use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
+use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -64,6 +65,21 @@ impl HttpClient {
         Ok(Self(Client::builder(TokioExecutor::new()).build(connector)))
     }
 
+    /// Sends a request; the answer has begun `within` this time, and its body is
+    /// read by whoever asked.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn begin(
+        &self,
+        request: Request<Body>,
+        within: Duration,
+    ) -> Result<Response<Incoming>, HttpError> {
+        let answer = tokio::time::timeout(within, self.0.request(request)).await;
+        let answer = answer.map_err(|_| HttpError::TimedOut)?;
+        answer.map_err(|_| HttpError::Unreachable)
+    }
+
     /// Sends a request; the answer is whole `within` this time.
     ///
     /// # Errors
@@ -74,8 +90,7 @@ impl HttpClient {
         within: Duration,
     ) -> Result<Answer, HttpError> {
         let asking = async {
-            let answer = self.0.request(request).await;
-            let (parts, body) = answer.map_err(|_| HttpError::Unreachable)?.into_parts();
+            let (parts, body) = self.begin(request, within).await?.into_parts();
             let body = Limited::new(body, CLIENT_ANSWER_MAX).collect().await;
             Ok(Answer {
                 status: parts.status,

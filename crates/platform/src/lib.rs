@@ -1,7 +1,8 @@
 //! What every service stands on: whose data a call may touch, the clock, the
 //! configuration, the database with its outbox, inbox and jobs, files that are
-//! replaced durably, notices to open pages, logs and metrics, mail, places that tenants share, the HTTP server
-//! with its TLS, and how errors look over HTTP. It knows no
+//! replaced durably, notices to open pages, neighbours in other
+//! processes, logs and metrics, mail, places that tenants share, the HTTP server with its TLS, and
+//! how errors look over HTTP. It knows no
 //! service, and nothing of DICOM.
 
 pub mod audit;
@@ -18,7 +19,9 @@ pub mod http_server;
 pub mod jobs;
 pub mod limits;
 pub mod mail;
+pub mod network;
 pub mod notices;
+pub mod remote;
 pub mod shares;
 pub mod telemetry;
 pub mod tenants;

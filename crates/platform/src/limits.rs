@@ -115,3 +115,40 @@ pub const HTTP2_STREAMS: u32 = 128;
 pub const CLIENT_ANSWER_MAX: usize = 1024 * 1024;
 /// A connection to another server is there within this time.
 pub const CLIENT_CONNECT: Duration = Duration::from_secs(10);
+
+/// How long a neighbour's answer is waited for: longer than any question that a
+/// person waits for may take.
+pub const NEIGHBOUR_WITHIN: Duration = Duration::from_secs(10);
+/// How long where a neighbour walks or rewrites a database, or takes in results.
+pub const NEIGHBOUR_WITHIN_LONG: Duration = Duration::from_secs(300);
+/// How long a neighbour is asked whether it works: a page of all of them waits for
+/// the slowest.
+pub const NEIGHBOUR_READY_WITHIN: Duration = Duration::from_secs(2);
+/// Times a question that may be repeated is asked.
+pub const NEIGHBOUR_TRIES: u32 = 3;
+/// Pause between two of these, on average: a process that restarts is there again
+/// after some of them, and the third falls into another second than the first.
+pub const NEIGHBOUR_PAUSE: Duration = Duration::from_millis(150);
+/// Failures in a row after which a neighbour is not asked for a while.
+pub const NEIGHBOUR_FAILURES: u32 = 5;
+/// The first such while,
+pub const NEIGHBOUR_REST: Duration = Duration::from_millis(500);
+/// and the longest: what comes back is in use again after it.
+pub const NEIGHBOUR_REST_MAX: Duration = Duration::from_secs(5);
+/// Longest question of a neighbour: the results of one run.
+pub const NEIGHBOUR_BODY_MAX: usize = 1 << 30;
+/// Longest answer that is read as a whole: a page of a trail, an export's page.
+pub const NEIGHBOUR_ANSWER_MAX: usize = 64 << 20;
+/// Until a request that is passed on begins to be answered: a STOW-RS of many
+/// images takes its time.
+pub const PASSED_ON_WITHIN: Duration = Duration::from_secs(900);
+/// How long a neighbour holds a question for what changes.
+pub const NEIGHBOUR_HOLDS: Duration = Duration::from_secs(20);
+/// For how long what Identity answered is taken from memory without asking again:
+/// a role or key that was taken away is told at once, and this is what a lost word
+/// of it may cost.
+pub const ADMITTED_FRESH: Duration = Duration::from_secs(10);
+/// For how long who was let in goes on when Identity does not answer.
+pub const ADMITTED_WITHOUT_IDENTITY: Duration = Duration::from_secs(2 * 3_600);
+/// Admissions in memory; about 300 bytes each.
+pub const ADMITTED_MAX: usize = 20_000;

@@ -3,13 +3,13 @@
 //! seen there.
 
 use hilum_contracts::ids::TenantId;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 
 use crate::limits::NOTICE_BACKLOG;
 
 /// What changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Topic {
     /// Studies, series or input sets.
@@ -39,9 +39,13 @@ pub struct Notice {
     /// The study it belongs to, where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub study_uid: Option<String>,
+    /// Told by another process: it is not told on.
+    #[serde(skip)]
+    pub from_neighbour: bool,
 }
 
-/// Where notices are sent and listened to, within this process.
+/// Where notices are sent and listened to: those of this process, and of its
+/// neighbours ([`crate::remote::notices`]).
 #[derive(Clone, Debug)]
 pub struct Notices(broadcast::Sender<Notice>);
 
@@ -58,6 +62,17 @@ impl Notices {
             tenant: tenant.clone(),
             topic,
             study_uid: study_uid.map(ToOwned::to_owned),
+            from_neighbour: false,
+        });
+    }
+
+    /// Tells what a neighbour told.
+    pub fn tell_on(&self, tenant: TenantId, topic: Topic, study_uid: Option<String>) {
+        let _nobody = self.0.send(Notice {
+            tenant,
+            topic,
+            study_uid,
+            from_neighbour: true,
         });
     }
 

@@ -4,18 +4,62 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use hilum_contracts::identity::{AdmittedDevice, DeviceAsks};
 use hilum_contracts::ids::TenantId;
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use crate::config::{Config, Device, Tenant};
+use crate::config::{Config, Device, Tenant, UnknownDevices};
+use crate::network::{is_loopback, matches};
 
 /// Every tenant and device at one moment.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(from = "Told", into = "Told")]
 pub struct Known {
     tenants: Vec<Tenant>,
     by_name: HashMap<TenantId, usize>,
     by_ae_title: HashMap<String, usize>,
-    devices: HashMap<(TenantId, String), Device>,
+    devices: HashMap<(TenantId, String), Vec<Device>>,
+    rules: HashMap<TenantId, Rules>,
+}
+
+/// What holds for who comes to a tenant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rules {
+    /// Requests that one principal may make in a minute, where the tenant said so.
+    pub requests_per_minute: Option<u32>,
+    /// Whether devices that it does not know are admitted from this machine.
+    pub admits_from_loopback: bool,
+}
+
+/// As neighbours are told of it.
+#[derive(Serialize, Deserialize)]
+struct Told {
+    tenants: Vec<Tenant>,
+    devices: Vec<Device>,
+    #[serde(default)]
+    rules: Vec<(TenantId, Rules)>,
+}
+
+impl From<Told> for Known {
+    fn from(told: Told) -> Self {
+        Self::new(told.tenants, told.devices).with(told.rules)
+    }
+}
+
+impl From<Known> for Told {
+    fn from(known: Known) -> Self {
+        // In one order, so that what is the same is written the same.
+        let mut devices: Vec<_> = known.devices.into_iter().collect();
+        devices.sort_by(|(one, _), (other, _)| one.cmp(other));
+        let mut rules: Vec<_> = known.rules.into_iter().collect();
+        rules.sort_by(|(one, _), (other, _)| one.cmp(other));
+        Self {
+            tenants: known.tenants,
+            devices: devices.into_iter().flat_map(|(_, of)| of).collect(),
+            rules,
+        }
+    }
 }
 
 impl Known {
@@ -24,17 +68,65 @@ impl Known {
     #[must_use]
     pub fn new(tenants: Vec<Tenant>, devices: Vec<Device>) -> Self {
         let places = || tenants.iter().enumerate();
+        let mut called: HashMap<_, Vec<Device>> = HashMap::new();
+        for one in devices {
+            let key = (one.tenant.clone(), one.ae_title.clone());
+            called.entry(key).or_default().push(one);
+        }
         Self {
             by_name: places().map(|(at, one)| (one.name.clone(), at)).collect(),
             by_ae_title: places()
                 .map(|(at, one)| (one.ae_title.clone(), at))
                 .collect(),
-            devices: devices
-                .into_iter()
-                .map(|one| ((one.tenant.clone(), one.ae_title.clone()), one))
-                .collect(),
+            devices: called,
+            rules: HashMap::new(),
             tenants,
         }
+    }
+
+    /// The same with these rules.
+    #[must_use]
+    pub fn with(self, rules: impl IntoIterator<Item = (TenantId, Rules)>) -> Self {
+        Self {
+            rules: rules.into_iter().collect(),
+            ..self
+        }
+    }
+
+    /// What holds for who comes to a tenant.
+    #[must_use]
+    pub fn rules(&self, tenant: &TenantId) -> Rules {
+        self.rules.get(tenant).copied().unwrap_or_default()
+    }
+
+    /// The device that asks for an association, where it is one that is let in.
+    /// What becomes of any other is Identity's to say.
+    #[must_use]
+    pub fn admit(&self, asks: &DeviceAsks) -> Option<AdmittedDevice> {
+        let tenant = &self.tenant_called(&asks.called)?.name;
+        let called = self.devices.get(&(tenant.clone(), asks.calling.clone()));
+        let by_proof = called.into_iter().flatten().filter_map(|device| {
+            let address = device.address.as_deref().unwrap_or_default();
+            let certificate = device.certificate_sha256.as_deref().unwrap_or_default();
+            Some((proof(address, certificate, asks)?, device))
+        });
+        if let Some((_, device)) = by_proof.max_by_key(|(proof, _)| *proof) {
+            return Some(AdmittedDevice {
+                tenant: tenant.clone(),
+                ae_title: device.ae_title.clone(),
+                issuer: device.issuer.clone(),
+                quiet_seconds: device.quiet_seconds,
+                fallback_charset: device.fallback_charset.clone(),
+            });
+        }
+        let unknown = self.rules(tenant).admits_from_loopback && is_loopback(asks.peer);
+        unknown.then(|| AdmittedDevice {
+            tenant: tenant.clone(),
+            ae_title: asks.calling.clone(),
+            issuer: None,
+            quiet_seconds: None,
+            fallback_charset: None,
+        })
     }
 
     /// Every tenant.
@@ -59,8 +151,51 @@ impl Known {
     /// settings of its own.
     #[must_use]
     pub fn device(&self, tenant: &TenantId, ae_title: &str) -> Option<&Device> {
-        self.devices.get(&(tenant.clone(), ae_title.to_owned()))
+        let key = (tenant.clone(), ae_title.to_owned());
+        self.devices.get(&key)?.last()
     }
+}
+
+/// How surely a device that was given this address or network and this
+/// certificate (SHA-256 in hexadecimal), empty where none, is the one that asks;
+/// nothing when it is not. A certificate proves more than an address, a smaller
+/// network more than a larger one.
+#[must_use]
+pub fn proof(address: &str, certificate: &str, asks: &DeviceAsks) -> Option<u16> {
+    let by_address = if address.is_empty() {
+        0
+    } else {
+        u16::from(matches(address, asks.peer)?) + 1
+    };
+    if !certificate.is_empty() {
+        let shown = hex(asks.certificate_sha256?);
+        return (shown == certificate).then_some(1_000 + by_address);
+    }
+    // Known by its AE title only: the configuration may name what a device
+    // needs without saying where it is.
+    (by_address > 0 || is_loopback(asks.peer)).then_some(by_address)
+}
+
+impl Rules {
+    /// The rules that a tenant decided on, where it did, over those of the
+    /// installation.
+    #[must_use]
+    pub fn new(requests_per_minute: Option<u32>, unknown: UnknownDevices) -> Self {
+        Self {
+            requests_per_minute,
+            admits_from_loopback: unknown == UnknownDevices::AdmitFromLoopback,
+        }
+    }
+}
+
+/// Lower-case hexadecimal, as a device's certificate is written down.
+#[must_use]
+pub fn hex(bytes: [u8; 32]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _never_fails = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// The newest [`Known`], shared by everything in this process.
@@ -117,5 +252,67 @@ mod tests {
         follower.changed().await.unwrap();
         let tenant = follower.borrow().tenant_called("NORTH").cloned().unwrap();
         assert_eq!(tenant.name.as_str(), "north");
+    }
+
+    fn asks(peer: &str, certificate_sha256: Option<[u8; 32]>) -> DeviceAsks {
+        DeviceAsks {
+            called: "HILUM".to_owned(),
+            calling: "MR1".to_owned(),
+            peer: peer.parse().unwrap(),
+            certificate_sha256,
+        }
+    }
+
+    #[test]
+    fn an_ae_title_alone_proves_nothing() {
+        assert!(proof("", "", &asks("192.0.2.7", None)).is_none());
+        assert!(proof("", "", &asks("127.0.0.1", None)).is_some());
+    }
+
+    #[test]
+    fn who_has_a_certificate_must_show_it() {
+        let shown = hex([7; 32]);
+        assert!(proof("", &shown, &asks("192.0.2.7", Some([7; 32]))).is_some());
+        assert!(proof("", &shown, &asks("192.0.2.7", Some([8; 32]))).is_none());
+        assert!(proof("", &shown, &asks("127.0.0.1", None)).is_none());
+        let elsewhere = asks("198.51.100.1", Some([7; 32]));
+        assert!(proof("192.0.2.0/24", &shown, &elsewhere).is_none());
+    }
+
+    #[test]
+    fn the_smaller_network_names_the_device() {
+        let here = asks("192.0.2.7", None);
+        assert!(proof("192.0.2.7", "", &here) > proof("192.0.2.0/24", "", &here));
+    }
+
+    #[test]
+    fn what_a_neighbour_is_told_admits_the_same_devices() {
+        let name = TenantId::new("north").unwrap();
+        let tenant = Tenant {
+            name: name.clone(),
+            ae_title: "HILUM".to_owned(),
+            archive: TenantArchive::default(),
+        };
+        let device = |address: &str, issuer: &str| Device {
+            ae_title: "MR1".to_owned(),
+            tenant: name.clone(),
+            address: Some(address.to_owned()),
+            certificate_sha256: None,
+            issuer: Some(issuer.to_owned()),
+            quiet_seconds: None,
+            fallback_charset: None,
+        };
+        let devices = vec![device("192.0.2.0/24", "NET"), device("192.0.2.7", "ONE")];
+        let rules = Rules::new(Some(9), UnknownDevices::AdmitFromLoopback);
+        let known = Known::new(vec![tenant], devices).with([(name.clone(), rules)]);
+        let text = serde_json::to_string(&known).unwrap();
+        let told: Known = serde_json::from_str(&text).unwrap();
+        assert_eq!(serde_json::to_string(&told).unwrap(), text);
+        assert_eq!(told.rules(&name), rules);
+        let issuer = |peer| told.admit(&asks(peer, None)).map(|device| device.issuer);
+        assert_eq!(issuer("192.0.2.7"), Some(Some("ONE".to_owned())));
+        assert_eq!(issuer("192.0.2.8"), Some(Some("NET".to_owned())));
+        assert_eq!(issuer("198.51.100.1"), None);
+        assert_eq!(issuer("127.0.0.1"), Some(None));
     }
 }

@@ -95,6 +95,7 @@ struct Shared {
     seen: Mutex<Vec<Option<Stamp>>>,
     http: watch::Sender<Arc<ServerConfig>>,
     dicom: watch::Sender<Arc<ServerConfig>>,
+    neighbours: watch::Sender<Arc<ServerConfig>>,
 }
 
 /// A file that has this has not changed.
@@ -113,12 +114,13 @@ impl Certificate {
     /// together.
     pub fn open(files: &Tls) -> Result<Self, TlsError> {
         let seen = stamps(files);
-        let (http, dicom) = load(files)?;
+        let served = load(files)?;
         Ok(Self(Arc::new(Shared {
             files: files.clone(),
             seen: Mutex::new(seen),
-            http: watch::Sender::new(http),
-            dicom: watch::Sender::new(dicom),
+            http: watch::Sender::new(served.http),
+            dicom: watch::Sender::new(served.dicom),
+            neighbours: watch::Sender::new(served.neighbours),
         })))
     }
 
@@ -134,6 +136,13 @@ impl Certificate {
         self.0.dicom.subscribe()
     }
 
+    /// For neighbours: a certificate of the authorities' has to be shown. Nobody has
+    /// one where the files name no authority.
+    #[must_use]
+    pub fn neighbours(&self) -> Feed {
+        self.0.neighbours.subscribe()
+    }
+
     /// Reads the files again if one has changed. Whether new ones are served;
     /// files that can't be used leave the old ones in their place.
     pub fn look(&self) -> bool {
@@ -146,9 +155,10 @@ impl Certificate {
             *seen = now;
         }
         match load(&self.0.files) {
-            Ok((http, dicom)) => {
-                self.0.http.send_replace(http);
-                self.0.dicom.send_replace(dicom);
+            Ok(served) => {
+                self.0.http.send_replace(served.http);
+                self.0.dicom.send_replace(served.dicom);
+                self.0.neighbours.send_replace(served.neighbours);
                 tracing::info!("the certificate's files have changed and were read anew");
                 true
             }
@@ -221,14 +231,18 @@ fn stamps(files: &Tls) -> Vec<Option<Stamp>> {
     .collect()
 }
 
-/// What HTTP and DICOM are served with.
-type Both = (Arc<ServerConfig>, Arc<ServerConfig>);
+/// What each door is served with.
+struct Served {
+    http: Arc<ServerConfig>,
+    dicom: Arc<ServerConfig>,
+    neighbours: Arc<ServerConfig>,
+}
 
-fn load(files: &Tls) -> Result<Both, TlsError> {
+fn load(files: &Tls) -> Result<Served, TlsError> {
     let chain = certificates(&files.certificate)?;
     let key = key(&files.key)?;
     let provider = Arc::new(provider::default_provider());
-    let verifier = verifier(files.client_ca.as_deref(), &provider)?;
+    let devices = verifier(files.client_ca.as_deref(), &provider)?;
     let unusable = |error: rustls::Error| {
         TlsError::Unusable(format!(
             "{} and {}: {error}",
@@ -247,13 +261,37 @@ fn load(files: &Tls) -> Result<Both, TlsError> {
     http.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     let mut dicom = builder()
         .map_err(unusable)?
-        .with_client_cert_verifier(verifier)
-        .with_single_cert(chain, key)
+        .with_client_cert_verifier(devices)
+        .with_single_cert(chain.clone(), key.clone_key())
         .map_err(unusable)?;
     // Every association shows its certificate itself.
     dicom.session_storage = Arc::new(NoServerSessionStorage {});
     dicom.send_tls13_tickets = 0;
-    Ok((Arc::new(http), Arc::new(dicom)))
+    let neighbours = builder()
+        .map_err(unusable)?
+        .with_client_cert_verifier(certified(files.client_ca.as_deref(), &provider)?)
+        .with_single_cert(chain, key)
+        .map_err(unusable)?;
+    Ok(Served {
+        http: Arc::new(http),
+        dicom: Arc::new(dicom),
+        neighbours: Arc::new(neighbours),
+    })
+}
+
+/// Takes whom the authorities vouch for, and nobody without them.
+fn certified(
+    authorities: Option<&Path>,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+    let Some(path) = authorities else {
+        return Ok(Arc::new(Nobody));
+    };
+    let roots = Arc::new(roots(path)?);
+    WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(provider))
+        .build()
+        .map(|verifier| verifier as Arc<dyn ClientCertVerifier>)
+        .map_err(|error| TlsError::Unusable(format!("{}: {error}", path.display())))
 }
 
 fn verifier(
@@ -319,6 +357,47 @@ fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, TlsError> {
             path: path.to_owned(),
             error,
         }),
+    }
+}
+
+/// Takes nobody.
+#[derive(Debug)]
+struct Nobody;
+
+impl ClientCertVerifier for Nobody {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        Err(rustls::Error::General("no authority is known".to_owned()))
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Err(rustls::Error::General("no authority is known".to_owned()))
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Err(rustls::Error::General("no authority is known".to_owned()))
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        vec![SignatureScheme::ED25519]
     }
 }
 

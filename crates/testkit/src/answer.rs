@@ -164,6 +164,16 @@ impl Api {
         answered(request).unwrap_or_else(|| panic!("nothing answers {path}"))
     }
 
+    /// Asks as nobody, with these header fields.
+    #[must_use]
+    pub fn get_with(self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        let mut request = CLIENT.get(self.url(path));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        answered(request).unwrap_or_else(|| panic!("nothing answers GET {path}"))
+    }
+
     /// What this server knows its operator by, from now on.
     pub(crate) fn knows_operator(self, token: &str) {
         let mut operators = OPERATORS.lock().unwrap();

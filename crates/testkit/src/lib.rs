@@ -11,11 +11,14 @@
 )]
 
 mod answer;
+mod authority;
 mod cases;
+mod cluster;
 mod hilum;
 mod keys;
 mod mail;
 mod models;
+mod neighbours;
 mod oidc;
 mod peers;
 mod series;
@@ -23,10 +26,13 @@ mod tools;
 mod webhook;
 
 pub use answer::{Answer, Api, As};
+pub use authority::Authority;
 pub use cases::{Cases, hostile_cases};
+pub use cluster::{Cluster, SERVICES};
 pub use hilum::{Hilum, Setup};
 pub use keys::keyring;
 pub use mail::{MAIL_USER, MailServer};
+pub use neighbours::Asked;
 pub use oidc::{OIDC_SECRET, OidcProvider};
 pub use peers::{Orthanc, Storescp};
 pub use series::Series;

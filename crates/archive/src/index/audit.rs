@@ -20,7 +20,7 @@ use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
 use crate::error::{ArchiveError, Result};
 
 /// What the archive's entries say wrote them.
-pub(crate) const WRITER: &str = "archive";
+pub const WRITER: &str = "archive";
 
 /// Who acts, and the keys to say of whom.
 #[derive(Clone)]

@@ -79,9 +79,10 @@ impl Demo {
             .map(|tenant| tenant.ae_title.clone())
             .unwrap_or_default();
         let hilum = Hilum::start(config, master_key()?, clock::system(), metrics).await?;
+        let dicom = hilum.dicom.context("the demo runs every service")?;
         terminal::note(format_args!(
-            "Hilum serves on {} and takes images on {} (AE title {ae_title}).",
-            hilum.url, hilum.dicom
+            "Hilum serves on {} and takes images on {dicom} (AE title {ae_title}).",
+            hilum.url
         ));
 
         let outcome = self.play(&hilum, &ae_title, &images).await;
@@ -160,7 +161,8 @@ impl Demo {
             .first()
             .map(|image| image.study_uid.clone())
             .context("the series is empty")?;
-        let send_seconds = scanner::send(hilum.dicom, ae_title, images).await?;
+        let dicom = hilum.dicom.context("the demo runs every service")?;
+        let send_seconds = scanner::send(dicom, ae_title, images).await?;
         let result = tokio::time::timeout(PATIENCE, follow::result_of(hilum, &study_uid))
             .await
             .context("no result came in ten minutes; `hilum doctor` may say why")??;

@@ -32,6 +32,7 @@ use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 use clap::{Args, Parser, Subcommand};
 use hilum_archive::MasterKey;
 use hilum_contracts::ids::TenantId;
+use hilum_contracts::service::ServiceName;
 use hilum_platform::config::Config;
 
 use crate::terminal;
@@ -46,7 +47,7 @@ pub(crate) struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serve everything in one process, on embedded storage.
+    /// Serve: everything in one process, or some services of an installation.
     Serve(serve::Serve),
     /// Send the sample series to a fresh Hilum and show the result.
     Demo(demo::Demo),
@@ -105,6 +106,12 @@ pub(crate) struct Doors {
     /// Address for DICOM associations; port 0 takes any free one [default: 127.0.0.1:11112].
     #[arg(long, value_name = "ADDR", value_parser = socket_address)]
     dicom: Option<SocketAddr>,
+    /// Services to run in this process, the others being neighbours [default: all].
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    services: Vec<ServiceName>,
+    /// Address at which neighbours ask this process; the configuration says where they are.
+    #[arg(long, value_name = "ADDR", value_parser = socket_address)]
+    neighbours: Option<SocketAddr>,
     /// Folder of model folders [default: models].
     #[arg(long, value_name = "DIR")]
     models: Option<PathBuf>,
@@ -121,6 +128,16 @@ impl Installation {
         }
         if let Some(dicom) = doors.dicom {
             config.dicom = dicom;
+        }
+        if !doors.services.is_empty() {
+            config.services.clone_from(&doors.services);
+        }
+        match (&mut config.neighbours, doors.neighbours) {
+            (Some(neighbours), Some(listen)) => neighbours.listen = listen,
+            (None, Some(_)) => anyhow::bail!(
+                "--neighbours needs [neighbours] in the configuration: a certificate, and where they are"
+            ),
+            (_, None) => {}
         }
         if let Some(models) = &doors.models {
             config.models.clone_from(models);

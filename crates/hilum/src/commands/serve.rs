@@ -37,6 +37,8 @@ impl Serve {
             .iter()
             .map(|tenant| tenant.ae_title.clone())
             .collect();
+        let services: Vec<_> = config.services.iter().map(|one| one.as_str()).collect();
+        let services = services.join(", ");
         let hilum = Hilum::start(config, master_key()?, clock::system(), metrics).await?;
         let listens = match hilum.url.ends_with(&format!("://{}", hilum.http)) {
             true => String::new(),
@@ -50,12 +52,16 @@ impl Serve {
                 "           Nobody can sign in yet: open this link to become the owner. It works once.",
             );
         }
-        terminal::line(format_args!(
-            "DICOM      {}{}, AE title {}",
-            hilum.dicom,
-            if hilum.dicom_tls { " over TLS" } else { "" },
-            ae_titles.join(", ")
-        ));
+        if let Some(dicom) = hilum.dicom {
+            terminal::line(format_args!(
+                "DICOM      {dicom}{}, AE title {}",
+                if hilum.dicom_tls { " over TLS" } else { "" },
+                ae_titles.join(", ")
+            ));
+        }
+        if let Some(neighbours) = hilum.neighbours {
+            terminal::line(format_args!("Neighbours {neighbours}, for {services}"));
+        }
         asked_to_stop().await?;
         terminal::note("Stopping: finishing or handing back what is held.");
         hilum.stop().await;

@@ -11,7 +11,7 @@ use hilum_platform::http::{May, Problem, ProblemBody};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::Shared;
+use super::Own;
 use crate::commands::backup;
 
 #[derive(Deserialize, ToSchema)]
@@ -34,7 +34,7 @@ pub(crate) struct BackupMade {
     responses((status = 200, body = BackupMade), (status = 400, body = ProblemBody)))]
 pub(crate) async fn make_backup(
     May(scope, _): May<doors::Operate>,
-    State(shared): State<Shared>,
+    State(own): State<Own>,
     Json(request): Json<BackupRequest>,
 ) -> Result<Json<BackupMade>, Problem> {
     tracing::info!(by = ?scope.principal(), "a backup is made");
@@ -47,9 +47,9 @@ pub(crate) async fn make_backup(
     let made = tokio::spawn(async move {
         let entry = Entry::new(Act::Backup);
         let begun = entry.clone().with(Detail::Change, "begun");
-        shared.audit.tell_all(begun).await?;
-        let copied = backup::copy(&shared.archive, &shared.config.data, &request.to, None).await;
-        shared.audit.tell_all(ended(entry, &copied)).await?;
+        own.tells_all.tell_all(begun).await?;
+        let copied = backup::copy(&own.archive, &own.config.data, &request.to, None).await;
+        own.tells_all.tell_all(ended(entry, &copied)).await?;
         copied.map_err(|error| ServiceError::invalid(format!("No backup was made: {error:#}")))
     });
     let report = match made.await {

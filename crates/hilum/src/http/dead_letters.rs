@@ -4,16 +4,18 @@ use axum::Json;
 use axum::extract::State;
 use hilum_contracts::access::doors;
 use hilum_platform::clock::from_millis;
-use hilum_platform::http::{May, Problem, ProblemBody, database_error};
+use hilum_platform::http::{May, Problem, ProblemBody};
 use serde::Serialize;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
-use super::Shared;
+use super::Own;
 
 #[derive(Serialize, ToSchema)]
 pub(crate) struct DeadLetterList {
     items: Vec<DeadLetterItem>,
+    /// Consumers that did not answer, whose dead letters are not listed.
+    silent: Vec<&'static str>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -38,16 +40,17 @@ struct DeadLetterItem {
     responses((status = 200, body = DeadLetterList), (status = 503, body = ProblemBody)))]
 pub(crate) async fn list_dead_letters(
     May(scope, _): May<doors::ViewDeadLetters>,
-    State(shared): State<Shared>,
+    State(own): State<Own>,
 ) -> Result<Json<DeadLetterList>, Problem> {
     let mut items = Vec::new();
-    for inbox in shared.inboxes.iter() {
-        let letters = inbox
-            .dead_letters(&scope)
-            .await
-            .map_err(|error| database_error(&error))?;
+    let mut silent = Vec::new();
+    for inbox in own.letters.iter() {
+        let Ok(letters) = inbox.dead_letters(&scope).await else {
+            silent.push(inbox.consumer());
+            continue;
+        };
         items.extend(letters.into_iter().map(|letter| DeadLetterItem {
-            consumer: letter.consumer.to_owned(),
+            consumer: letter.consumer,
             event_id: letter.event_id,
             kind: letter.kind,
             attempts: letter.attempts,
@@ -55,5 +58,5 @@ pub(crate) async fn list_dead_letters(
             received_at: from_millis(letter.received_at),
         }));
     }
-    Ok(Json(DeadLetterList { items }))
+    Ok(Json(DeadLetterList { items, silent }))
 }

@@ -10,10 +10,10 @@ use axum::Json;
 use axum::extract::State;
 use hilum_archive::{ErasureRecord, TenantHoldings};
 use hilum_contracts::access::doors;
+use hilum_contracts::erasure::{EndedTenant, EndsTenants};
 use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_contracts::ids::TenantId;
 use hilum_contracts::scope::{Principal, TenantScope};
-use hilum_identity::{EndedTenant, IdentityService};
 use hilum_platform::auth;
 use hilum_platform::clock::from_millis;
 use hilum_platform::http::{May, Problem, ProblemBody};
@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
-use super::Shared;
+use super::Own;
 use super::erasures::{BackupOfPatient, Erasures, ServiceRows, sha256_of};
 
 /// Form of the certificates that are written now.
@@ -111,7 +111,7 @@ struct EndedTenantItem {
         (status = 403, body = ProblemBody), (status = 409, body = ProblemBody)))]
 pub(crate) async fn end_tenant(
     May(scope, _): May<doors::EndTenant>,
-    State(shared): State<Shared>,
+    State(own): State<Own>,
     Json(asked): Json<EndTenantRequest>,
 ) -> Result<Json<EndCertificate>, Problem> {
     if asked.confirm != scope.tenant().as_str() {
@@ -126,7 +126,7 @@ pub(crate) async fn end_tenant(
         return Err(ServiceError::new(ErrorCode::Forbidden, text).into());
     }
     // To its end, also when whoever asked goes away.
-    let endings = shared.endings.clone();
+    let endings = own.endings.clone();
     let ending = tokio::spawn(async move { endings.end(&scope, asked.override_holds).await });
     match ending.await {
         Ok(certified) => Ok(Json(certified?)),
@@ -143,9 +143,9 @@ pub(crate) async fn end_tenant(
     responses((status = 200, body = EndedTenantList), (status = 403, body = ProblemBody)))]
 pub(crate) async fn list_ended_tenants(
     _: May<doors::Operate>,
-    State(shared): State<Shared>,
+    State(own): State<Own>,
 ) -> Result<Json<EndedTenantList>, Problem> {
-    let ended = shared.endings.identity.ended_tenants().await?;
+    let ended = own.endings.identity.ended_tenants().await?;
     let item = |one: EndedTenant| EndedTenantItem {
         name: one.name.to_string(),
         begun_at: from_millis(one.begun_at),
@@ -162,11 +162,11 @@ pub(crate) async fn list_ended_tenants(
 #[derive(Clone)]
 pub(crate) struct Endings {
     erasures: Erasures,
-    identity: IdentityService,
+    identity: Arc<dyn EndsTenants>,
 }
 
 impl Endings {
-    pub(crate) fn new(erasures: Erasures, identity: IdentityService) -> Self {
+    pub(crate) fn new(erasures: Erasures, identity: Arc<dyn EndsTenants>) -> Self {
         Self { erasures, identity }
     }
 

@@ -14,17 +14,16 @@ use hilum_contracts::erasure::Forgets;
 use hilum_contracts::error::ServiceError;
 use hilum_contracts::ids::TenantId;
 use hilum_contracts::scope::TenantScope;
-use hilum_platform::audit::Trail;
 use hilum_platform::auth;
 use hilum_platform::clock::SharedClock;
 use hilum_platform::events::Transit;
-use hilum_platform::http::{May, Problem, ProblemBody, database_error};
+use hilum_platform::http::{May, Problem, ProblemBody};
 use hilum_platform::notices::{Notices, Topic};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
-use super::Shared;
+use super::Own;
 
 /// Most certificates that a list answers.
 const LISTED: u32 = 200;
@@ -123,7 +122,7 @@ pub(crate) struct CertificateList {
         (status = 409, body = ProblemBody)))]
 pub(crate) async fn erase_patient(
     May(scope, _): May<doors::ErasePatients>,
-    State(shared): State<Shared>,
+    State(own): State<Own>,
     Json(request): Json<ErasureRequest>,
 ) -> Result<Json<Certificate>, Problem> {
     if request.patient_id.trim().is_empty() {
@@ -135,7 +134,7 @@ pub(crate) async fn erase_patient(
         issuer: request.issuer.filter(|issuer| !issuer.is_empty()),
     };
     // To its end, also when whoever asked goes away.
-    let erasures = shared.erasures.clone();
+    let erasures = own.erasures.clone();
     let erasing = tokio::spawn(async move { erasures.erase(&scope, patient, by).await });
     match erasing.await {
         Ok(certified) => Ok(Json(certified?)),
@@ -148,8 +147,6 @@ pub(crate) async fn erase_patient(
 pub(crate) struct Erasures {
     pub(super) archive: Archive,
     pub(super) forgetful: Arc<[Arc<dyn Forgets>]>,
-    /// The services' audit trails; the archive's it forgets itself.
-    trails: Arc<[Trail]>,
     pub(super) transit: Transit,
     pub(super) clock: SharedClock,
     notices: Notices,
@@ -161,7 +158,6 @@ impl Erasures {
     pub(crate) fn new(
         archive: Archive,
         forgetful: Arc<[Arc<dyn Forgets>]>,
-        trails: Arc<[Trail]>,
         transit: Transit,
         clock: SharedClock,
         notices: Notices,
@@ -169,7 +165,6 @@ impl Erasures {
         Self {
             archive,
             forgetful,
-            trails,
             transit,
             clock,
             notices,
@@ -284,18 +279,22 @@ impl Erasures {
         Ok(services)
     }
 
-    /// Makes entries of the services' trails about these name nobody. What is
-    /// left in free pages goes when the services forget.
+    /// Makes entries of the services' trails about these name nobody; the archive's
+    /// it forgets itself. What is left in free pages goes when the services forget.
     async fn forget_audited(
         &self,
         scope: &TenantScope,
         subjects: &[Subject],
     ) -> Result<(), ServiceError> {
-        for trail in self.trails.iter() {
-            let gone = trail.forget(scope, subjects).await;
-            gone.map_err(|error| database_error(&error))?;
+        for service in self.forgetful.iter() {
+            service.forget_audited(scope, subjects).await?;
         }
         Ok(())
+    }
+
+    /// Whether there are erasures that a restored backup does not know.
+    pub(crate) async fn are_due(&self) -> Result<bool, ServiceError> {
+        Ok(!self.archive.due_erasures().await?.is_empty())
     }
 
     /// Carries out the erasures that a restored backup does not know, when the
@@ -332,9 +331,9 @@ impl Erasures {
     responses((status = 200, body = CertificateList)))]
 pub(crate) async fn list_erasures(
     May(scope, _): May<doors::ViewErasures>,
-    State(shared): State<Shared>,
+    State(own): State<Own>,
 ) -> Result<Json<CertificateList>, Problem> {
-    let rows = shared.archive.certificates(&scope, LISTED).await?;
+    let rows = own.archive.certificates(&scope, LISTED).await?;
     let items = rows
         .iter()
         .filter_map(|row| serde_json::from_str(&row.certificate).ok())

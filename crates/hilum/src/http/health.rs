@@ -29,7 +29,10 @@ async fn readyz(State(shared): State<Shared>) -> (StatusCode, &'static str) {
     if shared.stop.is_cancelled() {
         return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n");
     }
-    match shared.archive.answers().await {
+    let Some(archive) = &shared.archive else {
+        return (StatusCode::OK, "ready\n");
+    };
+    match archive.answers().await {
         Ok(_) => (StatusCode::OK, "ready\n"),
         Err(error) => {
             tracing::error!(%error, "not ready");

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
 
-use super::Shared;
+use super::Own;
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -35,6 +35,8 @@ enum JobState {
 #[derive(Serialize, ToSchema)]
 pub(crate) struct JobList {
     items: Vec<JobItem>,
+    /// Services that did not answer, whose jobs are not listed.
+    silent: Vec<&'static str>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -78,13 +80,16 @@ impl From<JobState> for jobs::State {
         (status = 503, body = ProblemBody)))]
 pub(crate) async fn list_jobs(
     May(scope, _): May<doors::ViewDeadLetters>,
-    State(shared): State<Shared>,
+    State(own): State<Own>,
     Query(asked): Query<Asked>,
 ) -> Result<Json<JobList>, Problem> {
     let state = asked.state.unwrap_or(JobState::Dead);
-    let mut items = Vec::new();
-    for source in shared.jobs.iter() {
-        let listed = source.jobs(&scope, state.into()).await.map_err(Problem)?;
+    let (mut items, mut silent) = (Vec::new(), Vec::new());
+    for source in own.jobs.iter() {
+        let Ok(listed) = source.jobs(&scope, state.into()).await else {
+            silent.push(source.service());
+            continue;
+        };
         items.extend(listed.into_iter().map(|job| JobItem {
             id: job.id,
             service: source.service(),
@@ -99,5 +104,5 @@ pub(crate) async fn list_jobs(
             due_at: from_millis(job.due_at),
         }));
     }
-    Ok(Json(JobList { items }))
+    Ok(Json(JobList { items, silent }))
 }

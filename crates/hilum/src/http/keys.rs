@@ -11,7 +11,7 @@ use hilum_platform::http::{May, Problem, ProblemBody};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::Shared;
+use super::Own;
 use super::backup::ended;
 use crate::commands::master_key;
 
@@ -28,7 +28,7 @@ pub(crate) struct Rotated {
     responses((status = 200, body = Rotated), (status = 409, body = ProblemBody)))]
 pub(crate) async fn rotate_master_key(
     May(scope, _): May<doors::Operate>,
-    State(shared): State<Shared>,
+    State(own): State<Own>,
 ) -> Result<Json<Rotated>, Problem> {
     if !matches!(master_key(), Ok(MasterKey::File)) {
         return Err(Problem(ServiceError::new(
@@ -40,9 +40,9 @@ pub(crate) async fn rotate_master_key(
     let rotating = tokio::spawn(async move {
         let entry = Entry::new(Act::RotateMasterKey);
         let begun = entry.clone().with(Detail::Change, "begun");
-        shared.audit.tell_all(begun).await?;
-        let rotated = shared.archive.rotate_master_key(MasterKey::File).await;
-        shared.audit.tell_all(ended(entry, &rotated)).await?;
+        own.tells_all.tell_all(begun).await?;
+        let rotated = own.archive.rotate_master_key(MasterKey::File).await;
+        own.tells_all.tell_all(ended(entry, &rotated)).await?;
         Ok::<_, ServiceError>(rotated?)
     });
     let tenants = match rotating.await {

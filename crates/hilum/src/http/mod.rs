@@ -14,12 +14,13 @@ mod live;
 mod measured;
 mod operator;
 mod overload;
+mod passed_on;
 mod rates;
 mod records;
 mod refusals;
 mod replay_dead_letter;
 mod replay_job;
-mod status;
+pub(crate) mod status;
 mod told;
 mod web;
 
@@ -37,15 +38,15 @@ use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
 use hilum_archive::Archive;
-use hilum_audit::AuditService;
 use hilum_contracts::identity::Identity;
 use hilum_imaging::ImagingService;
-use hilum_platform::audit::{Door, recorded};
+use hilum_platform::audit::{Door, TellsAll, Trail, recorded};
 use hilum_platform::clock::SharedClock;
 use hilum_platform::config::Config;
-use hilum_platform::events::Inbox;
-use hilum_platform::jobs::JobSource;
+use hilum_platform::events::{DeadLetters, Inbox};
+use hilum_platform::jobs::Jobs;
 use hilum_platform::notices::Notices;
+use hilum_platform::remote::Neighbour;
 use hilum_platform::shares::Shares;
 use hilum_platform::tenants::Directory;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -55,6 +56,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
 use utoipa::OpenApi;
+use utoipa::openapi::OpenApi as Described;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -66,29 +68,34 @@ pub(crate) struct Parts {
     pub(crate) identity: Arc<dyn Identity>,
     /// How often each principal may ask.
     pub(crate) rates: Rates,
-    /// Signing in and out, below `/auth`.
-    pub(crate) auth: OpenApiRouter,
     pub(crate) clock: SharedClock,
     pub(crate) notices: Notices,
     pub(crate) metrics: PrometheusHandle,
-    pub(crate) archive: Archive,
-    /// What services have been told, each its own.
+    /// The archive, where it is here.
+    pub(crate) archive: Option<Archive>,
+    /// What the services that run here were told, each its own.
     pub(crate) inboxes: Arc<[Inbox]>,
-    /// What services work on, each its own.
-    pub(crate) jobs: Arc<[Arc<dyn JobSource>]>,
-    pub(crate) erasures: Erasures,
-    pub(crate) endings: Endings,
-    /// What gives out the rows of a tenant.
-    pub(crate) exporting: Exporting,
+    /// What the services that run here work on, each its own.
+    pub(crate) jobs: Arc<[Arc<dyn Jobs>]>,
+    /// Who knows whether each service can do its work.
+    pub(crate) status: status::Parts,
+    /// What is asked of all services at once, where the archive is.
+    pub(crate) own: Result<Own, Neighbour>,
     /// The services' REST endpoints, below `/api/v1`.
-    pub(crate) rest: [OpenApiRouter; 6],
-    /// Where the server's own endpoints are recorded.
-    pub(crate) audit: AuditService,
-    pub(crate) dicomweb: Router,
+    pub(crate) rest: Vec<Endpoints>,
+    /// Signing in and out, below `/auth`.
+    pub(crate) auth: Endpoints,
+    pub(crate) dicomweb: Result<Router, Neighbour>,
     pub(crate) stop: CancellationToken,
 }
 
-/// What the server's own endpoints need.
+/// A service's endpoints: answered here, or by a neighbour.
+pub(crate) enum Endpoints {
+    Here(OpenApiRouter),
+    At(Neighbour, Described),
+}
+
+/// What the server's own endpoints need that every process has.
 #[derive(Clone)]
 pub(crate) struct Shared {
     config: Arc<Config>,
@@ -96,20 +103,74 @@ pub(crate) struct Shared {
     live: live::Live,
     notices: Notices,
     inboxes: Arc<[Inbox]>,
-    jobs: Arc<[Arc<dyn JobSource>]>,
-    erasures: Erasures,
-    endings: Endings,
-    exporting: Exporting,
+    jobs: Arc<[Arc<dyn Jobs>]>,
+    status: status::Parts,
     metrics: PrometheusHandle,
-    archive: Archive,
-    audit: AuditService,
+    archive: Option<Archive>,
     identity: Arc<dyn Identity>,
     started_at: OffsetDateTime,
     stop: CancellationToken,
 }
 
+/// What the endpoints need that are about all services at once. They are answered
+/// where the archive is.
+#[derive(Clone)]
+pub(crate) struct Own {
+    pub(crate) config: Arc<Config>,
+    pub(crate) archive: Archive,
+    /// What every service was told and could not take.
+    pub(crate) letters: Arc<[Arc<dyn DeadLetters>]>,
+    /// What every service works on.
+    pub(crate) jobs: Arc<[Arc<dyn Jobs>]>,
+    pub(crate) erasures: Erasures,
+    pub(crate) endings: Endings,
+    /// What gives out the rows of a tenant.
+    pub(crate) exporting: Exporting,
+    pub(crate) notices: Notices,
+    /// Where these endpoints are recorded.
+    pub(crate) trail: Trail,
+    /// Where it is recorded what is done to the installation.
+    pub(crate) tells_all: Arc<dyn TellsAll>,
+}
+
+impl Own {
+    fn router() -> OpenApiRouter<Self> {
+        OpenApiRouter::new()
+            .routes(routes!(backup::make_backup))
+            .routes(routes!(erasures::erase_patient))
+            .routes(routes!(erasures::list_erasures))
+            .routes(routes!(ending::end_tenant))
+            .routes(routes!(ending::list_ended_tenants))
+            .routes(routes!(records::export_records))
+            .routes(routes!(dead_letters::list_dead_letters))
+            .routes(routes!(replay_dead_letter::replay_dead_letter))
+            .routes(routes!(jobs::list_jobs))
+            .routes(routes!(replay_job::replay_job))
+            .routes(routes!(keys::rotate_master_key))
+    }
+
+    fn endpoints(own: Result<Self, Neighbour>) -> Endpoints {
+        match own {
+            Ok(own) => {
+                let door = Door::new(own.trail.clone(), told::rest);
+                let router = Self::router().with_state(own);
+                Endpoints::Here(router.layer(from_fn_with_state(door, recorded)))
+            }
+            Err(neighbour) => Endpoints::At(neighbour, Self::router().into_openapi()),
+        }
+    }
+}
+
+/// The doors of this process.
+pub(crate) struct Doors {
+    /// Of people and programs.
+    pub(crate) public: Router,
+    /// Of requests that came to a neighbour, and were let in there.
+    pub(crate) passed_on: Router,
+}
+
 /// Every door.
-pub(crate) fn router(parts: Parts) -> Router {
+pub(crate) fn doors(parts: Parts) -> Doors {
     let admission = Arc::new(admission::Admission {
         names: admission::Names::of(&parts.config),
         operator: parts.operator,
@@ -128,44 +189,24 @@ pub(crate) fn router(parts: Parts) -> Router {
         notices: parts.notices,
         inboxes: parts.inboxes,
         jobs: parts.jobs,
-        erasures: parts.erasures,
-        endings: parts.endings,
-        exporting: parts.exporting,
+        status: parts.status,
         metrics: parts.metrics,
         archive: parts.archive,
-        audit: parts.audit.clone(),
         identity: parts.identity,
         stop: parts.stop,
         config: parts.config,
         tenants: parts.tenants,
     };
-    let own = OpenApiRouter::new()
+    let everywhere = OpenApiRouter::new()
         .routes(routes!(live::live_updates))
         .routes(routes!(status::status))
-        .routes(routes!(backup::make_backup))
-        .routes(routes!(erasures::erase_patient))
-        .routes(routes!(erasures::list_erasures))
-        .routes(routes!(ending::end_tenant))
-        .routes(routes!(ending::list_ended_tenants))
-        .routes(routes!(records::export_records))
-        .routes(routes!(dead_letters::list_dead_letters))
-        .routes(routes!(replay_dead_letter::replay_dead_letter))
-        .routes(routes!(jobs::list_jobs))
-        .routes(routes!(replay_job::replay_job))
-        .routes(routes!(keys::rotate_master_key))
-        .with_state(shared.clone())
-        .layer(from_fn_with_state(
-            Door::new(parts.audit.trail(), told::rest),
-            recorded,
-        ));
-    let rest = parts
-        .rest
-        .into_iter()
-        .fold(own, |all, service| all.merge(service));
-    let (rest, mut document) = OpenApiRouter::with_openapi(document::Document::openapi())
-        .nest("/api/v1", rest)
-        .nest("/auth", parts.auth)
-        .split_for_parts();
+        .with_state(shared.clone());
+    let mut all = passed_on::Merged::new(everywhere);
+    for endpoints in std::iter::once(Own::endpoints(parts.own)).chain(parts.rest) {
+        all.add("/api/v1", endpoints);
+    }
+    all.add("/auth", parts.auth);
+    let (here, elsewhere, mut document) = all.end(document::Document::openapi());
     document::complete(&mut document);
     document::add_dicomweb(&mut document, ImagingService::dicomweb_operations());
     let document = Arc::new(document);
@@ -177,8 +218,24 @@ pub(crate) fn router(parts: Parts) -> Router {
         .and(NotForContentType::const_new("multipart/related"))
         .and(NotForContentType::const_new("application/octet-stream"));
 
-    Router::new()
-        .merge(rest.layer(from_fn(refusals::formed)))
+    let (dicomweb_here, dicomweb) = match parts.dicomweb {
+        Ok(router) => {
+            let router = Router::new().nest("/dicomweb", router);
+            (router.clone(), router)
+        }
+        Err(neighbour) => (Router::new(), passed_on::below("/dicomweb", &neighbour)),
+    };
+    let here = here.layer(from_fn(refusals::formed));
+    let passed_on = Router::new()
+        .merge(here.clone())
+        .merge(dicomweb_here)
+        .layer(from_fn_with_state(places.clone(), overload::bounded))
+        .layer(from_fn(measured::measured))
+        .layer(CatchPanicLayer::new());
+    let public = Router::new()
+        .merge(here)
+        .merge(elsewhere)
+        .merge(dicomweb)
         .route(
             "/api/v1/openapi.json",
             get(move || {
@@ -186,12 +243,12 @@ pub(crate) fn router(parts: Parts) -> Router {
                 async move { axum::Json(document.as_ref().clone()) }
             }),
         )
-        .nest("/dicomweb", parts.dicomweb)
         .merge(health::router().with_state(shared))
         .merge(web::router())
         .layer(from_fn_with_state(places, overload::bounded))
         .layer(from_fn_with_state(admission, admission::admit))
         .layer(from_fn(measured::measured))
         .layer(CompressionLayer::new().compress_when(compressible))
-        .layer(CatchPanicLayer::new())
+        .layer(CatchPanicLayer::new());
+    Doors { public, passed_on }
 }

@@ -16,7 +16,7 @@ use hilum_contracts::scope::TenantScope;
 use hilum_platform::http::{May, Problem, ProblemBody};
 use http::header;
 
-use super::Shared;
+use super::Own;
 
 /// Everything that gives rows out.
 pub(crate) type Exporting = Arc<[Arc<dyn Exports>]>;
@@ -39,11 +39,11 @@ struct Records {
         (status = 403, body = ProblemBody)))]
 pub(crate) async fn export_records(
     May(scope, _): May<doors::EndTenant>,
-    State(shared): State<Shared>,
+    State(own): State<Own>,
 ) -> Result<Response, Problem> {
     let name = format!("attachment; filename=\"{}.ndjson\"", scope.tenant());
     let records = Records {
-        services: shared.exporting,
+        services: own.exporting,
         scope,
         at: 0,
         after: None,

@@ -3,11 +3,11 @@
 use axum::extract::{Path, State};
 use hilum_contracts::access::doors;
 use hilum_contracts::error::{ErrorCode, ServiceError};
-use hilum_platform::http::{May, Problem, ProblemBody, database_error};
+use hilum_platform::http::{May, Problem, ProblemBody};
 use hilum_platform::notices::Topic;
 use http::StatusCode;
 
-use super::Shared;
+use super::Own;
 
 /// Gives an event once more to the service that could not take it.
 #[utoipa::path(post, path = "/dead-letters/{consumer}/{event_id}/replay",
@@ -16,15 +16,12 @@ use super::Shared;
     responses((status = 202), (status = 409, body = ProblemBody), (status = 503, body = ProblemBody)))]
 pub(crate) async fn replay_dead_letter(
     May(scope, _): May<doors::ReplayDeadLetters>,
-    State(shared): State<Shared>,
+    State(own): State<Own>,
     Path((consumer, event_id)): Path<(String, String)>,
 ) -> Result<StatusCode, Problem> {
-    let inbox = shared.inboxes.iter().find(|i| i.consumer() == consumer);
+    let inbox = own.letters.iter().find(|i| i.consumer() == consumer);
     let replayed = match inbox {
-        Some(inbox) => inbox
-            .replay(&scope, &event_id)
-            .await
-            .map_err(|error| database_error(&error))?,
+        Some(inbox) => inbox.replay(&scope, &event_id).await.map_err(Problem)?,
         None => false,
     };
     if !replayed {
@@ -32,8 +29,6 @@ pub(crate) async fn replay_dead_letter(
         return Err(Problem(ServiceError::new(ErrorCode::Conflict, text)));
     }
     tracing::info!(by = ?scope.principal(), consumer, event = event_id, "a dead letter is replayed");
-    shared
-        .notices
-        .tell(scope.tenant(), Topic::DeadLetters, None);
+    own.notices.tell(scope.tenant(), Topic::DeadLetters, None);
     Ok(StatusCode::ACCEPTED)
 }

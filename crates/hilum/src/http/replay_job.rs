@@ -6,7 +6,7 @@ use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_platform::http::{May, Problem, ProblemBody};
 use http::StatusCode;
 
-use super::Shared;
+use super::Own;
 
 /// Starts a job anew that was given up.
 #[utoipa::path(post, path = "/jobs/{service}/{id}/replay",
@@ -16,10 +16,10 @@ use super::Shared;
         (status = 503, body = ProblemBody)))]
 pub(crate) async fn replay_job(
     May(scope, _): May<doors::ReplayDeadLetters>,
-    State(shared): State<Shared>,
+    State(own): State<Own>,
     Path((service, id)): Path<(String, String)>,
 ) -> Result<StatusCode, Problem> {
-    let source = shared.jobs.iter().find(|one| one.service() == service);
+    let source = own.jobs.iter().find(|one| one.service() == service);
     let replayed = match source {
         Some(source) => source.replay(&scope, &id).await.map_err(Problem)?,
         None => false,

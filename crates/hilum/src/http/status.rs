@@ -1,10 +1,19 @@
 //! `GET /api/v1/status`: what this installation is and how it does.
 
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
 use axum::Json;
 use axum::extract::State;
+use futures::future::join_all;
+use hilum_archive::Archive;
 use hilum_contracts::access::doors;
+use hilum_contracts::service::ServiceName;
 use hilum_inference::runtime::{find_library, library_version};
+use hilum_platform::audit::AuditSource;
 use hilum_platform::http::May;
+use hilum_platform::remote::member::{Readiness, Ready};
 use serde::Serialize;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
@@ -41,41 +50,15 @@ pub(crate) async fn status(
     May(scope, _): May<doors::ViewStatus>,
     State(shared): State<Shared>,
 ) -> Json<Status> {
-    let archive = shared.archive.answers().await;
-    let runtime = find_library(shared.config.onnxruntime.as_deref());
-    let mut services = vec![
+    let asked = shared.status.0.iter().map(|part| async move {
+        let Readiness { ready, detail } = part.ready.ready().await;
         ServiceStatus {
-            name: "archive",
-            ready: archive.is_ok(),
-            detail: archive.err().map(|error| error.to_string()),
-        },
-        ServiceStatus {
-            name: "inference",
-            ready: runtime.is_some(),
-            detail: match runtime {
-                Some(library) => {
-                    library_version(&library).map(|version| format!("ONNX Runtime {version}"))
-                }
-                None => Some("ONNX Runtime was not found: run `make runtime`.".to_owned()),
-            },
-        },
-    ];
-    // Those that follow others have an inbox in their database.
-    for inbox in shared.inboxes.iter() {
-        let consumer = inbox.consumer();
-        let name = consumer.split('.').next().unwrap_or(consumer);
-        let answers = inbox.backlog().await.is_ok();
-        let detail = (!answers).then(|| "Its database does not answer.".to_owned());
-        match services.iter_mut().find(|known| known.name == name) {
-            Some(_) if answers => {}
-            Some(known) => (known.ready, known.detail) = (false, detail),
-            None => services.push(ServiceStatus {
-                name,
-                ready: answers,
-                detail,
-            }),
+            name: part.service.as_str(),
+            ready,
+            detail,
         }
-    }
+    });
+    let services = join_all(asked).await;
     let known = shared.tenants.known();
     let ae_title = known
         .tenant(scope.tenant())
@@ -89,4 +72,96 @@ pub(crate) async fn status(
         dicom_tls: shared.config.dicom_tls,
         services,
     })
+}
+
+/// Who knows of each service whether it can do its work.
+#[derive(Clone, Default)]
+pub(crate) struct Parts(Vec<Part>);
+
+#[derive(Clone)]
+struct Part {
+    service: ServiceName,
+    /// Whether the service runs in this process.
+    here: bool,
+    ready: Arc<dyn Ready>,
+}
+
+impl Parts {
+    /// Adds a service that runs here.
+    pub(crate) fn add(&mut self, service: ServiceName, ready: Arc<dyn Ready>) {
+        let here = true;
+        self.0.push(Part {
+            service,
+            here,
+            ready,
+        });
+    }
+
+    /// Adds one that runs elsewhere.
+    pub(crate) fn add_elsewhere(&mut self, service: ServiceName, ready: Arc<dyn Ready>) {
+        let here = false;
+        self.0.push(Part {
+            service,
+            here,
+            ready,
+        });
+    }
+
+    /// Who knows of a service that runs here.
+    pub(crate) fn here(&self, service: ServiceName) -> Option<Arc<dyn Ready>> {
+        let mut all = self.0.iter();
+        let found = all.find(|part| part.here && part.service == service);
+        found.map(|part| Arc::clone(&part.ready))
+    }
+}
+
+/// A service that works when its database answers.
+pub(crate) struct OnDatabase(pub(crate) Arc<dyn AuditSource>);
+
+#[async_trait]
+impl Ready for OnDatabase {
+    async fn ready(&self) -> Readiness {
+        let ready = self.0.heads().await.is_ok();
+        Readiness {
+            ready,
+            detail: (!ready).then(|| "Its database does not answer.".to_owned()),
+        }
+    }
+}
+
+/// Imaging, which needs the archive as well.
+pub(crate) struct OnArchive(pub(crate) Archive, pub(crate) OnDatabase);
+
+#[async_trait]
+impl Ready for OnArchive {
+    async fn ready(&self) -> Readiness {
+        match self.0.answers().await {
+            Ok(_) => self.1.ready().await,
+            Err(error) => Readiness {
+                ready: false,
+                detail: Some(error.to_string()),
+            },
+        }
+    }
+}
+
+/// Inference, which needs the library that runs models as well.
+pub(crate) struct OnRuntime(pub(crate) Option<PathBuf>, pub(crate) OnDatabase);
+
+#[async_trait]
+impl Ready for OnRuntime {
+    async fn ready(&self) -> Readiness {
+        let Some(library) = find_library(self.0.as_deref()) else {
+            return Readiness {
+                ready: false,
+                detail: Some("ONNX Runtime was not found: run `make runtime`.".to_owned()),
+            };
+        };
+        let on = self.1.ready().await;
+        let version = || library_version(&library).map(|version| format!("ONNX Runtime {version}"));
+        Readiness {
+            detail: on.detail.or_else(version),
+            ..on
+        }
+    }
 }

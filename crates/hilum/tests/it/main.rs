@@ -8,6 +8,7 @@
     reason = "a test that fails says where"
 )]
 
+mod apart;
 mod architecture;
 mod attacks;
 mod auditing;

@@ -40,6 +40,9 @@ pub trait TenantKeys: Send + Sync {
         tenant: &TenantId,
         purpose: &str,
     ) -> Result<Zeroizing<[u8; 32]>, KeyError>;
+
+    /// Forgets what it keeps of a tenant that is ended, where it keeps something.
+    fn forget(&self, _: &TenantId) {}
 }
 
 /// The trail's keys of every tenant, kept in memory once they were asked for.
@@ -99,6 +102,7 @@ impl Keyring {
     /// Forgets a tenant's keys, when it is ended.
     pub fn forget(&self, tenant: &TenantId) {
         self.known().remove(tenant);
+        self.source.forget(tenant);
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, HashMap<TenantId, Arc<Keys>>> {

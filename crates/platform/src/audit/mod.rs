@@ -42,7 +42,7 @@ pub use forgotten::Moment;
 pub use keyring::{KeyError, Keyring, PURPOSE, TenantKeys};
 pub use record::{Draft, Head, Raw, Record, SealedSubject, ZERO, leaf, link};
 pub use sealing::{Keys, SubjectRow};
-pub use source::{AuditSource, Filter, Find, Found};
+pub use source::{AuditSource, Filter, Find, Found, TellsAll};
 pub use trail::{Trail, is_named, subject_of};
 pub use verify::{Chain, Fault};
 

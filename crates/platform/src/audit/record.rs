@@ -70,7 +70,7 @@ pub struct SealedSubject {
 }
 
 /// Where a chain stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Head {
     /// Of the last entry; 0 when there is none.
     pub position: u64,
@@ -95,7 +95,7 @@ impl Default for Head {
 
 /// An entry as its row holds it. What is beside `body` and `hash` is there to
 /// be searched by.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Raw {
     /// Its place in the chain.
     pub position: u64,
@@ -108,8 +108,10 @@ pub struct Raw {
     /// Who.
     pub who: String,
     /// Its canonical bytes.
+    #[serde(serialize_with = "write_bytes", deserialize_with = "read_bytes")]
     pub body: Vec<u8>,
     /// The chain's hash with it.
+    #[serde(serialize_with = "write_bytes", deserialize_with = "read_bytes")]
     pub hash: Vec<u8>,
 }
 

@@ -1,15 +1,17 @@
 //! How a trail is read: by what verifies, seals, searches and exports it.
 
 use async_trait::async_trait;
-use hilum_contracts::audit::{Act, Outcome, Subject};
+use hilum_contracts::audit::{Act, Entry, Outcome, Subject};
 use hilum_contracts::error::ServiceError;
 use hilum_contracts::ids::TenantId;
 use hilum_contracts::scope::TenantScope;
+use serde::{Deserialize, Serialize};
 
 use super::record::{Head, Raw, Record};
 
 /// Whom entries are searched by.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Find {
     /// By Patient ID, whoever issued it.
     PatientId(String),
@@ -18,7 +20,7 @@ pub enum Find {
 }
 
 /// What entries are searched for: all that is given must hold.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Filter {
     /// Each group names one of its subjects.
     pub about: Vec<Vec<Find>>,
@@ -35,12 +37,23 @@ pub struct Filter {
 }
 
 /// An entry that was found.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Found {
     /// What it says.
     pub record: Record,
     /// Whom its subjects name, in their order; `None` for who was erased.
     pub subjects: Vec<Option<Subject>>,
+}
+
+/// Records what is done to the whole installation.
+#[async_trait]
+pub trait TellsAll: Send + Sync {
+    /// Records it in the installation's own trail and in that of every tenant,
+    /// because it was done to the data of each. When this returns it is durable.
+    ///
+    /// # Errors
+    /// When a database does not answer; then it may not be done.
+    async fn tell_all(&self, entry: Entry) -> Result<(), ServiceError>;
 }
 
 /// The trail that one service writes.

@@ -1,22 +1,26 @@
 //! Events that a consumer could not take: listed, tried anew when a person says
 //! so, and what was consumed long ago forgotten. Never the content of an event.
 
+use async_trait::async_trait;
 use hilum_contracts::audit::{Act, Detail, Entry};
+use hilum_contracts::error::ServiceError;
 use hilum_contracts::scope::TenantScope;
+use serde::{Deserialize, Serialize};
 use sqlx::Row;
 
 use super::{Inbox, consumed};
 use crate::db::DbError;
+use crate::http::database_error;
 use crate::jobs::Backlog;
 use crate::limits::DEAD_LETTERS_LISTED;
 
 /// An event that a consumer could not take.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct DeadLetter {
     /// The event's id.
     pub event_id: String,
     /// Who could not take it.
-    pub consumer: &'static str,
+    pub consumer: String,
     /// What happened.
     pub kind: String,
     /// How often it was tried.
@@ -25,6 +29,53 @@ pub struct DeadLetter {
     pub last_error: Option<String>,
     /// When it came; milliseconds since 1970.
     pub received_at: i64,
+}
+
+/// What one consumer, here or in another process, was told and has not done.
+#[async_trait]
+pub trait DeadLetters: Send + Sync {
+    /// The consumer's name.
+    fn consumer(&self) -> &'static str;
+
+    /// See [`Inbox::dead_letters`].
+    ///
+    /// # Errors
+    /// `Unavailable` when the database does not answer.
+    async fn dead_letters(&self, scope: &TenantScope) -> Result<Vec<DeadLetter>, ServiceError>;
+
+    /// See [`Inbox::backlog`].
+    ///
+    /// # Errors
+    /// `Unavailable` when the database does not answer.
+    async fn backlog(&self) -> Result<Backlog, ServiceError>;
+
+    /// See [`Inbox::replay`].
+    ///
+    /// # Errors
+    /// `Unavailable` when the database does not answer.
+    async fn replay(&self, scope: &TenantScope, event_id: &str) -> Result<bool, ServiceError>;
+}
+
+#[async_trait]
+impl DeadLetters for Inbox {
+    fn consumer(&self) -> &'static str {
+        Self::consumer(self)
+    }
+
+    async fn dead_letters(&self, scope: &TenantScope) -> Result<Vec<DeadLetter>, ServiceError> {
+        let letters = Self::dead_letters(self, scope).await;
+        letters.map_err(|error| database_error(&error))
+    }
+
+    async fn backlog(&self) -> Result<Backlog, ServiceError> {
+        let backlog = Self::backlog(self).await;
+        backlog.map_err(|error| database_error(&error))
+    }
+
+    async fn replay(&self, scope: &TenantScope, event_id: &str) -> Result<bool, ServiceError> {
+        let found = Self::replay(self, scope, event_id).await;
+        found.map_err(|error| database_error(&error))
+    }
 }
 
 impl Inbox {
@@ -53,7 +104,7 @@ impl Inbox {
             .map(|row| {
                 Ok(DeadLetter {
                     event_id: row.try_get("event_id")?,
-                    consumer: self.consumer.name(),
+                    consumer: self.consumer.name().to_owned(),
                     kind: row.try_get("kind")?,
                     attempts: row.try_get("attempts")?,
                     last_error: row.try_get("last_error")?,

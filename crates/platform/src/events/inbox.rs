@@ -36,6 +36,15 @@ pub enum ConsumeError {
     Other(String),
 }
 
+/// Which events a consumer follows, known also where it does not run.
+#[derive(Clone, Copy, Debug)]
+pub struct Interest {
+    /// The consumer's name in the inbox; never changed, or repeats are not recognised.
+    pub consumer: &'static str,
+    /// The kinds of event that it follows.
+    pub kinds: &'static [&'static str],
+}
+
 /// A service's interest in events.
 #[async_trait]
 pub trait Consumer: Send + Sync {

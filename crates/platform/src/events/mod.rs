@@ -10,8 +10,8 @@ mod inbox;
 mod outbox;
 mod relay;
 
-pub use dead_letters::DeadLetter;
-pub use inbox::{ConsumeError, Consumer, Inbox};
+pub use dead_letters::{DeadLetter, DeadLetters};
+pub use inbox::{ConsumeError, Consumer, Inbox, Interest};
 pub use outbox::{DbOutbox, OutboxError, OutboxSource, append};
 pub use relay::{Relay, Transit};
 

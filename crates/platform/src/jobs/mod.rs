@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::db::{Db, DbError, Migration};
 use crate::limits::ERROR_TEXT_MAX;
 
-pub use source::{Backlog, Described, JobSource, Listed, State};
+pub use source::{Backlog, Described, JobSource, Jobs, Listed, State};
 pub use worker::{Leases, Worker, keep_lease, run};
 
 /// The tables that jobs live in, in each service's own database.

@@ -4,6 +4,7 @@
 use async_trait::async_trait;
 use hilum_contracts::error::ServiceError;
 use hilum_contracts::scope::TenantScope;
+use serde::{Deserialize, Serialize};
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
@@ -13,7 +14,8 @@ use crate::http::database_error;
 use crate::limits::JOBS_LISTED;
 
 /// Where a job stands that is not done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum State {
     /// It is due now or later.
     Waiting,
@@ -34,7 +36,7 @@ impl State {
 }
 
 /// A job that is not done.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Listed {
     /// Its own id.
     pub id: String,
@@ -59,7 +61,7 @@ pub struct Listed {
 }
 
 /// How much is to be done of every tenant's: figures for who watches.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Backlog {
     /// What is due now or later.
     pub waiting: u64,
@@ -78,7 +80,7 @@ pub struct Described {
     pub study_uid: String,
 }
 
-/// The jobs of one service.
+/// A service whose work is jobs in its own database.
 #[async_trait]
 pub trait JobSource: Send + Sync {
     /// The service's name.
@@ -106,11 +108,40 @@ pub trait JobSource: Send + Sync {
     /// # Errors
     /// When the database does not answer.
     async fn start_anew(&self, scope: &TenantScope, subject: &str) -> Result<bool, DbError>;
+}
+
+/// The jobs of one service, here or in another process.
+#[async_trait]
+pub trait Jobs: Send + Sync {
+    /// The service's name.
+    fn service(&self) -> &'static str;
 
     /// Jobs of the scope's tenant in a state, those first that were due first.
     ///
     /// # Errors
     /// `Unavailable` when the database does not answer.
+    async fn jobs(&self, scope: &TenantScope, state: State) -> Result<Vec<Listed>, ServiceError>;
+
+    /// How much there is to do.
+    ///
+    /// # Errors
+    /// `Unavailable` when the database does not answer.
+    async fn backlog(&self) -> Result<Backlog, ServiceError>;
+
+    /// Starts a job of the scope's tenant anew that was given up. `false`: there is
+    /// no such job.
+    ///
+    /// # Errors
+    /// `Unavailable` when the database does not answer.
+    async fn replay(&self, scope: &TenantScope, id: &str) -> Result<bool, ServiceError>;
+}
+
+#[async_trait]
+impl<T: JobSource> Jobs for T {
+    fn service(&self) -> &'static str {
+        JobSource::service(self)
+    }
+
     async fn jobs(&self, scope: &TenantScope, state: State) -> Result<Vec<Listed>, ServiceError> {
         let failed = |error| database_error(&error);
         let mut listed = list(self.db(), scope, state).await.map_err(failed)?;
@@ -123,20 +154,11 @@ pub trait JobSource: Send + Sync {
         Ok(listed)
     }
 
-    /// How much there is to do.
-    ///
-    /// # Errors
-    /// `Unavailable` when the database does not answer.
     async fn backlog(&self) -> Result<Backlog, ServiceError> {
         let backlog = backlog(self.db(), self.clock().now_millis()).await;
         backlog.map_err(|error| database_error(&error))
     }
 
-    /// Starts a job of the scope's tenant anew that was given up. `false`: there is
-    /// no such job.
-    ///
-    /// # Errors
-    /// `Unavailable` when the database does not answer.
     async fn replay(&self, scope: &TenantScope, id: &str) -> Result<bool, ServiceError> {
         let failed = |error| database_error(&error);
         let subject = subject_of_dead(self.db(), scope, id).await;

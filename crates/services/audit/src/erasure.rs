@@ -16,6 +16,15 @@ impl Forgets for AuditService {
         "audit"
     }
 
+    async fn forget_audited(
+        &self,
+        scope: &TenantScope,
+        subjects: &[Subject],
+    ) -> Result<(), ServiceError> {
+        let gone = self.trail.forget(scope, subjects).await;
+        gone.map(drop).map_err(|error| database_error(&error))
+    }
+
     async fn forget(
         &self,
         scope: &TenantScope,

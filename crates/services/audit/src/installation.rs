@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use hilum_contracts::audit::Entry;
 use hilum_contracts::error::ServiceError;
 use hilum_contracts::ids::TenantId;
-use hilum_platform::audit::{AuditSource as _, KeyError, Keyring, TenantKeys, Trail};
+use hilum_platform::audit::{AuditSource as _, KeyError, Keyring, TellsAll, TenantKeys, Trail};
 use hilum_platform::auth;
 use hilum_platform::clock::SharedClock;
 use hilum_platform::db::{Db, DbError};
@@ -20,13 +20,9 @@ use zeroize::Zeroizing;
 use crate::store::Store;
 use crate::{AuditService, DATABASE, MIGRATIONS, WRITER};
 
-impl AuditService {
-    /// Records what the operator does to the installation. When this returns it
-    /// is durable.
-    ///
-    /// # Errors
-    /// When a database does not answer; then it may not be done.
-    pub async fn tell_all(&self, entry: Entry) -> Result<(), ServiceError> {
+#[async_trait]
+impl TellsAll for AuditService {
+    async fn tell_all(&self, entry: Entry) -> Result<(), ServiceError> {
         let mut tenants = BTreeSet::new();
         for source in self.sources.iter() {
             let heads = source.heads().await?;

@@ -126,6 +126,12 @@ impl AuditService {
         self.trail.clone()
     }
 
+    /// What the REST endpoints are, wherever they are answered.
+    #[must_use]
+    pub fn endpoints() -> utoipa::openapi::OpenApi {
+        api::router().into_openapi()
+    }
+
     /// The service's REST endpoints, below `/api/v1`.
     pub fn router(&self) -> OpenApiRouter {
         // Each door records what it was asked for; what it refuses is told here.

@@ -17,10 +17,10 @@ use hilum_platform::http::database_error;
 use hilum_platform::scope::TenantScope;
 
 use crate::IdentityService;
-use crate::domain::network::plain;
 use crate::limits::STRANGERS_A_MINUTE;
 use crate::store::sessions::Session;
 use crate::visit::Visit;
+use hilum_platform::network::plain;
 
 impl IdentityService {
     /// The trail that this service writes, for who searches and seals it.

@@ -81,6 +81,15 @@ impl Forgets for IdentityService {
         "identity"
     }
 
+    async fn forget_audited(
+        &self,
+        scope: &TenantScope,
+        subjects: &[Subject],
+    ) -> Result<(), ServiceError> {
+        let gone = self.trail.forget(scope, subjects).await;
+        gone.map(drop).map_err(|error| database_error(&error))
+    }
+
     /// Words that name one of these.
     async fn forget_named(
         &self,

@@ -17,12 +17,13 @@ use hilum_platform::scope::TenantScope;
 use uuid::Uuid;
 
 use crate::IdentityService;
-use crate::domain::network::{is_loopback, matches, plain};
 use crate::domain::settings::millis;
 use crate::domain::text::printable;
 use crate::door::use_was_noted;
 use crate::limits::{SEEN_EVERY, UNKNOWN_DEVICES, UNKNOWN_WRITES};
 use crate::store::devices::{self, DeviceRow, UnknownRow};
+use hilum_platform::network::{is_loopback, plain};
+use hilum_platform::tenants::{hex, proof};
 
 impl IdentityService {
     pub(crate) async fn admit_device(
@@ -49,8 +50,11 @@ impl IdentityService {
             .map_err(failed)?;
         let best = known
             .into_iter()
-            .filter_map(|device| Some((strength(&device, asks)?, device)))
-            .max_by_key(|(strength, _)| *strength);
+            .filter_map(|device| {
+                let proof = proof(&device.address, &device.certificate, asks)?;
+                Some((proof, device))
+            })
+            .max_by_key(|(proof, _)| *proof);
         if let Some((_, device)) = best {
             self.device_called(&scope, &device, asks).await;
             return Ok(DeviceAdmission::Admitted(admitted(&tenant.name, device)));
@@ -119,23 +123,6 @@ impl IdentityService {
     }
 }
 
-/// How surely it is this device; nothing when it is not. A certificate proves
-/// more than an address, a smaller network more than a larger one.
-fn strength(device: &DeviceRow, asks: &DeviceAsks) -> Option<u16> {
-    let by_address = if device.address.is_empty() {
-        0
-    } else {
-        u16::from(matches(&device.address, asks.peer)?) + 1
-    };
-    if !device.certificate.is_empty() {
-        let shown = hex(asks.certificate_sha256?);
-        return (shown == device.certificate).then_some(1_000 + by_address);
-    }
-    // Known by its AE title only: the configuration may name what a device
-    // needs without saying where it is.
-    (by_address > 0 || is_loopback(asks.peer)).then_some(by_address)
-}
-
 /// What the trail tells of a rejected association.
 fn refusal(asks: &DeviceAsks, reason: &'static str) -> Entry {
     Entry::new(Act::DeviceRefused)
@@ -154,15 +141,6 @@ fn admitted(tenant: &TenantId, device: DeviceRow) -> AdmittedDevice {
     }
 }
 
-/// Lower-case hexadecimal.
-fn hex(bytes: [u8; 32]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _never_fails = write!(text, "{byte:02x}");
-        text
-    })
-}
-
 /// Bounds how often strangers make this service write.
 #[derive(Debug, Default)]
 pub(crate) struct UnknownWrites(Mutex<(i64, u32)>);
@@ -177,59 +155,5 @@ impl UnknownWrites {
         }
         *count += 1;
         *count <= UNKNOWN_WRITES
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn device(address: &str, certificate: &str) -> DeviceRow {
-        DeviceRow {
-            id: Uuid::nil(),
-            tenant: TenantId::new("a").unwrap(),
-            ae_title: "MR1".to_owned(),
-            address: address.to_owned(),
-            certificate: certificate.to_owned(),
-            issuer: None,
-            quiet_seconds: None,
-            fallback_charset: None,
-            configured: false,
-            created_at: 0,
-            seen_at: None,
-            seen_from: None,
-        }
-    }
-
-    fn asks(peer: &str, certificate_sha256: Option<[u8; 32]>) -> DeviceAsks {
-        DeviceAsks {
-            called: "HILUM".to_owned(),
-            calling: "MR1".to_owned(),
-            peer: peer.parse().unwrap(),
-            certificate_sha256,
-        }
-    }
-
-    #[test]
-    fn an_ae_title_alone_proves_nothing() {
-        assert!(strength(&device("", ""), &asks("192.0.2.7", None)).is_none());
-        assert!(strength(&device("", ""), &asks("127.0.0.1", None)).is_some());
-    }
-
-    #[test]
-    fn who_has_a_certificate_must_show_it() {
-        let with = device("", &hex([7; 32]));
-        assert!(strength(&with, &asks("192.0.2.7", Some([7; 32]))).is_some());
-        assert!(strength(&with, &asks("192.0.2.7", Some([8; 32]))).is_none());
-        assert!(strength(&with, &asks("127.0.0.1", None)).is_none());
-        let both = device("192.0.2.0/24", &hex([7; 32]));
-        assert!(strength(&both, &asks("198.51.100.1", Some([7; 32]))).is_none());
-    }
-
-    #[test]
-    fn the_smaller_network_names_the_device() {
-        let here = asks("192.0.2.7", None);
-        let (one, net) = (device("192.0.2.7", ""), device("192.0.2.0/24", ""));
-        assert!(strength(&one, &here) > strength(&net, &here));
     }
 }

@@ -16,10 +16,10 @@ use hilum_platform::db::DbError;
 use hilum_platform::http::database_error;
 
 use crate::IdentityService;
-use crate::domain::network::{NOWHERE, plain};
 use crate::domain::settings::millis;
 use crate::limits::{CACHE_LIFE, CACHE_MAX, SEEN_EVERY};
 use crate::secret::{Hash, hash, hash_of, parse_bearer, same};
+use hilum_platform::network::{NOWHERE, plain};
 
 /// Answers of the last seconds.
 #[derive(Clone, Debug, Default)]

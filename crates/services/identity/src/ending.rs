@@ -2,28 +2,25 @@
 //! is taken for ever, and the end is begun; from another one on it is certified.
 //! What goes in between is the business of those who keep it.
 
+use async_trait::async_trait;
 use hilum_contracts::access::Action;
 use hilum_contracts::audit::{Act, Detail, Entry};
+use hilum_contracts::erasure::{EndedTenant, EndsTenants};
 use hilum_contracts::error::ServiceError;
 use hilum_contracts::scope::Right;
 use hilum_platform::http::database_error;
 use hilum_platform::scope::TenantScope;
 
 use crate::IdentityService;
-use crate::store::ended::{self, Begun, EndedTenant};
+use crate::store::ended::{self, Begun};
 use crate::store::tenants;
 
 /// Who ends a tenant that somebody ended before, when a backup brought it back.
 const LEDGER: &str = "the ledger of erasures";
 
-impl IdentityService {
-    /// Begins the end of the scope's tenant: when this returns, nobody of it
-    /// gets in any more, for good. `holds`: legal holds that the operator goes
-    /// over.
-    ///
-    /// # Errors
-    /// `Forbidden` without the right; `NotFound` when there is no such tenant.
-    pub async fn begin_ending(&self, scope: &TenantScope, holds: u64) -> Result<(), ServiceError> {
+#[async_trait]
+impl EndsTenants for IdentityService {
+    async fn begin_ending(&self, scope: &TenantScope, holds: u64) -> Result<(), ServiceError> {
         scope.require(Action::EndTenant)?;
         let by_right = match scope.right() {
             Right::Role(role) | Right::BreakGlass { role, .. } => role.name().to_owned(),
@@ -33,16 +30,56 @@ impl IdentityService {
         self.begin_end(scope, (by, by_right), holds, true).await
     }
 
-    /// The same for a tenant that was ended after the backup was made which this
-    /// installation was restored from; also when it was made after it.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn begin_ending_again(&self, scope: &TenantScope) -> Result<(), ServiceError> {
+    async fn begin_ending_again(&self, scope: &TenantScope) -> Result<(), ServiceError> {
         let by = (LEDGER.to_owned(), String::new());
         self.begin_end(scope, by, 0, false).await
     }
 
+    async fn ended_tenants(&self) -> Result<Vec<EndedTenant>, ServiceError> {
+        let found = self.store.ended().await;
+        found.map_err(|error| database_error(&error))
+    }
+
+    async fn keep_holdings(
+        &self,
+        scope: &TenantScope,
+        holdings: &str,
+    ) -> Result<EndedTenant, ServiceError> {
+        let failed = |error| database_error(&error);
+        let mut tx = self.store.db().begin().await.map_err(failed)?;
+        ended::set_holdings(&mut tx, scope, holdings)
+            .await
+            .map_err(failed)?;
+        tx.commit().await.map_err(failed)?;
+        let found = self.store.ended_of(scope).await.map_err(failed)?;
+        found.ok_or_else(|| ServiceError::not_found("This organisation is not being ended."))
+    }
+
+    async fn certify_ending(
+        &self,
+        scope: &TenantScope,
+        certificate: &str,
+        sha256: &str,
+    ) -> Result<(), ServiceError> {
+        let failed = |error| database_error(&error);
+        let entry = Entry::new(Act::EndTenant)
+            .with(Detail::Tenant, scope.tenant())
+            .with(Detail::Change, "certified")
+            .with(Detail::Certificate, sha256);
+        let now = self.clock.now_millis();
+        let mut tx = self.store.db().begin().await.map_err(failed)?;
+        self.trail
+            .append(&mut tx, scope, entry)
+            .await
+            .map_err(failed)?;
+        ended::certify(&mut tx, scope, certificate, now)
+            .await
+            .map_err(failed)?;
+        tx.commit().await.map_err(failed)
+    }
+}
+
+impl IdentityService {
     async fn begin_end(
         &self,
         scope: &TenantScope,
@@ -80,61 +117,5 @@ impl IdentityService {
         self.publish().await?;
         self.changed(scope);
         Ok(())
-    }
-
-    /// Every tenant that is being ended or was, the last one first.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn ended_tenants(&self) -> Result<Vec<EndedTenant>, ServiceError> {
-        let found = self.store.ended().await;
-        found.map_err(|error| database_error(&error))
-    }
-
-    /// Keeps what the tenant held, as JSON, before anything of it goes, unless
-    /// that was kept before; what is known of the end then.
-    ///
-    /// # Errors
-    /// `NotFound` when no end was begun.
-    pub async fn keep_holdings(
-        &self,
-        scope: &TenantScope,
-        holdings: &str,
-    ) -> Result<EndedTenant, ServiceError> {
-        let failed = |error| database_error(&error);
-        let mut tx = self.store.db().begin().await.map_err(failed)?;
-        ended::set_holdings(&mut tx, scope, holdings)
-            .await
-            .map_err(failed)?;
-        tx.commit().await.map_err(failed)?;
-        let found = self.store.ended_of(scope).await.map_err(failed)?;
-        found.ok_or_else(|| ServiceError::not_found("This organisation is not being ended."))
-    }
-
-    /// Keeps the certificate of an end, with the last entry of its trail.
-    ///
-    /// # Errors
-    /// When the database does not answer; ask again.
-    pub async fn certify_ending(
-        &self,
-        scope: &TenantScope,
-        certificate: &str,
-        sha256: &str,
-    ) -> Result<(), ServiceError> {
-        let failed = |error| database_error(&error);
-        let entry = Entry::new(Act::EndTenant)
-            .with(Detail::Tenant, scope.tenant())
-            .with(Detail::Change, "certified")
-            .with(Detail::Certificate, sha256);
-        let now = self.clock.now_millis();
-        let mut tx = self.store.db().begin().await.map_err(failed)?;
-        self.trail
-            .append(&mut tx, scope, entry)
-            .await
-            .map_err(failed)?;
-        ended::certify(&mut tx, scope, certificate, now)
-            .await
-            .map_err(failed)?;
-        tx.commit().await.map_err(failed)
     }
 }

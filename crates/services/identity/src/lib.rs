@@ -38,8 +38,8 @@ mod visit;
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::middleware::from_fn_with_state;
 use hilum_contracts::error::ServiceError;
@@ -56,7 +56,6 @@ use tokio_util::task::TaskTracker;
 use utoipa_axum::router::OpenApiRouter;
 
 pub use crate::keys::{MadeKey, NewKey};
-pub use crate::store::ended::EndedTenant;
 pub use crate::tenants::{MadeTenant, NewTenant};
 pub use crate::visit::{cookie, session_cookie};
 
@@ -153,8 +152,6 @@ pub struct IdentityService {
     keyring: Keyring,
     provider_http: Http,
     rules: Arc<Rules>,
-    /// Requests that one principal may make in a minute, where a tenant said so.
-    request_limits: Arc<RwLock<HashMap<TenantId, u32>>>,
     hashing: Hashing,
     post: Option<Post>,
     answers: Answers,
@@ -193,7 +190,6 @@ impl IdentityService {
             notices,
             directory,
             rules: Arc::new(Rules::new(config)),
-            request_limits: Arc::default(),
             hashing: Hashing::default(),
             post: config.mail.as_ref().map(Post::new).transpose()?,
             answers: Answers::default(),
@@ -228,15 +224,6 @@ impl IdentityService {
         Ok(Some(token.reveal().to_owned()))
     }
 
-    /// Requests that one principal of the tenant may make in a minute, where it
-    /// decided that itself.
-    #[must_use]
-    pub fn requests_per_minute(&self, tenant: &TenantId) -> Option<u32> {
-        let limits = self.request_limits.read();
-        let limits = limits.unwrap_or_else(PoisonError::into_inner);
-        limits.get(tenant).copied()
-    }
-
     /// A link that holds a token where no server sees it.
     fn link(&self, page: &str, token: &Token) -> String {
         format!("{}/#/{page}/{}", self.rules.public_url, token.reveal())
@@ -248,12 +235,24 @@ impl IdentityService {
         self.store.db().close().await;
     }
 
+    /// What the REST endpoints are, wherever they are answered.
+    #[must_use]
+    pub fn endpoints() -> utoipa::openapi::OpenApi {
+        api::router().into_openapi()
+    }
+
     /// The service's REST endpoints, below `/api/v1`.
     pub fn router(&self) -> OpenApiRouter {
         let door = Door::new(self.trail.clone(), api::told::rest);
         api::router()
             .with_state(self.clone())
             .layer(from_fn_with_state(door, recorded))
+    }
+
+    /// What signing in and out asks for, wherever that is answered.
+    #[must_use]
+    pub fn auth_endpoints() -> utoipa::openapi::OpenApi {
+        api::auth::endpoints()
     }
 
     /// Signing in and out, below `/auth`. Whoever comes needs no scope; each

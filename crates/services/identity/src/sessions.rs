@@ -106,7 +106,7 @@ impl IdentityService {
             idle_ms: settings.idle_ms(),
             provider,
             browser: visit.agent.clone(),
-            address: crate::domain::network::plain(visit.caller.address).to_string(),
+            address: hilum_platform::network::plain(visit.caller.address).to_string(),
         };
         sessions::insert(tx, &scope, &new).await.map_err(failed)?;
         let entry = Entry::new(Act::SignIn)

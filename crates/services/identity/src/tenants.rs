@@ -5,7 +5,6 @@
 use hilum_contracts::access::Action;
 use hilum_contracts::audit::{Act, Detail, Entry};
 use hilum_platform::scope::TenantScope;
-use std::sync::PoisonError;
 
 use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_contracts::ids::TenantId;
@@ -14,11 +13,11 @@ use hilum_platform::auth;
 use hilum_platform::config::{self, Config, is_ae_title};
 use hilum_platform::db::Tx;
 use hilum_platform::http::database_error;
-use hilum_platform::tenants::Known;
+use hilum_platform::network::device_address;
+use hilum_platform::tenants::{Known, Rules};
 use uuid::Uuid;
 
 use crate::IdentityService;
-use crate::domain::network::device_address;
 use crate::domain::settings::Settings;
 use crate::domain::text::{self, ae_title, tenant_name};
 use crate::limits::{DEVICES, NAMES_TRIED};
@@ -194,14 +193,13 @@ impl IdentityService {
         let _turn = self.publishing.lock().await;
         let tenants = self.store.tenants().await.map_err(failed)?;
         let devices = self.store.all_devices().await.map_err(failed)?;
-        let limits = tenants
-            .iter()
-            .filter_map(|row| Some((row.name.clone(), row.settings.requests_per_minute?)))
-            .collect();
-        *self
-            .request_limits
-            .write()
-            .unwrap_or_else(PoisonError::into_inner) = limits;
+        let of = |row: &TenantRow| {
+            let unknown = row.settings.unknown_devices;
+            let unknown = unknown.unwrap_or(self.rules.unknown_devices);
+            let rules = Rules::new(row.settings.requests_per_minute, unknown);
+            (row.name.clone(), rules)
+        };
+        let rules: Vec<_> = tenants.iter().map(of).collect();
         let tenants = tenants
             .into_iter()
             .map(|row| config::Tenant {
@@ -222,7 +220,8 @@ impl IdentityService {
                 fallback_charset: row.fallback_charset,
             })
             .collect();
-        self.directory.replace(Known::new(tenants, devices));
+        let known = Known::new(tenants, devices).with(rules);
+        self.directory.replace(known);
         Ok(())
     }
 }

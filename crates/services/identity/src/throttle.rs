@@ -10,7 +10,6 @@ use hilum_platform::http::database_error;
 
 use crate::IdentityService;
 use crate::domain::backoff::{slowed, wait};
-use crate::domain::network::network_of;
 use crate::domain::settings::millis;
 use crate::limits::{
     FAILURES_FORGOTTEN, FAILURES_FORGOTTEN_ALL, FAILURES_FREE, FAILURES_FREE_NETWORK,
@@ -18,6 +17,7 @@ use crate::limits::{
 use crate::secret::{Hash, hash_of};
 use crate::store::attempts;
 use crate::visit::Visit;
+use hilum_platform::network::network_of;
 
 /// What stands before the address of who asks for a link, which counts apart.
 pub(crate) const RESET: &str = "reset ";

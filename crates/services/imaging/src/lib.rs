@@ -48,6 +48,7 @@ use tokio_util::task::TaskTracker;
 use utoipa_axum::router::OpenApiRouter;
 
 pub use crate::intake::Imported;
+pub use crate::readiness::INTEREST;
 use crate::spool::Spools;
 use crate::store::Store;
 
@@ -153,6 +154,12 @@ impl ImagingService {
     pub async fn close(&self) {
         self.trail.close().await;
         self.store.db().close().await;
+    }
+
+    /// What the REST endpoints are, wherever they are answered.
+    #[must_use]
+    pub fn endpoints() -> utoipa::openapi::OpenApi {
+        api::router().into_openapi()
     }
 
     /// The service's REST endpoints, below `/api/v1`.

@@ -15,7 +15,7 @@ use hilum_contracts::imaging::{
 };
 use hilum_platform::auth;
 use hilum_platform::clock::to_millis;
-use hilum_platform::events::{ConsumeError, Consumer};
+use hilum_platform::events::{ConsumeError, Consumer, Interest};
 use hilum_platform::http::database_error;
 use hilum_platform::notices::Topic;
 use hilum_platform::scope::TenantScope;
@@ -35,19 +35,25 @@ pub(crate) struct InputSetsFromInstances {
     pub(crate) service: ImagingService,
 }
 
+/// What is followed here.
+pub const INTEREST: Interest = Interest {
+    consumer: "imaging.input-sets",
+    kinds: &[
+        InstancesStored::KIND,
+        InstancesDeleted::KIND,
+        InstancesRejected::KIND,
+        InstancesMoved::KIND,
+    ],
+};
+
 #[async_trait]
 impl Consumer for InputSetsFromInstances {
     fn name(&self) -> &'static str {
-        "imaging.input-sets"
+        INTEREST.consumer
     }
 
     fn kinds(&self) -> &'static [&'static str] {
-        &[
-            InstancesStored::KIND,
-            InstancesDeleted::KIND,
-            InstancesRejected::KIND,
-            InstancesMoved::KIND,
-        ]
+        INTEREST.kinds
     }
 
     async fn consume(&self, event: &Event, tx: &mut SqliteConnection) -> Result<(), ConsumeError> {

@@ -27,4 +27,5 @@ mod store;
 pub mod worker;
 mod workers;
 
+pub use crate::workers::INTEREST;
 pub use service::{InferenceService, Options};

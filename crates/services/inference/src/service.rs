@@ -128,6 +128,12 @@ impl InferenceService {
         self.store.db().close().await;
     }
 
+    /// What the REST endpoints are, wherever they are answered.
+    #[must_use]
+    pub fn endpoints() -> utoipa::openapi::OpenApi {
+        api::router().into_openapi()
+    }
+
     /// The service's REST endpoints, below `/api/v1`.
     pub fn router(&self) -> OpenApiRouter {
         let door = Door::new(self.trail.clone(), api::told::rest);

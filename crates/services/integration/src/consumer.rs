@@ -8,7 +8,7 @@ use hilum_contracts::imaging::ResultsPublished;
 use hilum_contracts::patients::ConflictResolved;
 use hilum_platform::auth;
 use hilum_platform::config::Destination;
-use hilum_platform::events::{ConsumeError, Consumer};
+use hilum_platform::events::{ConsumeError, Consumer, Interest};
 use hilum_platform::notices::Topic;
 use sqlx::sqlite::SqliteConnection;
 
@@ -19,14 +19,20 @@ pub(crate) struct DeliveriesFromResults {
     pub(crate) service: IntegrationService,
 }
 
+/// What is followed here.
+pub const INTEREST: Interest = Interest {
+    consumer: "integration.deliveries",
+    kinds: &[ResultsPublished::KIND, ConflictResolved::KIND],
+};
+
 #[async_trait]
 impl Consumer for DeliveriesFromResults {
     fn name(&self) -> &'static str {
-        "integration.deliveries"
+        INTEREST.consumer
     }
 
     fn kinds(&self) -> &'static [&'static str] {
-        &[ResultsPublished::KIND, ConflictResolved::KIND]
+        INTEREST.kinds
     }
 
     async fn consume(&self, event: &Event, tx: &mut SqliteConnection) -> Result<(), ConsumeError> {

@@ -2,6 +2,7 @@
 //! all of a tenant when that is ended.
 
 use async_trait::async_trait;
+use hilum_contracts::audit::Subject;
 use hilum_contracts::erasure::Forgets;
 use hilum_contracts::error::ServiceError;
 use hilum_platform::http::database_error;
@@ -14,6 +15,15 @@ use crate::store::erasure::FORGET;
 impl Forgets for IntegrationService {
     fn name(&self) -> &'static str {
         "integration"
+    }
+
+    async fn forget_audited(
+        &self,
+        scope: &TenantScope,
+        subjects: &[Subject],
+    ) -> Result<(), ServiceError> {
+        let gone = self.trail.forget(scope, subjects).await;
+        gone.map(drop).map_err(|error| database_error(&error))
     }
 
     async fn forget(

@@ -39,6 +39,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use utoipa_axum::router::OpenApiRouter;
 
+pub use crate::consumer::INTEREST;
 use crate::store::Store;
 
 const MIGRATIONS: &[Migration] = &[Migration {
@@ -94,6 +95,12 @@ impl IntegrationService {
     pub async fn close(&self) {
         self.trail.close().await;
         self.store.db().close().await;
+    }
+
+    /// What the REST endpoints are, wherever they are answered.
+    #[must_use]
+    pub fn endpoints() -> utoipa::openapi::OpenApi {
+        api::router().into_openapi()
     }
 
     /// The service's REST endpoints, below `/api/v1`.

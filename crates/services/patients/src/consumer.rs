@@ -6,7 +6,7 @@ use hilum_contracts::event::Payload as _;
 use hilum_contracts::imaging::{InstancesStored, StudyCorrected};
 use hilum_platform::auth;
 use hilum_platform::clock::SharedClock;
-use hilum_platform::events::{ConsumeError, Consumer};
+use hilum_platform::events::{ConsumeError, Consumer, Interest};
 use hilum_platform::notices::{Notices, Topic};
 use sqlx::sqlite::SqliteConnection;
 
@@ -17,14 +17,20 @@ pub(crate) struct IdentitiesFromImages {
     pub(crate) notices: Notices,
 }
 
+/// What is followed here.
+pub const INTEREST: Interest = Interest {
+    consumer: "patients.identities",
+    kinds: &[InstancesStored::KIND, StudyCorrected::KIND],
+};
+
 #[async_trait]
 impl Consumer for IdentitiesFromImages {
     fn name(&self) -> &'static str {
-        "patients.identities"
+        INTEREST.consumer
     }
 
     fn kinds(&self) -> &'static [&'static str] {
-        &[InstancesStored::KIND, StudyCorrected::KIND]
+        INTEREST.kinds
     }
 
     async fn consume(&self, event: &Event, tx: &mut SqliteConnection) -> Result<(), ConsumeError> {

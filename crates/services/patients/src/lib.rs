@@ -30,6 +30,7 @@ use hilum_platform::notices::Notices;
 use hilum_platform::scope::TenantScope;
 use utoipa_axum::router::OpenApiRouter;
 
+pub use crate::consumer::INTEREST;
 use crate::store::Store;
 
 const MIGRATIONS: &[Migration] = &[Migration {
@@ -72,6 +73,12 @@ impl PatientsService {
     pub async fn close(&self) {
         self.trail.close().await;
         self.store.db().close().await;
+    }
+
+    /// What the REST endpoints are, wherever they are answered.
+    #[must_use]
+    pub fn endpoints() -> utoipa::openapi::OpenApi {
+        api::router().into_openapi()
     }
 
     /// The service's REST endpoints, below `/api/v1`.

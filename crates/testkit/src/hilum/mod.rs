@@ -202,7 +202,7 @@ impl Drop for Hilum {
 }
 
 #[expect(clippy::print_stdout, reason = "the log of a server whose test failed")]
-fn println_line(line: &str) {
+pub(crate) fn println_line(line: &str) {
     println!("{line}");
 }
 

@@ -4,6 +4,7 @@ use hilum_contracts::access::Role;
 use hilum_contracts::audit::{Act, Entry};
 use hilum_contracts::erasure::Forgets as _;
 use hilum_contracts::ids::TenantId;
+use hilum_platform::audit::TellsAll as _;
 use hilum_platform::{auth, clock};
 
 use crate::world::{World, faults, person};

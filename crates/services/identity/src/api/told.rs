@@ -9,7 +9,7 @@ use hilum_platform::http::{Caller, Problem};
 use http::{Method, StatusCode};
 
 use crate::IdentityService;
-use crate::domain::network::plain;
+use hilum_platform::network::plain;
 
 /// Of REST below `/api/v1`: changes stand in their own transactions, lists are
 /// recorded with what was searched for.

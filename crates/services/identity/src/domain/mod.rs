@@ -3,7 +3,6 @@
 pub(crate) mod backoff;
 pub(crate) mod email;
 pub(crate) mod letters;
-pub(crate) mod network;
 pub(crate) mod password;
 pub(crate) mod roles;
 pub(crate) mod settings;

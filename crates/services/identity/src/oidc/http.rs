@@ -22,8 +22,8 @@ use ipnet::IpNet;
 use openidconnect::{AsyncHttpClient, HttpRequest, HttpResponse};
 use tower::Service;
 
-use crate::domain::network::{is_loopback, is_public, plain};
 use crate::limits::{PROVIDER_ANSWER_MAX, PROVIDER_TIMEOUT};
+use hilum_platform::network::{is_loopback, is_public, plain};
 
 /// Why a provider was not asked, or did not answer. Its own words stay with it.
 #[derive(Debug, thiserror::Error)]

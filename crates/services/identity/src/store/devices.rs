@@ -15,7 +15,7 @@ pub(crate) struct DeviceRow {
     pub(crate) id: Uuid,
     pub(crate) tenant: TenantId,
     pub(crate) ae_title: String,
-    /// As `domain::network::device_address` writes it; empty: none.
+    /// As `hilum_platform::network::device_address` writes it; empty: none.
     pub(crate) address: String,
     /// SHA-256 in hexadecimal; empty: none.
     pub(crate) certificate: String,

@@ -1,39 +1,12 @@
 //! Tenants that are being ended, and those that were.
 
-use hilum_contracts::ids::TenantId;
+use hilum_contracts::erasure::EndedTenant;
 use hilum_platform::db::DbError;
 use hilum_platform::scope::TenantScope;
 use sqlx::Row as _;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::{Store, tenant_of};
-
-/// A tenant that is being ended, or was.
-#[derive(Clone, Debug)]
-pub struct EndedTenant {
-    /// Its name, which nobody gets any more.
-    pub name: TenantId,
-    /// Since when nobody gets in.
-    pub begun_at: i64,
-    /// Who decided it, in the words of the audit trail.
-    pub by: String,
-    /// By which right.
-    pub by_right: String,
-    /// Legal holds that the operator went over.
-    pub holds: u64,
-    /// People who belonged to it.
-    pub people: u64,
-    /// Its API keys.
-    pub api_keys: u64,
-    /// Its devices.
-    pub devices: u64,
-    /// What it held beside, as JSON; none before that was counted.
-    pub holdings: Option<String>,
-    /// When everything of it was gone; none while it is not.
-    pub ended_at: Option<i64>,
-    /// What certifies that, as JSON.
-    pub certificate: Option<String>,
-}
 
 /// How an end begins.
 #[derive(Clone, Debug)]

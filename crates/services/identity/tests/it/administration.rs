@@ -26,7 +26,8 @@ async fn an_organisation_decides_for_itself_within_what_is_safe() {
     let changed = owner.ask(Method::PATCH, path, change).await;
     assert_eq!(changed.status, StatusCode::OK, "{}", changed.body);
     let a = TenantId::new("a").unwrap();
-    assert_eq!(world.service.requests_per_minute(&a), Some(600));
+    let rules = world.directory.known().rules(&a);
+    assert_eq!(rules.requests_per_minute, Some(600));
     let known = world.directory.known();
     assert_eq!(
         known.tenant(&a).unwrap().archive.quota_bytes,

@@ -1,6 +1,7 @@
 //! Tenants of the configuration and of the database.
 
 use hilum_contracts::access::Role;
+use hilum_contracts::erasure::EndsTenants as _;
 use hilum_contracts::erasure::Forgets as _;
 use hilum_contracts::error::ErrorCode;
 use hilum_contracts::identity::{DeviceAdmission, DeviceAsks, DeviceRejection, Identity as _};

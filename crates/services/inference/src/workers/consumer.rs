@@ -6,7 +6,7 @@ use hilum_contracts::Event;
 use hilum_contracts::event::Payload as _;
 use hilum_contracts::imaging::InputSetReady;
 use hilum_platform::auth;
-use hilum_platform::events::{ConsumeError, Consumer};
+use hilum_platform::events::{ConsumeError, Consumer, Interest};
 use hilum_platform::notices::Topic;
 use sqlx::sqlite::SqliteConnection;
 
@@ -18,14 +18,20 @@ pub(crate) struct RunsFromInputSets {
     pub(crate) service: InferenceService,
 }
 
+/// What is followed here.
+pub const INTEREST: Interest = Interest {
+    consumer: "inference.runs",
+    kinds: &[InputSetReady::KIND],
+};
+
 #[async_trait]
 impl Consumer for RunsFromInputSets {
     fn name(&self) -> &'static str {
-        "inference.runs"
+        INTEREST.consumer
     }
 
     fn kinds(&self) -> &'static [&'static str] {
-        &[InputSetReady::KIND]
+        INTEREST.kinds
     }
 
     async fn consume(&self, event: &Event, tx: &mut SqliteConnection) -> Result<(), ConsumeError> {

@@ -5,5 +5,6 @@ mod consumer;
 mod instances;
 mod runner;
 
+pub use consumer::INTEREST;
 pub(crate) use consumer::RunsFromInputSets;
 pub(crate) use runner::Runner;

@@ -14,13 +14,13 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
-use crate::domain::network::plain;
 use crate::domain::settings::millis;
 use crate::domain::text;
 use crate::limits::{BREAK_GLASS_LIFE, TOLD_OF_BREAK_GLASS};
 use crate::store::break_glass::{self, Access, Words};
 use crate::store::mails::Mail;
 use crate::{IdentityService, api::body::Body};
+use hilum_platform::network::plain;
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

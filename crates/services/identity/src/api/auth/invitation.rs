@@ -15,7 +15,6 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
-use crate::domain::network::plain;
 use crate::domain::{password, text};
 use crate::secret::{Confidential, hash};
 use crate::store::invitations::{self, Invitation};
@@ -25,6 +24,7 @@ use crate::store::{members, tenants};
 use crate::throttle::Attempt;
 use crate::visit::Visit;
 use crate::{IdentityService, api::body::Body};
+use hilum_platform::network::plain;
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -22,7 +22,20 @@ use super::told;
 use crate::IdentityService;
 
 pub(crate) fn router(service: &IdentityService) -> OpenApiRouter<IdentityService> {
-    let open = OpenApiRouter::new()
+    let links = from_fn_with_state(service.clone(), told::wrong_links);
+    let door = Door::new(service.trail.clone(), told::emergency);
+    emergency()
+        .layer(from_fn_with_state(door, recorded))
+        .merge(open().layer(links))
+}
+
+/// What is answered here, wherever it is.
+pub(crate) fn endpoints() -> utoipa::openapi::OpenApi {
+    emergency().merge(open()).into_openapi()
+}
+
+fn open() -> OpenApiRouter<IdentityService> {
+    OpenApiRouter::new()
         .routes(routes!(state::auth_state))
         .routes(routes!(set_up::set_up))
         .routes(routes!(sign_up::sign_up))
@@ -36,11 +49,10 @@ pub(crate) fn router(service: &IdentityService) -> OpenApiRouter<IdentityService
         .routes(routes!(verify_email::verify_email))
         .routes(routes!(oidc::start_oidc))
         .routes(routes!(oidc::finish_oidc))
-        .layer(from_fn_with_state(service.clone(), told::wrong_links));
-    let door = Door::new(service.trail.clone(), told::emergency);
+}
+
+fn emergency() -> OpenApiRouter<IdentityService> {
     OpenApiRouter::new()
         .routes(routes!(break_glass::take_break_glass))
         .routes(routes!(break_glass::end_break_glass))
-        .layer(from_fn_with_state(door, recorded))
-        .merge(open)
 }

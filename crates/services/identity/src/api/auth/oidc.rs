@@ -13,7 +13,6 @@ use utoipa::IntoParams;
 
 use crate::IdentityService;
 use crate::api::id;
-use crate::domain::network::plain;
 use crate::domain::text;
 use crate::oidc::{Back, Vouched};
 use crate::sessions::Begun;
@@ -21,6 +20,7 @@ use crate::store::people::{self, Person};
 use crate::store::tokens::{self, Purpose};
 use crate::store::{invitations, members, providers};
 use crate::visit::{Visit, cookie, flow_cookie};
+use hilum_platform::network::plain;
 
 #[derive(Deserialize, IntoParams)]
 pub(crate) struct StartQuery {

@@ -9,7 +9,6 @@ use http::StatusCode;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::domain::network::plain;
 use crate::domain::{email, password};
 use crate::secret::{Confidential, hash};
 use crate::store::mails::Mail;
@@ -18,6 +17,7 @@ use crate::store::{people, sessions};
 use crate::throttle::RESET;
 use crate::visit::Visit;
 use crate::{IdentityService, api::body::Body};
+use hilum_platform::network::plain;
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

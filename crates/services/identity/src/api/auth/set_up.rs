@@ -12,7 +12,6 @@ use http::StatusCode;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::domain::network::plain;
 use crate::domain::{email, password, text};
 use crate::secret::{Confidential, hash};
 use crate::store::mails::Mail;
@@ -22,6 +21,7 @@ use crate::store::{members, tenants};
 use crate::tenants::NewTenant;
 use crate::visit::Visit;
 use crate::{IdentityService, api::body::Body};
+use hilum_platform::network::plain;
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -9,13 +9,13 @@ use http::StatusCode;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::domain::network::plain;
 use crate::secret::{Confidential, Hash, hash};
 use crate::store::mails::Mail;
 use crate::store::tokens::{self, Purpose};
 use crate::store::{new_addresses, people, sessions};
 use crate::visit::Visit;
 use crate::{IdentityService, api::body::Body};
+use hilum_platform::network::plain;
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

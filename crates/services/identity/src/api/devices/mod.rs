@@ -22,11 +22,11 @@ use super::body::{Body, given};
 use super::id;
 use super::page::PageQuery;
 use crate::IdentityService;
-use crate::domain::network::device_address;
 use crate::domain::text;
 use crate::limits::DEVICES;
 use crate::store::devices::{self, DeviceRow};
 use crate::tenants::certificate;
+use hilum_platform::network::device_address;
 
 #[derive(Serialize, ToSchema)]
 pub(crate) struct DeviceList {

@@ -6,7 +6,8 @@ use hilum_contracts::error::ServiceError;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 /// The address as IPv4 where it is one that a socket of IPv6 reports.
-pub(crate) fn plain(address: IpAddr) -> IpAddr {
+#[must_use]
+pub fn plain(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V6(six) => six.to_ipv4_mapped().map_or(address, IpAddr::V4),
         IpAddr::V4(_) => address,
@@ -14,7 +15,8 @@ pub(crate) fn plain(address: IpAddr) -> IpAddr {
 }
 
 /// The network that counts as one sender: whoever has a line has all of it.
-pub(crate) fn network_of(address: IpAddr) -> IpNet {
+#[must_use]
+pub fn network_of(address: IpAddr) -> IpNet {
     match plain(address) {
         IpAddr::V4(four) => Ipv4Net::new_assert(four, 24).trunc().into(),
         IpAddr::V6(six) => Ipv6Net::new_assert(six, 64).trunc().into(),
@@ -23,7 +25,10 @@ pub(crate) fn network_of(address: IpAddr) -> IpNet {
 
 /// The address or network that a device calls from, in its one form: a single
 /// address stands without a length.
-pub(crate) fn device_address(text: &str) -> Result<String, ServiceError> {
+///
+/// # Errors
+/// `Invalid` for what is neither, and for a network of every address.
+pub fn device_address(text: &str) -> Result<String, ServiceError> {
     let text = text.trim();
     let wrong = || {
         ServiceError::invalid(
@@ -47,7 +52,8 @@ pub(crate) fn device_address(text: &str) -> Result<String, ServiceError> {
 
 /// How many bits of `address`, as [`device_address`] wrote it, `peer` agrees
 /// with; nothing when it calls from elsewhere. The most of several wins.
-pub(crate) fn matches(address: &str, peer: IpAddr) -> Option<u8> {
+#[must_use]
+pub fn matches(address: &str, peer: IpAddr) -> Option<u8> {
     let peer = plain(peer);
     if let Ok(single) = address.parse::<IpAddr>() {
         return (single == peer).then_some(128);
@@ -57,7 +63,8 @@ pub(crate) fn matches(address: &str, peer: IpAddr) -> Option<u8> {
 }
 
 /// Whether the address is this machine's own.
-pub(crate) fn is_loopback(address: IpAddr) -> bool {
+#[must_use]
+pub fn is_loopback(address: IpAddr) -> bool {
     plain(address).is_loopback()
 }
 
@@ -65,7 +72,8 @@ pub(crate) fn is_loopback(address: IpAddr) -> bool {
 /// here (the IANA special-purpose address registries, RFC 6890): neither this
 /// machine, nor one beside it, nor a service that only machines of a provider's
 /// network reach, such as 169.254.169.254.
-pub(crate) fn is_public(address: IpAddr) -> bool {
+#[must_use]
+pub fn is_public(address: IpAddr) -> bool {
     match plain(address) {
         IpAddr::V4(four) => is_public_v4(four),
         IpAddr::V6(six) => {
@@ -100,7 +108,7 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
 }
 
 /// The unspecified address, for what came from within.
-pub(crate) const NOWHERE: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+pub const NOWHERE: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
 
 #[cfg(test)]
 mod tests {

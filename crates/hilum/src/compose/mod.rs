@@ -1,0 +1,508 @@
+//! Builds the world: the only place that knows which services there are, which of
+//! them run in this process, and where the others are.
+
+mod members;
+mod neighbours;
+mod services;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use axum::Router;
+use hilum_archive::MasterKey;
+use hilum_contracts::erasure::EndsTenants;
+use hilum_contracts::identity::Identity;
+use hilum_contracts::imaging::Imaging;
+use hilum_contracts::patients::Patients;
+use hilum_contracts::service::ServiceName;
+use hilum_identity::IdentityService;
+use hilum_platform::audit::TellsAll;
+use hilum_platform::clock::SharedClock;
+use hilum_platform::config::Config;
+use hilum_platform::events::{Inbox, Relay, Transit};
+use hilum_platform::http_server::{self, Bounds};
+use hilum_platform::notices::Notices;
+use hilum_platform::remote::directory;
+use hilum_platform::remote::identity::RemoteIdentity;
+use hilum_platform::remote::imaging::RemoteImaging;
+use hilum_platform::remote::member::RemoteMember;
+use hilum_platform::remote::patients::RemotePatients;
+use hilum_platform::tenants::Directory;
+use hilum_platform::tls::Certificate;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use self::members::{endpoints, exporting, forgetful, jobs, letters, local_jobs, readiness};
+use self::neighbours::Neighbours;
+use self::services::{Ground, Services};
+use crate::http::{self, Endpoints};
+use crate::run_file::{RunFile, Written};
+
+/// At the end, requests and jobs get this long to finish or to be handed back.
+const SHUTDOWN: Duration = Duration::from_secs(20);
+
+/// How long who carries out what a backup does not know waits before it asks a
+/// neighbour again that does not answer.
+const DUE_AGAIN: Duration = Duration::from_secs(5);
+
+/// Everything that runs here, running.
+pub(crate) struct Hilum {
+    /// Where people reach it, without a slash at its end.
+    pub(crate) url: String,
+    /// Address of HTTP.
+    pub(crate) http: SocketAddr,
+    /// Address of DICOM, where images are taken here.
+    pub(crate) dicom: Option<SocketAddr>,
+    /// Whether DICOM goes over TLS.
+    pub(crate) dicom_tls: bool,
+    /// Address at which neighbours ask.
+    pub(crate) neighbours: Option<SocketAddr>,
+    /// The same requests that HTTP takes, without a socket.
+    pub(crate) router: Router,
+    /// What the operator's requests carry.
+    pub(crate) operator: http::OperatorToken,
+    /// Where the first person is made, while there is none.
+    pub(crate) set_up_link: Option<String>,
+    services: Services,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+    _run_file: Written,
+}
+
+/// The sockets of the doors.
+struct Listeners {
+    http: TcpListener,
+    dicom: Option<TcpListener>,
+    neighbours: Option<(TcpListener, Certificate)>,
+}
+
+impl Listeners {
+    /// Listens, and puts the addresses that were chosen into the configuration.
+    async fn open(config: &mut Config) -> anyhow::Result<Self> {
+        let http = listen(config.http, "HTTP").await?;
+        config.http = http.local_addr()?;
+        let dicom = match config.runs(ServiceName::Imaging) {
+            true => Some(listen(config.dicom, "DICOM").await?),
+            false => None,
+        };
+        if let Some(dicom) = &dicom {
+            config.dicom = dicom.local_addr()?;
+        }
+        let neighbours = match &mut config.neighbours {
+            None => None,
+            Some(of) => {
+                let certificate = Certificate::open(&of.tls())?;
+                let listener = listen(of.listen, "the door for neighbours").await?;
+                of.listen = listener.local_addr()?;
+                Some((listener, certificate))
+            }
+        };
+        Ok(Self {
+            http,
+            dicom,
+            neighbours,
+        })
+    }
+}
+
+impl Hilum {
+    /// Opens the services that run here on `config.data` and starts serving.
+    pub(crate) async fn start(
+        mut config: Config,
+        master_key: MasterKey,
+        clock: SharedClock,
+        metrics: PrometheusHandle,
+    ) -> anyhow::Result<Self> {
+        std::fs::create_dir_all(&config.data)
+            .with_context(|| format!("can't make the data folder {}", config.data.display()))?;
+        let certificate = config.tls.as_ref().map(Certificate::open).transpose()?;
+        // Services that tell addresses tell the chosen ones.
+        let listeners = Listeners::open(&mut config).await?;
+        let dicom = listeners.dicom.is_some().then_some(config.dicom);
+        let neighbours = config.neighbours.as_ref().map(|of| of.listen);
+        let http = config.http;
+        let config = Arc::new(config);
+
+        let mut opened = Opened::new(Arc::clone(&config), master_key, clock, metrics).await?;
+        let (stop, tasks) = (opened.stop.clone(), TaskTracker::new());
+        opened.start_workers(&tasks, listeners.dicom, certificate.as_ref());
+
+        let serve = |listener, router, tls| {
+            let (bounds, stop) = (Bounds::default(), stop.clone());
+            tasks.spawn(http_server::serve(listener, router, tls, bounds, stop));
+        };
+        if let Some((listener, certificate)) = listeners.neighbours {
+            serve(
+                listener,
+                opened.door.clone(),
+                Some(certificate.neighbours()),
+            );
+            tasks.spawn(certificate.follow(stop.clone()));
+        }
+        // Neighbours are answered by now, and may be needed for it.
+        opened.carry_out_due(&tasks).await?;
+        let router = opened.router.clone();
+        let (local, https) = match &certificate {
+            None => {
+                serve(listeners.http, router, None);
+                (http, None)
+            }
+            Some(certificate) => {
+                // Commands on this machine speak plain HTTP: they need no trust in a certificate
+                // that is made for another name.
+                let own =
+                    listen(SocketAddr::from(([127, 0, 0, 1], 0)), "HTTP for commands").await?;
+                let local = own.local_addr()?;
+                let commands_only = http::for_operator(router.clone(), opened.operator.clone());
+                serve(own, commands_only, None);
+                serve(listeners.http, router, Some(certificate.http()));
+                tasks.spawn(certificate.clone().follow(stop.clone()));
+                (local, Some(http))
+            }
+        };
+        let set_up = match &opened.services.identity {
+            Some(identity) => identity.set_up_link_token().await?,
+            None => None,
+        };
+        let scheme = if https.is_some() { "https" } else { "http" };
+        let address = format!("{scheme}://{http}");
+        let url = config.identity.public_url.as_deref().unwrap_or(&address);
+        let url = url.trim_end_matches('/').to_owned();
+        let set_up_link = set_up.map(|token| format!("{url}/set-up#{token}"));
+        let run_file = RunFile {
+            pid: std::process::id(),
+            http: local,
+            https,
+            dicom,
+            neighbours,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            operator_token: opened.operator.as_str().to_owned(),
+        }
+        .write(&config.data)?;
+        let services: Vec<_> = config.services.iter().map(|one| one.as_str()).collect();
+        tracing::info!(%url, %address, ?dicom, tls = config.dicom_tls, ?services, data = %config.data.display(), "serving");
+        Ok(Self {
+            url,
+            http,
+            dicom,
+            dicom_tls: config.dicom_tls,
+            neighbours,
+            router: opened.router,
+            operator: opened.operator,
+            set_up_link,
+            services: opened.services,
+            stop,
+            tasks,
+            _run_file: run_file,
+        })
+    }
+
+    /// Stops taking work, finishes or hands back what is held, and closes.
+    pub(crate) async fn stop(self) {
+        self.stop.cancel();
+        self.tasks.close();
+        if tokio::time::timeout(SHUTDOWN, self.tasks.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!("some work did not end in time; it goes on at the next start");
+        }
+        self.services.close().await;
+        tracing::info!("stopped");
+    }
+}
+
+/// The services that run here, open and idle: nobody listens and nothing works by
+/// itself.
+pub(crate) struct Opened {
+    /// The requests that HTTP takes, without a socket.
+    pub(crate) router: Router,
+    /// What the operator's requests carry.
+    pub(crate) operator: http::OperatorToken,
+    config: Arc<Config>,
+    tenants: Directory,
+    notices: Notices,
+    services: Services,
+    neighbours: Neighbours,
+    remote_identity: Option<RemoteIdentity>,
+    /// What neighbours ask.
+    door: Router,
+    inboxes: Arc<[Inbox]>,
+    transit: Transit,
+    due: Option<(http::Erasures, http::Endings)>,
+    stop: CancellationToken,
+}
+
+impl Opened {
+    /// Opens the services that run here on `config.data`.
+    pub(crate) async fn new(
+        config: Arc<Config>,
+        master_key: MasterKey,
+        clock: SharedClock,
+        metrics: PrometheusHandle,
+    ) -> anyhow::Result<Self> {
+        let (notices, tenants) = (Notices::default(), Directory::default());
+        let neighbours = Neighbours::new(&config)?;
+        let remote_identity = match config.runs(ServiceName::Identity) {
+            true => None,
+            false => {
+                let told = directory::told_last(&config.data.join(KNOWN));
+                told.into_iter().for_each(|known| tenants.replace(known));
+                let identity = neighbours.to(ServiceName::Identity)?;
+                Some(RemoteIdentity::new(identity, tenants.clone()))
+            }
+        };
+        let ground = Ground {
+            config: Arc::clone(&config),
+            clock: Arc::clone(&clock),
+            notices: notices.clone(),
+            tenants: tenants.clone(),
+            remote_identity: remote_identity.clone(),
+        };
+        let services = Services::open(&ground, master_key, &neighbours).await?;
+        let (operator, stop) = (http::OperatorToken::new()?, CancellationToken::new());
+        let inboxes: Arc<[Inbox]> = services.inboxes().into();
+        let transit = Transit::default();
+        let status = readiness(&services, &config, &neighbours)?;
+        let due = services.imaging.as_ref().map(|(archive, imaging)| {
+            let erasures = http::Erasures::new(
+                archive.clone(),
+                forgetful(&services, imaging, &neighbours)?.into(),
+                transit.clone(),
+                Arc::clone(&clock),
+                notices.clone(),
+            );
+            let ends: Arc<dyn EndsTenants> = match &services.identity {
+                Some(identity) => Arc::new(identity.clone()),
+                None => Arc::new(RemoteMember(neighbours.to(ServiceName::Identity)?)),
+            };
+            anyhow::Ok((erasures.clone(), http::Endings::new(erasures, ends)))
+        });
+        let due = due.transpose()?;
+        let own = match (&services.imaging, &due) {
+            (Some((archive, imaging)), Some((erasures, endings))) => Ok(http::Own {
+                config: Arc::clone(&config),
+                archive: archive.clone(),
+                letters: letters(&inboxes, &neighbours)?.into(),
+                jobs: jobs(&services, &neighbours)?.into(),
+                erasures: erasures.clone(),
+                endings: endings.clone(),
+                exporting: exporting(&services, &neighbours)?.into(),
+                notices: notices.clone(),
+                trail: imaging.trail(),
+                tells_all: match &services.audit {
+                    Some(audit) => Arc::new(audit.clone()) as Arc<dyn TellsAll>,
+                    None => Arc::new(RemoteMember(neighbours.to(ServiceName::Audit)?)),
+                },
+            }),
+            _ => Err(neighbours.to(ServiceName::Imaging)?),
+        };
+        let identity: Arc<dyn Identity> = match (&services.identity, &remote_identity) {
+            (Some(identity), _) => Arc::new(identity.clone()),
+            (None, Some(remote)) => Arc::new(remote.clone()),
+            (None, None) => anyhow::bail!("nobody knows who asks"),
+        };
+        let limits = tenants.clone();
+        let doors = http::doors(http::Parts {
+            config: Arc::clone(&config),
+            operator: operator.clone(),
+            tenants: tenants.clone(),
+            identity,
+            rates: http::Rates::new(move |tenant| limits.known().rules(tenant).requests_per_minute),
+            clock,
+            notices: notices.clone(),
+            metrics,
+            archive: services
+                .imaging
+                .as_ref()
+                .map(|(archive, _)| archive.clone()),
+            inboxes: Arc::clone(&inboxes),
+            jobs: local_jobs(&services).into(),
+            status: status.clone(),
+            own,
+            rest: endpoints(&services, &neighbours)?,
+            auth: match &services.identity {
+                Some(identity) => Endpoints::Here(identity.auth_router()),
+                None => Endpoints::At(
+                    neighbours.to(ServiceName::Identity)?,
+                    IdentityService::auth_endpoints(),
+                ),
+            },
+            dicomweb: match &services.imaging {
+                Some((_, imaging)) => Ok(imaging.dicomweb()),
+                None => Err(neighbours.to(ServiceName::Imaging)?),
+            },
+            stop: stop.clone(),
+        });
+        let door = neighbours::door(
+            &services,
+            &inboxes,
+            &status,
+            &notices,
+            &tenants,
+            doors.passed_on,
+        );
+        let opened = Self {
+            router: doors.public,
+            operator,
+            config,
+            tenants,
+            notices,
+            services,
+            neighbours,
+            remote_identity,
+            door,
+            inboxes,
+            transit,
+            due,
+            stop,
+        };
+        if opened.neighbours.are_none() {
+            opened.carry_out_all_due().await?;
+        }
+        Ok(opened)
+    }
+
+    /// Closes what was opened.
+    pub(crate) async fn close(self) {
+        self.stop.cancel();
+        self.services.close().await;
+    }
+
+    /// Ends what a restored backup does not know and what was begun before.
+    async fn carry_out_all_due(&self) -> anyhow::Result<()> {
+        let Some((erasures, endings)) = &self.due else {
+            return Ok(());
+        };
+        endings
+            .carry_out_due()
+            .await
+            .context("a tenant whose end was begun can't be ended")?;
+        erasures
+            .carry_out_due()
+            .await
+            .context("erasures that the restored backup does not know can't be carried out")
+    }
+
+    /// The same where services are neighbours, which may start later than this one:
+    /// only what a restored backup does not know is waited for, because nobody may
+    /// see it.
+    async fn carry_out_due(&self, tasks: &TaskTracker) -> anyhow::Result<()> {
+        let Some((erasures, endings)) = &self.due else {
+            return Ok(());
+        };
+        if !self.neighbours.are_none() {
+            while erasures.are_due().await? {
+                match self.carry_out_all_due().await {
+                    Ok(()) => break,
+                    Err(error) => {
+                        tracing::warn!(
+                            error = format!("{error:#}"),
+                            "erasures are due that every service has to carry out: nothing is served before"
+                        );
+                    }
+                }
+                tokio::time::sleep(DUE_AGAIN).await;
+            }
+        }
+        let (erasures, endings) = (erasures.clone(), endings.clone());
+        let (tenants, stop) = (self.tenants.clone(), self.stop.clone());
+        tasks.spawn(async move {
+            while let Err(error) = endings.carry_out_due().await {
+                tracing::debug!(%error, "ends of tenants that were begun wait");
+                let pause = stop.run_until_cancelled(tokio::time::sleep(DUE_AGAIN));
+                if pause.await.is_none() {
+                    return;
+                }
+            }
+            let known = tenants.known();
+            let names = known.tenants().iter().map(|tenant| tenant.name.clone());
+            erasures.resume(names.collect()).await;
+        });
+        Ok(())
+    }
+
+    /// Starts what works by itself.
+    fn start_workers(
+        &mut self,
+        tasks: &TaskTracker,
+        dicom: Option<TcpListener>,
+        certificate: Option<&Certificate>,
+    ) {
+        let (services, stop) = (&self.services, &self.stop);
+        for outbox in services.outboxes() {
+            let relay = Relay::new(outbox, self.inboxes.to_vec(), self.transit.clone());
+            tasks.spawn(relay.run(stop.clone()));
+        }
+        for inbox in self.inboxes.iter() {
+            tasks.spawn(inbox.clone().run(stop.clone()));
+        }
+        self.neighbours.follow(tasks, stop, &self.notices);
+        let identity: Option<Arc<dyn Identity>> = match &services.identity {
+            Some(identity) => {
+                identity.start_workers(tasks, stop);
+                Some(Arc::new(identity.clone()))
+            }
+            None => self.remote_identity.as_ref().map(|remote| {
+                let (notices, stop) = (self.notices.clone(), stop.clone());
+                tasks.spawn(remote.clone().follow(notices, stop.clone()));
+                tasks.spawn(directory::follow(
+                    remote.neighbour(),
+                    self.tenants.clone(),
+                    self.config.data.join(KNOWN),
+                    stop,
+                ));
+                Arc::new(remote.clone()) as Arc<dyn Identity>
+            }),
+        };
+        if let Some(audit) = &services.audit {
+            audit.start_workers(tasks, stop);
+        }
+        if let (Some((_, imaging)), Some(listener), Some(identity)) =
+            (&services.imaging, dicom, identity)
+        {
+            let tls = certificate.filter(|_| self.config.dicom_tls);
+            let tls = tls.map(Certificate::dicom);
+            imaging.start_workers(tasks, stop, listener, tls, identity);
+        }
+        let imaging = || -> Option<Arc<dyn Imaging>> {
+            match &services.imaging {
+                Some((_, imaging)) => Some(Arc::new(imaging.clone())),
+                None => {
+                    let way = self.neighbours.to(ServiceName::Imaging).ok()?;
+                    Some(Arc::new(RemoteImaging(way)))
+                }
+            }
+        };
+        let patients = || -> Option<Arc<dyn Patients>> {
+            match &services.patients {
+                Some(patients) => Some(Arc::new(patients.clone())),
+                None => {
+                    let way = self.neighbours.to(ServiceName::Patients).ok()?;
+                    Some(Arc::new(RemotePatients(way)))
+                }
+            }
+        };
+        if let (Some(inference), Some(imaging)) = (&services.inference, imaging()) {
+            inference.start_workers(tasks, stop, &imaging);
+        }
+        if let (Some(integration), Some(imaging), Some(patients)) =
+            (&services.integration, imaging(), patients())
+        {
+            integration.start_workers(tasks, stop, &imaging, &patients);
+        }
+    }
+}
+
+/// What Identity told of tenants last, in the data folder of who asks it.
+const KNOWN: &str = "known-tenants.json";
+
+async fn listen(address: SocketAddr, what: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!("{what} can't listen on {address}: stop what uses it, or choose another address")
+    })
+}

@@ -1,0 +1,184 @@
+//! The services that run elsewhere: the ways to them, and the door at which they
+//! find those that run here.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use axum::Router;
+use axum::middleware::from_fn;
+use hilum_contracts::service::ServiceName;
+use hilum_platform::audit::AuditSource as _;
+use hilum_platform::config::Config;
+use hilum_platform::events::{Inbox, Interest};
+use hilum_platform::http_client::HttpClient;
+use hilum_platform::notices::Notices;
+use hilum_platform::remote::{
+    Answering, Neighbour, audit, directory, identity, imaging, keys, member, notices as told,
+    passing_on, patients,
+};
+use hilum_platform::tenants::Directory;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::services::Services;
+use crate::http::status;
+
+/// Which events each service follows, wherever it runs.
+pub(super) const INTERESTS: [(ServiceName, Interest); 4] = [
+    (ServiceName::Imaging, hilum_imaging::INTEREST),
+    (ServiceName::Patients, hilum_patients::INTEREST),
+    (ServiceName::Inference, hilum_inference::INTEREST),
+    (ServiceName::Integration, hilum_integration::INTEREST),
+];
+
+/// The ways to the services that do not run here.
+pub(super) struct Neighbours(BTreeMap<ServiceName, Neighbour>);
+
+impl Neighbours {
+    /// As the configuration has them.
+    pub(super) fn new(config: &Config) -> anyhow::Result<Self> {
+        let Some(neighbours) = &config.neighbours else {
+            return Ok(Self(BTreeMap::new()));
+        };
+        let client = HttpClient::new(Some(&neighbours.ca), Some(&neighbours.tls()))?;
+        let mut ways = BTreeMap::new();
+        for (service, at) in &neighbours.at {
+            if !config.runs(*service) {
+                let at = at
+                    .parse()
+                    .with_context(|| format!("neighbours.at.{service}"))?;
+                ways.insert(*service, Neighbour::new(*service, at, client.clone()));
+            }
+        }
+        Ok(Self(ways))
+    }
+
+    /// The way to a service that does not run here.
+    pub(super) fn to(&self, service: ServiceName) -> anyhow::Result<Neighbour> {
+        let way = self.0.get(&service).cloned();
+        way.with_context(|| format!("{service} does not run here, and nobody said where it does"))
+    }
+
+    /// Whether every service runs here.
+    pub(super) fn are_none(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Follows what they tell of themselves, until `stop`.
+    pub(super) fn follow(&self, tasks: &TaskTracker, stop: &CancellationToken, notices: &Notices) {
+        // Several services of one process tell the same.
+        let mut doors = BTreeMap::new();
+        for neighbour in self.0.values() {
+            doors.entry(neighbour.at().to_string()).or_insert(neighbour);
+        }
+        for neighbour in doors.into_values() {
+            tasks.spawn(told::follow(
+                neighbour.clone(),
+                notices.clone(),
+                stop.clone(),
+            ));
+        }
+    }
+}
+
+/// The door for neighbours: what the services that run here are asked, and
+/// `api`, the requests that came to another process.
+pub(super) fn door(
+    services: &Services,
+    inboxes: &[Inbox],
+    status: &status::Parts,
+    notices: &Notices,
+    tenants: &Directory,
+    api: Router,
+) -> Router {
+    let mut router = Router::new();
+    let trails = services.trails();
+    for service in ServiceName::ALL.iter().copied() {
+        let Some(ready) = status.here(service) else {
+            continue;
+        };
+        let mut answering = Answering::new(service);
+        answering = told::answer(answering, notices.clone());
+        answering = member::answer_ready(answering, ready);
+        if let Some(trail) = trails.iter().find(|one| one.writer() == service.as_str()) {
+            answering = audit::answer(answering, Arc::new(trail.clone()));
+        }
+        for inbox in inboxes
+            .iter()
+            .filter(|one| of(one.consumer()) == service.as_str())
+        {
+            answering = member::answer_inbox(answering, Arc::new(inbox.clone()));
+        }
+        answering = own(services, service, answering, tenants);
+        router = router.merge(answering.into_router());
+    }
+    router.fallback_service(api.layer(from_fn(passing_on::passed_on)))
+}
+
+/// What only this service is asked.
+fn own(
+    services: &Services,
+    service: ServiceName,
+    answering: Answering,
+    tenants: &Directory,
+) -> Answering {
+    macro_rules! forgets_and_exports {
+        ($answering:expr, $service:expr) => {{
+            let answering = member::answer_forgets($answering, Arc::new($service.clone()));
+            member::answer_exports(answering, Arc::new($service.clone()))
+        }};
+    }
+    match service {
+        ServiceName::Imaging => match &services.imaging {
+            None => answering,
+            Some((archive, imaging)) => {
+                let answering = imaging::answer(answering, Arc::new(imaging.clone()));
+                let answering = keys::answer(answering, Arc::new(archive.clone()));
+                audit::answer(answering, Arc::new(archive.clone()))
+            }
+        },
+        ServiceName::Patients => match &services.patients {
+            None => answering,
+            Some(one) => {
+                let answering = patients::answer(answering, Arc::new(one.clone()));
+                forgets_and_exports!(answering, one)
+            }
+        },
+        ServiceName::Inference => match &services.inference {
+            None => answering,
+            Some(one) => {
+                let answering = member::answer_jobs(answering, Arc::new(one.clone()));
+                forgets_and_exports!(answering, one)
+            }
+        },
+        ServiceName::Integration => match &services.integration {
+            None => answering,
+            Some(one) => {
+                let answering = member::answer_jobs(answering, Arc::new(one.clone()));
+                forgets_and_exports!(answering, one)
+            }
+        },
+        ServiceName::Identity => match &services.identity {
+            None => answering,
+            Some(one) => {
+                let answering = identity::answer(answering, one);
+                let answering = directory::answer(answering, tenants.clone());
+                let answering = member::answer_ends_tenants(answering, Arc::new(one.clone()));
+                forgets_and_exports!(answering, one)
+            }
+        },
+        ServiceName::Audit => match &services.audit {
+            None => answering,
+            Some(one) => {
+                let answering = member::answer_tells_all(answering, Arc::new(one.clone()));
+                forgets_and_exports!(answering, one)
+            }
+        },
+    }
+}
+
+/// The service that a consumer belongs to: the first part of its name.
+pub(super) fn of(consumer: &str) -> &str {
+    consumer.split('.').next().unwrap_or(consumer)
+}

@@ -1,0 +1,239 @@
+//! The real binary as several processes, one for each service, on one machine.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::answer::Api;
+use crate::authority::Authority;
+use crate::models::put_fast_model;
+use crate::peers::free_address;
+use crate::series::Series;
+use crate::tools::{send, storescu, wait_until};
+
+/// Every service, in the order in which they are started.
+pub const SERVICES: [&str; 6] = [
+    "audit",
+    "integration",
+    "inference",
+    "patients",
+    "identity",
+    "imaging",
+];
+
+/// An installation of several processes. They are ended when this is dropped.
+pub struct Cluster {
+    binary: PathBuf,
+    folder: TempDir,
+    members: BTreeMap<&'static str, Member>,
+}
+
+struct Member {
+    neighbours: SocketAddr,
+    process: Option<Process>,
+}
+
+struct Process {
+    child: Child,
+    http: SocketAddr,
+    dicom: Option<SocketAddr>,
+}
+
+impl Cluster {
+    /// Each service in a process of its own, with the tenants of a test, the fast
+    /// model, and `settings` besides (TOML). They are not started.
+    #[must_use]
+    pub fn new(binary: &str, settings: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let authority = Authority::new(folder.path());
+        let models = folder.path().join("models");
+        std::fs::create_dir_all(&models).unwrap();
+        put_fast_model(&models);
+        let mut members = BTreeMap::new();
+        let mut at = String::new();
+        for service in SERVICES {
+            let neighbours = free_address();
+            at += &format!("{service} = \"https://{neighbours}\"\n");
+            let process = None;
+            members.insert(
+                service,
+                Member {
+                    neighbours,
+                    process,
+                },
+            );
+        }
+        let tls = authority.vouches_for("own");
+        let config = format!(
+            "quiet_seconds = 0.4\n\
+             tenants = [{{ name = \"a\", ae_title = \"HILUM_A\" }}, {{ name = \"b\", ae_title = \"HILUM_B\" }}]\n\
+             {settings}\n\
+             [neighbours]\nlisten = \"127.0.0.1:0\"\ncertificate = {:?}\nkey = {:?}\nca = {:?}\n\
+             [neighbours.at]\n{at}",
+            tls.certificate,
+            tls.key,
+            authority.certificate()
+        );
+        std::fs::write(folder.path().join("hilum.toml"), config).unwrap();
+        Self {
+            binary: PathBuf::from(binary),
+            folder,
+            members,
+        }
+    }
+
+    /// Starts every service; when this returns all of them are ready.
+    #[must_use]
+    pub fn started(mut self) -> Self {
+        let children = SERVICES.map(|service| (service, self.launch(service)));
+        for (service, child) in children {
+            self.ready(service, child);
+        }
+        self
+    }
+
+    /// The HTTP door of a service's process.
+    #[must_use]
+    pub fn api(&self, service: &str) -> Api {
+        Api(self.process(service).http)
+    }
+
+    /// The DICOM door.
+    #[must_use]
+    pub fn dicom(&self) -> SocketAddr {
+        self.process("imaging").dicom.unwrap()
+    }
+
+    /// Sends a series to tenant `a`; all of it must be acknowledged.
+    pub fn takes(&self, series: &Series) {
+        let mut command = storescu(self.dicom(), "HILUM_A", &[]);
+        let sent = send(command.args(series.files()));
+        assert!(sent.accepted, "{}", sent.output);
+    }
+
+    /// What a process has logged.
+    #[must_use]
+    pub fn log(&self, service: &str) -> String {
+        std::fs::read_to_string(self.log_path(service)).unwrap_or_default()
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self, service: &str) {
+        let member = self.members.get_mut(service).unwrap();
+        let mut process = member.process.take().unwrap();
+        process.child.kill().unwrap();
+        process.child.wait().unwrap();
+    }
+
+    /// Started again on the same data.
+    pub fn start(&mut self, service: &'static str) {
+        let child = self.launch(service);
+        self.ready(service, child);
+    }
+
+    /// SIGSTOP: it takes connections and answers nothing.
+    pub fn freeze(&self, service: &str) {
+        self.signal(service, Signal::STOP);
+    }
+
+    /// SIGCONT.
+    pub fn thaw(&self, service: &str) {
+        self.signal(service, Signal::CONT);
+    }
+
+    fn signal(&self, service: &str, signal: Signal) {
+        let id = i32::try_from(self.process(service).child.id()).unwrap();
+        kill_process(Pid::from_raw(id).unwrap(), signal).unwrap();
+    }
+
+    fn process(&self, service: &str) -> &Process {
+        let process = self.members[service].process.as_ref();
+        process.unwrap_or_else(|| panic!("{service} does not run"))
+    }
+
+    fn log_path(&self, service: &str) -> PathBuf {
+        self.folder.path().join(format!("{service}.log"))
+    }
+
+    fn data(&self, service: &str) -> PathBuf {
+        self.folder.path().join(service)
+    }
+
+    fn launch(&self, service: &'static str) -> Child {
+        let data = self.data(service);
+        std::fs::create_dir_all(&data).unwrap();
+        let _none = std::fs::remove_file(data.join("run.json"));
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(self.log_path(service))
+            .unwrap();
+        let at = |name: &str| self.folder.path().join(name);
+        Command::new(&self.binary)
+            .args(["serve", "--services", service])
+            .args(["--http", "127.0.0.1:0", "--dicom", "127.0.0.1:0"])
+            .args([
+                "--neighbours",
+                &self.members[service].neighbours.to_string(),
+            ])
+            .arg("--config")
+            .arg(at("hilum.toml"))
+            .arg("--models")
+            .arg(at("models"))
+            .arg("--data")
+            .arg(data)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("the hilum binary starts")
+    }
+
+    fn ready(&mut self, service: &'static str, mut child: Child) {
+        let run_file = self.data(service).join("run.json");
+        let (http, dicom) = wait_until(&format!("{service} is ready"), 60, || {
+            if let Some(status) = child.try_wait().unwrap() {
+                panic!("{service} ended at once ({status}): {}", self.log(service));
+            }
+            addresses(&run_file)
+        });
+        let member = self.members.get_mut(service).unwrap();
+        member.process = Some(Process { child, http, dicom });
+    }
+}
+
+fn addresses(run_file: &Path) -> Option<(SocketAddr, Option<SocketAddr>)> {
+    let file: Value = serde_json::from_slice(&std::fs::read(run_file).ok()?).ok()?;
+    let address = |door: &str| file[door].as_str()?.parse::<SocketAddr>().ok();
+    let http = address("http")?;
+    Api(http).knows_operator(file["operator_token"].as_str()?);
+    let ready = Api(http).try_get("/readyz")?.status == 200;
+    ready.then_some((http, address("dicom")))
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        let failed = std::thread::panicking();
+        for (service, member) in &mut self.members {
+            let Some(process) = &mut member.process else {
+                continue;
+            };
+            let _ended = process.child.kill();
+            let _status = process.child.wait();
+            if failed {
+                let path = self.folder.path().join(format!("{service}.log"));
+                let log = std::fs::read_to_string(path).unwrap_or_default();
+                let tail: Vec<_> = log.lines().rev().take(15).collect();
+                for line in tail.into_iter().rev() {
+                    crate::hilum::println_line(&format!("{service}: {line}"));
+                }
+            }
+        }
+    }
+}
