@@ -2,18 +2,23 @@
 //! writer connection and many readers, `synchronous=FULL`, so that what was
 //! committed survives a power cut.
 
+mod connection;
 mod ended;
 pub mod export;
 mod fold;
+mod query;
+mod value;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
-    SqliteSynchronous,
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{Sqlite, Transaction};
+
+pub use connection::{Connection, On, Reader, Tx};
+pub use query::{As, AssertSqlSafe, Done, Query, Scalar, query, query_as, query_scalar};
+pub use value::{Bind, Column, Columns, Index, Row, Value};
 
 use crate::limits::{DB_BUSY, DB_READERS, SCRUB_ATTEMPTS, SCRUB_PAUSE};
 
@@ -38,9 +43,6 @@ pub struct Migration {
 
 /// What the database says when it can't do something.
 pub type DbError = sqlx::Error;
-
-/// A write transaction.
-pub type Tx<'a> = Transaction<'a, Sqlite>;
 
 impl Db {
     /// Opens the file, creates it when it is not there, and brings its schema
@@ -93,8 +95,8 @@ impl Db {
 
     /// Connections for reading.
     #[must_use]
-    pub fn read(&self) -> &SqlitePool {
-        &self.readers
+    pub fn read(&self) -> Reader<'_> {
+        Reader(&self.readers)
     }
 
     /// Begins a write transaction. It holds the only writer: no unrelated
@@ -102,9 +104,9 @@ impl Db {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn begin(&self) -> Result<Tx<'static>, DbError> {
+    pub async fn begin(&self) -> Result<Tx, DbError> {
         self.fold_now_and_again();
-        match self.writer.begin_with("BEGIN IMMEDIATE").await {
+        let begun = match self.writer.begin_with("BEGIN IMMEDIATE").await {
             // SQLite ends a transaction by itself when the disk is full, and the connection
             // counts on: it would refuse every later one.
             Err(DbError::InvalidSavePointStatement) => {
@@ -112,7 +114,8 @@ impl Db {
                 self.writer.begin_with("BEGIN IMMEDIATE").await
             }
             begun => begun,
-        }
+        };
+        Ok(Tx(Connection(begun?)))
     }
 
     /// Deletes what `own` statements and the platform's own tables hold about
@@ -132,7 +135,7 @@ impl Db {
         let mut tx = self.begin().await?;
         for subject in subjects {
             for sql in own.iter().chain(crate::events::FORGET) {
-                let done = sqlx::query(*sql)
+                let done = query(*sql)
                     .bind(tenant)
                     .bind(subject)
                     .execute(&mut *tx)
@@ -186,18 +189,17 @@ impl Db {
 
     async fn migrate(&self, owner: &str, migrations: &[Migration]) -> Result<(), DbError> {
         let mut tx = self.begin().await?;
-        sqlx::raw_sql(
+        tx.script(
             "CREATE TABLE IF NOT EXISTS schema_migrations (
                 owner TEXT NOT NULL, version INTEGER NOT NULL, PRIMARY KEY (owner, version))",
         )
-        .execute(&mut *tx)
         .await?;
         tx.commit().await?;
         for migration in migrations {
             let mut tx = self.begin().await?;
             if !is_applied(&mut tx, owner, migration.version).await? {
-                sqlx::raw_sql(migration.sql).execute(&mut *tx).await?;
-                sqlx::query("INSERT INTO schema_migrations (owner, version) VALUES ($1, $2)")
+                tx.script(migration.sql).await?;
+                query("INSERT INTO schema_migrations (owner, version) VALUES ($1, $2)")
                     .bind(owner)
                     .bind(migration.version)
                     .execute(&mut *tx)
@@ -210,17 +212,16 @@ impl Db {
 }
 
 async fn is_applied(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     owner: &str,
     version: i64,
 ) -> Result<bool, DbError> {
-    let found: Option<i64> = sqlx::query_scalar(
-        "SELECT version FROM schema_migrations WHERE owner = $1 AND version = $2",
-    )
-    .bind(owner)
-    .bind(version)
-    .fetch_optional(connection)
-    .await?;
+    let found: Option<i64> =
+        query_scalar("SELECT version FROM schema_migrations WHERE owner = $1 AND version = $2")
+            .bind(owner)
+            .bind(version)
+            .fetch_optional(connection)
+            .await?;
     Ok(found.is_some())
 }
 

@@ -122,7 +122,7 @@ fn sql_stands_in_store_folders_only() {
             continue;
         }
         let text = std::fs::read_to_string(&file).unwrap();
-        for mark in ["sqlx::query", "sqlx::raw_sql", "rusqlite::"] {
+        for mark in ["db::query", "sqlx::", "rusqlite::"] {
             assert!(
                 !text.contains(mark),
                 "{path} holds SQL. It stands in src/store/ only, where every function takes a \

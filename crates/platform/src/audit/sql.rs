@@ -1,6 +1,6 @@
-//! The trail's tables and statements. A service uses them through sqlx, the
+//! The trail's tables and statements. A service uses them through `db`, the
 //! archive through rusqlite: one text for both, parameters in the order of
-//! their numbers. Through sqlx each statement waits for another thread, so what
+//! their numbers. On SQLite each statement waits for another thread, so what
 //! keeps an entry goes there as one.
 
 use std::collections::BTreeSet;

@@ -7,8 +7,6 @@ use hilum_contracts::audit::{Entry, Subject};
 use hilum_contracts::error::ServiceError;
 use hilum_contracts::ids::TenantId;
 use hilum_contracts::scope::TenantScope;
-use sqlx::Row as _;
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::forgotten::{Forgotten, Moment};
 use super::keyring::{KeyError, Keyring};
@@ -18,7 +16,7 @@ use super::sealing::{Keys, SubjectRow};
 use super::source::{AuditSource, Filter, Find, Found};
 use super::{names, sql};
 use crate::clock::SharedClock;
-use crate::db::{Db, DbError};
+use crate::db::{self, Connection, Db, DbError, On, Row};
 use crate::http::database_error;
 use crate::limits::{AUDIT_BESIDE_MAX, AUDIT_WALK};
 
@@ -68,7 +66,7 @@ impl Trail {
     /// may not be committed either.
     pub async fn append(
         &self,
-        tx: &mut SqliteConnection,
+        tx: &mut Connection,
         scope: &TenantScope,
         entry: Entry,
     ) -> Result<(), DbError> {
@@ -79,7 +77,7 @@ impl Trail {
     /// meanwhile it names no more.
     pub(super) async fn append_since(
         &self,
-        tx: &mut SqliteConnection,
+        tx: &mut Connection,
         scope: &TenantScope,
         since: Moment,
         entry: Entry,
@@ -108,7 +106,7 @@ impl Trail {
         let head = head(&mut *tx, tenant).await?;
         let now = self.0.clock.now_millis();
         let Draft { raw, head } = Draft::new(&head, self.0.writer, scope, now, &entry, sealed)?;
-        sqlx::query(sql::KEEP_ENTRY)
+        db::query(sql::KEEP_ENTRY)
             .bind(tenant)
             .bind(number(raw.position)?)
             .bind(raw.at)
@@ -167,7 +165,7 @@ impl Trail {
         }
         for id in &gone {
             for text in [sql::FORGET_ABOUT, sql::FORGET_SUBJECT] {
-                sqlx::query(text).bind(id).execute(&mut *tx).await?;
+                db::query(text).bind(id).execute(&mut *tx).await?;
             }
         }
         tx.commit().await?;
@@ -182,7 +180,7 @@ impl Trail {
     ) -> Result<Vec<i64>, DbError> {
         let (mut found, mut after) = (Vec::new(), 0_i64);
         loop {
-            let rows = sqlx::query(sql::QUERIES)
+            let rows = db::query(sql::QUERIES)
                 .bind(tenant)
                 .bind(after)
                 .bind(AUDIT_WALK)
@@ -222,7 +220,7 @@ impl Trail {
                 Find::PatientId(id) => (sql::SUBJECTS_BY_BROAD, keys.patient_id(id)),
                 Find::Subject(subject) => (sql::SUBJECT, keys.lookup(subject)),
             };
-            let rows = sqlx::query(text)
+            let rows = db::query(text)
                 .bind(tenant)
                 .bind(hash.as_slice())
                 .fetch_all(self.0.db.read())
@@ -238,7 +236,7 @@ impl Trail {
     async fn opened(&self, keys: &Keys, record: Record) -> Result<Found, DbError> {
         let mut subjects = Vec::with_capacity(record.subjects.len());
         for sealed in &record.subjects {
-            let row = sqlx::query(sql::SUBJECT_BY_HANDLE)
+            let row = db::query(sql::SUBJECT_BY_HANDLE)
                 .bind(record.tenant.as_str())
                 .bind(sealed.handle.as_slice())
                 .fetch_optional(self.0.db.read())
@@ -267,7 +265,7 @@ impl Trail {
             about.push(ids);
         }
         let (text, values) = sql::search(tenant, filter, &about, before, limit);
-        let mut query = sqlx::query(sqlx::AssertSqlSafe(text));
+        let mut query = db::query(db::AssertSqlSafe(text));
         for value in values {
             query = match value {
                 sql::Value::Int(value) => query.bind(value),
@@ -299,7 +297,7 @@ impl Trail {
             .found(&keys, tenant, std::slice::from_ref(find))
             .await?
         {
-            let rows = sqlx::query(sql::BESIDE)
+            let rows = db::query(sql::BESIDE)
                 .bind(one.id)
                 .bind(tenant)
                 .bind(limit.min(AUDIT_BESIDE_MAX))
@@ -307,7 +305,7 @@ impl Trail {
                 .await?;
             for row in &rows {
                 let known = known_of(row)?;
-                let body: Option<Vec<u8>> = sqlx::query_scalar(sql::BODY_ABOUT)
+                let body: Option<Vec<u8>> = db::query_scalar(sql::BODY_ABOUT)
                     .bind(known.id)
                     .bind(tenant)
                     .fetch_optional(self.0.db.read())
@@ -326,27 +324,27 @@ impl Trail {
             return Ok(0);
         }
         let to = number(position)?;
-        let hash: Vec<u8> = sqlx::query_scalar(sql::HASH_AT)
+        let hash: Vec<u8> = db::query_scalar(sql::HASH_AT)
             .bind(tenant)
             .bind(to)
             .fetch_one(&mut *tx)
             .await?;
-        let gone = sqlx::query(sql::REMOVE_ENTRIES)
+        let gone = db::query(sql::REMOVE_ENTRIES)
             .bind(tenant)
             .bind(to)
             .execute(&mut *tx)
             .await?
             .rows_affected();
-        sqlx::query(sql::REMOVE_ABOUT)
+        db::query(sql::REMOVE_ABOUT)
             .bind(to)
             .bind(tenant)
             .execute(&mut *tx)
             .await?;
-        sqlx::query(sql::REMOVE_SUBJECTS)
+        db::query(sql::REMOVE_SUBJECTS)
             .bind(tenant)
             .execute(&mut *tx)
             .await?;
-        sqlx::query(sql::SET_REMOVED)
+        db::query(sql::SET_REMOVED)
             .bind(tenant)
             .bind(to)
             .bind(hash)
@@ -364,7 +362,7 @@ impl AuditSource for Trail {
     }
 
     async fn heads(&self) -> Result<Vec<(TenantId, Head)>, ServiceError> {
-        let rows = sqlx::query(sql::HEADS).fetch_all(self.0.db.read()).await;
+        let rows = db::query(sql::HEADS).fetch_all(self.0.db.read()).await;
         let heads = rows.and_then(|rows| {
             let heads = rows.iter().map(|row| {
                 let tenant: String = row.try_get(0)?;
@@ -377,11 +375,7 @@ impl AuditSource for Trail {
     }
 
     async fn head(&self, scope: &TenantScope) -> Result<Head, ServiceError> {
-        let mut connection = self.0.db.read().acquire().await;
-        let head = match &mut connection {
-            Ok(connection) => head(connection, scope.tenant().as_str()).await,
-            Err(error) => return Err(database_error(error)),
-        };
+        let head = head(self.0.db.read(), scope.tenant().as_str()).await;
         head.map_err(|error| database_error(&error))
     }
 
@@ -391,7 +385,7 @@ impl AuditSource for Trail {
         after: u64,
         limit: u32,
     ) -> Result<Vec<Raw>, ServiceError> {
-        let rows = sqlx::query(sql::ENTRIES)
+        let rows = db::query(sql::ENTRIES)
             .bind(scope.tenant().as_str())
             .bind(i64::try_from(after).unwrap_or(i64::MAX))
             .bind(limit)
@@ -446,21 +440,18 @@ pub fn subject_of(keys: &Keys, row: &SubjectRow, body: &[u8]) -> Option<Subject>
     keys.open(row, &sealed.sealed).ok()
 }
 
-async fn head(db: &mut SqliteConnection, tenant: &str) -> Result<Head, DbError> {
-    let row = sqlx::query(sql::HEAD)
-        .bind(tenant)
-        .fetch_optional(db)
-        .await?;
+async fn head<'c>(on: impl Into<On<'c>>, tenant: &str) -> Result<Head, DbError> {
+    let row = db::query(sql::HEAD).bind(tenant).fetch_optional(on).await?;
     row.map_or_else(|| Ok(Head::default()), |row| head_of(&row, 0))
 }
 
 async fn find(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     keys: &Keys,
     tenant: &str,
     subject: &Subject,
 ) -> Result<Option<Known>, DbError> {
-    let row = sqlx::query(sql::SUBJECT)
+    let row = db::query(sql::SUBJECT)
         .bind(tenant)
         .bind(keys.lookup(subject).as_slice())
         .fetch_optional(tx)
@@ -470,13 +461,13 @@ async fn find(
 
 /// The subject's row, made when there is none.
 async fn known(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     keys: &Keys,
     tenant: &str,
     subject: &Subject,
 ) -> Result<Known, DbError> {
     let row = keys.new_subject()?;
-    let known = sqlx::query(sql::KNOWN_SUBJECT)
+    let known = db::query(sql::KNOWN_SUBJECT)
         .bind(tenant)
         .bind(subject.free_text().is_some())
         .bind(row.handle.as_slice())
@@ -488,7 +479,7 @@ async fn known(
     known_of(&known)
 }
 
-fn known_of(row: &SqliteRow) -> Result<Known, DbError> {
+fn known_of(row: &Row) -> Result<Known, DbError> {
     let handle: Vec<u8> = row.try_get(1)?;
     Ok(Known {
         id: row.try_get(0)?,
@@ -499,7 +490,7 @@ fn known_of(row: &SqliteRow) -> Result<Known, DbError> {
     })
 }
 
-fn head_of(row: &SqliteRow, from: usize) -> Result<Head, DbError> {
+fn head_of(row: &Row, from: usize) -> Result<Head, DbError> {
     let (hash, anchor): (Vec<u8>, Vec<u8>) = (row.try_get(from + 1)?, row.try_get(from + 3)?);
     Ok(Head {
         position: place(row.try_get(from)?),
@@ -509,7 +500,7 @@ fn head_of(row: &SqliteRow, from: usize) -> Result<Head, DbError> {
     })
 }
 
-fn raw_of(row: &SqliteRow) -> Result<Raw, DbError> {
+fn raw_of(row: &Row) -> Result<Raw, DbError> {
     Ok(Raw {
         position: place(row.try_get(0)?),
         at: row.try_get(1)?,

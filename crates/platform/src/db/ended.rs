@@ -5,7 +5,7 @@
 
 use hilum_contracts::ids::TenantId;
 
-use super::{Db, DbError, Migration, Tx};
+use super::{AssertSqlSafe, Db, DbError, Migration, Tx, query, query_scalar};
 
 /// The names of those that were ended.
 pub(super) const MIGRATIONS: &[Migration] = &[Migration {
@@ -44,10 +44,10 @@ impl Db {
     ) -> Result<u64, DbError> {
         let mut tx = self.begin().await?;
         // What refers to what is its tables' business: all of it goes.
-        sqlx::query("PRAGMA defer_foreign_keys = ON")
+        query("PRAGMA defer_foreign_keys = ON")
             .execute(&mut *tx)
             .await?;
-        sqlx::query("INSERT INTO ended_tenant (tenant) VALUES ($1) ON CONFLICT DO NOTHING")
+        query("INSERT INTO ended_tenant (tenant) VALUES ($1) ON CONFLICT DO NOTHING")
             .bind(tenant.as_str())
             .execute(&mut *tx)
             .await?;
@@ -61,7 +61,7 @@ impl Db {
             .map(|sql| (*sql).to_owned());
         let mut rows = 0;
         for sql in own.chain(events).chain(tables) {
-            let done = sqlx::query(sqlx::AssertSqlSafe(sql))
+            let done = query(AssertSqlSafe(sql))
                 .bind(tenant.as_str())
                 .execute(&mut *tx)
                 .await?;
@@ -77,7 +77,7 @@ impl Db {
     /// # Errors
     /// When the database does not answer.
     pub async fn is_ended(&self, tenant: &TenantId) -> Result<bool, DbError> {
-        sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM ended_tenant WHERE tenant = $1)")
+        query_scalar("SELECT EXISTS (SELECT 1 FROM ended_tenant WHERE tenant = $1)")
             .bind(tenant.as_str())
             .fetch_one(self.read())
             .await
@@ -98,12 +98,10 @@ impl Db {
                  WHEN EXISTS (SELECT 1 FROM ended_tenant WHERE tenant = new.tenant)
                  BEGIN SELECT {refuse}; END"
             );
-            sqlx::raw_sql(sqlx::AssertSqlSafe(sql))
-                .execute(&mut *tx)
-                .await?;
+            tx.script(AssertSqlSafe(sql)).await?;
         }
         // Of what stays, the trail ends with the end itself.
-        sqlx::raw_sql(
+        tx.script(
             "CREATE TRIGGER IF NOT EXISTS audit_entry_of_ended BEFORE INSERT ON audit_entry
              WHEN new.act <> 'end-tenant'
                 AND EXISTS (SELECT 1 FROM ended_tenant WHERE tenant = new.tenant)
@@ -113,15 +111,14 @@ impl Db {
                 AND json_extract(new.event, '$.tenant') IN (SELECT tenant FROM ended_tenant)
              BEGIN SELECT RAISE(IGNORE); END",
         )
-        .execute(&mut *tx)
         .await?;
         tx.commit().await
     }
 }
 
 /// Those of them that go with their tenant.
-async fn tables(tx: &mut Tx<'_>) -> Result<Vec<String>, DbError> {
-    let mut names: Vec<String> = sqlx::query_scalar(TABLES).fetch_all(&mut **tx).await?;
+async fn tables(tx: &mut Tx) -> Result<Vec<String>, DbError> {
+    let mut names: Vec<String> = query_scalar(TABLES).fetch_all(tx).await?;
     names.retain(|name| !KEPT.contains(&name.as_str()));
     Ok(names)
 }

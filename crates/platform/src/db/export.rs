@@ -5,10 +5,9 @@
 use hilum_contracts::export::ExportPage;
 use hilum_contracts::ids::TenantId;
 use serde::{Deserialize, Serialize};
-use sqlx::Row as _;
 
 use super::ended::TABLES;
-use super::{Db, DbError};
+use super::{AssertSqlSafe, Db, DbError, query, query_scalar};
 use crate::limits::EXPORT_ROWS;
 
 /// A table's columns: name, and whether the table has rows by number.
@@ -119,7 +118,7 @@ impl Db {
             .iter()
             .map(|(table, condition)| ((*table).to_owned(), *condition))
             .collect();
-        let owned: Vec<String> = sqlx::query_scalar(TABLES).fetch_all(self.read()).await?;
+        let owned: Vec<String> = query_scalar(TABLES).fetch_all(self.read()).await?;
         let owned = owned
             .into_iter()
             .filter(|name| !NOT_OWNED.contains(&name.as_str()));
@@ -133,7 +132,7 @@ impl Db {
             let key = key.and_then(|place| place.key);
             let columns = self.columns(&table).await?;
             let sql = page(&table, &columns, condition, key.is_some());
-            let mut query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(tenant.as_str());
+            let mut query = query(AssertSqlSafe(sql)).bind(tenant.as_str());
             if let Some(key) = key {
                 query = query.bind(key);
             }
@@ -159,10 +158,7 @@ impl Db {
     }
 
     async fn columns(&self, table: &str) -> Result<Vec<Column>, DbError> {
-        let rows = sqlx::query(COLUMNS)
-            .bind(table)
-            .fetch_all(self.read())
-            .await?;
+        let rows = query(COLUMNS).bind(table).fetch_all(self.read()).await?;
         rows.iter()
             .map(|row| {
                 Ok(Column {

@@ -1,10 +1,7 @@
 //! What a consumer has done: the ids of events by the day they last came, so
 //! that a repeat is recognised. Never anything that an event said.
 
-use sqlx::Row;
-use sqlx::sqlite::SqliteConnection;
-
-use crate::db::{Db, DbError};
+use crate::db::{self, Connection, Db, DbError};
 use crate::limits::{FORGET_BATCH, INBOX_KEEP_DAYS};
 
 const DAY_MS: i64 = 86_400_000;
@@ -13,11 +10,11 @@ const DAY_MS: i64 = 86_400_000;
 /// database from now on.
 pub(super) async fn number(db: &Db, consumer: &str) -> Result<i64, DbError> {
     let mut tx = db.begin().await?;
-    sqlx::query("INSERT OR IGNORE INTO inbox_consumer (name) VALUES ($1)")
+    db::query("INSERT OR IGNORE INTO inbox_consumer (name) VALUES ($1)")
         .bind(consumer)
         .execute(&mut *tx)
         .await?;
-    let number = sqlx::query_scalar("SELECT id FROM inbox_consumer WHERE name = $1")
+    let number = db::query_scalar("SELECT id FROM inbox_consumer WHERE name = $1")
         .bind(consumer)
         .fetch_one(&mut *tx)
         .await?;
@@ -28,13 +25,13 @@ pub(super) async fn number(db: &Db, consumer: &str) -> Result<i64, DbError> {
 /// Which of `ids` (a JSON array) were consumed before, as indices into them.
 /// These have come now as well.
 pub(super) async fn recognise(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     consumer: i64,
     ids: &str,
     now: i64,
 ) -> Result<Vec<i64>, DbError> {
     // The days there are, not those there should be: a clock may have jumped.
-    let rows = sqlx::query(
+    let rows = db::query(
         "WITH RECURSIVE held (day) AS (
             SELECT max(day) FROM inbox_consumed WHERE consumer = $1
             UNION ALL
@@ -54,14 +51,14 @@ pub(super) async fn recognise(
         known.push(row.try_get("key")?);
         let day: i64 = row.try_get("day")?;
         if day < today {
-            sqlx::query(
+            db::query(
                 "UPDATE OR REPLACE inbox_consumed SET day = $1
                  WHERE consumer = $2 AND day = $3 AND event = $4",
             )
             .bind(today)
             .bind(consumer)
             .bind(day)
-            .bind(row.try_get::<&[u8], _>("event")?)
+            .bind(row.try_get::<Vec<u8>, _>("event")?)
             .execute(&mut *tx)
             .await?;
         }
@@ -71,12 +68,12 @@ pub(super) async fn recognise(
 
 /// Remembers `ids` (a JSON array) as consumed.
 pub(super) async fn remember(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     consumer: i64,
     ids: &str,
     now: i64,
 ) -> Result<(), DbError> {
-    sqlx::query(
+    db::query(
         "INSERT OR IGNORE INTO inbox_consumed (consumer, day, event)
          SELECT $1, $2, unhex(value, '-') FROM json_each($3) ORDER BY 3",
     )
@@ -94,13 +91,13 @@ pub(super) async fn forget(db: &Db, consumer: i64, now: i64) -> Result<u64, DbEr
     let mut tx = db.begin().await?;
     // Of one day, so that what goes is looked up and not searched for.
     let day: Option<i64> =
-        sqlx::query_scalar("SELECT min(day) FROM inbox_consumed WHERE consumer = $1 AND day < $2")
+        db::query_scalar("SELECT min(day) FROM inbox_consumed WHERE consumer = $1 AND day < $2")
             .bind(consumer)
             .bind(now.div_euclid(DAY_MS).saturating_sub(INBOX_KEEP_DAYS))
             .fetch_one(&mut *tx)
             .await?;
     let Some(day) = day else { return Ok(0) };
-    let gone = sqlx::query(
+    let gone = db::query(
         "DELETE FROM inbox_consumed WHERE consumer = $1 AND day = $2 AND event IN (
             SELECT event FROM inbox_consumed WHERE consumer = $1 AND day = $2 LIMIT $3)",
     )

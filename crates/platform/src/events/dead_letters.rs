@@ -6,10 +6,9 @@ use hilum_contracts::audit::{Act, Detail, Entry};
 use hilum_contracts::error::ServiceError;
 use hilum_contracts::scope::TenantScope;
 use serde::{Deserialize, Serialize};
-use sqlx::Row;
 
 use super::{Inbox, consumed};
-use crate::db::DbError;
+use crate::db::{self, DbError};
 use crate::http::database_error;
 use crate::jobs::Backlog;
 use crate::limits::DEAD_LETTERS_LISTED;
@@ -90,7 +89,7 @@ impl Inbox {
     /// # Errors
     /// When the database does not answer.
     pub async fn dead_letters(&self, scope: &TenantScope) -> Result<Vec<DeadLetter>, DbError> {
-        let rows = sqlx::query(
+        let rows = db::query(
             "SELECT event_id, kind, attempts, last_error, received_at FROM inbox
              WHERE consumer = $1 AND tenant = $2 AND state = 'dead'
              ORDER BY received_at DESC, event_id DESC LIMIT $3",
@@ -120,14 +119,14 @@ impl Inbox {
     /// # Errors
     /// When the database does not answer.
     pub async fn backlog(&self) -> Result<Backlog, DbError> {
-        let (waiting, first): (i64, Option<i64>) = sqlx::query_as(
+        let (waiting, first): (i64, Option<i64>) = db::query_as(
             "SELECT count(*), min(received_at) FROM inbox WHERE consumer = $1 AND state = 'pending'",
         )
         .bind(self.consumer.name())
         .fetch_one(self.db.read())
         .await?;
         let dead: i64 =
-            sqlx::query_scalar("SELECT count(*) FROM inbox WHERE consumer = $1 AND state = 'dead'")
+            db::query_scalar("SELECT count(*) FROM inbox WHERE consumer = $1 AND state = 'dead'")
                 .bind(self.consumer.name())
                 .fetch_one(self.db.read())
                 .await?;
@@ -148,7 +147,7 @@ impl Inbox {
     pub async fn replay(&self, scope: &TenantScope, event_id: &str) -> Result<bool, DbError> {
         let trail = self.trail.as_ref().ok_or(DbError::WorkerCrashed)?;
         let mut tx = self.db.begin().await?;
-        let found = sqlx::query(
+        let found = db::query(
             "UPDATE inbox SET state = 'pending', attempts = 0, next_at = $1, last_error = NULL
              WHERE event_id = $2 AND consumer = $3 AND tenant = $4 AND state = 'dead'",
         )

@@ -8,15 +8,13 @@ use async_trait::async_trait;
 use hilum_contracts::Event;
 use hilum_contracts::ids::TenantId;
 use serde::Serialize;
-use sqlx::Row;
-use sqlx::sqlite::SqliteConnection;
 use tokio::sync::{Notify, OnceCell};
 use tokio_util::sync::CancellationToken;
 
 use super::consumed;
 use crate::audit::Trail;
 use crate::clock::SharedClock;
-use crate::db::{Db, DbError};
+use crate::db::{self, Connection, Db, DbError};
 use crate::jobs::{backoff, shorten};
 use crate::limits::{CONSUME_BATCH, EVENT_ATTEMPTS, EVENT_BACKOFF_MAX, FORGET_EVERY, RELAY_POLL};
 use crate::notices::{Notices, Topic};
@@ -54,7 +52,7 @@ pub trait Consumer: Send + Sync {
     fn kinds(&self) -> &'static [&'static str];
     /// Does its own work in `tx`, which is committed together with the fact
     /// that the event was consumed.
-    async fn consume(&self, event: &Event, tx: &mut SqliteConnection) -> Result<(), ConsumeError>;
+    async fn consume(&self, event: &Event, tx: &mut Connection) -> Result<(), ConsumeError>;
     /// Called after the commit: ring bells, tell pages.
     fn consumed(&self, _event: &Event) {}
 }
@@ -157,7 +155,7 @@ impl Inbox {
             })
             .collect::<Result<Vec<_>, DbError>>()?;
         // One statement, because each is handed to another thread and back.
-        sqlx::query(
+        db::query(
             "INSERT INTO inbox (event_id, consumer, tenant, kind, position, event, state, next_at, received_at)
              SELECT value ->> 'id', $2, value ->> 'tenant', value ->> 'kind', value ->> 'position',
                 value ->> 'event', 'pending', $3, $3 FROM json_each($1) WHERE true
@@ -231,7 +229,7 @@ impl Inbox {
     }
 
     async fn due(&self) -> Result<Vec<Due>, DbError> {
-        let rows = sqlx::query(
+        let rows = db::query(
             "SELECT event_id, tenant, event, attempts FROM inbox
              WHERE consumer = $1 AND state = 'pending' AND next_at <= $2 ORDER BY position LIMIT $3",
         )
@@ -260,7 +258,7 @@ impl Inbox {
         let mut tx = self.db.begin().await?;
         // Only who takes the row away may do the work: a second worker finds none. What the
         // event said goes with it, and its pages are the next one's.
-        let first: HashSet<String> = sqlx::query_scalar(
+        let first: HashSet<String> = db::query_scalar(
             "DELETE FROM inbox WHERE event_id IN (SELECT value FROM json_each($1))
                 AND consumer = $2 AND state = 'pending' RETURNING event_id",
         )
@@ -291,7 +289,7 @@ impl Inbox {
         tracing::warn!(consumer = self.consumer.name(), event = %id, attempts, dead, error = %text, "event not consumed");
         let wait = backoff(attempts, Duration::from_millis(200), EVENT_BACKOFF_MAX);
         let mut tx = self.db.begin().await?;
-        sqlx::query(
+        db::query(
             "UPDATE inbox SET state = $1, attempts = $2, next_at = $3, last_error = $4
              WHERE event_id = $5 AND consumer = $6 AND state = 'pending'",
         )

@@ -5,11 +5,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use hilum_contracts::Event;
 use hilum_contracts::error::ServiceError;
-use sqlx::Row;
-use sqlx::sqlite::SqliteConnection;
 use tokio::sync::Notify;
 
-use crate::db::{Db, DbError};
+use crate::db::{self, Connection, Db, DbError};
 
 /// The outbox did not answer.
 #[derive(Debug, thiserror::Error)]
@@ -39,9 +37,9 @@ pub trait OutboxSource: Send + Sync {
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn append(tx: &mut SqliteConnection, event: &Event) -> Result<(), DbError> {
+pub async fn append(tx: &mut Connection, event: &Event) -> Result<(), DbError> {
     let text = serde_json::to_string(event).map_err(|e| DbError::Encode(Box::new(e)))?;
-    sqlx::query("INSERT INTO outbox (event) VALUES ($1)")
+    db::query("INSERT INTO outbox (event) VALUES ($1)")
         .bind(text)
         .execute(tx)
         .await?;
@@ -74,7 +72,7 @@ impl DbOutbox {
 #[async_trait]
 impl OutboxSource for DbOutbox {
     async fn unsent(&self, limit: u32) -> Result<Vec<(i64, Event)>, OutboxError> {
-        let rows = sqlx::query(
+        let rows = db::query(
             "SELECT position, event FROM outbox WHERE sent = 0 ORDER BY position LIMIT $1",
         )
         .bind(limit)
@@ -94,7 +92,7 @@ impl OutboxSource for DbOutbox {
         let batch = serde_json::to_string(positions).map_err(|e| DbError::Encode(Box::new(e)))?;
         let mut tx = self.db.begin().await?;
         // What every inbox holds is not needed here any more.
-        sqlx::query("DELETE FROM outbox WHERE position IN (SELECT value FROM json_each($1))")
+        db::query("DELETE FROM outbox WHERE position IN (SELECT value FROM json_each($1))")
             .bind(batch)
             .execute(&mut *tx)
             .await?;

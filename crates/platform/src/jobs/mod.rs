@@ -8,11 +8,9 @@ mod worker;
 use std::time::Duration;
 
 use hilum_contracts::ids::{CorrelationId, TenantId};
-use sqlx::Row;
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use uuid::Uuid;
 
-use crate::db::{Db, DbError, Migration};
+use crate::db::{self, Connection, Db, DbError, Migration, Row};
 use crate::limits::ERROR_TEXT_MAX;
 
 pub use source::{Backlog, Described, JobSource, Jobs, Listed, State};
@@ -87,8 +85,8 @@ pub struct NewJob<'a> {
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn enqueue(tx: &mut SqliteConnection, now: i64, job: NewJob<'_>) -> Result<(), DbError> {
-    sqlx::query(
+pub async fn enqueue(tx: &mut Connection, now: i64, job: NewJob<'_>) -> Result<(), DbError> {
+    db::query(
         "INSERT INTO jobs (id, tenant, kind, subject, correlation_id, state, run_at, created_at)
          VALUES ($1, $2, $3, $4, $5, 'queued', $6, $7)
          ON CONFLICT (kind, tenant, subject) DO UPDATE
@@ -123,7 +121,7 @@ pub async fn lease(
 ) -> Result<Option<Job>, DbError> {
     let until = now.saturating_add(i64::try_from(lease.as_millis()).unwrap_or(i64::MAX));
     let mut tx = db.begin().await?;
-    let row = sqlx::query(
+    let row = db::query(
         // Each tenant is looked up behind the one before.
         "WITH RECURSIVE whose (tenant) AS (
              SELECT min(tenant) FROM jobs WHERE kind = $3
@@ -150,7 +148,7 @@ pub async fn lease(
     .await?;
     let job = row.map(|row| read_job(&row)).transpose()?;
     if let Some(job) = &job {
-        sqlx::query(
+        db::query(
             "INSERT INTO job_turn (kind, tenant, turn)
              VALUES ($1, $2, (SELECT 1 + coalesce(max(turn), 0) FROM job_turn WHERE kind = $1))
              ON CONFLICT (kind, tenant) DO UPDATE SET turn = excluded.turn",
@@ -177,7 +175,7 @@ pub async fn heartbeat(
 ) -> Result<bool, DbError> {
     let until = now.saturating_add(i64::try_from(lease.as_millis()).unwrap_or(i64::MAX));
     let mut tx = db.begin().await?;
-    let changed = sqlx::query(
+    let changed = db::query(
         "UPDATE jobs SET lease_until = $1 WHERE id = $2 AND state = 'leased' AND lease_owner = $3",
     )
     .bind(until)
@@ -210,7 +208,7 @@ pub enum End<'a> {
 /// # Errors
 /// When the database does not answer.
 pub async fn finish(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     job: &Job,
     owner: &str,
     end: End<'_>,
@@ -221,7 +219,7 @@ pub async fn finish(
         End::Dead(why) => ("dead", 0, None, Some(shorten(why))),
         End::HandBack => ("queued", 1, None, None),
     };
-    let changed = sqlx::query(
+    let changed = db::query(
         "UPDATE jobs SET state = $1, attempts = attempts - $2, run_at = COALESCE($3, run_at),
              last_error = COALESCE($4, last_error), lease_owner = NULL, lease_until = NULL
          WHERE id = $5 AND state = 'leased' AND lease_owner = $6",
@@ -245,7 +243,7 @@ pub async fn finish(
 /// When the database does not answer.
 pub async fn reclaim(db: &Db) -> Result<u64, DbError> {
     let mut tx = db.begin().await?;
-    let freed = sqlx::query(
+    let freed = db::query(
         "UPDATE jobs SET state = 'queued', lease_owner = NULL, lease_until = NULL WHERE state = 'leased'",
     )
     .execute(&mut *tx)
@@ -274,7 +272,7 @@ pub fn shorten(text: &str) -> &str {
     }
 }
 
-fn read_job(row: &SqliteRow) -> Result<Job, DbError> {
+fn read_job(row: &Row) -> Result<Job, DbError> {
     let tenant: String = row.try_get("tenant")?;
     let id: String = row.try_get("id")?;
     let correlation: String = row.try_get("correlation_id")?;

@@ -5,11 +5,9 @@ use async_trait::async_trait;
 use hilum_contracts::error::ServiceError;
 use hilum_contracts::scope::TenantScope;
 use serde::{Deserialize, Serialize};
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
 
 use crate::clock::Clock;
-use crate::db::{Db, DbError};
+use crate::db::{self, Db, DbError, Row};
 use crate::http::database_error;
 use crate::limits::JOBS_LISTED;
 
@@ -171,7 +169,7 @@ impl<T: JobSource> Jobs for T {
 
 /// Jobs of a tenant in a state; what they do and of which study is left open.
 async fn list(db: &Db, scope: &TenantScope, state: State) -> Result<Vec<Listed>, DbError> {
-    let rows = sqlx::query(
+    let rows = db::query(
         "SELECT id, subject, correlation_id, attempts, run_at, last_error, created_at FROM jobs
          WHERE tenant = $1 AND state = $2 AND state <> 'done' ORDER BY run_at, id LIMIT $3",
     )
@@ -185,7 +183,7 @@ async fn list(db: &Db, scope: &TenantScope, state: State) -> Result<Vec<Listed>,
 
 /// How much there is to do in a service's database.
 async fn backlog(db: &Db, now: i64) -> Result<Backlog, DbError> {
-    let (waiting, due, dead): (i64, Option<i64>, i64) = sqlx::query_as(
+    let (waiting, due, dead): (i64, Option<i64>, i64) = db::query_as(
         "SELECT count(*) FILTER (WHERE state = 'queued'), min(run_at) FILTER (WHERE state = 'queued'),
             count(*) FILTER (WHERE state = 'dead')
          FROM jobs WHERE state <> 'done'",
@@ -205,14 +203,14 @@ async fn subject_of_dead(
     scope: &TenantScope,
     id: &str,
 ) -> Result<Option<String>, DbError> {
-    sqlx::query_scalar("SELECT subject FROM jobs WHERE id = $1 AND tenant = $2 AND state = 'dead'")
+    db::query_scalar("SELECT subject FROM jobs WHERE id = $1 AND tenant = $2 AND state = 'dead'")
         .bind(id)
         .bind(scope.tenant().as_str())
         .fetch_optional(db.read())
         .await
 }
 
-fn read(row: &SqliteRow, state: State) -> Result<Listed, DbError> {
+fn read(row: &Row, state: State) -> Result<Listed, DbError> {
     Ok(Listed {
         id: row.try_get("id")?,
         subject: row.try_get("subject")?,

@@ -8,7 +8,7 @@ use hilum_contracts::scope::{Acting, Principal, Right, TenantScope};
 use hilum_platform::audit::{
     AuditSource, Chain, Fault, Filter, Find, KeyError, Keyring, TenantKeys, Trail,
 };
-use hilum_platform::db::Db;
+use hilum_platform::db::{self, Db};
 use hilum_platform::{auth, clock};
 use zeroize::Zeroizing;
 
@@ -80,7 +80,7 @@ async fn verified(trail: &Trail, scope: &TenantScope) -> (u64, Vec<Fault>) {
 
 async fn change(db: &Db, sql: &'static str) {
     let mut tx = db.begin().await.unwrap();
-    sqlx::query(sql).execute(&mut *tx).await.unwrap();
+    db::query(sql).execute(&mut *tx).await.unwrap();
     tx.commit().await.unwrap();
 }
 
@@ -321,7 +321,7 @@ async fn a_look_that_began_before_an_erasure_and_is_recorded_after_it_names_nobo
     assert_eq!(named.len(), 6);
     let known: Vec<_> = named.iter().filter_map(|one| one.as_ref()).collect();
     assert_eq!(known, [&Subject::study("1.2"), &Subject::study("1.2")]);
-    let rows: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM audit_subject")
+    let rows: i64 = db::query_scalar("SELECT COUNT(*) FROM audit_subject")
         .fetch_one(db.read())
         .await
         .unwrap();

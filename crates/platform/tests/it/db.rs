@@ -1,6 +1,6 @@
 //! The database of a service.
 
-use hilum_platform::db::{Db, Migration};
+use hilum_platform::db::{self, Db, Migration};
 
 const TABLE: &[Migration] = &[Migration {
     version: 1,
@@ -17,7 +17,7 @@ async fn a_log_that_is_written_on_and_on_stays_short() {
     for _ in 0..written / 4 {
         let mut tx = db.begin().await.unwrap();
         // Four pages or more.
-        sqlx::query("INSERT INTO note (text) VALUES ($1)")
+        db::query("INSERT INTO note (text) VALUES ($1)")
             .bind("x".repeat(12_000))
             .execute(&mut *tx)
             .await
@@ -28,7 +28,7 @@ async fn a_log_that_is_written_on_and_on_stays_short() {
     assert!(held < written * 4_096 / 3, "{held} bytes");
     db.close().await;
     let again = Db::open(&path, TABLE).await.unwrap();
-    let notes: i64 = sqlx::query_scalar("SELECT count(*) FROM note")
+    let notes: i64 = db::query_scalar("SELECT count(*) FROM note")
         .fetch_one(again.read())
         .await
         .unwrap();

@@ -4,7 +4,7 @@ use hilum_contracts::event::Payload;
 use hilum_contracts::ids::TenantId;
 use hilum_contracts::{CorrelationId, Event};
 use hilum_platform::clock::from_millis;
-use hilum_platform::db::{Db, Migration};
+use hilum_platform::db::{self, Db, Migration};
 use hilum_platform::events;
 use hilum_platform::jobs::{self, NewJob};
 
@@ -36,10 +36,10 @@ async fn add(db: &Db, tenant: &str, id: &str) -> Result<(), hilum_platform::db::
         "INSERT INTO parents (tenant, id) VALUES ($1, $2)",
         "INSERT INTO children (tenant, parent, note) VALUES ($1, $2, 'Zyxwvutian')",
     ] {
-        let query = sqlx::query(sql).bind(tenant).bind(id);
+        let query = db::query(sql).bind(tenant).bind(id);
         query.execute(&mut *tx).await?;
     }
-    sqlx::query("INSERT INTO parts (parent) VALUES ($1)")
+    db::query("INSERT INTO parts (parent) VALUES ($1)")
         .bind(id)
         .execute(&mut *tx)
         .await?;
@@ -59,7 +59,7 @@ async fn tell(db: &Db, tenant: &str) {
 
 async fn count(db: &Db, table: &str) -> i64 {
     let sql = format!("SELECT count(*) FROM {table}");
-    sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
+    db::query_scalar(db::AssertSqlSafe(sql))
         .fetch_one(db.read())
         .await
         .unwrap()

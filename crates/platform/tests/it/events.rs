@@ -8,12 +8,11 @@ use hilum_contracts::{CorrelationId, Event};
 use hilum_platform::audit::AuditSource as _;
 use hilum_platform::auth;
 use hilum_platform::clock::{self, Clock};
-use hilum_platform::db::{Db, Migration};
+use hilum_platform::db::{self, Connection, Db, Migration};
 use hilum_platform::events::{
     ConsumeError, Consumer, DbOutbox, Inbox, MIGRATIONS, OutboxSource as _, Relay, Transit, append,
 };
 use hilum_platform::notices::{Notices, Topic};
-use sqlx::sqlite::SqliteConnection;
 
 use crate::{database, tenant};
 
@@ -32,8 +31,8 @@ impl Consumer for Recorder {
         &["inference.run.finished.v1"]
     }
 
-    async fn consume(&self, event: &Event, tx: &mut SqliteConnection) -> Result<(), ConsumeError> {
-        sqlx::query("INSERT INTO seen (subject) VALUES ($1)")
+    async fn consume(&self, event: &Event, tx: &mut Connection) -> Result<(), ConsumeError> {
+        db::query("INSERT INTO seen (subject) VALUES ($1)")
             .bind(&event.subject)
             .execute(tx)
             .await?;
@@ -69,7 +68,7 @@ async fn tell(db: &Db, event: &Event) {
 }
 
 async fn seen(db: &Db) -> Vec<String> {
-    sqlx::query_scalar("SELECT subject FROM seen ORDER BY rowid")
+    db::query_scalar("SELECT subject FROM seen ORDER BY rowid")
         .fetch_all(db.read())
         .await
         .unwrap()
@@ -154,7 +153,7 @@ async fn an_event_that_can_not_be_read_holds_up_no_other() {
     let events: Vec<_> = (1..).zip(["a", "b", "c"].map(event)).collect();
     inbox.receive(&events).await.unwrap();
     let mut tx = db.begin().await.unwrap();
-    sqlx::query("UPDATE inbox SET event = 'garbage' WHERE position = 2")
+    db::query("UPDATE inbox SET event = 'garbage' WHERE position = 2")
         .execute(&mut *tx)
         .await
         .unwrap();
@@ -292,7 +291,7 @@ async fn a_consumed_event_that_keeps_coming_is_remembered() {
 }
 
 async fn count(db: &Db, table: &'static str) -> i64 {
-    sqlx::query_scalar(sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {table}")))
+    db::query_scalar(db::AssertSqlSafe(format!("SELECT count(*) FROM {table}")))
         .fetch_one(db.read())
         .await
         .unwrap()
@@ -312,7 +311,7 @@ async fn of_a_consumed_event_only_its_id_stays() {
     while inbox.step().await.unwrap() {}
     assert_eq!(count(&db, "inbox").await, 0);
     assert_eq!(count(&db, "inbox_consumed").await, 100);
-    let ids: Vec<Vec<u8>> = sqlx::query_scalar("SELECT event FROM inbox_consumed ORDER BY event")
+    let ids: Vec<Vec<u8>> = db::query_scalar("SELECT event FROM inbox_consumed ORDER BY event")
         .fetch_all(db.read())
         .await
         .unwrap();
@@ -365,7 +364,7 @@ async fn another_consumer_in_the_same_database_remembers_for_itself() {
         fn kinds(&self) -> &'static [&'static str] {
             self.0.kinds()
         }
-        async fn consume(&self, of: &Event, tx: &mut SqliteConnection) -> Result<(), ConsumeError> {
+        async fn consume(&self, of: &Event, tx: &mut Connection) -> Result<(), ConsumeError> {
             self.0.consume(of, tx).await
         }
     }
@@ -428,7 +427,7 @@ async fn events_that_were_consumed_waited_or_were_given_up_before_the_migration_
     }];
     let db = Db::open(&path, &seen_table).await.unwrap();
     assert_eq!(count(&db, "inbox").await, 2);
-    let day: i64 = sqlx::query_scalar("SELECT day FROM inbox_consumed")
+    let day: i64 = db::query_scalar("SELECT day FROM inbox_consumed")
         .fetch_one(db.read())
         .await
         .unwrap();

@@ -32,7 +32,7 @@ impl IdentityService {
     /// Appends an entry; what can't be recorded doesn't happen.
     pub(crate) async fn tell(
         &self,
-        tx: &mut Tx<'_>,
+        tx: &mut Tx,
         scope: &TenantScope,
         entry: Entry,
     ) -> Result<(), ServiceError> {

@@ -55,7 +55,7 @@ enum Sent {
 impl IdentityService {
     /// Puts a mail on its way in the transaction of what it tells; whether
     /// there is a way.
-    pub(crate) async fn send(&self, tx: &mut Tx<'_>, mail: Mail) -> Result<bool, DbError> {
+    pub(crate) async fn send(&self, tx: &mut Tx, mail: Mail) -> Result<bool, DbError> {
         let Some(post) = &self.post else {
             return Ok(false);
         };

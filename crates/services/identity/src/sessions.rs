@@ -50,7 +50,7 @@ impl IdentityService {
     /// showed who they are, as a word for the trail.
     pub(crate) async fn begin_session(
         &self,
-        tx: &mut Tx<'_>,
+        tx: &mut Tx,
         person: PersonId,
         tenant: &TenantId,
         visit: &Visit,
@@ -62,7 +62,7 @@ impl IdentityService {
     /// Begins a session that a provider vouches for, in its tenant.
     pub(crate) async fn begin_vouched_session(
         &self,
-        tx: &mut Tx<'_>,
+        tx: &mut Tx,
         person: PersonId,
         provider: &Provider,
         visit: &Visit,
@@ -73,7 +73,7 @@ impl IdentityService {
 
     async fn begin(
         &self,
-        tx: &mut Tx<'_>,
+        tx: &mut Tx,
         person: PersonId,
         tenant: &TenantId,
         visit: &Visit,

@@ -70,7 +70,7 @@ impl IdentityService {
 
     pub(crate) async fn make_tenant(
         &self,
-        tx: &mut Tx<'_>,
+        tx: &mut Tx,
         new: NewTenant,
     ) -> Result<MadeTenant, ServiceError> {
         let display_name = text::name(&new.display_name, "The organisation's name")?;
@@ -180,7 +180,7 @@ impl IdentityService {
     }
 
     /// A tenant's own trail begins with its being made.
-    async fn tell_made(&self, tx: &mut Tx<'_>, row: &TenantRow) -> Result<(), ServiceError> {
+    async fn tell_made(&self, tx: &mut Tx, row: &TenantRow) -> Result<(), ServiceError> {
         let scope = auth::service(&row.name, "identity");
         let entry = Entry::new(Act::MakeTenant).with(Detail::Tenant, &row.name);
         self.tell(tx, &scope, entry).await

@@ -110,7 +110,7 @@ impl IdentityService {
 
 impl Attempt {
     /// It was no failure.
-    pub(crate) async fn succeeded(&self, tx: &mut Tx<'_>) -> Result<(), ServiceError> {
+    pub(crate) async fn succeeded(&self, tx: &mut Tx) -> Result<(), ServiceError> {
         let failed = |error| database_error(&error);
         attempts::reset(tx, &self.own).await.map_err(failed)?;
         for key in [&self.network, &self.everybody].into_iter().flatten() {

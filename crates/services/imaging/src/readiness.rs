@@ -1,6 +1,7 @@
 //! Watches input sets until they are ready, and follows what the archive
 //! stored. The rules stand in `domain::readiness`.
 
+use hilum_platform::db::Connection;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +20,6 @@ use hilum_platform::events::{ConsumeError, Consumer, Interest};
 use hilum_platform::http::database_error;
 use hilum_platform::notices::Topic;
 use hilum_platform::scope::TenantScope;
-use sqlx::sqlite::SqliteConnection;
 use tokio_util::sync::CancellationToken;
 
 use crate::ImagingService;
@@ -56,7 +56,7 @@ impl Consumer for InputSetsFromInstances {
         INTEREST.kinds
     }
 
-    async fn consume(&self, event: &Event, tx: &mut SqliteConnection) -> Result<(), ConsumeError> {
+    async fn consume(&self, event: &Event, tx: &mut Connection) -> Result<(), ConsumeError> {
         let scope = auth::service(&event.tenant, "imaging");
         if event.kind == InstancesDeleted::KIND {
             let gone: InstancesDeleted = event.payload()?;

@@ -8,9 +8,9 @@ use hilum_contracts::imaging::ResultsPublished;
 use hilum_contracts::patients::ConflictResolved;
 use hilum_platform::auth;
 use hilum_platform::config::Destination;
+use hilum_platform::db::Connection;
 use hilum_platform::events::{ConsumeError, Consumer, Interest};
 use hilum_platform::notices::Topic;
-use sqlx::sqlite::SqliteConnection;
 
 use crate::IntegrationService;
 use crate::store::planning;
@@ -35,7 +35,7 @@ impl Consumer for DeliveriesFromResults {
         INTEREST.kinds
     }
 
-    async fn consume(&self, event: &Event, tx: &mut SqliteConnection) -> Result<(), ConsumeError> {
+    async fn consume(&self, event: &Event, tx: &mut Connection) -> Result<(), ConsumeError> {
         let scope = auth::service(&event.tenant, "integration");
         let now = self.service.clock.now_millis();
         if event.kind == ConflictResolved::KIND {

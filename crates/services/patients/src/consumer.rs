@@ -6,9 +6,9 @@ use hilum_contracts::event::Payload as _;
 use hilum_contracts::imaging::{InstancesStored, StudyCorrected};
 use hilum_platform::auth;
 use hilum_platform::clock::SharedClock;
+use hilum_platform::db::Connection;
 use hilum_platform::events::{ConsumeError, Consumer, Interest};
 use hilum_platform::notices::{Notices, Topic};
-use sqlx::sqlite::SqliteConnection;
 
 use crate::store;
 
@@ -33,7 +33,7 @@ impl Consumer for IdentitiesFromImages {
         INTEREST.kinds
     }
 
-    async fn consume(&self, event: &Event, tx: &mut SqliteConnection) -> Result<(), ConsumeError> {
+    async fn consume(&self, event: &Event, tx: &mut Connection) -> Result<(), ConsumeError> {
         if event.kind == StudyCorrected::KIND {
             let corrected: StudyCorrected = event.payload()?;
             if let Some(patient) = &corrected.patient {

@@ -2,9 +2,8 @@
 //! may touch.
 
 use hilum_contracts::ids::TenantId;
-use hilum_platform::db::{Db, DbError, Tx};
+use hilum_platform::db::{self, Db, DbError, Tx};
 use hilum_platform::scope::TenantScope;
-use sqlx::Row as _;
 
 use crate::domain::seal::Seal;
 
@@ -36,7 +35,7 @@ impl Store {
         after: u64,
         limit: u32,
     ) -> Result<Vec<(u64, Seal)>, DbError> {
-        let rows = sqlx::query(
+        let rows = db::query(
             "SELECT number, seal FROM seal WHERE tenant = $1 AND number > $2
              ORDER BY number LIMIT $3",
         )
@@ -55,7 +54,7 @@ impl Store {
 
     /// The newest seal.
     pub(crate) async fn last_seal(&self, scope: &TenantScope) -> Result<Option<Seal>, DbError> {
-        let text: Option<String> = sqlx::query_scalar(
+        let text: Option<String> = db::query_scalar(
             "SELECT seal FROM seal WHERE tenant = $1 ORDER BY number DESC LIMIT 1",
         )
         .bind(scope.tenant().as_str())
@@ -70,7 +69,7 @@ impl Store {
         scope: &TenantScope,
         at: i64,
     ) -> Result<Option<Seal>, DbError> {
-        let text: Option<String> = sqlx::query_scalar(
+        let text: Option<String> = db::query_scalar(
             "SELECT seal FROM seal WHERE tenant = $1 AND at < $2 ORDER BY number DESC LIMIT 1",
         )
         .bind(scope.tenant().as_str())
@@ -82,7 +81,7 @@ impl Store {
 
     /// Up to where each writer's chain is sealed.
     pub(crate) async fn marks(&self, scope: &TenantScope) -> Result<Vec<Mark>, DbError> {
-        let rows = sqlx::query("SELECT writer, position, hash FROM sealed WHERE tenant = $1")
+        let rows = db::query("SELECT writer, position, hash FROM sealed WHERE tenant = $1")
             .bind(scope.tenant().as_str())
             .fetch_all(self.0.read())
             .await?;
@@ -101,7 +100,7 @@ impl Store {
 
     /// Every tenant whose trails were sealed.
     pub(crate) async fn sealed_tenants(&self) -> Result<Vec<TenantId>, DbError> {
-        let rows: Vec<String> = sqlx::query_scalar("SELECT DISTINCT tenant FROM sealed")
+        let rows: Vec<String> = db::query_scalar("SELECT DISTINCT tenant FROM sealed")
             .fetch_all(self.0.read())
             .await?;
         let stored = |name| TenantId::stored(name).map_err(|e| DbError::Decode(Box::new(e)));
@@ -110,7 +109,7 @@ impl Store {
 
     /// The key that seals are signed with, sealed.
     pub(crate) async fn signing_key(&self) -> Result<Option<Vec<u8>>, DbError> {
-        sqlx::query_scalar("SELECT sealed FROM signing_key")
+        db::query_scalar("SELECT sealed FROM signing_key")
             .fetch_optional(self.0.read())
             .await
     }
@@ -118,7 +117,7 @@ impl Store {
     /// Keeps the key that seals are signed with; there is one.
     pub(crate) async fn keep_signing_key(&self, sealed: &[u8]) -> Result<(), DbError> {
         let mut tx = self.0.begin().await?;
-        sqlx::query("INSERT INTO signing_key (id, sealed) VALUES (1, $1)")
+        db::query("INSERT INTO signing_key (id, sealed) VALUES (1, $1)")
             .bind(sealed)
             .execute(&mut *tx)
             .await?;
@@ -128,13 +127,13 @@ impl Store {
     /// Keeps a statement that entries of a writer up to a position are removed.
     pub(crate) async fn keep_removal(
         &self,
-        tx: &mut Tx<'_>,
+        tx: &mut Tx,
         scope: &TenantScope,
         (writer, position): (&str, u64),
         (content, signature): (&str, &str),
     ) -> Result<(), DbError> {
         let position = i64::try_from(position).map_err(|error| DbError::Encode(Box::new(error)))?;
-        sqlx::query(
+        db::query(
             "INSERT INTO removed (tenant, writer, position, content, signature)
              VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
         )
@@ -156,7 +155,7 @@ impl Store {
         writer: &str,
         position: u64,
     ) -> Result<Option<(String, String)>, DbError> {
-        sqlx::query_as(
+        db::query_as(
             "SELECT content, signature FROM removed
              WHERE tenant = $1 AND writer = $2 AND position = $3",
         )
@@ -177,8 +176,8 @@ impl Store {
     ) -> Result<(), DbError> {
         let number = i64::try_from(number).map_err(|error| DbError::Encode(Box::new(error)))?;
         let text = serde_json::to_string(seal).map_err(|error| DbError::Encode(Box::new(error)))?;
-        let mut tx: Tx<'_> = self.0.begin().await?;
-        sqlx::query("INSERT INTO seal (tenant, number, at, seal) VALUES ($1, $2, $3, $4)")
+        let mut tx: Tx = self.0.begin().await?;
+        db::query("INSERT INTO seal (tenant, number, at, seal) VALUES ($1, $2, $3, $4)")
             .bind(scope.tenant().as_str())
             .bind(number)
             .bind(at)
@@ -188,7 +187,7 @@ impl Store {
         for mark in marks {
             let position =
                 i64::try_from(mark.position).map_err(|error| DbError::Encode(Box::new(error)))?;
-            sqlx::query(
+            db::query(
                 "INSERT INTO sealed (tenant, writer, position, hash) VALUES ($1, $2, $3, $4)
                  ON CONFLICT (tenant, writer) DO UPDATE SET position = excluded.position,
                     hash = excluded.hash",

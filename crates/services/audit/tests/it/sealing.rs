@@ -1,3 +1,4 @@
+use hilum_platform::db;
 use std::time::Duration;
 
 use hilum_contracts::access::Role;
@@ -41,7 +42,7 @@ async fn a_chain_that_was_made_anew_after_a_change_is_found_by_its_seal() {
     world.service.seal_all().await;
     // Who can write the database can also make every hash of the chain anew.
     let mut rows: Vec<(i64, Vec<u8>)> =
-        sqlx::query_as("SELECT position, body FROM audit_entry ORDER BY position")
+        db::query_as("SELECT position, body FROM audit_entry ORDER BY position")
             .fetch_all(world.db.read())
             .await
             .unwrap();
@@ -51,7 +52,7 @@ async fn a_chain_that_was_made_anew_after_a_change_is_found_by_its_seal() {
     let mut tx = world.db.begin().await.unwrap();
     for (position, body) in &rows {
         hash = hilum_platform::audit::link(&hash, body);
-        sqlx::query("UPDATE audit_entry SET body = $1, hash = $2 WHERE position = $3")
+        db::query("UPDATE audit_entry SET body = $1, hash = $2 WHERE position = $3")
             .bind(body.as_slice())
             .bind(hash.as_slice())
             .bind(position)
@@ -59,7 +60,7 @@ async fn a_chain_that_was_made_anew_after_a_change_is_found_by_its_seal() {
             .await
             .unwrap();
     }
-    sqlx::query("UPDATE audit_head SET hash = $1")
+    db::query("UPDATE audit_head SET hash = $1")
         .bind(hash.as_slice())
         .execute(&mut *tx)
         .await
@@ -126,7 +127,7 @@ async fn a_seal_that_was_changed_or_taken_away_is_found() {
             .await
             .unwrap();
         let mut tx = seals.begin().await.unwrap();
-        let done = sqlx::query(sql).execute(&mut *tx).await.unwrap();
+        let done = db::query(sql).execute(&mut *tx).await.unwrap();
         assert_eq!(done.rows_affected(), 1);
         tx.commit().await.unwrap();
         let verified = world.service.verify(&scope).await.unwrap();

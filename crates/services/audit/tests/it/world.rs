@@ -17,7 +17,7 @@ use hilum_platform::audit::{AuditSource, KeyError, Keyring, TenantKeys, Trail};
 use hilum_platform::auth;
 use hilum_platform::clock::{Clock, SharedClock};
 use hilum_platform::config::AuditRules;
-use hilum_platform::db::Db;
+use hilum_platform::db::{self, Db};
 use http::StatusCode;
 use serde_json::Value;
 use time::OffsetDateTime;
@@ -143,7 +143,7 @@ impl World {
 
     pub(crate) async fn change(&self, sql: &'static str) {
         let mut tx = self.db.begin().await.unwrap();
-        sqlx::query(sql).execute(&mut *tx).await.unwrap();
+        db::query(sql).execute(&mut *tx).await.unwrap();
         tx.commit().await.unwrap();
     }
 

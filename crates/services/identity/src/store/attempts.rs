@@ -1,9 +1,7 @@
 //! Counters of failures. A key is a hash of what it counts against, so that
 //! the table names nobody; it has none for who does not exist.
 
-use hilum_platform::db::DbError;
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteConnection;
+use hilum_platform::db::{self, Connection, DbError};
 
 use crate::domain::settings::millis;
 use crate::limits::FAILURES_FORGOTTEN;
@@ -18,12 +16,12 @@ pub(crate) struct Count {
 
 /// A counter that forgets after `forgotten_ms` without a failure.
 pub(crate) async fn get(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     key: &Hash,
     now: i64,
     forgotten_ms: i64,
 ) -> Result<Count, DbError> {
-    let row = sqlx::query("SELECT failures, last_at FROM attempts WHERE key = $1 AND last_at > $2")
+    let row = db::query("SELECT failures, last_at FROM attempts WHERE key = $1 AND last_at > $2")
         .bind(key.as_slice())
         .bind(now - forgotten_ms)
         .fetch_optional(tx)
@@ -39,12 +37,12 @@ pub(crate) async fn get(
 
 /// One more; it begins at one when the last is older than `forgotten_ms`.
 pub(crate) async fn count(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     key: &Hash,
     now: i64,
     forgotten_ms: i64,
 ) -> Result<(), DbError> {
-    sqlx::query(
+    db::query(
         "INSERT INTO attempts (key, failures, last_at) VALUES ($1, 1, $2)
          ON CONFLICT (key) DO UPDATE SET
              failures = CASE WHEN last_at > $3 THEN MIN(failures + 1, 1000000) ELSE 1 END,
@@ -59,8 +57,8 @@ pub(crate) async fn count(
 }
 
 /// One fewer: an attempt that was counted before it was made succeeded.
-pub(crate) async fn discount(tx: &mut SqliteConnection, key: &Hash) -> Result<(), DbError> {
-    sqlx::query("UPDATE attempts SET failures = MAX(failures - 1, 0) WHERE key = $1")
+pub(crate) async fn discount(tx: &mut Connection, key: &Hash) -> Result<(), DbError> {
+    db::query("UPDATE attempts SET failures = MAX(failures - 1, 0) WHERE key = $1")
         .bind(key.as_slice())
         .execute(tx)
         .await?;
@@ -68,8 +66,8 @@ pub(crate) async fn discount(tx: &mut SqliteConnection, key: &Hash) -> Result<()
 }
 
 /// Begins again at nothing.
-pub(crate) async fn reset(tx: &mut SqliteConnection, key: &Hash) -> Result<(), DbError> {
-    sqlx::query("DELETE FROM attempts WHERE key = $1")
+pub(crate) async fn reset(tx: &mut Connection, key: &Hash) -> Result<(), DbError> {
+    db::query("DELETE FROM attempts WHERE key = $1")
         .bind(key.as_slice())
         .execute(tx)
         .await?;
@@ -77,8 +75,8 @@ pub(crate) async fn reset(tx: &mut SqliteConnection, key: &Hash) -> Result<(), D
 }
 
 /// Deletes what is forgotten.
-pub(crate) async fn upkeep(tx: &mut SqliteConnection, now: i64) -> Result<(), DbError> {
-    sqlx::query("DELETE FROM attempts WHERE last_at <= $1")
+pub(crate) async fn upkeep(tx: &mut Connection, now: i64) -> Result<(), DbError> {
+    db::query("DELETE FROM attempts WHERE last_at <= $1")
         .bind(now - millis(FAILURES_FORGOTTEN))
         .execute(tx)
         .await?;

@@ -1,10 +1,8 @@
 //! Emergency access that people took, and its reviews.
 
 use hilum_contracts::ids::{BreakGlassId, PersonId, SessionId, TenantId};
-use hilum_platform::db::DbError;
+use hilum_platform::db::{self, Connection, DbError, On, Row};
 use hilum_platform::scope::TenantScope;
-use sqlx::Row as _;
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::{Store, parsed, tenant_of};
 
@@ -60,7 +58,7 @@ impl Store {
         after: Option<BreakGlassId>,
         limit: u32,
     ) -> Result<Vec<Access>, DbError> {
-        sqlx::query(
+        db::query(
             "SELECT * FROM break_glass WHERE tenant = $1 AND ($2 IS NULL OR id < $2)
              ORDER BY id DESC LIMIT $3",
         )
@@ -79,7 +77,7 @@ impl Store {
         &self,
         limit: u32,
     ) -> Result<Vec<(TenantId, BreakGlassId, Words, String)>, DbError> {
-        let rows = sqlx::query(
+        let rows = db::query(
             "SELECT id, tenant, 'reason' AS kind, reason AS text FROM break_glass
                  WHERE sealed_reason IS NULL
              UNION ALL SELECT id, tenant, 'review', review FROM break_glass
@@ -108,12 +106,12 @@ impl Store {
         scope: &TenantScope,
         id: BreakGlassId,
     ) -> Result<Option<Access>, DbError> {
-        get(&mut *self.db().read().acquire().await?, scope, id).await
+        get(self.db().read(), scope, id).await
     }
 
     /// How many wait for a review.
     pub(crate) async fn unreviewed(&self, scope: &TenantScope) -> Result<i64, DbError> {
-        sqlx::query_scalar(
+        db::query_scalar(
             "SELECT COUNT(*) FROM break_glass WHERE tenant = $1 AND reviewed_at IS NULL",
         )
         .bind(scope.tenant().as_str())
@@ -124,11 +122,11 @@ impl Store {
 
 /// Keeps an access.
 pub(crate) async fn insert(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     scope: &TenantScope,
     access: &Access,
 ) -> Result<(), DbError> {
-    sqlx::query(
+    db::query(
         "INSERT INTO break_glass (id, tenant, person, person_name, session, reason, sealed_reason,
              address, taken_at, until)
          VALUES ($1, $2, $3, $4, $5, '', $6, $7, $8, $9)",
@@ -149,12 +147,12 @@ pub(crate) async fn insert(
 
 /// Ends the access of a session now; whether there was one.
 pub(crate) async fn end(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     scope: &TenantScope,
     session: SessionId,
     now: i64,
 ) -> Result<bool, DbError> {
-    let done = sqlx::query(
+    let done = db::query(
         "UPDATE break_glass SET until = $1 WHERE tenant = $2 AND session = $3 AND until > $1",
     )
     .bind(now)
@@ -166,29 +164,29 @@ pub(crate) async fn end(
 }
 
 /// An access, as the transaction sees it.
-pub(crate) async fn get(
-    tx: &mut SqliteConnection,
+pub(crate) async fn get<'c>(
+    on: impl Into<On<'c>>,
     scope: &TenantScope,
     id: BreakGlassId,
 ) -> Result<Option<Access>, DbError> {
-    let row = sqlx::query("SELECT * FROM break_glass WHERE tenant = $1 AND id = $2")
+    let row = db::query("SELECT * FROM break_glass WHERE tenant = $1 AND id = $2")
         .bind(scope.tenant().as_str())
         .bind(id.to_string())
-        .fetch_optional(tx)
+        .fetch_optional(on)
         .await?;
     row.as_ref().map(read).transpose()
 }
 
 /// Keeps a review; false when there is one.
 pub(crate) async fn review(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     scope: &TenantScope,
     id: BreakGlassId,
     by: &str,
     sealed: &[u8],
     now: i64,
 ) -> Result<bool, DbError> {
-    let done = sqlx::query(
+    let done = db::query(
         "UPDATE break_glass SET reviewed_at = $1, reviewed_by = $2, sealed_review = $3
          WHERE tenant = $4 AND id = $5 AND reviewed_at IS NULL",
     )
@@ -204,7 +202,7 @@ pub(crate) async fn review(
 
 /// Keeps other words, sealed, and none in clear.
 pub(crate) async fn set_words(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     scope: &TenantScope,
     id: BreakGlassId,
     words: Words,
@@ -218,7 +216,7 @@ pub(crate) async fn set_words(
             "UPDATE break_glass SET sealed_review = $1, review = NULL WHERE tenant = $2 AND id = $3"
         }
     };
-    sqlx::query(sql)
+    db::query(sql)
         .bind(sealed)
         .bind(scope.tenant().as_str())
         .bind(id.to_string())
@@ -227,7 +225,7 @@ pub(crate) async fn set_words(
     Ok(())
 }
 
-fn read(row: &SqliteRow) -> Result<Access, DbError> {
+fn read(row: &Row) -> Result<Access, DbError> {
     Ok(Access {
         id: parsed(row, "id")?,
         person: parsed(row, "person")?,

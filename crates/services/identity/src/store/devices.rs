@@ -1,10 +1,8 @@
 //! Devices of tenants, and those that called and were not known.
 
 use hilum_contracts::ids::TenantId;
-use hilum_platform::db::DbError;
+use hilum_platform::db::{self, Connection, DbError, Row};
 use hilum_platform::scope::TenantScope;
-use sqlx::Row as _;
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use uuid::Uuid;
 
 use super::{Store, parsed, tenant_of};
@@ -43,7 +41,7 @@ pub(crate) struct UnknownRow {
 impl Store {
     /// Every device of the installation, for the directory.
     pub(crate) async fn all_devices(&self) -> Result<Vec<DeviceRow>, DbError> {
-        sqlx::query("SELECT * FROM devices ORDER BY configured, id")
+        db::query("SELECT * FROM devices ORDER BY configured, id")
             .fetch_all(self.db().read())
             .await?
             .iter()
@@ -57,7 +55,7 @@ impl Store {
         scope: &TenantScope,
         ae_title: &str,
     ) -> Result<Vec<DeviceRow>, DbError> {
-        sqlx::query("SELECT * FROM devices WHERE tenant = $1 AND ae_title = $2")
+        db::query("SELECT * FROM devices WHERE tenant = $1 AND ae_title = $2")
             .bind(scope.tenant().as_str())
             .bind(ae_title)
             .fetch_all(self.db().read())
@@ -75,7 +73,7 @@ impl Store {
         after: Option<Uuid>,
         limit: u32,
     ) -> Result<Vec<DeviceRow>, DbError> {
-        sqlx::query(
+        db::query(
             "SELECT * FROM devices WHERE tenant = $1 AND id > $2
                  AND ($3 = '' OR instr(lower(ae_title || ' ' || address), lower($3)) > 0)
              ORDER BY id LIMIT $4",
@@ -97,7 +95,7 @@ impl Store {
         scope: &TenantScope,
         id: Uuid,
     ) -> Result<Option<DeviceRow>, DbError> {
-        let row = sqlx::query("SELECT * FROM devices WHERE tenant = $1 AND id = $2")
+        let row = db::query("SELECT * FROM devices WHERE tenant = $1 AND id = $2")
             .bind(scope.tenant().as_str())
             .bind(id.to_string())
             .fetch_optional(self.db().read())
@@ -112,7 +110,7 @@ impl Store {
         scope: &TenantScope,
         limit: u32,
     ) -> Result<Vec<UnknownRow>, DbError> {
-        sqlx::query(
+        db::query(
             "SELECT * FROM unknown_devices WHERE tenant = $1 ORDER BY last_at DESC, id DESC LIMIT $2",
         )
         .bind(scope.tenant().as_str())
@@ -127,12 +125,12 @@ impl Store {
 
 /// Keeps a device; false when the tenant has it, or as many as it may.
 pub(crate) async fn insert(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     scope: &TenantScope,
     row: &DeviceRow,
     most: u32,
 ) -> Result<bool, DbError> {
-    let done = sqlx::query(
+    let done = db::query(
         "INSERT INTO devices (id, tenant, ae_title, address, certificate, issuer, quiet_seconds,
              fallback_charset, configured, created_at)
          SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10
@@ -157,11 +155,11 @@ pub(crate) async fn insert(
 
 /// Changes what a device is known by and what it needs; whether there is one.
 pub(crate) async fn update(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     scope: &TenantScope,
     row: &DeviceRow,
 ) -> Result<bool, DbError> {
-    let done = sqlx::query(
+    let done = db::query(
         "UPDATE OR IGNORE devices SET address = $1, certificate = $2, issuer = $3,
              quiet_seconds = $4, fallback_charset = $5
          WHERE id = $6 AND tenant = $7",
@@ -180,11 +178,11 @@ pub(crate) async fn update(
 
 /// Removes a device; its AE title when there was one.
 pub(crate) async fn delete(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     scope: &TenantScope,
     id: Uuid,
 ) -> Result<Option<String>, DbError> {
-    sqlx::query_scalar("DELETE FROM devices WHERE id = $1 AND tenant = $2 RETURNING ae_title")
+    db::query_scalar("DELETE FROM devices WHERE id = $1 AND tenant = $2 RETURNING ae_title")
         .bind(id.to_string())
         .bind(scope.tenant().as_str())
         .fetch_optional(tx)
@@ -192,8 +190,8 @@ pub(crate) async fn delete(
 }
 
 /// Removes what the configuration named before.
-pub(crate) async fn delete_configured(tx: &mut SqliteConnection) -> Result<(), DbError> {
-    sqlx::query("DELETE FROM devices WHERE configured")
+pub(crate) async fn delete_configured(tx: &mut Connection) -> Result<(), DbError> {
+    db::query("DELETE FROM devices WHERE configured")
         .execute(tx)
         .await?;
     Ok(())
@@ -201,13 +199,13 @@ pub(crate) async fn delete_configured(tx: &mut SqliteConnection) -> Result<(), D
 
 /// Remembers that a device called.
 pub(crate) async fn seen(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     scope: &TenantScope,
     id: Uuid,
     from: &str,
     now: i64,
 ) -> Result<(), DbError> {
-    sqlx::query("UPDATE devices SET seen_at = $1, seen_from = $2 WHERE id = $3 AND tenant = $4")
+    db::query("UPDATE devices SET seen_at = $1, seen_from = $2 WHERE id = $3 AND tenant = $4")
         .bind(now)
         .bind(from)
         .bind(id.to_string())
@@ -220,12 +218,12 @@ pub(crate) async fn seen(
 /// Remembers an unknown device that called; of more than `most` those go that
 /// called least lately.
 pub(crate) async fn remember_unknown(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     scope: &TenantScope,
     row: &UnknownRow,
     most: u32,
 ) -> Result<(), DbError> {
-    sqlx::query(
+    db::query(
         "INSERT INTO unknown_devices (id, tenant, ae_title, address, certificate, count, first_at,
              last_at)
          VALUES ($1, $2, $3, $4, $5, 1, $6, $6)
@@ -240,7 +238,7 @@ pub(crate) async fn remember_unknown(
     .bind(row.last_at)
     .execute(&mut *tx)
     .await?;
-    sqlx::query(
+    db::query(
         "DELETE FROM unknown_devices WHERE tenant = $1 AND id NOT IN
              (SELECT id FROM unknown_devices WHERE tenant = $1 ORDER BY last_at DESC, id DESC LIMIT $2)",
     )
@@ -253,11 +251,11 @@ pub(crate) async fn remember_unknown(
 
 /// Takes an unknown device out of the list.
 pub(crate) async fn take_unknown(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     scope: &TenantScope,
     id: Uuid,
 ) -> Result<Option<UnknownRow>, DbError> {
-    let row = sqlx::query("DELETE FROM unknown_devices WHERE tenant = $1 AND id = $2 RETURNING *")
+    let row = db::query("DELETE FROM unknown_devices WHERE tenant = $1 AND id = $2 RETURNING *")
         .bind(scope.tenant().as_str())
         .bind(id.to_string())
         .fetch_optional(tx)
@@ -265,7 +263,7 @@ pub(crate) async fn take_unknown(
     row.as_ref().map(read_unknown).transpose()
 }
 
-fn read(row: &SqliteRow) -> Result<DeviceRow, DbError> {
+fn read(row: &Row) -> Result<DeviceRow, DbError> {
     Ok(DeviceRow {
         id: parsed(row, "id")?,
         tenant: tenant_of(row, "tenant")?,
@@ -282,7 +280,7 @@ fn read(row: &SqliteRow) -> Result<DeviceRow, DbError> {
     })
 }
 
-fn read_unknown(row: &SqliteRow) -> Result<UnknownRow, DbError> {
+fn read_unknown(row: &Row) -> Result<UnknownRow, DbError> {
     Ok(UnknownRow {
         id: parsed(row, "id")?,
         ae_title: row.try_get("ae_title")?,

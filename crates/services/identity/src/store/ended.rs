@@ -1,10 +1,8 @@
 //! Tenants that are being ended, and those that were.
 
 use hilum_contracts::erasure::EndedTenant;
-use hilum_platform::db::DbError;
+use hilum_platform::db::{self, Connection, DbError, Row};
 use hilum_platform::scope::TenantScope;
-use sqlx::Row as _;
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::{Store, tenant_of};
 
@@ -20,7 +18,7 @@ pub(crate) struct Begun {
 impl Store {
     /// Every tenant that is being ended or was, the last one first.
     pub(crate) async fn ended(&self) -> Result<Vec<EndedTenant>, DbError> {
-        sqlx::query("SELECT * FROM ended ORDER BY begun_at DESC, name")
+        db::query("SELECT * FROM ended ORDER BY begun_at DESC, name")
             .fetch_all(self.db().read())
             .await?
             .iter()
@@ -33,7 +31,7 @@ impl Store {
         &self,
         scope: &TenantScope,
     ) -> Result<Option<EndedTenant>, DbError> {
-        let row = sqlx::query("SELECT * FROM ended WHERE name = $1")
+        let row = db::query("SELECT * FROM ended WHERE name = $1")
             .bind(scope.tenant().as_str())
             .fetch_optional(self.db().read())
             .await?;
@@ -44,12 +42,12 @@ impl Store {
 /// Writes down that the scope's tenant is being ended, and deletes it with all
 /// that belongs to it here, and the people who belong nowhere else.
 pub(crate) async fn begin(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     scope: &TenantScope,
     begun: &Begun,
 ) -> Result<(), DbError> {
     let tenant = scope.tenant().as_str();
-    sqlx::query(
+    db::query(
         "INSERT INTO ended (name, begun_at, begun_by, by_right, holds, people, api_keys, devices)
          SELECT $1, $2, $3, $4, $5,
              (SELECT COUNT(*) FROM memberships WHERE tenant = $1),
@@ -69,14 +67,14 @@ pub(crate) async fn begin(
          AND NOT EXISTS (SELECT 1 FROM memberships m WHERE m.person = people.id AND m.tenant <> $1)",
         "DELETE FROM tenants WHERE name = $1",
     ] {
-        sqlx::query(sql).bind(tenant).execute(&mut *tx).await?;
+        db::query(sql).bind(tenant).execute(&mut *tx).await?;
     }
     Ok(())
 }
 
 /// Whether the scope's tenant is being ended or was, as the transaction sees it.
-pub(crate) async fn is(tx: &mut SqliteConnection, scope: &TenantScope) -> Result<bool, DbError> {
-    sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM ended WHERE name = $1)")
+pub(crate) async fn is(tx: &mut Connection, scope: &TenantScope) -> Result<bool, DbError> {
+    db::query_scalar("SELECT EXISTS (SELECT 1 FROM ended WHERE name = $1)")
         .bind(scope.tenant().as_str())
         .fetch_one(tx)
         .await
@@ -84,11 +82,11 @@ pub(crate) async fn is(tx: &mut SqliteConnection, scope: &TenantScope) -> Result
 
 /// Keeps what the tenant held, unless that was kept before.
 pub(crate) async fn set_holdings(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     scope: &TenantScope,
     holdings: &str,
 ) -> Result<(), DbError> {
-    sqlx::query("UPDATE ended SET holdings = $1 WHERE name = $2 AND holdings IS NULL")
+    db::query("UPDATE ended SET holdings = $1 WHERE name = $2 AND holdings IS NULL")
         .bind(holdings)
         .bind(scope.tenant().as_str())
         .execute(tx)
@@ -98,12 +96,12 @@ pub(crate) async fn set_holdings(
 
 /// Keeps the certificate: nothing of the tenant is left.
 pub(crate) async fn certify(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     scope: &TenantScope,
     certificate: &str,
     now: i64,
 ) -> Result<(), DbError> {
-    sqlx::query("UPDATE ended SET ended_at = $1, certificate = $2 WHERE name = $3")
+    db::query("UPDATE ended SET ended_at = $1, certificate = $2 WHERE name = $3")
         .bind(now)
         .bind(certificate)
         .bind(scope.tenant().as_str())
@@ -116,7 +114,7 @@ fn number(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-fn read(row: &SqliteRow) -> Result<EndedTenant, DbError> {
+fn read(row: &Row) -> Result<EndedTenant, DbError> {
     let count = |column| -> Result<u64, DbError> {
         let count: i64 = row.try_get(column)?;
         Ok(u64::try_from(count).unwrap_or_default())

@@ -2,10 +2,8 @@
 
 use hilum_contracts::access::Role;
 use hilum_contracts::ids::TenantId;
-use hilum_platform::db::DbError;
+use hilum_platform::db::{self, Connection, DbError, Row};
 use hilum_platform::scope::TenantScope;
-use sqlx::Row as _;
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use uuid::Uuid;
 
 use super::{Store, parsed, tenant_of};
@@ -32,7 +30,7 @@ impl Store {
         hash: &Hash,
         now: i64,
     ) -> Result<Option<Invitation>, DbError> {
-        let row = sqlx::query("SELECT * FROM invitations WHERE hash = $1 AND expires_at > $2")
+        let row = db::query("SELECT * FROM invitations WHERE hash = $1 AND expires_at > $2")
             .bind(hash.as_slice())
             .bind(now)
             .fetch_optional(self.db().read())
@@ -48,7 +46,7 @@ impl Store {
         after: Option<Uuid>,
         limit: u32,
     ) -> Result<Vec<Invitation>, DbError> {
-        sqlx::query(
+        db::query(
             "SELECT * FROM invitations WHERE tenant = $1 AND ($2 IS NULL OR id < $2)
                  AND ($3 = '' OR instr(email, lower($3)) > 0)
              ORDER BY id DESC LIMIT $4",
@@ -68,18 +66,18 @@ impl Store {
 /// Keeps an invitation in the place of an earlier one to the same address;
 /// false when the tenant has as many as it may.
 pub(crate) async fn replace(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     scope: &TenantScope,
     invitation: &Invitation,
     hash: Option<&Hash>,
     most: u32,
 ) -> Result<bool, DbError> {
-    sqlx::query("DELETE FROM invitations WHERE tenant = $1 AND email = $2")
+    db::query("DELETE FROM invitations WHERE tenant = $1 AND email = $2")
         .bind(scope.tenant().as_str())
         .bind(&invitation.email)
         .execute(&mut *tx)
         .await?;
-    let done = sqlx::query(
+    let done = db::query(
         "INSERT INTO invitations (id, tenant, email, role, hash, mailed, invited_by, created_at,
              expires_at)
          SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9
@@ -102,11 +100,11 @@ pub(crate) async fn replace(
 
 /// Withdraws an invitation; whether there was one.
 pub(crate) async fn delete(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     scope: &TenantScope,
     id: Uuid,
 ) -> Result<bool, DbError> {
-    let done = sqlx::query("DELETE FROM invitations WHERE tenant = $1 AND id = $2")
+    let done = db::query("DELETE FROM invitations WHERE tenant = $1 AND id = $2")
         .bind(scope.tenant().as_str())
         .bind(id.to_string())
         .execute(tx)
@@ -116,11 +114,11 @@ pub(crate) async fn delete(
 
 /// The invitation of an id, as the transaction sees it.
 pub(crate) async fn get(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     scope: &TenantScope,
     id: Uuid,
 ) -> Result<Option<Invitation>, DbError> {
-    let row = sqlx::query("SELECT * FROM invitations WHERE tenant = $1 AND id = $2")
+    let row = db::query("SELECT * FROM invitations WHERE tenant = $1 AND id = $2")
         .bind(scope.tenant().as_str())
         .bind(id.to_string())
         .fetch_optional(tx)
@@ -130,27 +128,26 @@ pub(crate) async fn get(
 
 /// Uses an invitation up.
 pub(crate) async fn take(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     hash: &Hash,
     now: i64,
 ) -> Result<Option<Invitation>, DbError> {
-    let row =
-        sqlx::query("DELETE FROM invitations WHERE hash = $1 AND expires_at > $2 RETURNING *")
-            .bind(hash.as_slice())
-            .bind(now)
-            .fetch_optional(tx)
-            .await?;
+    let row = db::query("DELETE FROM invitations WHERE hash = $1 AND expires_at > $2 RETURNING *")
+        .bind(hash.as_slice())
+        .bind(now)
+        .fetch_optional(tx)
+        .await?;
     row.as_ref().map(read).transpose()
 }
 
 /// Uses up the invitation of an address that somebody showed to be theirs.
 pub(crate) async fn take_of(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     scope: &TenantScope,
     email: &str,
     now: i64,
 ) -> Result<Option<Invitation>, DbError> {
-    let row = sqlx::query(
+    let row = db::query(
         "DELETE FROM invitations WHERE tenant = $1 AND email = $2 AND expires_at > $3 RETURNING *",
     )
     .bind(scope.tenant().as_str())
@@ -163,12 +160,12 @@ pub(crate) async fn take_of(
 
 /// Gives an invitation the token that its mail carries.
 pub(crate) async fn set_hash(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     scope: &TenantScope,
     id: Uuid,
     hash: &Hash,
 ) -> Result<(), DbError> {
-    sqlx::query("UPDATE invitations SET hash = $1 WHERE tenant = $2 AND id = $3")
+    db::query("UPDATE invitations SET hash = $1 WHERE tenant = $2 AND id = $3")
         .bind(hash.as_slice())
         .bind(scope.tenant().as_str())
         .bind(id.to_string())
@@ -178,15 +175,15 @@ pub(crate) async fn set_hash(
 }
 
 /// Deletes what ended by time.
-pub(crate) async fn upkeep(tx: &mut SqliteConnection, now: i64) -> Result<(), DbError> {
-    sqlx::query("DELETE FROM invitations WHERE expires_at <= $1")
+pub(crate) async fn upkeep(tx: &mut Connection, now: i64) -> Result<(), DbError> {
+    db::query("DELETE FROM invitations WHERE expires_at <= $1")
         .bind(now)
         .execute(tx)
         .await?;
     Ok(())
 }
 
-fn read(row: &SqliteRow) -> Result<Invitation, DbError> {
+fn read(row: &Row) -> Result<Invitation, DbError> {
     Ok(Invitation {
         id: parsed(row, "id")?,
         tenant: tenant_of(row, "tenant")?,

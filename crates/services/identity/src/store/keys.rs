@@ -2,10 +2,8 @@
 
 use hilum_contracts::access::{Action, Role};
 use hilum_contracts::ids::{ApiKeyId, TenantId};
-use hilum_platform::db::DbError;
+use hilum_platform::db::{self, Connection, DbError, Row};
 use hilum_platform::scope::TenantScope;
-use sqlx::Row as _;
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::{Store, json, parsed, tenant_of};
 
@@ -35,7 +33,7 @@ impl Store {
     /// The key of an id, whatever the tenant: its secret shows whether who asks
     /// may know of it.
     pub(crate) async fn key(&self, id: ApiKeyId, now: i64) -> Result<Option<KeyAtDoor>, DbError> {
-        let row = sqlx::query(
+        let row = db::query(
             "SELECT * FROM api_keys WHERE id = $1 AND (expires_at IS NULL OR expires_at > $2)",
         )
         .bind(id.to_string())
@@ -56,7 +54,7 @@ impl Store {
         scope: &TenantScope,
         ids: &[ApiKeyId],
     ) -> Result<Vec<(ApiKeyId, String)>, DbError> {
-        sqlx::query(
+        db::query(
             "SELECT id, name FROM api_keys
              WHERE tenant = $1 AND id IN (SELECT value FROM json_each($2))",
         )
@@ -78,15 +76,13 @@ impl Store {
         from: &str,
     ) -> Result<(), DbError> {
         let mut tx = self.db().begin().await?;
-        sqlx::query(
-            "UPDATE api_keys SET used_at = $1, used_from = $2 WHERE id = $3 AND tenant = $4",
-        )
-        .bind(now)
-        .bind(from)
-        .bind(id.to_string())
-        .bind(scope.tenant().as_str())
-        .execute(&mut *tx)
-        .await?;
+        db::query("UPDATE api_keys SET used_at = $1, used_from = $2 WHERE id = $3 AND tenant = $4")
+            .bind(now)
+            .bind(from)
+            .bind(id.to_string())
+            .bind(scope.tenant().as_str())
+            .execute(&mut *tx)
+            .await?;
         tx.commit().await
     }
 
@@ -99,7 +95,7 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<KeyRow>, DbError> {
         // Ids are ordered by time (UUID version 7).
-        sqlx::query(
+        db::query(
             "SELECT * FROM api_keys WHERE tenant = $1 AND ($2 IS NULL OR id < $2)
                  AND ($3 = '' OR instr(lower(name), lower($3)) > 0)
              ORDER BY id DESC LIMIT $4",
@@ -118,14 +114,14 @@ impl Store {
 
 /// Keeps a key; false when the tenant has as many as it may.
 pub(crate) async fn insert(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     scope: &TenantScope,
     row: &KeyRow,
     hash: &[u8],
     most: u32,
 ) -> Result<bool, DbError> {
     let limited_to = row.limited_to.as_ref().map(json).transpose()?;
-    let done = sqlx::query(
+    let done = db::query(
         "INSERT INTO api_keys (id, tenant, name, role, limited_to, hash, created_by, created_at,
              expires_at)
          SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9
@@ -148,11 +144,11 @@ pub(crate) async fn insert(
 
 /// Revokes a key; whether there was one, and its role.
 pub(crate) async fn delete(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     scope: &TenantScope,
     id: ApiKeyId,
 ) -> Result<bool, DbError> {
-    let done = sqlx::query("DELETE FROM api_keys WHERE id = $1 AND tenant = $2")
+    let done = db::query("DELETE FROM api_keys WHERE id = $1 AND tenant = $2")
         .bind(id.to_string())
         .bind(scope.tenant().as_str())
         .execute(tx)
@@ -160,7 +156,7 @@ pub(crate) async fn delete(
     Ok(done.rows_affected() == 1)
 }
 
-fn read(row: &SqliteRow) -> Result<KeyRow, DbError> {
+fn read(row: &Row) -> Result<KeyRow, DbError> {
     let limited: Option<String> = row.try_get("limited_to")?;
     let limited_to = limited
         .map(|text| serde_json::from_str(&text))

@@ -2,9 +2,7 @@
 //! with its link, is made when it is sent.
 
 use hilum_contracts::ids::{PersonId, TenantId};
-use hilum_platform::db::DbError;
-use sqlx::Row as _;
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use hilum_platform::db::{self, Connection, DbError, Row};
 use uuid::Uuid;
 
 use super::{Store, parsed, tenant_of};
@@ -82,7 +80,7 @@ pub(crate) struct Due {
 impl Store {
     /// Mails that are due, the oldest first.
     pub(crate) async fn mails_due(&self, now: i64, limit: u32) -> Result<Vec<Due>, DbError> {
-        sqlx::query("SELECT * FROM mails WHERE next_at <= $1 ORDER BY next_at, id LIMIT $2")
+        db::query("SELECT * FROM mails WHERE next_at <= $1 ORDER BY next_at, id LIMIT $2")
             .bind(now)
             .bind(limit)
             .fetch_all(self.db().read())
@@ -96,7 +94,7 @@ impl Store {
 /// Puts a mail on its way, in the place of one to the same person about the
 /// same. It is given up after `ends_at`.
 pub(crate) async fn insert(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     mail: &Mail,
     now: i64,
     ends_at: i64,
@@ -108,14 +106,14 @@ pub(crate) async fn insert(
     };
     let person = mail.person().map(|person| person.to_string());
     if tenant.is_none() {
-        sqlx::query("DELETE FROM mails WHERE person = $1 AND kind = $2 AND address IS $3")
+        db::query("DELETE FROM mails WHERE person = $1 AND kind = $2 AND address IS $3")
             .bind(&person)
             .bind(mail.kind())
             .bind(mail.address())
             .execute(&mut *tx)
             .await?;
     }
-    sqlx::query(
+    db::query(
         "INSERT INTO mails (kind, person, tenant, invitation, attempts, next_at, ends_at, address)
          VALUES ($1, $2, $3, $4, 0, $5, $6, $7)",
     )
@@ -132,8 +130,8 @@ pub(crate) async fn insert(
 }
 
 /// A mail was sent, or given up.
-pub(crate) async fn delete(tx: &mut SqliteConnection, id: i64) -> Result<(), DbError> {
-    sqlx::query("DELETE FROM mails WHERE id = $1")
+pub(crate) async fn delete(tx: &mut Connection, id: i64) -> Result<(), DbError> {
+    db::query("DELETE FROM mails WHERE id = $1")
         .bind(id)
         .execute(tx)
         .await?;
@@ -141,8 +139,8 @@ pub(crate) async fn delete(tx: &mut SqliteConnection, id: i64) -> Result<(), DbE
 }
 
 /// A mail could not be sent and is tried again.
-pub(crate) async fn retry(tx: &mut SqliteConnection, id: i64, next_at: i64) -> Result<(), DbError> {
-    sqlx::query("UPDATE mails SET attempts = attempts + 1, next_at = $1 WHERE id = $2")
+pub(crate) async fn retry(tx: &mut Connection, id: i64, next_at: i64) -> Result<(), DbError> {
+    db::query("UPDATE mails SET attempts = attempts + 1, next_at = $1 WHERE id = $2")
         .bind(next_at)
         .bind(id)
         .execute(tx)
@@ -150,7 +148,7 @@ pub(crate) async fn retry(tx: &mut SqliteConnection, id: i64, next_at: i64) -> R
     Ok(())
 }
 
-fn read(row: &SqliteRow) -> Result<Due, DbError> {
+fn read(row: &Row) -> Result<Due, DbError> {
     let kind: String = row.try_get("kind")?;
     let mail = match kind.as_str() {
         "reset" => Mail::Reset(parsed(row, "person")?),

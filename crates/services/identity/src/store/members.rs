@@ -2,10 +2,8 @@
 
 use hilum_contracts::access::Role;
 use hilum_contracts::ids::{PersonId, TenantId};
-use hilum_platform::db::DbError;
+use hilum_platform::db::{self, Connection, DbError, Row};
 use hilum_platform::scope::TenantScope;
-use sqlx::Row as _;
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::people::{Person, search_text};
 use super::{Store, parsed, tenant_of};
@@ -45,7 +43,7 @@ const PAGE: &str = "SELECT m.person, m.role, m.since, p.name, p.email, p.email_v
 impl Store {
     /// The tenants that a person belongs to, the one they joined first ahead.
     pub(crate) async fn memberships(&self, person: PersonId) -> Result<Vec<Membership>, DbError> {
-        sqlx::query(
+        db::query(
             "SELECT m.tenant, m.role, t.display_name, t.ae_title
              FROM memberships m JOIN tenants t ON t.name = m.tenant
              WHERE m.person = $1 ORDER BY m.since, t.rowid",
@@ -76,17 +74,16 @@ impl Store {
     ) -> Result<Option<Vec<Member>>, DbError> {
         let mut start = (String::new(), String::new());
         if let Some(after) = after {
-            let sort: Option<String> = sqlx::query_scalar(
-                "SELECT sort FROM memberships WHERE tenant = $1 AND person = $2",
-            )
-            .bind(scope.tenant().as_str())
-            .bind(after.to_string())
-            .fetch_optional(self.db().read())
-            .await?;
+            let sort: Option<String> =
+                db::query_scalar("SELECT sort FROM memberships WHERE tenant = $1 AND person = $2")
+                    .bind(scope.tenant().as_str())
+                    .bind(after.to_string())
+                    .fetch_optional(self.db().read())
+                    .await?;
             let Some(sort) = sort else { return Ok(None) };
             start = (sort, after.to_string());
         }
-        let rows = sqlx::query(PAGE)
+        let rows = db::query(PAGE)
             .bind(scope.tenant().as_str())
             .bind(start.0)
             .bind(start.1)
@@ -105,7 +102,7 @@ impl Store {
         ids: &[PersonId],
     ) -> Result<Vec<(PersonId, String)>, DbError> {
         let ids = super::json(&ids)?;
-        sqlx::query(
+        db::query(
             "SELECT f.person, f.name FROM former_members f
                  WHERE f.tenant = $1 AND f.person IN (SELECT value FROM json_each($2))
              UNION ALL SELECT m.person, p.name FROM memberships m JOIN people p ON p.id = m.person
@@ -127,28 +124,26 @@ impl Store {
         roles: [Role; 2],
         limit: u32,
     ) -> Result<Vec<PersonId>, DbError> {
-        sqlx::query(
-            "SELECT person FROM memberships WHERE tenant = $1 AND role IN ($2, $3) LIMIT $4",
-        )
-        .bind(scope.tenant().as_str())
-        .bind(roles[0].name())
-        .bind(roles[1].name())
-        .bind(limit)
-        .fetch_all(self.db().read())
-        .await?
-        .iter()
-        .map(|row| parsed(row, "person"))
-        .collect()
+        db::query("SELECT person FROM memberships WHERE tenant = $1 AND role IN ($2, $3) LIMIT $4")
+            .bind(scope.tenant().as_str())
+            .bind(roles[0].name())
+            .bind(roles[1].name())
+            .bind(limit)
+            .fetch_all(self.db().read())
+            .await?
+            .iter()
+            .map(|row| parsed(row, "person"))
+            .collect()
     }
 }
 
 /// A member's role, as the transaction sees it.
 pub(crate) async fn role_of(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     scope: &TenantScope,
     person: PersonId,
 ) -> Result<Option<Role>, DbError> {
-    let row = sqlx::query("SELECT role FROM memberships WHERE tenant = $1 AND person = $2")
+    let row = db::query("SELECT role FROM memberships WHERE tenant = $1 AND person = $2")
         .bind(scope.tenant().as_str())
         .bind(person.to_string())
         .fetch_optional(tx)
@@ -158,13 +153,13 @@ pub(crate) async fn role_of(
 
 /// Makes a person a member; false when they are one.
 pub(crate) async fn insert(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     scope: &TenantScope,
     person: &Person,
     role: Role,
     now: i64,
 ) -> Result<bool, DbError> {
-    let done = sqlx::query(
+    let done = db::query(
         "INSERT INTO memberships (tenant, person, role, sort, search, since)
          VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
     )
@@ -181,12 +176,12 @@ pub(crate) async fn insert(
 
 /// Gives a member another role.
 pub(crate) async fn set_role(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     scope: &TenantScope,
     person: PersonId,
     role: Role,
 ) -> Result<(), DbError> {
-    sqlx::query("UPDATE memberships SET role = $1 WHERE tenant = $2 AND person = $3")
+    db::query("UPDATE memberships SET role = $1 WHERE tenant = $2 AND person = $3")
         .bind(role.name())
         .bind(scope.tenant().as_str())
         .bind(person.to_string())
@@ -198,12 +193,12 @@ pub(crate) async fn set_role(
 /// Ends a membership, and with it the person's sessions in the tenant. What
 /// they were called stays for the trail.
 pub(crate) async fn delete(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     scope: &TenantScope,
     person: PersonId,
     now: i64,
 ) -> Result<(), DbError> {
-    sqlx::query(
+    db::query(
         "INSERT INTO former_members (tenant, person, name, left_at)
          SELECT m.tenant, m.person, p.name, $3 FROM memberships m JOIN people p ON p.id = m.person
          WHERE m.tenant = $1 AND m.person = $2
@@ -214,7 +209,7 @@ pub(crate) async fn delete(
     .bind(now)
     .execute(&mut *tx)
     .await?;
-    sqlx::query("DELETE FROM memberships WHERE tenant = $1 AND person = $2")
+    db::query("DELETE FROM memberships WHERE tenant = $1 AND person = $2")
         .bind(scope.tenant().as_str())
         .bind(person.to_string())
         .execute(tx)
@@ -223,8 +218,8 @@ pub(crate) async fn delete(
 }
 
 /// Forgets what those were called who left before a time.
-pub(crate) async fn forget_former(tx: &mut SqliteConnection, before: i64) -> Result<(), DbError> {
-    sqlx::query("DELETE FROM former_members WHERE left_at < $1")
+pub(crate) async fn forget_former(tx: &mut Connection, before: i64) -> Result<(), DbError> {
+    db::query("DELETE FROM former_members WHERE left_at < $1")
         .bind(before)
         .execute(tx)
         .await?;
@@ -232,14 +227,14 @@ pub(crate) async fn forget_former(tx: &mut SqliteConnection, before: i64) -> Res
 }
 
 /// How many own the tenant, as the transaction sees it.
-pub(crate) async fn owners(tx: &mut SqliteConnection, scope: &TenantScope) -> Result<i64, DbError> {
-    sqlx::query_scalar("SELECT COUNT(*) FROM memberships WHERE tenant = $1 AND role = 'owner'")
+pub(crate) async fn owners(tx: &mut Connection, scope: &TenantScope) -> Result<i64, DbError> {
+    db::query_scalar("SELECT COUNT(*) FROM memberships WHERE tenant = $1 AND role = 'owner'")
         .bind(scope.tenant().as_str())
         .fetch_one(tx)
         .await
 }
 
-fn read(row: &SqliteRow) -> Result<Member, DbError> {
+fn read(row: &Row) -> Result<Member, DbError> {
     Ok(Member {
         id: parsed(row, "person")?,
         name: row.try_get("name")?,
@@ -253,8 +248,7 @@ fn read(row: &SqliteRow) -> Result<Member, DbError> {
 
 #[cfg(test)]
 mod tests {
-    use hilum_platform::db::Db;
-    use sqlx::Row as _;
+    use hilum_platform::db::{self, Db};
 
     use super::PAGE;
 
@@ -263,11 +257,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let db = Db::open(&dir.path().join("i.sqlite"), crate::MIGRATIONS).await;
         let text = format!("EXPLAIN QUERY PLAN {PAGE}");
-        let plan = sqlx::query(sqlx::AssertSqlSafe(text))
+        let plan = db::query(db::AssertSqlSafe(text))
             .fetch_all(db.unwrap().read())
             .await
             .unwrap();
-        let plan: Vec<String> = plan.iter().map(|row| row.get("detail")).collect();
+        let plan: Vec<String> = plan
+            .iter()
+            .map(|row| row.try_get("detail").unwrap())
+            .collect();
         let walk = "SEARCH memberships USING COVERING INDEX memberships_sorted";
         assert!(plan.iter().any(|step| step.starts_with(walk)), "{plan:#?}");
         assert!(

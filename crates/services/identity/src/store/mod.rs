@@ -21,9 +21,7 @@ pub(crate) mod tokens;
 use std::str::FromStr;
 
 use hilum_contracts::ids::TenantId;
-use hilum_platform::db::{Db, DbError};
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
+use hilum_platform::db::{Db, DbError, Row};
 
 /// The service's rows.
 #[derive(Clone, Debug)]
@@ -40,7 +38,7 @@ impl Store {
 }
 
 /// A column whose text has a type of ours.
-fn parsed<T>(row: &SqliteRow, column: &str) -> Result<T, DbError>
+fn parsed<T>(row: &Row, column: &str) -> Result<T, DbError>
 where
     T: FromStr<Err: std::error::Error + Send + Sync + 'static>,
 {
@@ -51,7 +49,7 @@ where
     })
 }
 
-fn tenant_of(row: &SqliteRow, column: &str) -> Result<TenantId, DbError> {
+fn tenant_of(row: &Row, column: &str) -> Result<TenantId, DbError> {
     let text: String = row.try_get(column)?;
     TenantId::new(text).map_err(|error| DbError::ColumnDecode {
         index: column.to_owned(),
@@ -59,7 +57,7 @@ fn tenant_of(row: &SqliteRow, column: &str) -> Result<TenantId, DbError> {
     })
 }
 
-fn json_of<T: serde::de::DeserializeOwned>(row: &SqliteRow, column: &str) -> Result<T, DbError> {
+fn json_of<T: serde::de::DeserializeOwned>(row: &Row, column: &str) -> Result<T, DbError> {
     let text: String = row.try_get(column)?;
     serde_json::from_str(&text).map_err(|error| DbError::ColumnDecode {
         index: column.to_owned(),

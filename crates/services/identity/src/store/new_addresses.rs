@@ -3,9 +3,7 @@
 //! withdrawn, or when the person chooses another password.
 
 use hilum_contracts::ids::{PersonId, SessionId};
-use hilum_platform::db::DbError;
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteConnection;
+use hilum_platform::db::{self, Connection, DbError};
 
 use super::{Store, parsed};
 use crate::secret::Hash;
@@ -26,7 +24,7 @@ impl Store {
         person: PersonId,
         now: i64,
     ) -> Result<Option<String>, DbError> {
-        sqlx::query_scalar("SELECT email FROM new_addresses WHERE person = $1 AND expires_at > $2")
+        db::query_scalar("SELECT email FROM new_addresses WHERE person = $1 AND expires_at > $2")
             .bind(person.to_string())
             .bind(now)
             .fetch_optional(self.db().read())
@@ -39,25 +37,24 @@ impl Store {
         hash: &Hash,
         now: i64,
     ) -> Result<Option<PersonId>, DbError> {
-        let row =
-            sqlx::query("SELECT person FROM new_addresses WHERE hash = $1 AND expires_at > $2")
-                .bind(hash.as_slice())
-                .bind(now)
-                .fetch_optional(self.db().read())
-                .await?;
+        let row = db::query("SELECT person FROM new_addresses WHERE hash = $1 AND expires_at > $2")
+            .bind(hash.as_slice())
+            .bind(now)
+            .fetch_optional(self.db().read())
+            .await?;
         row.as_ref().map(|row| parsed(row, "person")).transpose()
     }
 }
 
 /// Remembers what a person asks for, in the place of what they asked for before.
 pub(crate) async fn ask(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     person: PersonId,
     email: &str,
     session: SessionId,
     expires_at: i64,
 ) -> Result<(), DbError> {
-    sqlx::query(
+    db::query(
         "INSERT OR REPLACE INTO new_addresses (person, email, session, hash, expires_at)
          VALUES ($1, $2, $3, NULL, $4)",
     )
@@ -73,13 +70,13 @@ pub(crate) async fn ask(
 /// Gives what a person waits for the token of its link, in the place of one
 /// that was made before; the address that the link goes to.
 pub(crate) async fn set_hash(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     person: PersonId,
     hash: &Hash,
     now: i64,
     expires_at: i64,
 ) -> Result<Option<String>, DbError> {
-    sqlx::query_scalar(
+    db::query_scalar(
         "UPDATE new_addresses SET hash = $2, expires_at = $4
          WHERE person = $1 AND expires_at > $3 RETURNING email",
     )
@@ -93,11 +90,11 @@ pub(crate) async fn set_hash(
 
 /// Uses up the token of a link.
 pub(crate) async fn take(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     hash: &Hash,
     now: i64,
 ) -> Result<Option<Shown>, DbError> {
-    let row = sqlx::query(
+    let row = db::query(
         "DELETE FROM new_addresses WHERE hash = $1 AND expires_at > $2
          RETURNING person, email, session",
     )
@@ -114,8 +111,8 @@ pub(crate) async fn take(
 }
 
 /// Forgets what a person waits for; whether it was anything.
-pub(crate) async fn withdraw(tx: &mut SqliteConnection, person: PersonId) -> Result<bool, DbError> {
-    let done = sqlx::query("DELETE FROM new_addresses WHERE person = $1")
+pub(crate) async fn withdraw(tx: &mut Connection, person: PersonId) -> Result<bool, DbError> {
+    let done = db::query("DELETE FROM new_addresses WHERE person = $1")
         .bind(person.to_string())
         .execute(tx)
         .await?;
@@ -123,8 +120,8 @@ pub(crate) async fn withdraw(tx: &mut SqliteConnection, person: PersonId) -> Res
 }
 
 /// Deletes what ended by time.
-pub(crate) async fn upkeep(tx: &mut SqliteConnection, now: i64) -> Result<(), DbError> {
-    sqlx::query("DELETE FROM new_addresses WHERE expires_at <= $1")
+pub(crate) async fn upkeep(tx: &mut Connection, now: i64) -> Result<(), DbError> {
+    db::query("DELETE FROM new_addresses WHERE expires_at <= $1")
         .bind(now)
         .execute(tx)
         .await?;

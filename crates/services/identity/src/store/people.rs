@@ -1,9 +1,7 @@
 //! People, by their id or their address.
 
 use hilum_contracts::ids::PersonId;
-use hilum_platform::db::DbError;
-use sqlx::Row as _;
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use hilum_platform::db::{self, Connection, DbError, Row};
 
 use super::{Store, new_addresses, parsed};
 use crate::domain::text::fold;
@@ -24,14 +22,14 @@ pub(crate) struct Person {
 impl Store {
     /// Whether anybody exists.
     pub(crate) async fn has_people(&self) -> Result<bool, DbError> {
-        sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM people)")
+        db::query_scalar("SELECT EXISTS (SELECT 1 FROM people)")
             .fetch_one(self.db().read())
             .await
     }
 
     /// The person with an address, as `domain::email` writes it.
     pub(crate) async fn person_by_email(&self, email: &str) -> Result<Option<Person>, DbError> {
-        let row = sqlx::query("SELECT * FROM people WHERE email = $1")
+        let row = db::query("SELECT * FROM people WHERE email = $1")
             .bind(email)
             .fetch_optional(self.db().read())
             .await?;
@@ -40,7 +38,7 @@ impl Store {
 
     /// A person.
     pub(crate) async fn person(&self, id: PersonId) -> Result<Option<Person>, DbError> {
-        let row = sqlx::query("SELECT * FROM people WHERE id = $1")
+        let row = db::query("SELECT * FROM people WHERE id = $1")
             .bind(id.to_string())
             .fetch_optional(self.db().read())
             .await?;
@@ -49,18 +47,15 @@ impl Store {
 }
 
 /// Whether anybody exists, as the transaction sees it.
-pub(crate) async fn any(tx: &mut SqliteConnection) -> Result<bool, DbError> {
-    sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM people)")
+pub(crate) async fn any(tx: &mut Connection) -> Result<bool, DbError> {
+    db::query_scalar("SELECT EXISTS (SELECT 1 FROM people)")
         .fetch_one(tx)
         .await
 }
 
 /// The person with an address, as the transaction sees it.
-pub(crate) async fn by_email(
-    tx: &mut SqliteConnection,
-    email: &str,
-) -> Result<Option<Person>, DbError> {
-    let row = sqlx::query("SELECT * FROM people WHERE email = $1")
+pub(crate) async fn by_email(tx: &mut Connection, email: &str) -> Result<Option<Person>, DbError> {
+    let row = db::query("SELECT * FROM people WHERE email = $1")
         .bind(email)
         .fetch_optional(tx)
         .await?;
@@ -69,11 +64,11 @@ pub(crate) async fn by_email(
 
 /// Makes a person; false when the address is taken.
 pub(crate) async fn insert(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     person: &Person,
     now: i64,
 ) -> Result<bool, DbError> {
-    let done = sqlx::query(
+    let done = db::query(
         "INSERT INTO people (id, email, name, email_verified, must_verify, password, created_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (email) DO NOTHING",
     )
@@ -92,12 +87,12 @@ pub(crate) async fn insert(
 /// Gives a person another password. An address that was asked for with the one
 /// before is withdrawn: it may have been somebody else who asked.
 pub(crate) async fn set_password(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     person: PersonId,
     password: &str,
 ) -> Result<(), DbError> {
     new_addresses::withdraw(tx, person).await?;
-    sqlx::query("UPDATE people SET password = $1 WHERE id = $2")
+    db::query("UPDATE people SET password = $1 WHERE id = $2")
         .bind(password)
         .bind(person.to_string())
         .execute(tx)
@@ -108,11 +103,11 @@ pub(crate) async fn set_password(
 /// The person showed that `email` reaches them; false when it is theirs no
 /// longer.
 pub(crate) async fn verified(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     person: PersonId,
     email: &str,
 ) -> Result<bool, DbError> {
-    let done = sqlx::query(
+    let done = db::query(
         "UPDATE people SET email_verified = 1, must_verify = 0 WHERE id = $1 AND email = $2",
     )
     .bind(person.to_string())
@@ -124,16 +119,16 @@ pub(crate) async fn verified(
 
 /// Gives a person another name, wherever they are listed.
 pub(crate) async fn rename(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     person: &Person,
     name: &str,
 ) -> Result<(), DbError> {
-    sqlx::query("UPDATE people SET name = $1 WHERE id = $2")
+    db::query("UPDATE people SET name = $1 WHERE id = $2")
         .bind(name)
         .bind(person.id.to_string())
         .execute(&mut *tx)
         .await?;
-    sqlx::query("UPDATE memberships SET sort = $1, search = $2 WHERE person = $3")
+    db::query("UPDATE memberships SET sort = $1, search = $2 WHERE person = $3")
         .bind(fold(name))
         .bind(search_text(name, &person.email))
         .bind(person.id.to_string())
@@ -145,24 +140,24 @@ pub(crate) async fn rename(
 /// Gives a person another address, which they showed to be theirs, wherever they
 /// are listed; the one until now, or nothing when somebody else has the other.
 pub(crate) async fn readdress(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     person: PersonId,
     email: &str,
 ) -> Result<Option<String>, DbError> {
     if by_email(tx, email).await?.is_some() {
         return Ok(None);
     }
-    let row = sqlx::query("SELECT * FROM people WHERE id = $1")
+    let row = db::query("SELECT * FROM people WHERE id = $1")
         .bind(person.to_string())
         .fetch_one(&mut *tx)
         .await?;
     let before = read(&row)?;
-    sqlx::query("UPDATE people SET email = $1, email_verified = 1, must_verify = 0 WHERE id = $2")
+    db::query("UPDATE people SET email = $1, email_verified = 1, must_verify = 0 WHERE id = $2")
         .bind(email)
         .bind(person.to_string())
         .execute(&mut *tx)
         .await?;
-    sqlx::query("UPDATE memberships SET search = $1 WHERE person = $2")
+    db::query("UPDATE memberships SET search = $1 WHERE person = $2")
         .bind(search_text(&before.name, email))
         .bind(person.to_string())
         .execute(tx)
@@ -172,10 +167,10 @@ pub(crate) async fn readdress(
 
 /// Deletes a person who belongs to no tenant any more, with their sessions.
 pub(crate) async fn delete_if_nowhere(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     person: PersonId,
 ) -> Result<(), DbError> {
-    sqlx::query(
+    db::query(
         "DELETE FROM people WHERE id = $1
          AND NOT EXISTS (SELECT 1 FROM memberships WHERE person = $1)",
     )
@@ -190,7 +185,7 @@ pub(super) fn search_text(name: &str, email: &str) -> String {
     format!("{} {}", fold(name), fold(email))
 }
 
-pub(super) fn read(row: &SqliteRow) -> Result<Person, DbError> {
+pub(super) fn read(row: &Row) -> Result<Person, DbError> {
     Ok(Person {
         id: parsed(row, "id")?,
         email: row.try_get("email")?,

@@ -1,10 +1,8 @@
 //! OpenID providers of tenants, and who their subjects are here.
 
 use hilum_contracts::ids::{PersonId, TenantId};
-use hilum_platform::db::DbError;
+use hilum_platform::db::{self, Connection, DbError, Row};
 use hilum_platform::scope::TenantScope;
-use sqlx::Row as _;
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use uuid::Uuid;
 
 use super::{Store, parsed, tenant_of};
@@ -26,7 +24,7 @@ impl Store {
     /// A provider, for who begins to sign in with it: whose it is is not known
     /// before.
     pub(crate) async fn provider(&self, id: Uuid) -> Result<Option<Provider>, DbError> {
-        let row = sqlx::query("SELECT * FROM providers WHERE id = $1")
+        let row = db::query("SELECT * FROM providers WHERE id = $1")
             .bind(id.to_string())
             .fetch_optional(self.db().read())
             .await?;
@@ -35,7 +33,7 @@ impl Store {
 
     /// The providers of a tenant.
     pub(crate) async fn providers(&self, scope: &TenantScope) -> Result<Vec<Provider>, DbError> {
-        sqlx::query("SELECT * FROM providers WHERE tenant = $1 ORDER BY name, id")
+        db::query("SELECT * FROM providers WHERE tenant = $1 ORDER BY name, id")
             .bind(scope.tenant().as_str())
             .fetch_all(self.db().read())
             .await?
@@ -46,7 +44,7 @@ impl Store {
 
     /// The providers of every tenant, for the page where people sign in.
     pub(crate) async fn all_providers(&self, limit: u32) -> Result<Vec<Provider>, DbError> {
-        sqlx::query("SELECT * FROM providers ORDER BY name, id LIMIT $1")
+        db::query("SELECT * FROM providers ORDER BY name, id LIMIT $1")
             .bind(limit)
             .fetch_all(self.db().read())
             .await?
@@ -61,7 +59,7 @@ impl Store {
         issuer: &str,
         subject: &str,
     ) -> Result<Option<PersonId>, DbError> {
-        let row = sqlx::query("SELECT person FROM subjects WHERE issuer = $1 AND subject = $2")
+        let row = db::query("SELECT person FROM subjects WHERE issuer = $1 AND subject = $2")
             .bind(issuer)
             .bind(subject)
             .fetch_optional(self.db().read())
@@ -72,12 +70,12 @@ impl Store {
 
 /// Keeps a provider; false when the tenant has it, or as many as it may.
 pub(crate) async fn insert(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     scope: &TenantScope,
     provider: &Provider,
     most: u32,
 ) -> Result<bool, DbError> {
-    let done = sqlx::query(
+    let done = db::query(
         "INSERT INTO providers (id, tenant, name, issuer, client_id, secret, created_at)
          SELECT $1, $2, $3, $4, $5, $6, $7
          WHERE (SELECT COUNT(*) FROM providers WHERE tenant = $2) < $8
@@ -98,13 +96,13 @@ pub(crate) async fn insert(
 
 /// Changes a provider's name or secret; whether there is one.
 pub(crate) async fn update(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     scope: &TenantScope,
     id: Uuid,
     name: Option<&str>,
     secret: Option<&[u8]>,
 ) -> Result<bool, DbError> {
-    let done = sqlx::query(
+    let done = db::query(
         "UPDATE providers SET name = COALESCE($1, name), secret = COALESCE($2, secret)
          WHERE id = $3 AND tenant = $4",
     )
@@ -119,11 +117,11 @@ pub(crate) async fn update(
 
 /// Removes a provider, and ends the sessions that it vouched for.
 pub(crate) async fn delete(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     scope: &TenantScope,
     id: Uuid,
 ) -> Result<bool, DbError> {
-    let done = sqlx::query("DELETE FROM providers WHERE id = $1 AND tenant = $2")
+    let done = db::query("DELETE FROM providers WHERE id = $1 AND tenant = $2")
         .bind(id.to_string())
         .bind(scope.tenant().as_str())
         .execute(&mut *tx)
@@ -131,7 +129,7 @@ pub(crate) async fn delete(
     if done.rows_affected() == 0 {
         return Ok(false);
     }
-    sqlx::query("DELETE FROM sessions WHERE provider = $1 AND tenant = $2")
+    db::query("DELETE FROM sessions WHERE provider = $1 AND tenant = $2")
         .bind(id.to_string())
         .bind(scope.tenant().as_str())
         .execute(tx)
@@ -141,12 +139,12 @@ pub(crate) async fn delete(
 
 /// Remembers who a subject of an issuer is.
 pub(crate) async fn link(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     issuer: &str,
     subject: &str,
     person: PersonId,
 ) -> Result<(), DbError> {
-    sqlx::query("INSERT INTO subjects (issuer, subject, person) VALUES ($1, $2, $3)")
+    db::query("INSERT INTO subjects (issuer, subject, person) VALUES ($1, $2, $3)")
         .bind(issuer)
         .bind(subject)
         .bind(person.to_string())
@@ -155,7 +153,7 @@ pub(crate) async fn link(
     Ok(())
 }
 
-fn read(row: &SqliteRow) -> Result<Provider, DbError> {
+fn read(row: &Row) -> Result<Provider, DbError> {
     Ok(Provider {
         id: parsed(row, "id")?,
         tenant: tenant_of(row, "tenant")?,

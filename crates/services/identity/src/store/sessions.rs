@@ -3,10 +3,8 @@
 
 use hilum_contracts::access::Role;
 use hilum_contracts::ids::{BreakGlassId, PersonId, SessionId, TenantId};
-use hilum_platform::db::DbError;
+use hilum_platform::db::{self, Connection, DbError, Row};
 use hilum_platform::scope::TenantScope;
-use sqlx::Row as _;
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use uuid::Uuid;
 
 use super::{Store, parsed, tenant_of};
@@ -71,7 +69,7 @@ impl Store {
     /// The session of a token, while it goes on.
     pub(crate) async fn session(&self, hash: &Hash, now: i64) -> Result<Option<Session>, DbError> {
         const SQL: &str = concat!(session!(), " AND s.hash = $2 ORDER BY b.until DESC LIMIT 1");
-        let row = sqlx::query(SQL).bind(now).bind(hash.as_slice());
+        let row = db::query(SQL).bind(now).bind(hash.as_slice());
         let row = row.fetch_optional(self.db().read()).await?;
         row.as_ref().map(read).transpose()
     }
@@ -83,7 +81,7 @@ impl Store {
         now: i64,
     ) -> Result<Option<Session>, DbError> {
         const SQL: &str = concat!(session!(), " AND s.id = $2 ORDER BY b.until DESC LIMIT 1");
-        let row = sqlx::query(SQL).bind(now).bind(id.to_string());
+        let row = db::query(SQL).bind(now).bind(id.to_string());
         let row = row.fetch_optional(self.db().read()).await?;
         row.as_ref().map(read).transpose()
     }
@@ -91,7 +89,7 @@ impl Store {
     /// Whether a session opens one organisation only, of several that its person
     /// belongs to: a provider vouched for it.
     pub(crate) async fn is_confined(&self, id: SessionId) -> Result<bool, DbError> {
-        sqlx::query_scalar(
+        db::query_scalar(
             "SELECT EXISTS (SELECT 1 FROM sessions s WHERE s.id = $1 AND s.provider IS NOT NULL
                  AND (SELECT COUNT(*) FROM memberships m WHERE m.person = s.person) > 1)",
         )
@@ -103,7 +101,7 @@ impl Store {
     /// Remembers that a session was used.
     pub(crate) async fn session_seen(&self, id: SessionId, now: i64) -> Result<(), DbError> {
         let mut tx = self.db().begin().await?;
-        sqlx::query("UPDATE sessions SET seen_at = $1 WHERE id = $2 AND seen_at < $1")
+        db::query("UPDATE sessions SET seen_at = $1 WHERE id = $2 AND seen_at < $1")
             .bind(now)
             .bind(id.to_string())
             .execute(&mut *tx)
@@ -136,7 +134,7 @@ impl Store {
         tenant: Option<&TenantId>,
         now: i64,
     ) -> Result<Vec<SessionRow>, DbError> {
-        sqlx::query(
+        db::query(
             "SELECT id, tenant, created_at, seen_at, expires_at, browser, address FROM sessions
              WHERE person = $1 AND ($2 IS NULL OR tenant = $2)
                  AND expires_at > $3 AND seen_at + idle_ms > $3
@@ -170,7 +168,7 @@ impl Store {
         email: &str,
         now: i64,
     ) -> Result<bool, DbError> {
-        sqlx::query_scalar(
+        db::query_scalar(
             "SELECT EXISTS (SELECT 1 FROM browsers b JOIN people p ON p.id = b.person
              WHERE b.hash = $1 AND p.email = $2 AND b.used_at > $3)",
         )
@@ -185,11 +183,11 @@ impl Store {
 /// Begins a session of a member; of more than [`SESSIONS`] those end that were
 /// used least lately.
 pub(crate) async fn insert(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     scope: &TenantScope,
     new: &NewSession,
 ) -> Result<(), DbError> {
-    sqlx::query(
+    db::query(
         "INSERT INTO sessions (id, hash, person, tenant, created_at, seen_at, expires_at, idle_ms,
              browser, address, provider)
          VALUES ($1, $2, $3, $4, $5, $5, $6, $7, $8, $9, $10)",
@@ -206,7 +204,7 @@ pub(crate) async fn insert(
     .bind(new.provider.map(|id| id.to_string()))
     .execute(&mut *tx)
     .await?;
-    sqlx::query(
+    db::query(
         "DELETE FROM sessions WHERE person = $1 AND id NOT IN
              (SELECT id FROM sessions WHERE person = $1 ORDER BY seen_at DESC, id DESC LIMIT $2)",
     )
@@ -218,8 +216,8 @@ pub(crate) async fn insert(
 }
 
 /// Ends the session of a token.
-pub(crate) async fn end(tx: &mut SqliteConnection, hash: &Hash) -> Result<bool, DbError> {
-    let done = sqlx::query("DELETE FROM sessions WHERE hash = $1")
+pub(crate) async fn end(tx: &mut Connection, hash: &Hash) -> Result<bool, DbError> {
+    let done = db::query("DELETE FROM sessions WHERE hash = $1")
         .bind(hash.as_slice())
         .execute(tx)
         .await?;
@@ -228,11 +226,11 @@ pub(crate) async fn end(tx: &mut SqliteConnection, hash: &Hash) -> Result<bool, 
 
 /// Ends one of a person's own sessions.
 pub(crate) async fn end_one(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     person: PersonId,
     id: SessionId,
 ) -> Result<bool, DbError> {
-    let done = sqlx::query("DELETE FROM sessions WHERE person = $1 AND id = $2")
+    let done = db::query("DELETE FROM sessions WHERE person = $1 AND id = $2")
         .bind(person.to_string())
         .bind(id.to_string())
         .execute(tx)
@@ -242,12 +240,12 @@ pub(crate) async fn end_one(
 
 /// Ends every session of a person, but for one where `but` names it; how many.
 pub(crate) async fn end_all(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     person: PersonId,
     but: Option<SessionId>,
 ) -> Result<u64, DbError> {
     let but = but.map(|id| id.to_string()).unwrap_or_default();
-    let done = sqlx::query("DELETE FROM sessions WHERE person = $1 AND id <> $2")
+    let done = db::query("DELETE FROM sessions WHERE person = $1 AND id <> $2")
         .bind(person.to_string())
         .bind(but)
         .execute(tx)
@@ -257,11 +255,11 @@ pub(crate) async fn end_all(
 
 /// Ends a member's sessions in the scope's tenant; how many.
 pub(crate) async fn end_of_member(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     scope: &TenantScope,
     person: PersonId,
 ) -> Result<u64, DbError> {
-    let done = sqlx::query("DELETE FROM sessions WHERE person = $1 AND tenant = $2")
+    let done = db::query("DELETE FROM sessions WHERE person = $1 AND tenant = $2")
         .bind(person.to_string())
         .bind(scope.tenant().as_str())
         .execute(tx)
@@ -272,12 +270,12 @@ pub(crate) async fn end_of_member(
 /// Whether the person signed in from this browser before; remembers that they
 /// did again.
 pub(crate) async fn browser_used(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     person: PersonId,
     hash: &Hash,
     now: i64,
 ) -> Result<bool, DbError> {
-    let done = sqlx::query("UPDATE browsers SET used_at = $1 WHERE hash = $2 AND person = $3")
+    let done = db::query("UPDATE browsers SET used_at = $1 WHERE hash = $2 AND person = $3")
         .bind(now)
         .bind(hash.as_slice())
         .bind(person.to_string())
@@ -288,18 +286,18 @@ pub(crate) async fn browser_used(
 
 /// Remembers a browser that a person signed in from.
 pub(crate) async fn remember_browser(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     person: PersonId,
     hash: &Hash,
     now: i64,
 ) -> Result<(), DbError> {
-    sqlx::query("INSERT INTO browsers (hash, person, used_at) VALUES ($1, $2, $3)")
+    db::query("INSERT INTO browsers (hash, person, used_at) VALUES ($1, $2, $3)")
         .bind(hash.as_slice())
         .bind(person.to_string())
         .bind(now)
         .execute(&mut *tx)
         .await?;
-    sqlx::query(
+    db::query(
         "DELETE FROM browsers WHERE person = $1 AND hash NOT IN
              (SELECT hash FROM browsers WHERE person = $1 ORDER BY used_at DESC LIMIT $2)",
     )
@@ -311,19 +309,19 @@ pub(crate) async fn remember_browser(
 }
 
 /// Deletes what ended by time.
-pub(crate) async fn upkeep(tx: &mut SqliteConnection, now: i64) -> Result<(), DbError> {
-    sqlx::query("DELETE FROM sessions WHERE expires_at <= $1 OR seen_at + idle_ms <= $1")
+pub(crate) async fn upkeep(tx: &mut Connection, now: i64) -> Result<(), DbError> {
+    db::query("DELETE FROM sessions WHERE expires_at <= $1 OR seen_at + idle_ms <= $1")
         .bind(now)
         .execute(&mut *tx)
         .await?;
-    sqlx::query("DELETE FROM browsers WHERE used_at <= $1")
+    db::query("DELETE FROM browsers WHERE used_at <= $1")
         .bind(now - millis(BROWSER_LIFE))
         .execute(tx)
         .await?;
     Ok(())
 }
 
-fn read(row: &SqliteRow) -> Result<Session, DbError> {
+fn read(row: &Row) -> Result<Session, DbError> {
     let until: Option<i64> = row.try_get("until")?;
     let break_glass = match until {
         Some(until) => Some((parsed(row, "access")?, until)),

@@ -1,10 +1,8 @@
 //! Tenants and their settings.
 
 use hilum_contracts::ids::TenantId;
-use hilum_platform::db::DbError;
+use hilum_platform::db::{self, Connection, DbError, Row};
 use hilum_platform::scope::TenantScope;
-use sqlx::Row as _;
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::{Store, json, json_of, tenant_of};
 use crate::domain::settings::Settings;
@@ -23,7 +21,7 @@ pub(crate) struct TenantRow {
 impl Store {
     /// Every tenant of the installation, for its directory and its operator.
     pub(crate) async fn tenants(&self) -> Result<Vec<TenantRow>, DbError> {
-        sqlx::query("SELECT * FROM tenants ORDER BY created_at, name")
+        db::query("SELECT * FROM tenants ORDER BY created_at, name")
             .fetch_all(self.db().read())
             .await?
             .iter()
@@ -33,7 +31,7 @@ impl Store {
 
     /// The scope's tenant.
     pub(crate) async fn tenant(&self, scope: &TenantScope) -> Result<Option<TenantRow>, DbError> {
-        let row = sqlx::query("SELECT * FROM tenants WHERE name = $1")
+        let row = db::query("SELECT * FROM tenants WHERE name = $1")
             .bind(scope.tenant().as_str())
             .fetch_optional(self.db().read())
             .await?;
@@ -42,7 +40,7 @@ impl Store {
 
     /// The tenant that devices call so: who calls is not known yet.
     pub(crate) async fn tenant_called(&self, ae_title: &str) -> Result<Option<TenantRow>, DbError> {
-        let row = sqlx::query("SELECT * FROM tenants WHERE ae_title = $1")
+        let row = db::query("SELECT * FROM tenants WHERE ae_title = $1")
             .bind(ae_title)
             .fetch_optional(self.db().read())
             .await?;
@@ -51,8 +49,8 @@ impl Store {
 }
 
 /// Makes a tenant; false when its name or its AE title is taken.
-pub(crate) async fn insert(tx: &mut SqliteConnection, row: &TenantRow) -> Result<bool, DbError> {
-    let done = sqlx::query(
+pub(crate) async fn insert(tx: &mut Connection, row: &TenantRow) -> Result<bool, DbError> {
+    let done = db::query(
         "INSERT INTO tenants (name, display_name, ae_title, settings, configured, created_at)
          VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
     )
@@ -70,12 +68,12 @@ pub(crate) async fn insert(tx: &mut SqliteConnection, row: &TenantRow) -> Result
 /// What the configuration names has its AE title and, where it names any, its
 /// rules for the archive. Its settings are read before in the same transaction.
 pub(crate) async fn configure(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     scope: &TenantScope,
     ae_title: &str,
     settings: &Settings,
 ) -> Result<(), DbError> {
-    sqlx::query("UPDATE tenants SET ae_title = $1, settings = $2, configured = 1 WHERE name = $3")
+    db::query("UPDATE tenants SET ae_title = $1, settings = $2, configured = 1 WHERE name = $3")
         .bind(ae_title)
         .bind(json(settings)?)
         .bind(scope.tenant().as_str())
@@ -87,10 +85,10 @@ pub(crate) async fn configure(
 /// Nothing counts as configured until it is named again; what the configuration
 /// alone made, and nobody joined, is gone.
 pub(crate) async fn forget_configured(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     named: &[TenantId],
 ) -> Result<(), DbError> {
-    let rows = sqlx::query(
+    let rows = db::query(
         "SELECT name FROM tenants t WHERE configured
              AND NOT EXISTS (SELECT 1 FROM memberships m WHERE m.tenant = t.name)
              AND NOT EXISTS (SELECT 1 FROM api_keys k WHERE k.tenant = t.name)",
@@ -100,13 +98,13 @@ pub(crate) async fn forget_configured(
     for row in &rows {
         let name = tenant_of(row, "name")?;
         if !named.contains(&name) {
-            sqlx::query("DELETE FROM tenants WHERE name = $1")
+            db::query("DELETE FROM tenants WHERE name = $1")
                 .bind(name.as_str())
                 .execute(&mut *tx)
                 .await?;
         }
     }
-    sqlx::query("UPDATE tenants SET configured = 0 WHERE configured")
+    db::query("UPDATE tenants SET configured = 0 WHERE configured")
         .execute(tx)
         .await?;
     Ok(())
@@ -114,10 +112,10 @@ pub(crate) async fn forget_configured(
 
 /// The scope's tenant, as the transaction sees it.
 pub(crate) async fn get(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     scope: &TenantScope,
 ) -> Result<Option<TenantRow>, DbError> {
-    let row = sqlx::query("SELECT * FROM tenants WHERE name = $1")
+    let row = db::query("SELECT * FROM tenants WHERE name = $1")
         .bind(scope.tenant().as_str())
         .fetch_optional(tx)
         .await?;
@@ -126,12 +124,12 @@ pub(crate) async fn get(
 
 /// Keeps what the tenant decided.
 pub(crate) async fn update(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     scope: &TenantScope,
     display_name: &str,
     settings: &Settings,
 ) -> Result<(), DbError> {
-    sqlx::query("UPDATE tenants SET display_name = $1, settings = $2 WHERE name = $3")
+    db::query("UPDATE tenants SET display_name = $1, settings = $2 WHERE name = $3")
         .bind(display_name)
         .bind(json(settings)?)
         .bind(scope.tenant().as_str())
@@ -141,8 +139,8 @@ pub(crate) async fn update(
 }
 
 /// The tenants that nobody owns.
-pub(crate) async fn without_owner(tx: &mut SqliteConnection) -> Result<Vec<TenantId>, DbError> {
-    sqlx::query(
+pub(crate) async fn without_owner(tx: &mut Connection) -> Result<Vec<TenantId>, DbError> {
+    db::query(
         "SELECT name FROM tenants t WHERE NOT EXISTS
              (SELECT 1 FROM memberships m WHERE m.tenant = t.name AND m.role = 'owner')
          ORDER BY created_at, rowid",
@@ -154,7 +152,7 @@ pub(crate) async fn without_owner(tx: &mut SqliteConnection) -> Result<Vec<Tenan
     .collect()
 }
 
-fn read(row: &SqliteRow) -> Result<TenantRow, DbError> {
+fn read(row: &Row) -> Result<TenantRow, DbError> {
     Ok(TenantRow {
         name: tenant_of(row, "name")?,
         display_name: row.try_get("display_name")?,

@@ -1,9 +1,7 @@
 //! One-time tokens: for the first person, for a new password, for an address.
 
 use hilum_contracts::ids::PersonId;
-use hilum_platform::db::DbError;
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteConnection;
+use hilum_platform::db::{self, Connection, DbError};
 
 use super::{Store, parsed};
 use crate::secret::Hash;
@@ -37,7 +35,7 @@ impl Store {
         hash: &Hash,
         now: i64,
     ) -> Result<Option<PersonId>, DbError> {
-        let row = sqlx::query(
+        let row = db::query(
             "SELECT person FROM tokens WHERE hash = $1 AND kind = $2 AND expires_at > $3
                  AND person IS NOT NULL",
         )
@@ -52,7 +50,7 @@ impl Store {
 
 /// Keeps a token that takes the place of the person's others for the same.
 pub(crate) async fn replace(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     purpose: Purpose,
     hash: &Hash,
     whose: Option<(PersonId, &str)>,
@@ -60,7 +58,7 @@ pub(crate) async fn replace(
 ) -> Result<(), DbError> {
     let person = whose.map(|(person, _)| person.to_string());
     clear(tx, purpose, whose.map(|(person, _)| person)).await?;
-    sqlx::query(
+    db::query(
         "INSERT INTO tokens (hash, kind, person, email, expires_at) VALUES ($1, $2, $3, $4, $5)",
     )
     .bind(hash.as_slice())
@@ -75,11 +73,11 @@ pub(crate) async fn replace(
 
 /// Deletes a person's tokens for something, or nobody's.
 pub(crate) async fn clear(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     purpose: Purpose,
     person: Option<PersonId>,
 ) -> Result<(), DbError> {
-    sqlx::query("DELETE FROM tokens WHERE kind = $1 AND person IS $2")
+    db::query("DELETE FROM tokens WHERE kind = $1 AND person IS $2")
         .bind(purpose.name())
         .bind(person.map(|person| person.to_string()))
         .execute(tx)
@@ -89,12 +87,12 @@ pub(crate) async fn clear(
 
 /// Uses up the first person's token; whether it was one.
 pub(crate) async fn take_set_up(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     hash: &Hash,
     now: i64,
 ) -> Result<bool, DbError> {
     let done =
-        sqlx::query("DELETE FROM tokens WHERE hash = $1 AND kind = 'set-up' AND expires_at > $2")
+        db::query("DELETE FROM tokens WHERE hash = $1 AND kind = 'set-up' AND expires_at > $2")
             .bind(hash.as_slice())
             .bind(now)
             .execute(tx)
@@ -104,12 +102,12 @@ pub(crate) async fn take_set_up(
 
 /// Uses up a person's token; whose it was, and for which address.
 pub(crate) async fn take(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     purpose: Purpose,
     hash: &Hash,
     now: i64,
 ) -> Result<Option<(PersonId, String)>, DbError> {
-    let row = sqlx::query(
+    let row = db::query(
         "DELETE FROM tokens WHERE hash = $1 AND kind = $2 AND expires_at > $3
              AND person IS NOT NULL AND email IS NOT NULL
          RETURNING person, email",
@@ -124,8 +122,8 @@ pub(crate) async fn take(
 }
 
 /// Deletes what ended by time.
-pub(crate) async fn upkeep(tx: &mut SqliteConnection, now: i64) -> Result<(), DbError> {
-    sqlx::query("DELETE FROM tokens WHERE expires_at <= $1")
+pub(crate) async fn upkeep(tx: &mut Connection, now: i64) -> Result<(), DbError> {
+    db::query("DELETE FROM tokens WHERE expires_at <= $1")
         .bind(now)
         .execute(tx)
         .await?;

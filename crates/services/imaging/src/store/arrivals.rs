@@ -5,15 +5,14 @@
 use hilum_contracts::ids::InputSetId;
 use hilum_contracts::imaging::{InstancesDeleted, InstancesStored};
 use hilum_platform::clock::to_millis;
-use hilum_platform::db::DbError;
+use hilum_platform::db::{self, Connection, DbError};
 use hilum_platform::scope::TenantScope;
-use sqlx::sqlite::SqliteConnection;
 
 use crate::domain::readiness::IMPORTED;
 
 /// Follows what was deleted: input sets of what is there no more go too.
 pub(crate) async fn deleted(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     scope: &TenantScope,
     event: &InstancesDeleted,
 ) -> Result<(), DbError> {
@@ -29,7 +28,7 @@ pub(crate) async fn deleted(
         "DELETE FROM senders
             WHERE tenant = $1 AND study_uid = $2 AND ($3 IS NULL OR series_uid = $3)",
     ] {
-        sqlx::query(sql)
+        db::query(sql)
             .bind(scope.tenant().as_str())
             .bind(&event.study_uid)
             .bind(event.series_uid.as_deref())
@@ -41,14 +40,14 @@ pub(crate) async fn deleted(
 
 /// Follows what became durable: opens a revision, or goes on with the open one.
 pub(crate) async fn stored(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     scope: &TenantScope,
     event: &InstancesStored,
     quiet_ms: i64,
 ) -> Result<(), DbError> {
     let tenant = scope.tenant().as_str();
     if event.origin == "hilum" {
-        sqlx::query(
+        db::query(
             "INSERT INTO own_series (tenant, series_uid) VALUES ($1, $2) ON CONFLICT DO NOTHING",
         )
         .bind(tenant)
@@ -65,7 +64,7 @@ pub(crate) async fn stored(
     let imported = event.origin == "import";
     // What a sender adds makes an imported set one that is being received; what
     // an import adds leaves an open set as it is.
-    let open = sqlx::query(
+    let open = db::query(
         "UPDATE input_sets SET instance_count = instance_count + $1,
              last_instance_at = MAX(last_instance_at, $2),
              state = CASE WHEN $6 THEN state ELSE 'receiving' END,
@@ -84,7 +83,7 @@ pub(crate) async fn stored(
     .await?
     .rows_affected();
     if open == 0 {
-        sqlx::query(
+        db::query(
             "INSERT INTO input_sets (id, tenant, study_uid, series_uid, revision, state, modality,
                  instance_count, correlation_id, opened_at, last_instance_at, imported, reason_code,
                  reason)
@@ -110,7 +109,7 @@ pub(crate) async fn stored(
     if imported {
         return Ok(());
     }
-    sqlx::query(
+    db::query(
         "INSERT INTO senders (tenant, study_uid, series_uid, intake_id, quiet_ms)
          VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
     )
@@ -125,12 +124,12 @@ pub(crate) async fn stored(
 }
 
 async fn is_own(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     scope: &TenantScope,
     series_uid: &str,
 ) -> Result<bool, DbError> {
     let own: Option<i64> =
-        sqlx::query_scalar("SELECT 1 FROM own_series WHERE tenant = $1 AND series_uid = $2")
+        db::query_scalar("SELECT 1 FROM own_series WHERE tenant = $1 AND series_uid = $2")
             .bind(scope.tenant().as_str())
             .bind(series_uid)
             .fetch_optional(tx)

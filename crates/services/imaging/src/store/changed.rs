@@ -5,9 +5,8 @@ use std::collections::HashSet;
 
 use hilum_contracts::ids::{CorrelationId, InputSetId};
 use hilum_contracts::imaging::InstancesMoved;
-use hilum_platform::db::DbError;
+use hilum_platform::db::{self, Connection, DbError};
 use hilum_platform::scope::TenantScope;
-use sqlx::sqlite::SqliteConnection;
 
 use super::input_sets::damaged;
 use super::instance_list;
@@ -32,12 +31,12 @@ impl Changed<'_> {
     /// of the instances or lacks it, is followed by another.
     pub(crate) async fn follow(
         &self,
-        tx: &mut SqliteConnection,
+        tx: &mut Connection,
         scope: &TenantScope,
         correlation: CorrelationId,
     ) -> Result<(), DbError> {
         let count = i64::try_from(self.instances.len()).unwrap_or(i64::MAX);
-        let open = sqlx::query(
+        let open = db::query(
             "UPDATE input_sets SET instance_count = MAX(0, instance_count + $1)
              WHERE tenant = $2 AND study_uid = $3 AND series_uid = $4
                  AND state IN ('receiving', 'incomplete')",
@@ -59,7 +58,7 @@ impl Changed<'_> {
             return Ok(());
         }
         if self.left == 0 {
-            sqlx::query("UPDATE input_sets SET state = 'superseded' WHERE id = $1")
+            db::query("UPDATE input_sets SET state = 'superseded' WHERE id = $1")
                 .bind(&ready)
                 .execute(&mut *tx)
                 .await?;
@@ -71,10 +70,10 @@ impl Changed<'_> {
     /// The revision of the series that is ready.
     async fn ready(
         &self,
-        tx: &mut SqliteConnection,
+        tx: &mut Connection,
         scope: &TenantScope,
     ) -> Result<Option<String>, DbError> {
-        sqlx::query_scalar(
+        db::query_scalar(
             "SELECT id FROM input_sets WHERE tenant = $1 AND study_uid = $2 AND series_uid = $3
                  AND state = 'ready' ORDER BY revision DESC LIMIT 1",
         )
@@ -85,16 +84,16 @@ impl Changed<'_> {
         .await
     }
 
-    async fn has_one_of(&self, tx: &mut SqliteConnection, set: &str) -> Result<bool, DbError> {
+    async fn has_one_of(&self, tx: &mut Connection, set: &str) -> Result<bool, DbError> {
         let list: Option<Vec<u8>> =
-            sqlx::query_scalar("SELECT instances FROM input_sets WHERE id = $1")
+            db::query_scalar("SELECT instances FROM input_sets WHERE id = $1")
                 .bind(set)
                 .fetch_one(&mut *tx)
                 .await?;
         let known: Vec<String> = match list {
             Some(list) => instance_list::decode(&list).ok_or_else(damaged)?,
             None => {
-                sqlx::query_scalar(
+                db::query_scalar(
                     "SELECT sop_instance_uid FROM input_set_instances WHERE input_set = $1",
                 )
                 .bind(set)
@@ -111,12 +110,12 @@ impl Changed<'_> {
 
     async fn open_next(
         &self,
-        tx: &mut SqliteConnection,
+        tx: &mut Connection,
         scope: &TenantScope,
         ready: &str,
         correlation: CorrelationId,
     ) -> Result<(), DbError> {
-        sqlx::query(
+        db::query(
             "INSERT INTO input_sets (id, tenant, study_uid, series_uid, revision, state, modality,
                  instance_count, correlation_id, opened_at, last_instance_at)
              SELECT $1, tenant, study_uid, series_uid, revision + 1, 'receiving', modality, $2, $3,
@@ -129,7 +128,7 @@ impl Changed<'_> {
         .bind(ready)
         .execute(&mut *tx)
         .await?;
-        sqlx::query(
+        db::query(
             "INSERT INTO senders (tenant, study_uid, series_uid, intake_id, ended_at, ending, quiet_ms)
              VALUES ($1, $2, $3, $4, $5, $6, 0) ON CONFLICT DO NOTHING",
         )
@@ -148,12 +147,12 @@ impl Changed<'_> {
 /// Follows what was moved. The revisions of a series that moved whole, to where
 /// no other ones are, go with it; otherwise both sides are judged anew.
 pub(crate) async fn moved(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     scope: &TenantScope,
     told: &InstancesMoved,
     (correlation, at): (CorrelationId, i64),
 ) -> Result<(), DbError> {
-    let known: Option<i64> = sqlx::query_scalar(
+    let known: Option<i64> = db::query_scalar(
         "SELECT 1 FROM input_sets WHERE tenant = $1 AND study_uid = $2 AND series_uid = $3 LIMIT 1",
     )
     .bind(scope.tenant().as_str())
@@ -163,7 +162,7 @@ pub(crate) async fn moved(
     .await?;
     if told.left == 0 && known.is_none() {
         for table in ["input_sets", "senders"] {
-            sqlx::query(sqlx::AssertSqlSafe(format!(
+            db::query(db::AssertSqlSafe(format!(
                 "UPDATE {table} SET study_uid = $4, series_uid = $5
                  WHERE tenant = $1 AND study_uid = $2 AND series_uid = $3"
             )))

@@ -2,9 +2,8 @@
 
 use hilum_contracts::audit::{Act, Detail, Entry, Outcome, SUBJECTS_MAX, Subject};
 use hilum_platform::audit::Trail;
-use hilum_platform::db::DbError;
+use hilum_platform::db::{self, DbError};
 use hilum_platform::scope::TenantScope;
-use sqlx::Row;
 
 use super::Store;
 
@@ -52,7 +51,7 @@ impl Store {
         about: &[Subject],
     ) -> Result<(), DbError> {
         let mut tx = self.db().begin().await?;
-        let is_new = sqlx::query(
+        let is_new = db::query(
             "INSERT INTO exports (tenant, id, extent, as_received, by, began_at, studies)
              VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
         )
@@ -95,7 +94,7 @@ impl Store {
         ended: &Ended,
     ) -> Result<bool, DbError> {
         let mut tx = self.db().begin().await?;
-        let known = sqlx::query(
+        let known = db::query(
             "UPDATE exports SET ended_at = $3, files = $4, bytes = $5, failed = $6, sha256 = $7
              WHERE tenant = $1 AND id = $2 RETURNING extent, as_received, studies",
         )
@@ -138,7 +137,7 @@ impl Store {
         scope: &TenantScope,
         limit: u32,
     ) -> Result<Vec<ExportRow>, DbError> {
-        let rows = sqlx::query(
+        let rows = db::query(
             "SELECT * FROM exports WHERE tenant = $1 ORDER BY began_at DESC, id LIMIT $2",
         )
         .bind(scope.tenant().as_str())

@@ -1,9 +1,8 @@
 //! Input sets as pages and neighbours ask for them.
 
 use hilum_contracts::ids::InputSetId;
-use hilum_platform::db::DbError;
+use hilum_platform::db::{self, DbError};
 use hilum_platform::scope::TenantScope;
-use sqlx::Row;
 
 use super::{Store, instance_list};
 
@@ -31,7 +30,7 @@ impl Store {
         scope: &TenantScope,
         study_uid: &str,
     ) -> Result<Vec<InputSetRow>, DbError> {
-        let rows = sqlx::query(
+        let rows = db::query(
             "SELECT * FROM input_sets WHERE tenant = $1 AND study_uid = $2
              ORDER BY series_uid, revision LIMIT 10000",
         )
@@ -66,7 +65,7 @@ impl Store {
         id: InputSetId,
     ) -> Result<Option<(String, Vec<String>)>, DbError> {
         let row: Option<(String, Option<Vec<u8>>)> =
-            sqlx::query_as("SELECT state, instances FROM input_sets WHERE id = $1 AND tenant = $2")
+            db::query_as("SELECT state, instances FROM input_sets WHERE id = $1 AND tenant = $2")
                 .bind(id.to_string())
                 .bind(scope.tenant().as_str())
                 .fetch_optional(self.db().read())
@@ -83,7 +82,7 @@ impl Store {
 
     /// The instances of a revision that has a row for each, as all had once.
     async fn rows_of(&self, id: &str) -> Result<Vec<String>, DbError> {
-        sqlx::query_scalar("SELECT sop_instance_uid FROM input_set_instances WHERE input_set = $1")
+        db::query_scalar("SELECT sop_instance_uid FROM input_set_instances WHERE input_set = $1")
             .bind(id)
             .fetch_all(self.db().read())
             .await
@@ -94,7 +93,7 @@ impl Store {
         let mut compacted = 0;
         loop {
             let next: Option<String> =
-                sqlx::query_scalar("SELECT input_set FROM input_set_instances LIMIT 1")
+                db::query_scalar("SELECT input_set FROM input_set_instances LIMIT 1")
                     .fetch_optional(self.db().read())
                     .await?;
             let Some(id) = next else {
@@ -103,12 +102,12 @@ impl Store {
             let list = instance_list::encode(&self.rows_of(&id).await?)
                 .map_err(|error| DbError::Encode(Box::new(error)))?;
             let mut tx = self.db().begin().await?;
-            sqlx::query("UPDATE input_sets SET instances = $1 WHERE id = $2")
+            db::query("UPDATE input_sets SET instances = $1 WHERE id = $2")
                 .bind(list)
                 .bind(&id)
                 .execute(&mut *tx)
                 .await?;
-            sqlx::query("DELETE FROM input_set_instances WHERE input_set = $1")
+            db::query("DELETE FROM input_set_instances WHERE input_set = $1")
                 .bind(&id)
                 .execute(&mut *tx)
                 .await?;
@@ -141,7 +140,7 @@ mod tests {
         let ids = [InputSetId::new(), InputSetId::new()];
         let mut tx = store.db().begin().await.unwrap();
         for id in ids.map(|id| id.to_string()) {
-            sqlx::query(
+            db::query(
                 "INSERT INTO input_sets (id, tenant, study_uid, series_uid, revision, state,
                      modality, instance_count, correlation_id, opened_at, last_instance_at)
                  VALUES ($1, 'north', '1.2', $1, 1, 'ready', 'CT', 2, '', 0, 0)",
@@ -151,7 +150,7 @@ mod tests {
             .await
             .unwrap();
             for uid in ["1.2.3", "1.2.4"] {
-                sqlx::query("INSERT INTO input_set_instances VALUES ($1, $2)")
+                db::query("INSERT INTO input_set_instances VALUES ($1, $2)")
                     .bind(&id)
                     .bind(uid)
                     .execute(&mut *tx)

@@ -3,10 +3,8 @@
 use hilum_contracts::audit::{Act, Detail, Entry, Subject};
 use hilum_platform::audit::Trail;
 use hilum_platform::clock::from_millis;
-use hilum_platform::db::DbError;
+use hilum_platform::db::{self, DbError, Row};
 use hilum_platform::scope::TenantScope;
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
 use time::OffsetDateTime;
 
 use super::Store;
@@ -51,7 +49,7 @@ impl Store {
         (reason, by, at): (&str, &str, i64),
     ) -> Result<i64, DbError> {
         let mut tx = self.db().begin().await?;
-        let id = sqlx::query_scalar(
+        let id = db::query_scalar(
             "INSERT INTO patient_merges (tenant, prior_issuer, prior_id, issuer, patient_id, reason, by, at)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
              ON CONFLICT (tenant, prior_id, prior_issuer) WHERE undone_at IS NULL
@@ -84,7 +82,7 @@ impl Store {
         &self,
         scope: &TenantScope,
     ) -> Result<Vec<PatientMerge>, DbError> {
-        let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
+        let rows = db::query(db::AssertSqlSafe(format!(
             "SELECT {COLUMNS} FROM patient_merges m WHERE m.tenant = $1 AND m.undone_at IS NULL
              ORDER BY m.id DESC LIMIT 10000"
         )))
@@ -100,7 +98,7 @@ impl Store {
         scope: &TenantScope,
         prior: &PatientKey,
     ) -> Result<Option<PatientMerge>, DbError> {
-        let row = sqlx::query(sqlx::AssertSqlSafe(format!(
+        let row = db::query(db::AssertSqlSafe(format!(
             "SELECT {COLUMNS} FROM patient_merges m WHERE m.tenant = $1 AND m.prior_id = $2
                  AND m.prior_issuer = $3 AND m.undone_at IS NULL"
         )))
@@ -121,7 +119,7 @@ impl Store {
         before: &str,
     ) -> Result<(), DbError> {
         let mut tx = self.db().begin().await?;
-        sqlx::query(
+        db::query(
             "INSERT INTO patient_merge_studies (merge, tenant, study_uid, before)
              VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
         )
@@ -145,7 +143,7 @@ impl Store {
     ) -> Result<Option<Vec<(String, String)>>, DbError> {
         let id = merge.id;
         let mut tx = self.db().begin().await?;
-        let undone = sqlx::query(
+        let undone = db::query(
             "UPDATE patient_merges SET undone_at = $3
              WHERE id = $1 AND tenant = $2 AND undone_at IS NULL",
         )
@@ -159,7 +157,7 @@ impl Store {
             return Ok(None);
         }
         let rows: Vec<(String, String)> =
-            sqlx::query_as("SELECT study_uid, before FROM patient_merge_studies WHERE merge = $1")
+            db::query_as("SELECT study_uid, before FROM patient_merge_studies WHERE merge = $1")
                 .bind(id)
                 .fetch_all(&mut *tx)
                 .await?;
@@ -173,7 +171,7 @@ impl Store {
     }
 }
 
-fn read(row: &SqliteRow) -> Result<PatientMerge, DbError> {
+fn read(row: &Row) -> Result<PatientMerge, DbError> {
     Ok(PatientMerge {
         id: row.try_get("id")?,
         prior: PatientKey {

@@ -6,11 +6,9 @@ use hilum_contracts::ids::{CorrelationId, InputSetId, TenantId};
 use hilum_contracts::imaging::{InputSetReady, ReadyReason};
 use hilum_platform::audit::Trail;
 use hilum_platform::clock::from_millis;
-use hilum_platform::db::DbError;
+use hilum_platform::db::{self, Connection, DbError, Row};
 use hilum_platform::events::append;
 use hilum_platform::scope::TenantScope;
-use sqlx::Row;
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::{Store, instance_list};
 use crate::domain::readiness::{Ending, INCOMPLETE, Sender, sentence};
@@ -61,7 +59,7 @@ impl Store {
     ) -> Result<(), DbError> {
         let mut tx = self.db().begin().await?;
         for sender in ended {
-            sqlx::query(
+            db::query(
                 "INSERT INTO senders (tenant, study_uid, series_uid, intake_id, ended_at, ending, quiet_ms)
                  VALUES ($1, $2, $3, $4, $5, $6, $7)
                  ON CONFLICT DO UPDATE SET ended_at = excluded.ended_at, ending = excluded.ending,
@@ -82,7 +80,7 @@ impl Store {
 
     /// Every input set that is not ready, of every tenant: the worker judges them.
     pub(crate) async fn unready(&self) -> Result<Vec<Unready>, DbError> {
-        let rows = sqlx::query(
+        let rows = db::query(
             "SELECT * FROM input_sets WHERE state IN ('receiving', 'incomplete') AND imported = 0
              ORDER BY last_instance_at LIMIT 10000",
         )
@@ -97,7 +95,7 @@ impl Store {
         scope: &TenantScope,
         id: InputSetId,
     ) -> Result<Option<Unready>, DbError> {
-        sqlx::query(
+        db::query(
             "SELECT * FROM input_sets WHERE id = $1 AND tenant = $2 AND state IN ('receiving', 'incomplete')",
         )
         .bind(id.to_string())
@@ -115,7 +113,7 @@ impl Store {
         scope: &TenantScope,
         id: InputSetId,
     ) -> Result<i64, DbError> {
-        sqlx::query_scalar("SELECT instance_count FROM input_sets WHERE id = $1 AND tenant = $2")
+        db::query_scalar("SELECT instance_count FROM input_sets WHERE id = $1 AND tenant = $2")
             .bind(id.to_string())
             .bind(scope.tenant().as_str())
             .fetch_one(self.db().read())
@@ -130,7 +128,7 @@ impl Store {
         set: &Unready,
         live: &Live,
     ) -> Result<Vec<Sender>, DbError> {
-        let rows = sqlx::query(
+        let rows = db::query(
             "SELECT intake_id, ended_at, ending, quiet_ms FROM senders
              WHERE tenant = $1 AND study_uid = $2 AND series_uid = $3",
         )
@@ -162,7 +160,7 @@ impl Store {
         id: InputSetId,
     ) -> Result<bool, DbError> {
         let mut tx = self.db().begin().await?;
-        let changed = sqlx::query(
+        let changed = db::query(
             "UPDATE input_sets SET state = 'incomplete', reason_code = 'association-aborted', reason = $1
              WHERE id = $2 AND tenant = $3 AND state = 'receiving'",
         )
@@ -191,7 +189,7 @@ impl Store {
         let list = instance_list::encode(&completion.instances)
             .map_err(|error| DbError::Encode(Box::new(error)))?;
         let mut tx = self.db().begin().await?;
-        let changed = sqlx::query(
+        let changed = db::query(
             "UPDATE input_sets SET state = 'ready', reason_code = $1, reason = $2, quiet_ms = $3,
                  instance_count = $4, digest = $5, ready_at = $6, instances = $10
              WHERE id = $7 AND tenant = $8 AND state IN ('receiving', 'incomplete') AND last_instance_at = $9",
@@ -213,7 +211,7 @@ impl Store {
             return Ok(false);
         }
         let supersedes = supersede_earlier(&mut tx, scope, set).await?;
-        sqlx::query("DELETE FROM senders WHERE tenant = $1 AND study_uid = $2 AND series_uid = $3")
+        db::query("DELETE FROM senders WHERE tenant = $1 AND study_uid = $2 AND series_uid = $3")
             .bind(scope.tenant().as_str())
             .bind(&set.study_uid)
             .bind(&set.series_uid)
@@ -256,11 +254,11 @@ impl Store {
 }
 
 async fn supersede_earlier(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     scope: &TenantScope,
     set: &Unready,
 ) -> Result<Option<InputSetId>, DbError> {
-    let earlier: Option<String> = sqlx::query_scalar(
+    let earlier: Option<String> = db::query_scalar(
         "UPDATE input_sets SET state = 'superseded'
          WHERE tenant = $1 AND study_uid = $2 AND series_uid = $3 AND state = 'ready' AND revision < $4
          RETURNING id",
@@ -285,7 +283,7 @@ const fn reason_code(reason: ReadyReason) -> &'static str {
     }
 }
 
-fn read_unready(row: &SqliteRow) -> Result<Unready, DbError> {
+fn read_unready(row: &Row) -> Result<Unready, DbError> {
     let decode = |e| DbError::Decode(e);
     let (id, tenant, correlation): (String, String, String) = (
         row.try_get("id")?,

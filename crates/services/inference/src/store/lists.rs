@@ -1,9 +1,8 @@
 //! Runs as pages show them.
 
-use hilum_platform::db::DbError;
+use hilum_platform::db::{self, DbError};
 use hilum_platform::jobs::Described;
 use hilum_platform::scope::TenantScope;
-use sqlx::Row as _;
 
 use super::{RunRow, Store, read};
 
@@ -29,7 +28,7 @@ impl Store {
     ) -> Result<Vec<RunRow>, DbError> {
         let studies =
             serde_json::to_string(filter.studies).map_err(|e| DbError::Encode(Box::new(e)))?;
-        let rows = sqlx::query(
+        let rows = db::query(
             "SELECT * FROM runs WHERE tenant = $1
              AND ($2 = '[]' OR study_uid IN (SELECT value FROM json_each($2)))
              AND ($3 IS NULL OR state = $3) AND ($4 IS NULL OR id < $4)
@@ -52,7 +51,7 @@ impl Store {
         id: &str,
     ) -> Result<Option<Described>, DbError> {
         let row =
-            sqlx::query("SELECT model, version, study_uid FROM runs WHERE id = $1 AND tenant = $2")
+            db::query("SELECT model, version, study_uid FROM runs WHERE id = $1 AND tenant = $2")
                 .bind(id)
                 .bind(scope.tenant().as_str())
                 .fetch_optional(self.db().read())

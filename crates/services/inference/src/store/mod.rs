@@ -10,9 +10,7 @@ pub(crate) use lists::RunFilter;
 pub(crate) use planning::{NewRun, plan, start_anew};
 pub(crate) use progress::Ending;
 
-use hilum_platform::db::{Db, DbError};
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
+use hilum_platform::db::{Db, DbError, Row};
 
 /// The kind of job that runs a model.
 pub(crate) const JOB_KIND: &str = "run";
@@ -58,7 +56,7 @@ pub(crate) struct RunRow {
     pub(crate) finished_at: Option<i64>,
 }
 
-fn read(row: &SqliteRow) -> Result<RunRow, DbError> {
+fn read(row: &Row) -> Result<RunRow, DbError> {
     Ok(RunRow {
         id: row.try_get("id")?,
         input_set: row.try_get("input_set")?,

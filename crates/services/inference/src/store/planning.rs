@@ -4,11 +4,9 @@
 use hilum_contracts::ids::{CorrelationId, RunId};
 use hilum_contracts::imaging::InputSetReady;
 use hilum_platform::clock::to_millis;
-use hilum_platform::db::DbError;
+use hilum_platform::db::{self, Connection, DbError};
 use hilum_platform::jobs::{self, NewJob};
 use hilum_platform::scope::TenantScope;
-use sqlx::Row;
-use sqlx::sqlite::SqliteConnection;
 
 use super::JOB_KIND;
 
@@ -24,13 +22,13 @@ pub(crate) struct NewRun<'a> {
 /// Plans a run with its job; one that exists stays as it is. Unfinished runs
 /// of the same model on older revisions of the series give way.
 pub(crate) async fn plan(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     scope: &TenantScope,
     new: &NewRun<'_>,
     now: i64,
 ) -> Result<(), DbError> {
     let id = RunId::new().to_string();
-    let inserted = sqlx::query(
+    let inserted = db::query(
         "INSERT INTO runs (id, tenant, input_set, input_digest, revision, study_uid, series_uid, correlation_id,
              model, version, model_digest, state, last_slice_at, queued_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'queued', $12, $13) ON CONFLICT DO NOTHING",
@@ -54,7 +52,7 @@ pub(crate) async fn plan(
     if inserted == 0 {
         return Ok(());
     }
-    sqlx::query(
+    db::query(
         "UPDATE runs SET state = 'superseded', finished_at = $1, reason = 'Newer images of the series arrived.'
          WHERE tenant = $2 AND series_uid = $3 AND model = $4 AND revision < $5 AND state IN ('queued', 'running', 'publishing')",
     )
@@ -78,12 +76,12 @@ pub(crate) async fn plan(
 /// Starts a run anew that was refused or has failed. Its study, or `None` when
 /// there is no such run in such a state.
 pub(crate) async fn start_anew(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     scope: &TenantScope,
     id: &str,
     now: i64,
 ) -> Result<Option<String>, DbError> {
-    let row = sqlx::query(
+    let row = db::query(
         "UPDATE runs SET state = 'queued', attempts = 0, progress = 0, step = NULL, reason = NULL, reason_code = NULL, finished_at = NULL
          WHERE id = $1 AND tenant = $2 AND state IN ('refused', 'failed') RETURNING study_uid, correlation_id",
     )

@@ -6,11 +6,10 @@ use hilum_contracts::ids::{InputSetId, RunId};
 use hilum_contracts::inference::RunFinished;
 use hilum_platform::audit::Trail;
 use hilum_platform::clock::from_millis;
-use hilum_platform::db::DbError;
+use hilum_platform::db::{self, Connection, DbError};
 use hilum_platform::events;
 use hilum_platform::jobs::{self, End, Job};
 use hilum_platform::scope::TenantScope;
-use sqlx::sqlite::SqliteConnection;
 
 use super::{RunRow, Store, read};
 
@@ -63,7 +62,7 @@ impl Store {
         now: i64,
     ) -> Result<Option<RunRow>, DbError> {
         let mut tx = self.db().begin().await?;
-        let row = sqlx::query(
+        let row = db::query(
             "UPDATE runs SET state = 'running', progress = 0, step = 'waiting for memory', started_at = COALESCE(started_at, $1)
              WHERE id = $2 AND tenant = $3 AND state IN ('queued', 'running', 'publishing') RETURNING *",
         )
@@ -86,7 +85,7 @@ impl Store {
         progress: f64,
     ) -> Result<bool, DbError> {
         let mut tx = self.db().begin().await?;
-        let changed = sqlx::query(
+        let changed = db::query(
             "UPDATE runs SET state = $1, step = $2, progress = $3 WHERE id = $4 AND tenant = $5 AND state IN ('running', 'publishing')",
         )
         .bind(state)
@@ -108,7 +107,7 @@ impl Store {
         scope: &TenantScope,
         run: &RunRow,
     ) -> Result<Option<String>, DbError> {
-        sqlx::query_scalar(
+        db::query_scalar(
             "SELECT result_instances FROM runs WHERE tenant = $1 AND series_uid = $2 AND model = $3 AND revision < $4
              AND result_instances <> '[]' ORDER BY revision DESC LIMIT 1",
         )
@@ -165,7 +164,7 @@ impl Store {
 }
 
 async fn write_ending(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     scope: &TenantScope,
     run: &RunRow,
     ending: &Ending,
@@ -178,7 +177,7 @@ async fn write_ending(
         Ending::Succeeded { warnings, measurements, instances, seconds_model } => {
             supersede_older(tx, scope, run, now).await?;
             // What is published is recorded, also of a run that was superseded while it published.
-            sqlx::query(
+            db::query(
                 "UPDATE runs SET state = CASE state WHEN 'superseded' THEN state ELSE 'succeeded' END, progress = 1, step = NULL,
                      reason = NULL, reason_code = NULL, warnings = $3, measurements = $4, result_instances = $5, seconds_model = $6, finished_at = $7
                  WHERE id = $1 AND tenant = $2",
@@ -191,7 +190,7 @@ async fn write_ending(
             .bind(seconds_model)
             .bind(now)
         }
-        Ending::Refused { code, reason } => sqlx::query(sqlx::AssertSqlSafe(format!(
+        Ending::Refused { code, reason } => db::query(db::AssertSqlSafe(format!(
             "UPDATE runs SET state = 'refused', step = NULL, reason_code = $3, reason = $4, finished_at = $5 WHERE {UNFINISHED}"
         )))
         .bind(&run.id)
@@ -199,27 +198,27 @@ async fn write_ending(
         .bind(code)
         .bind(reason)
         .bind(now),
-        Ending::Failed { reason } => sqlx::query(sqlx::AssertSqlSafe(format!(
+        Ending::Failed { reason } => db::query(db::AssertSqlSafe(format!(
             "UPDATE runs SET state = 'failed', step = NULL, reason = $3, attempts = attempts + 1, finished_at = $4 WHERE {UNFINISHED}"
         )))
         .bind(&run.id)
         .bind(tenant)
         .bind(reason)
         .bind(now),
-        Ending::Again { reason, counts, .. } => sqlx::query(sqlx::AssertSqlSafe(format!(
+        Ending::Again { reason, counts, .. } => db::query(db::AssertSqlSafe(format!(
             "UPDATE runs SET state = 'queued', progress = 0, step = NULL, reason = $3, attempts = attempts + $4 WHERE {UNFINISHED}"
         )))
         .bind(&run.id)
         .bind(tenant)
         .bind(reason)
         .bind(i64::from(*counts)),
-        Ending::Superseded => sqlx::query(sqlx::AssertSqlSafe(format!(
+        Ending::Superseded => db::query(db::AssertSqlSafe(format!(
             "UPDATE runs SET state = 'superseded', step = NULL, reason = 'Newer images of the series arrived.', finished_at = $3 WHERE {UNFINISHED}"
         )))
         .bind(&run.id)
         .bind(tenant)
         .bind(now),
-        Ending::HandedBack => sqlx::query(sqlx::AssertSqlSafe(format!(
+        Ending::HandedBack => db::query(db::AssertSqlSafe(format!(
             "UPDATE runs SET state = 'queued', progress = 0, step = NULL WHERE {UNFINISHED}"
         )))
         .bind(&run.id)
@@ -231,12 +230,12 @@ async fn write_ending(
 
 /// Older results of the series are stale from the moment the newer ones are recorded.
 async fn supersede_older(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     scope: &TenantScope,
     run: &RunRow,
     now: i64,
 ) -> Result<(), DbError> {
-    sqlx::query(
+    db::query(
         "UPDATE runs SET state = 'superseded', finished_at = COALESCE(finished_at, $1)
          WHERE tenant = $2 AND series_uid = $3 AND model = $4 AND revision < $5 AND state <> 'superseded'",
     )

@@ -6,9 +6,9 @@ use hilum_contracts::Event;
 use hilum_contracts::event::Payload as _;
 use hilum_contracts::imaging::InputSetReady;
 use hilum_platform::auth;
+use hilum_platform::db::Connection;
 use hilum_platform::events::{ConsumeError, Consumer, Interest};
 use hilum_platform::notices::Topic;
-use sqlx::sqlite::SqliteConnection;
 
 use crate::models::Entry;
 use crate::service::InferenceService;
@@ -34,7 +34,7 @@ impl Consumer for RunsFromInputSets {
         INTEREST.kinds
     }
 
-    async fn consume(&self, event: &Event, tx: &mut SqliteConnection) -> Result<(), ConsumeError> {
+    async fn consume(&self, event: &Event, tx: &mut Connection) -> Result<(), ConsumeError> {
         let input: InputSetReady = event.payload()?;
         let scope = auth::service(&event.tenant, "inference");
         let now = self.service.clock.now_millis();

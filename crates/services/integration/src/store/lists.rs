@@ -1,10 +1,8 @@
 //! Deliveries as pages show them.
 
-use hilum_platform::db::DbError;
+use hilum_platform::db::{self, DbError, Row};
 use hilum_platform::jobs::Described;
 use hilum_platform::scope::TenantScope;
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
 
 use super::Store;
 
@@ -42,7 +40,7 @@ impl Store {
         let text = format!(
             "{COLUMNS} WHERE d.tenant = $1 AND d.study_uid = $2 ORDER BY d.created_at, d.id LIMIT $3"
         );
-        let rows = sqlx::query(sqlx::AssertSqlSafe(text))
+        let rows = db::query(db::AssertSqlSafe(text))
             .bind(scope.tenant().as_str())
             .bind(study_uid)
             .bind(limit)
@@ -62,7 +60,7 @@ impl Store {
             "{COLUMNS} WHERE d.tenant = $1 AND ($2 IS NULL OR d.state = $2)
              ORDER BY d.created_at DESC, d.id LIMIT $3"
         );
-        let rows = sqlx::query(sqlx::AssertSqlSafe(text))
+        let rows = db::query(db::AssertSqlSafe(text))
             .bind(scope.tenant().as_str())
             .bind(state)
             .bind(limit)
@@ -77,7 +75,7 @@ impl Store {
         scope: &TenantScope,
         id: &str,
     ) -> Result<Option<Described>, DbError> {
-        let row = sqlx::query(
+        let row = db::query(
             "SELECT destination, study_uid FROM deliveries WHERE id = $1 AND tenant = $2",
         )
         .bind(id)
@@ -95,7 +93,7 @@ impl Store {
     }
 }
 
-fn read(row: &SqliteRow) -> Result<DeliveryRow, DbError> {
+fn read(row: &Row) -> Result<DeliveryRow, DbError> {
     Ok(DeliveryRow {
         id: row.try_get("id")?,
         run_id: row.try_get("run_id")?,

@@ -2,11 +2,9 @@
 
 use hilum_contracts::ids::CorrelationId;
 use hilum_contracts::imaging::ResultsPublished;
-use hilum_platform::db::DbError;
+use hilum_platform::db::{self, Connection, DbError};
 use hilum_platform::jobs::{self, NewJob};
 use hilum_platform::scope::TenantScope;
-use sqlx::Row;
-use sqlx::sqlite::SqliteConnection;
 use uuid::Uuid;
 
 use super::job_kind;
@@ -20,13 +18,13 @@ pub(crate) struct NewDelivery<'a> {
 
 /// Plans a delivery with its job. One that exists stays as it is.
 pub(crate) async fn plan(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     scope: &TenantScope,
     new: &NewDelivery<'_>,
     now: i64,
 ) -> Result<(), DbError> {
     let id = Uuid::now_v7().to_string();
-    let inserted = sqlx::query(
+    let inserted = db::query(
         "INSERT INTO deliveries (id, tenant, run_id, study_uid, destination, correlation_id, state, created_at)
          VALUES ($1, $2, $3, $4, $5, $6, 'waiting', $7) ON CONFLICT DO NOTHING",
     )
@@ -44,7 +42,7 @@ pub(crate) async fn plan(
         return Ok(());
     }
     for (ordinal, instance) in (0_i64..).zip(&new.results.instances) {
-        sqlx::query(
+        db::query(
             "INSERT INTO delivery_instances (delivery, ordinal, sop_class_uid, sop_instance_uid,
                  series_uid, transfer_syntax_uid, length) VALUES ($1, $2, $3, $4, $5, $6, $7)",
         )
@@ -63,12 +61,12 @@ pub(crate) async fn plan(
 
 /// Goes on with what was held because of a patient.
 pub(crate) async fn release_held(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     scope: &TenantScope,
     study_uid: &str,
     now: i64,
 ) -> Result<(), DbError> {
-    let held: Vec<String> = sqlx::query_scalar(
+    let held: Vec<String> = db::query_scalar(
         "SELECT id FROM deliveries WHERE tenant = $1 AND study_uid = $2 AND state = 'held'",
     )
     .bind(scope.tenant().as_str())
@@ -84,12 +82,12 @@ pub(crate) async fn release_held(
 /// Starts a held or given-up delivery anew; what the destination has
 /// acknowledged is not sent again. Its study; `None`: it is neither, or not there.
 pub(crate) async fn start_anew(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     scope: &TenantScope,
     id: &str,
     now: i64,
 ) -> Result<Option<String>, DbError> {
-    let row = sqlx::query(
+    let row = db::query(
         "UPDATE deliveries SET state = 'waiting', reason = NULL, attempts = 0, next_attempt_at = NULL
          WHERE id = $1 AND tenant = $2 AND state IN ('held', 'given-up')
          RETURNING destination, correlation_id, study_uid",
@@ -108,7 +106,7 @@ pub(crate) async fn start_anew(
 }
 
 async fn enqueue(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     scope: &TenantScope,
     id: &str,
     destination: &str,

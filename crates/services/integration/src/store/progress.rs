@@ -3,11 +3,9 @@
 use hilum_contracts::audit::{Act, Detail, Entry, Outcome, Subject};
 use hilum_contracts::imaging::InstanceRef;
 use hilum_platform::audit::Trail;
-use hilum_platform::db::DbError;
+use hilum_platform::db::{self, Connection, DbError};
 use hilum_platform::jobs::{self, End, Job};
 use hilum_platform::scope::TenantScope;
-use sqlx::Row;
-use sqlx::sqlite::SqliteConnection;
 
 use super::Store;
 
@@ -56,7 +54,7 @@ impl Store {
         id: &str,
     ) -> Result<Option<Begun>, DbError> {
         let mut tx = self.db().begin().await?;
-        let begun = sqlx::query(
+        let begun = db::query(
             "UPDATE deliveries SET state = 'sending' WHERE id = $1 AND tenant = $2
              AND state IN ('waiting', 'sending') RETURNING study_uid, run_id",
         )
@@ -82,7 +80,7 @@ impl Store {
         scope: &TenantScope,
         id: &str,
     ) -> Result<Option<i64>, DbError> {
-        sqlx::query_scalar(
+        db::query_scalar(
             "SELECT coalesce(e.next_attempt_at, e.created_at) FROM deliveries d
              JOIN deliveries e ON e.tenant = d.tenant AND e.study_uid = d.study_uid
                 AND e.destination = d.destination AND e.state IN ('waiting', 'sending')
@@ -101,7 +99,7 @@ impl Store {
         scope: &TenantScope,
         id: &str,
     ) -> Result<Vec<Unsent>, DbError> {
-        let rows = sqlx::query(
+        let rows = db::query(
             "SELECT i.* FROM delivery_instances i JOIN deliveries d ON d.id = i.delivery
              WHERE d.id = $1 AND d.tenant = $2 AND i.sent_at IS NULL ORDER BY i.ordinal",
         )
@@ -135,7 +133,7 @@ impl Store {
         now: i64,
     ) -> Result<(), DbError> {
         let mut tx = self.db().begin().await?;
-        sqlx::query(
+        db::query(
             "UPDATE delivery_instances SET sent_at = $1 WHERE delivery = $2 AND ordinal = $3
              AND EXISTS (SELECT 1 FROM deliveries WHERE id = $2 AND tenant = $4)",
         )
@@ -200,8 +198,8 @@ fn outcome_of(attempt: &Attempt) -> Option<Outcome> {
 }
 
 /// Whether a delivery waits to be sent.
-async fn is_due(tx: &mut SqliteConnection, scope: &TenantScope, id: &str) -> Result<bool, DbError> {
-    let found = sqlx::query(
+async fn is_due(tx: &mut Connection, scope: &TenantScope, id: &str) -> Result<bool, DbError> {
+    let found = db::query(
         "SELECT 1 FROM deliveries WHERE id = $1 AND tenant = $2 AND state IN ('waiting', 'sending')",
     )
     .bind(id)
@@ -213,7 +211,7 @@ async fn is_due(tx: &mut SqliteConnection, scope: &TenantScope, id: &str) -> Res
 
 /// Of which study, and where to.
 async fn update(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     scope: &TenantScope,
     id: &str,
     attempt: &Attempt,
@@ -228,7 +226,7 @@ async fn update(
         Attempt::HandedBack => ("waiting", 0, None, None, None),
         Attempt::Nothing | Attempt::NotOurs => return Ok(None),
     };
-    sqlx::query(
+    db::query(
         "UPDATE deliveries SET state = $1, attempts = attempts + $2, reason = $3,
              next_attempt_at = $4, delivered_at = $5 WHERE id = $6 AND tenant = $7
          RETURNING study_uid, destination",
@@ -273,7 +271,7 @@ mod tests {
         let mut tx = store.db().begin().await.unwrap();
         planning::plan(&mut tx, scope, &new, at).await.unwrap();
         tx.commit().await.unwrap();
-        sqlx::query_scalar("SELECT id FROM deliveries WHERE run_id = $1")
+        db::query_scalar("SELECT id FROM deliveries WHERE run_id = $1")
             .bind(results.run.to_string())
             .fetch_one(store.db().read())
             .await
@@ -301,7 +299,7 @@ mod tests {
         assert_eq!(store.waits_for(&b, &second).await.unwrap(), None);
         let ended = |state: &'static str| {
             let query =
-                sqlx::query("UPDATE deliveries SET state = $1, next_attempt_at = 99 WHERE id = $2");
+                db::query("UPDATE deliveries SET state = $1, next_attempt_at = 99 WHERE id = $2");
             query.bind(state).bind(first.clone())
         };
         ended("waiting").execute(store.db().read()).await.unwrap();

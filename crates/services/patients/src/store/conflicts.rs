@@ -1,12 +1,10 @@
 //! Conflicts, and what people decided.
 
 use hilum_contracts::error::{ErrorCode, ServiceError};
-use hilum_platform::db::DbError;
+use hilum_platform::db::{self, Connection, DbError, Row};
 use hilum_platform::http::database_error;
 use hilum_platform::scope::TenantScope;
 use serde::Deserialize;
-use sqlx::Row;
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -82,7 +80,7 @@ impl Store {
         state: &str,
         limit: u32,
     ) -> Result<Vec<ConflictRow>, DbError> {
-        let rows = sqlx::query(
+        let rows = db::query(
             "SELECT c.*, p.issuer, p.patient_id, (SELECT study_uid FROM studies s
                  WHERE s.tenant = c.tenant AND s.patient = c.patient
                  AND s.study_uid <> c.other_study_uid ORDER BY s.rowid LIMIT 1) AS kept_study_uid
@@ -100,13 +98,13 @@ impl Store {
 
 /// Resolves an open conflict; the studies that were held because of it.
 pub(crate) async fn resolve(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     scope: &TenantScope,
     id: &str,
     decision: Decision,
     now: i64,
 ) -> Result<Vec<String>, ResolveError> {
-    let row = sqlx::query(
+    let row = db::query(
         "SELECT patient, attribute, other_value, other_study_uid, state FROM conflicts
          WHERE id = $1 AND tenant = $2",
     )
@@ -122,11 +120,11 @@ pub(crate) async fn resolve(
     let attribute: String = row.try_get("attribute")?;
     let other: String = row.try_get("other_value")?;
     let study: String = row.try_get("other_study_uid")?;
-    let studies = sqlx::query_scalar("SELECT study_uid FROM studies WHERE patient = $1")
+    let studies = db::query_scalar("SELECT study_uid FROM studies WHERE patient = $1")
         .bind(&patient)
         .fetch_all(&mut *tx)
         .await?;
-    sqlx::query(
+    db::query(
         "UPDATE conflicts SET state = 'resolved', resolution = $1, resolved_at = $2 WHERE id = $3",
     )
     .bind(decision.as_str())
@@ -145,13 +143,13 @@ pub(crate) async fn resolve(
 }
 
 async fn set_value(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     patient: &str,
     attribute: &str,
     value: &str,
     now: i64,
 ) -> Result<(), DbError> {
-    sqlx::query(
+    db::query(
         "UPDATE patients SET birth_date = CASE WHEN $1 = 'birth_date' THEN $2 ELSE birth_date END,
              sex = CASE WHEN $1 = 'sex' THEN $2 ELSE sex END, updated_at = $3 WHERE id = $4",
     )
@@ -167,7 +165,7 @@ async fn set_value(
 /// Makes a second person under the same key and moves the study there, with
 /// every other contradiction that the same study opened.
 async fn split(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     patient: &str,
     attribute: &str,
     value: &str,
@@ -175,7 +173,7 @@ async fn split(
     now: i64,
 ) -> Result<(), DbError> {
     let id = Uuid::now_v7().to_string();
-    sqlx::query(
+    db::query(
         "INSERT INTO patients (id, tenant, issuer, patient_id, person, name, birth_date, sex, search, updated_at)
          SELECT $1, p.tenant, p.issuer, p.patient_id,
              (SELECT MAX(person) + 1 FROM patients q
@@ -188,7 +186,7 @@ async fn split(
     .execute(&mut *tx)
     .await?;
     set_value(tx, &id, attribute, value, now).await?;
-    let siblings = sqlx::query(
+    let siblings = db::query(
         "UPDATE conflicts SET state = 'resolved', resolution = 'different-patients', resolved_at = $1
          WHERE patient = $2 AND other_study_uid = $3 AND state = 'open' RETURNING attribute, other_value",
     )
@@ -201,7 +199,7 @@ async fn split(
         let (attribute, value): (String, String) = (sibling.try_get(0)?, sibling.try_get(1)?);
         set_value(tx, &id, &attribute, &value, now).await?;
     }
-    sqlx::query("UPDATE studies SET patient = $1 WHERE patient = $2 AND study_uid = $3")
+    db::query("UPDATE studies SET patient = $1 WHERE patient = $2 AND study_uid = $3")
         .bind(&id)
         .bind(patient)
         .bind(study)
@@ -210,7 +208,7 @@ async fn split(
     Ok(())
 }
 
-fn read_conflict(row: &SqliteRow) -> Result<ConflictRow, DbError> {
+fn read_conflict(row: &Row) -> Result<ConflictRow, DbError> {
     Ok(ConflictRow {
         id: row.try_get("id")?,
         issuer: row.try_get("issuer")?,

@@ -1,10 +1,8 @@
 //! Records, as images confirm or contradict them.
 
 use hilum_contracts::imaging::PatientIdentity;
-use hilum_platform::db::DbError;
+use hilum_platform::db::{self, Connection, DbError};
 use hilum_platform::scope::TenantScope;
-use sqlx::Row;
-use sqlx::sqlite::SqliteConnection;
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_normalization::char::is_combining_mark;
 use uuid::Uuid;
@@ -19,7 +17,7 @@ struct Person {
 
 /// Confirms an identity: makes or completes its record, or opens conflicts.
 pub(crate) async fn confirm(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     scope: &TenantScope,
     (study_uid, patient): (&str, &PatientIdentity),
     now: i64,
@@ -51,13 +49,13 @@ pub(crate) async fn confirm(
 /// A study is another patient's, or its patient is named otherwise: what it
 /// said before counts no more.
 pub(crate) async fn correct(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     scope: &TenantScope,
     (study_uid, patient): (&str, &PatientIdentity),
     now: i64,
 ) -> Result<(), DbError> {
     let tenant = scope.tenant().as_str();
-    let before: Vec<String> = sqlx::query_scalar(
+    let before: Vec<String> = db::query_scalar(
         "SELECT patient FROM studies
          WHERE tenant = $1 AND study_uid = $2 AND patient IS NOT NULL",
     )
@@ -69,7 +67,7 @@ pub(crate) async fn correct(
         "DELETE FROM conflicts WHERE tenant = $1 AND other_study_uid = $2 AND state = 'open'",
         "DELETE FROM studies WHERE tenant = $1 AND study_uid = $2",
     ] {
-        sqlx::query(sql)
+        db::query(sql)
             .bind(tenant)
             .bind(study_uid)
             .execute(&mut *tx)
@@ -83,7 +81,7 @@ pub(crate) async fn correct(
             "DELETE FROM patients WHERE tenant = $1 AND id = $2
              AND NOT EXISTS (SELECT 1 FROM studies WHERE patient = $2)",
         ] {
-            sqlx::query(sql)
+            db::query(sql)
                 .bind(tenant)
                 .bind(&record)
                 .execute(&mut *tx)
@@ -102,12 +100,12 @@ pub(crate) fn fold(text: &str) -> String {
 }
 
 async fn persons(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     scope: &TenantScope,
     issuer: &str,
     id: &str,
 ) -> Result<Vec<Person>, DbError> {
-    let rows = sqlx::query(
+    let rows = db::query(
         "SELECT id, name, birth_date, sex FROM patients
          WHERE tenant = $1 AND issuer = $2 AND patient_id = $3 ORDER BY person",
     )
@@ -130,7 +128,7 @@ async fn persons(
 }
 
 async fn complete(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     scope: &TenantScope,
     person: &Person,
     patient: &PatientIdentity,
@@ -146,7 +144,7 @@ async fn complete(
     if completed == person.demographics && *name == person.name {
         return Ok(());
     }
-    sqlx::query(
+    db::query(
         "UPDATE patients SET name = $1, birth_date = $2, sex = $3, search = $4, updated_at = $5
          WHERE id = $6 AND tenant = $7",
     )
@@ -163,7 +161,7 @@ async fn complete(
 }
 
 async fn insert_person(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     scope: &TenantScope,
     patient: &PatientIdentity,
     seen: &Demographics,
@@ -171,7 +169,7 @@ async fn insert_person(
     now: i64,
 ) -> Result<String, DbError> {
     let id = Uuid::now_v7().to_string();
-    sqlx::query(
+    db::query(
         "INSERT INTO patients (id, tenant, issuer, patient_id, person, name, birth_date, sex, search, updated_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
     )
@@ -192,14 +190,14 @@ async fn insert_person(
 
 /// Opens a conflict, unless this very value was shown to a person before.
 async fn open_conflict(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     scope: &TenantScope,
     patient: &str,
     contradiction: &Contradiction,
     study_uid: &str,
     now: i64,
 ) -> Result<(), DbError> {
-    sqlx::query(
+    db::query(
         "INSERT INTO conflicts (id, tenant, patient, attribute, kept_value, other_value, other_study_uid, state, opened_at)
          SELECT $1, $2, $3, $4, $5, $6, $7, 'open', $8
          WHERE NOT EXISTS (SELECT 1 FROM conflicts WHERE patient = $3 AND attribute = $4
@@ -220,13 +218,13 @@ async fn open_conflict(
 }
 
 async fn link(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     scope: &TenantScope,
     study_uid: &str,
     patient: Option<&str>,
 ) -> Result<(), DbError> {
     // NULLs are distinct in a primary key: look first.
-    sqlx::query(
+    db::query(
         "INSERT INTO studies (tenant, study_uid, patient) SELECT $1, $2, $3
          WHERE NOT EXISTS (SELECT 1 FROM studies WHERE tenant = $1 AND study_uid = $2 AND patient IS $3)",
     )

@@ -1,9 +1,8 @@
 //! Patients and the state of studies, for pages and neighbours.
 
 use hilum_contracts::patients::PatientState;
-use hilum_platform::db::DbError;
+use hilum_platform::db::{self, DbError};
 use hilum_platform::scope::TenantScope;
-use sqlx::Row;
 
 use super::Store;
 use super::identities::fold;
@@ -38,7 +37,7 @@ impl Store {
         text: Option<&str>,
         limit: u32,
     ) -> Result<Vec<PatientRow>, DbError> {
-        let rows = sqlx::query(
+        let rows = db::query(
             "SELECT p.id, p.issuer, p.patient_id, p.name, p.birth_date, p.sex,
                  EXISTS (SELECT 1 FROM conflicts c WHERE c.patient = p.id AND c.state = 'open') AS in_conflict,
                  (SELECT group_concat(study_uid, ' ') FROM studies s WHERE s.patient = p.id) AS studies
@@ -82,7 +81,7 @@ impl Store {
     ) -> Result<Vec<StudyState>, DbError> {
         let mut states = Vec::with_capacity(study_uids.len());
         for study_uid in study_uids {
-            let rows = sqlx::query(
+            let rows = db::query(
                 "SELECT s.patient, (SELECT MIN(c.id) FROM conflicts c
                      WHERE c.patient = s.patient AND c.state = 'open') AS conflict
                  FROM studies s WHERE s.tenant = $1 AND s.study_uid = $2",

@@ -241,7 +241,7 @@ impl IdentityService {
     /// Records a change of a device, and lets it hold from now on.
     async fn device_changed(
         &self,
-        mut tx: Tx<'_>,
+        mut tx: Tx,
         scope: &TenantScope,
         ae_title: &str,
         change: &'static str,

@@ -165,7 +165,7 @@ pub(crate) async fn remove_person(
 
 /// The role of a member whom who acts may change.
 pub(super) async fn role_to_take(
-    tx: &mut Tx<'_>,
+    tx: &mut Tx,
     scope: &TenantScope,
     person: PersonId,
 ) -> Result<Role, ServiceError> {
