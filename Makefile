@@ -1,6 +1,6 @@
 # Thin: everything behind a target runs by hand too (see scripts/).
 .DEFAULT_GOAL := help
-.PHONY: help demo build tools web runtime test test-all test-deps lint fmt deny bench crash fuzz
+.PHONY: help demo cluster build tools web runtime test test-all test-deps lint fmt deny bench crash fuzz
 
 help: ## What there is to make
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -10,6 +10,9 @@ demo: build ## Build everything, send the sample series, show the result, serve 
 
 build: tools runtime web ## The hilum binary with the web application in it
 	cargo build --release --locked -p hilum
+
+cluster: build ## Every service in a process of its own, with a private RabbitMQ between, until Ctrl-C
+	@scripts/cluster
 
 tools: # Everything that is missing is said at once, before anything is built.
 	@scripts/need cargo cc cmake nasm node npm $${PYTHON:-python3}

@@ -1,6 +1,7 @@
 //! The configuration: defaults that need no file, then a TOML file, then
 //! `HILUM_…` environment variables, each over the one before.
 
+mod bus;
 mod destination;
 mod exposure;
 mod neighbours;
@@ -16,6 +17,7 @@ use hilum_contracts::service::ServiceName;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+pub use bus::Bus;
 pub use destination::{Destination, Way};
 pub use exposure::Tls;
 pub use neighbours::Neighbours;
@@ -74,6 +76,8 @@ pub struct Config {
     pub mail: Option<Mail>,
     /// What holds for the audit trail.
     pub audit: AuditRules,
+    /// The broker between processes; none: events stay in this one.
+    pub bus: Option<Bus>,
 }
 
 /// What holds for the audit trail.
@@ -332,6 +336,7 @@ impl Default for Config {
             identity: IdentityRules::default(),
             mail: None,
             audit: AuditRules::default(),
+            bus: None,
         }
     }
 }
@@ -450,6 +455,9 @@ impl Config {
             return invalid("quiet_seconds is between 0 and 86400".to_owned());
         }
         self.check_mail()?;
+        if let Some(bus) = &self.bus {
+            bus.address().map_err(ConfigError::Invalid)?;
+        }
         if self.audit.keep_days < AuditRules::KEEP_DAYS_MIN {
             let least = AuditRules::KEEP_DAYS_MIN;
             return invalid(format!("audit.keep_days is at least {least}"));

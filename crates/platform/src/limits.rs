@@ -20,6 +20,44 @@ pub const RELAY_GATHER: Duration = Duration::from_millis(100);
 pub const CONSUME_BATCH: u32 = 64;
 /// How often the relay looks without being told, should a notification be lost.
 pub const RELAY_POLL: Duration = Duration::from_secs(5);
+
+/// A connection to the bus, with everything declared on it, is there within this time.
+pub const BUS_CONNECT: Duration = Duration::from_secs(5);
+/// Longest answer of the bus to one question.
+pub const BUS_ANSWER: Duration = Duration::from_secs(5);
+/// Longest time until a batch of events is confirmed: the disks of several
+/// brokers, busy; less than a process has to end.
+pub const BUS_CONFIRM: Duration = Duration::from_secs(15);
+/// Seconds between signs of life on a connection; without any for twice as long it is lost.
+pub const BUS_HEARTBEAT: u16 = 10;
+/// First pause after the bus, or what keeps its events, did not answer,
+pub const BUS_PAUSE_FIRST: Duration = Duration::from_millis(500);
+/// and the longest.
+pub const BUS_PAUSE_MAX: Duration = Duration::from_secs(30);
+/// RabbitMQ writes down which log is a new queue's half a second after it was made.
+pub const BUS_NEW: Duration = Duration::from_secs(2);
+/// How often it is looked whether the bus is there and how much waits in it.
+pub const BUS_LOOK_EVERY: Duration = Duration::from_secs(10);
+/// Bytes in one queue: days of a service that is down. More stays in the outboxes.
+pub const BUS_QUEUE_BYTES: i64 = 1 << 30;
+/// Times a message may be given to a consumer before it is a dead letter. Going
+/// back is what every restart and every half hour without a database cost, so
+/// there are many; what kills its process each time is out of the way by then.
+pub const BUS_DELIVERIES: i64 = 1_000;
+/// Times a person may look at a dead letter: behind the limit it would be gone.
+pub const BUS_DEAD_DELIVERIES: i64 = 1_000_000;
+/// Messages that a feeder has in hand: what an inbox keeps in one transaction.
+pub const BUS_PREFETCH: u16 = 200;
+/// How long they are held while the inbox can't keep them: less than a broker's
+/// patience with what is not acknowledged, which is half an hour.
+pub const BUS_HOLD: Duration = Duration::from_secs(1_200);
+/// Longest time until every inbox says that it has what was published before.
+pub const BUS_BARRIER: Duration = Duration::from_secs(30);
+/// A connection that was given up is closed by the broker within this time, unless
+/// it stands still as a whole,
+pub const BUS_UNSURE: Duration = Duration::from_secs(600);
+/// and has read what came on it so long after it answers others again.
+pub const BUS_SETTLE: Duration = Duration::from_secs(3);
 /// Times an event is tried before it becomes a dead letter.
 pub const EVENT_ATTEMPTS: i64 = 12;
 /// Longest pause between two tries of an event.

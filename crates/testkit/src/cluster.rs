@@ -14,6 +14,7 @@ use crate::answer::Api;
 use crate::authority::Authority;
 use crate::models::put_fast_model;
 use crate::peers::free_address;
+use crate::rabbitmq::RabbitMq;
 use crate::series::Series;
 use crate::tools::{send, storescu, wait_until};
 
@@ -29,6 +30,8 @@ pub const SERVICES: [&str; 6] = [
 
 /// An installation of several processes. They are ended when this is dropped.
 pub struct Cluster {
+    /// The broker between its processes.
+    pub broker: RabbitMq,
     binary: PathBuf,
     folder: TempDir,
     members: BTreeMap<&'static str, Member>,
@@ -50,7 +53,7 @@ impl Cluster {
     /// model, and `settings` besides (TOML). They are not started.
     #[must_use]
     pub fn new(binary: &str, settings: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let (folder, broker) = (tempfile::tempdir().unwrap(), RabbitMq::up());
         let authority = Authority::new(folder.path());
         let models = folder.path().join("models");
         std::fs::create_dir_all(&models).unwrap();
@@ -74,18 +77,33 @@ impl Cluster {
             "quiet_seconds = 0.4\n\
              tenants = [{{ name = \"a\", ae_title = \"HILUM_A\" }}, {{ name = \"b\", ae_title = \"HILUM_B\" }}]\n\
              {settings}\n\
+             bus = {{ amqp = {:?} }}\n\
              [neighbours]\nlisten = \"127.0.0.1:0\"\ncertificate = {:?}\nkey = {:?}\nca = {:?}\n\
              [neighbours.at]\n{at}",
+            broker.amqp(),
             tls.certificate,
             tls.key,
             authority.certificate()
         );
         std::fs::write(folder.path().join("hilum.toml"), config).unwrap();
         Self {
+            broker,
             binary: PathBuf::from(binary),
             folder,
             members,
         }
+    }
+
+    /// Tenant `a`'s results go to `address`.
+    #[must_use]
+    pub fn delivering_to(self, address: SocketAddr) -> Self {
+        let file = self.folder.path().join("hilum.toml");
+        let config = std::fs::read_to_string(&file).unwrap();
+        let destination = format!(
+            "\n[[destinations]]\nname = \"pacs\"\ntenant = \"a\"\nae_title = \"PACS\"\naddress = \"{address}\"\n"
+        );
+        std::fs::write(file, config + &destination).unwrap();
+        self
     }
 
     /// Starts every service; when this returns all of them are ready.

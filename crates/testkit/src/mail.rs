@@ -46,7 +46,7 @@ impl MailServer {
     pub fn up_with_tls() -> Self {
         let mut server = Self::down();
         server.with_tls = true;
-        server.make_certificate();
+        make_certificate(server.folder.path());
         server.comes_up();
         server
     }
@@ -83,23 +83,6 @@ impl MailServer {
         self.folder.path().join("key.pem")
     }
 
-    fn make_certificate(&self) {
-        let config = self.folder.path().join("openssl.cnf");
-        std::fs::write(&config, CERTIFICATE).unwrap();
-        let mut command = Command::new("openssl");
-        command
-            .args(["req", "-x509", "-newkey", "ec", "-pkeyopt"])
-            .args(["ec_paramgen_curve:P-256", "-nodes", "-days", "2"])
-            .arg("-config")
-            .arg(&config)
-            .arg("-keyout")
-            .arg(self.key_file())
-            .arg("-out")
-            .arg(self.ca_file());
-        let made = run(&mut command);
-        assert!(made.status.success(), "openssl made no certificate");
-    }
-
     /// The mails that it took, in the order in which they came: `to`, `from`,
     /// `subject`, `body`, `tls`.
     #[must_use]
@@ -112,6 +95,24 @@ impl MailServer {
         files.sort();
         files.iter().map(|file| read(file)).collect()
     }
+}
+
+/// Makes `certificate.pem`, of a server at `localhost`, and its `key.pem`.
+pub(crate) fn make_certificate(folder: &Path) {
+    let config = folder.join("openssl.cnf");
+    std::fs::write(&config, CERTIFICATE).unwrap();
+    let mut command = Command::new("openssl");
+    command
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt"])
+        .args(["ec_paramgen_curve:P-256", "-nodes", "-days", "2"])
+        .arg("-config")
+        .arg(&config)
+        .arg("-keyout")
+        .arg(folder.join("key.pem"))
+        .arg("-out")
+        .arg(folder.join("certificate.pem"));
+    let made = run(&mut command);
+    assert!(made.status.success(), "openssl made no certificate");
 }
 
 fn read(file: &Path) -> Value {

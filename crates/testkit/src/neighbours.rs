@@ -1,5 +1,7 @@
 //! A service as its neighbours ask it: served over mutual TLS on loopback.
 
+use std::path::PathBuf;
+
 use axum::Router;
 use hilum_contracts::service::ServiceName;
 use hilum_platform::http_client::HttpClient;
@@ -16,7 +18,7 @@ use crate::authority::Authority;
 pub struct Asked {
     /// The way to it.
     pub neighbour: Neighbour,
-    _folder: TempDir,
+    folder: TempDir,
     _stop: DropGuard,
 }
 
@@ -24,6 +26,12 @@ impl Asked {
     /// Serves what `answering` answers for `service`.
     pub async fn new(service: ServiceName, answering: Answering) -> Self {
         Self::with(service, answering.into_router()).await
+    }
+
+    /// The authority of its certificate.
+    #[must_use]
+    pub fn authority(&self) -> PathBuf {
+        self.folder.path().join("ca.pem")
     }
 
     /// Serves these addresses.
@@ -49,7 +57,7 @@ impl Asked {
         let client = HttpClient::new(Some(&authority.certificate()), Some(&asks)).unwrap();
         Self {
             neighbour: Neighbour::new(service, at.parse().unwrap(), client),
-            _folder: folder,
+            folder,
             _stop: stop.drop_guard(),
         }
     }

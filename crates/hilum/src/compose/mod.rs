@@ -1,6 +1,7 @@
 //! Builds the world: the only place that knows which services there are, which of
 //! them run in this process, and where the others are.
 
+mod carrying;
 mod members;
 mod neighbours;
 mod services;
@@ -21,7 +22,7 @@ use hilum_identity::IdentityService;
 use hilum_platform::audit::TellsAll;
 use hilum_platform::clock::SharedClock;
 use hilum_platform::config::Config;
-use hilum_platform::events::{Inbox, Relay, Transit};
+use hilum_platform::events::Inbox;
 use hilum_platform::http_server::{self, Bounds};
 use hilum_platform::notices::Notices;
 use hilum_platform::remote::directory;
@@ -36,6 +37,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::carrying::Carrying;
 use self::members::{endpoints, exporting, forgetful, jobs, letters, local_jobs, readiness};
 use self::neighbours::Neighbours;
 use self::services::{Ground, Services};
@@ -68,6 +70,7 @@ pub(crate) struct Hilum {
     /// Where the first person is made, while there is none.
     pub(crate) set_up_link: Option<String>,
     services: Services,
+    carrying: Carrying,
     stop: CancellationToken,
     tasks: TaskTracker,
     _run_file: Written,
@@ -195,6 +198,7 @@ impl Hilum {
             operator: opened.operator,
             set_up_link,
             services: opened.services,
+            carrying: opened.carrying,
             stop,
             tasks,
             _run_file: run_file,
@@ -205,10 +209,8 @@ impl Hilum {
     pub(crate) async fn stop(self) {
         self.stop.cancel();
         self.tasks.close();
-        if tokio::time::timeout(SHUTDOWN, self.tasks.wait())
-            .await
-            .is_err()
-        {
+        let ending = async { tokio::join!(self.tasks.wait(), self.carrying.ended()) };
+        if tokio::time::timeout(SHUTDOWN, ending).await.is_err() {
             tracing::warn!("some work did not end in time; it goes on at the next start");
         }
         self.services.close().await;
@@ -232,7 +234,7 @@ pub(crate) struct Opened {
     /// What neighbours ask.
     door: Router,
     inboxes: Arc<[Inbox]>,
-    transit: Transit,
+    carrying: Carrying,
     due: Option<(http::Erasures, http::Endings)>,
     stop: CancellationToken,
 }
@@ -266,13 +268,13 @@ impl Opened {
         let services = Services::open(&ground, master_key, &neighbours).await?;
         let (operator, stop) = (http::OperatorToken::new()?, CancellationToken::new());
         let inboxes: Arc<[Inbox]> = services.inboxes().into();
-        let transit = Transit::default();
+        let carrying = Carrying::new(&config, &inboxes, &stop)?;
         let status = readiness(&services, &config, &neighbours)?;
         let due = services.imaging.as_ref().map(|(archive, imaging)| {
             let erasures = http::Erasures::new(
                 archive.clone(),
                 forgetful(&services, imaging, &neighbours)?.into(),
-                transit.clone(),
+                carrying.transit(),
                 Arc::clone(&clock),
                 notices.clone(),
             );
@@ -321,6 +323,7 @@ impl Opened {
                 .as_ref()
                 .map(|(archive, _)| archive.clone()),
             inboxes: Arc::clone(&inboxes),
+            bus: carrying.bus(),
             jobs: local_jobs(&services).into(),
             status: status.clone(),
             own,
@@ -344,6 +347,7 @@ impl Opened {
             &status,
             &notices,
             &tenants,
+            &carrying.transit(),
             doors.passed_on,
         );
         let opened = Self {
@@ -357,7 +361,7 @@ impl Opened {
             remote_identity,
             door,
             inboxes,
-            transit,
+            carrying,
             due,
             stop,
         };
@@ -370,6 +374,7 @@ impl Opened {
     /// Closes what was opened.
     pub(crate) async fn close(self) {
         self.stop.cancel();
+        self.carrying.ended().await;
         self.services.close().await;
     }
 
@@ -435,8 +440,7 @@ impl Opened {
     ) {
         let (services, stop) = (&self.services, &self.stop);
         for outbox in services.outboxes() {
-            let relay = Relay::new(outbox, self.inboxes.to_vec(), self.transit.clone());
-            tasks.spawn(relay.run(stop.clone()));
+            tasks.spawn(self.carrying.relay(outbox).run(stop.clone()));
         }
         for inbox in self.inboxes.iter() {
             tasks.spawn(inbox.clone().run(stop.clone()));

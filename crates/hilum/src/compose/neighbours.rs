@@ -5,12 +5,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use async_trait::async_trait;
 use axum::Router;
 use axum::middleware::from_fn;
+use hilum_contracts::audit::Subject;
+use hilum_contracts::erasure::Forgets;
+use hilum_contracts::error::ServiceError;
+use hilum_contracts::scope::TenantScope;
 use hilum_contracts::service::ServiceName;
 use hilum_platform::audit::AuditSource as _;
 use hilum_platform::config::Config;
-use hilum_platform::events::{Inbox, Interest};
+use hilum_platform::events::{Inbox, Interest, Transit};
 use hilum_platform::http_client::HttpClient;
 use hilum_platform::notices::Notices;
 use hilum_platform::remote::{
@@ -90,6 +95,7 @@ pub(super) fn door(
     status: &status::Parts,
     notices: &Notices,
     tenants: &Directory,
+    transit: &Transit,
     api: Router,
 ) -> Router {
     let mut router = Router::new();
@@ -110,7 +116,7 @@ pub(super) fn door(
         {
             answering = member::answer_inbox(answering, Arc::new(inbox.clone()));
         }
-        answering = own(services, service, answering, tenants);
+        answering = own(services, service, answering, tenants, transit);
         router = router.merge(answering.into_router());
     }
     router.fallback_service(api.layer(from_fn(passing_on::passed_on)))
@@ -122,10 +128,15 @@ fn own(
     service: ServiceName,
     answering: Answering,
     tenants: &Directory,
+    transit: &Transit,
 ) -> Answering {
     macro_rules! forgets_and_exports {
         ($answering:expr, $service:expr) => {{
-            let answering = member::answer_forgets($answering, Arc::new($service.clone()));
+            let held = Held {
+                service: $service.clone(),
+                transit: transit.clone(),
+            };
+            let answering = member::answer_forgets($answering, Arc::new(held));
             member::answer_exports(answering, Arc::new($service.clone()))
         }};
     }
@@ -175,6 +186,50 @@ fn own(
                 forgets_and_exports!(answering, one)
             }
         },
+    }
+}
+
+/// A service that forgets while nothing of what it has to tell is half told:
+/// whoever erases then waits for what was.
+struct Held<S> {
+    service: S,
+    transit: Transit,
+}
+
+#[async_trait]
+impl<S: Forgets> Forgets for Held<S> {
+    fn name(&self) -> &'static str {
+        self.service.name()
+    }
+
+    async fn forget_audited(
+        &self,
+        scope: &TenantScope,
+        subjects: &[Subject],
+    ) -> Result<(), ServiceError> {
+        self.service.forget_audited(scope, subjects).await
+    }
+
+    async fn forget_named(
+        &self,
+        scope: &TenantScope,
+        subjects: &[Subject],
+    ) -> Result<u64, ServiceError> {
+        self.service.forget_named(scope, subjects).await
+    }
+
+    async fn forget(
+        &self,
+        scope: &TenantScope,
+        study_uids: &[String],
+    ) -> Result<u64, ServiceError> {
+        let _held = self.transit.hold().await;
+        self.service.forget(scope, study_uids).await
+    }
+
+    async fn forget_tenant(&self, scope: &TenantScope) -> Result<u64, ServiceError> {
+        let _held = self.transit.hold().await;
+        self.service.forget_tenant(scope).await
     }
 }
 

@@ -284,7 +284,7 @@ impl Endings {
     async fn forget(&self, scope: &TenantScope) -> Result<Vec<ServiceRows>, ServiceError> {
         let erasures = &self.erasures;
         // Nothing is told from one to the other meanwhile.
-        let halted = erasures.transit.halt().await;
+        let halted = erasures.transit.halt().await?;
         let mut services = Vec::new();
         for service in erasures.forgetful.iter() {
             services.push(ServiceRows {

@@ -268,7 +268,7 @@ impl Erasures {
             });
         }
         // What was told from one to the other meanwhile, with nothing on its way.
-        let halted = self.transit.halt().await;
+        let halted = self.transit.halt().await?;
         self.archive.forget_events(scope, studies).await?;
         self.archive.forget_audited(scope, &subjects).await?;
         self.forget_audited(scope, &subjects).await?;

@@ -25,23 +25,28 @@ async fn healthz() -> &'static str {
 }
 
 /// The process can do its work now: the archive answers, and it is not stopping.
+/// Without the bus it still can: what it has to tell waits in its outboxes, so that
+/// taking it out of service would only refuse images as well.
 async fn readyz(State(shared): State<Shared>) -> (StatusCode, &'static str) {
     if shared.stop.is_cancelled() {
         return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n");
     }
-    let Some(archive) = &shared.archive else {
-        return (StatusCode::OK, "ready\n");
-    };
-    match archive.answers().await {
-        Ok(_) => (StatusCode::OK, "ready\n"),
-        Err(error) => {
-            tracing::error!(%error, "not ready");
-            (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "the archive does not answer\n",
-            )
-        }
+    if let Some(archive) = &shared.archive
+        && let Err(error) = archive.answers().await
+    {
+        tracing::error!(%error, "not ready");
+        return (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the archive does not answer\n",
+        );
     }
+    if shared.bus.as_ref().is_some_and(|bus| !bus.is_connected()) {
+        return (
+            StatusCode::OK,
+            "ready; the bus can't be reached: events wait\n",
+        );
+    }
+    (StatusCode::OK, "ready\n")
 }
 
 /// Figures without patient data, for this machine, and from elsewhere for who

@@ -43,6 +43,7 @@ use hilum_imaging::ImagingService;
 use hilum_platform::audit::{Door, TellsAll, Trail, recorded};
 use hilum_platform::clock::SharedClock;
 use hilum_platform::config::Config;
+use hilum_platform::events::broker::Bus;
 use hilum_platform::events::{DeadLetters, Inbox};
 use hilum_platform::jobs::Jobs;
 use hilum_platform::notices::Notices;
@@ -75,6 +76,7 @@ pub(crate) struct Parts {
     pub(crate) archive: Option<Archive>,
     /// What the services that run here were told, each its own.
     pub(crate) inboxes: Arc<[Inbox]>,
+    pub(crate) bus: Option<Bus>,
     /// What the services that run here work on, each its own.
     pub(crate) jobs: Arc<[Arc<dyn Jobs>]>,
     /// Who knows whether each service can do its work.
@@ -103,6 +105,7 @@ pub(crate) struct Shared {
     live: live::Live,
     notices: Notices,
     inboxes: Arc<[Inbox]>,
+    bus: Option<Bus>,
     jobs: Arc<[Arc<dyn Jobs>]>,
     status: status::Parts,
     metrics: PrometheusHandle,
@@ -188,6 +191,7 @@ pub(crate) fn doors(parts: Parts) -> Doors {
         live: live::Live::new(parts.notices.clone()),
         notices: parts.notices,
         inboxes: parts.inboxes,
+        bus: parts.bus,
         jobs: parts.jobs,
         status: parts.status,
         metrics: parts.metrics,

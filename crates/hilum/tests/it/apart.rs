@@ -1,7 +1,7 @@
 //! Each service in a process of its own: whichever door somebody comes to, and in
 //! whatever order they start, it is one installation.
 
-use hilum_testkit::{Api, As, Cluster, SERVICES, Series, wait_until};
+use hilum_testkit::{Api, As, Cluster, SERVICES, Series, Storescp, wait_until};
 use serde_json::{Value, json};
 
 fn cluster(settings: &str) -> Cluster {
@@ -19,6 +19,13 @@ fn readiness(api: Api) -> Vec<(String, bool)> {
     services.iter().map(of).collect()
 }
 
+/// How many studies a tenant finds.
+fn found(api: Api, tenant: &str, query: &str) -> usize {
+    let answer = api.get_for(tenant, query);
+    assert_eq!(answer.status, 200, "{query}: {}", answer.text());
+    answer.json().as_array().map_or(0, Vec::len)
+}
+
 #[test]
 fn every_door_answers_for_every_service() {
     let cluster = cluster("").started();
@@ -31,11 +38,9 @@ fn every_door_answers_for_every_service() {
             let ready = readiness(api);
             (ready.len() == 6 && ready.iter().all(|(_, ready)| *ready)).then_some(())
         });
-        let found = api.get_for("a", &study);
-        assert_eq!(found.status, 200, "{service}: {}", found.text());
-        assert_eq!(found.json().as_array().map(Vec::len), Some(1), "{service}");
+        assert_eq!(found(api, "a", &study), 1, "{service}");
         // Another's data is not there, whichever process is asked.
-        assert_eq!(api.get_for("b", &study).status, 204, "{service}");
+        assert_eq!(found(api, "b", &study), 0, "{service}");
         for path in [
             "/api/v1/patients",
             "/api/v1/models",
@@ -54,6 +59,45 @@ fn every_door_answers_for_every_service() {
         let first = cluster.api("audit").get("/api/v1/openapi.json").json();
         assert_eq!(document["paths"], first["paths"], "{service}");
     }
+}
+
+#[test]
+fn images_become_results_that_are_delivered_whoever_was_away_meanwhile() {
+    let storescp = Storescp::up();
+    let mut cluster = cluster("").delivering_to(storescp.address()).started();
+    cluster.takes(&Series::another_study("1.2.3.9", &["PatientID=1"]));
+    let delivered = |cluster: &Cluster, study: &str| {
+        let api = cluster.api("imaging");
+        wait_until(&format!("{study} is delivered"), 60, || {
+            let all = api.items(&format!("/api/v1/deliveries?study_uid={study}"));
+            (all.len() == 1 && all[0]["state"] == "delivered").then_some(())
+        });
+    };
+    delivered(&cluster, "1.2.3.9");
+    for (number, away) in ["patients", "inference", "integration", "identity", "audit"]
+        .into_iter()
+        .enumerate()
+    {
+        cluster.kill(away);
+        let study = format!("1.2.3.{number}");
+        cluster.takes(&Series::another_study(&study, &["PatientID=2"]));
+        cluster.start(away);
+        delivered(&cluster, &study);
+    }
+    for service in SERVICES {
+        let log = cluster.log(service);
+        assert!(!log.contains("panicked"), "{service}: {log}");
+    }
+    // Two instances of each study, and each once.
+    assert_eq!(storescp.received().len(), 12);
+    let erased = cluster
+        .api("audit")
+        .post("/api/v1/erasures", &json!({ "patient_id": "2" }));
+    assert_eq!(erased.status, 200, "{}", erased.text());
+    let services = erased.json()["services"].as_array().cloned().unwrap();
+    assert_eq!(services.len(), 6);
+    let left = "/dicomweb/studies?PatientID=2";
+    assert_eq!(found(cluster.api("audit"), "a", left), 0);
 }
 
 #[test]
@@ -85,10 +129,11 @@ fn nobody_gets_in_by_saying_that_a_neighbour_let_them_in() {
 #[test]
 fn an_api_key_goes_on_when_identity_is_dead_and_ends_when_it_is_back() {
     let mut cluster = cluster("").started();
-    let made = cluster
-        .api("patients")
-        .post("/api/v1/keys", &json!({"name": "viewer", "role": "viewer"}));
-    assert_eq!(made.status, 201, "{}", made.text());
+    let made = cluster.api("patients").post(
+        "/api/v1/keys",
+        &json!({"name": "viewer", "role": "integration"}),
+    );
+    assert_eq!(made.status, 200, "{}", made.text());
     let (key, id) = (made.json()["key"].clone(), made.json()["id"].clone());
     let (key, id) = (key.as_str().unwrap(), id.as_str().unwrap());
     let ask = |cluster: &Cluster| {
@@ -96,9 +141,9 @@ fn an_api_key_goes_on_when_identity_is_dead_and_ends_when_it_is_back() {
         api.send("GET", "/dicomweb/studies", As::Key(key), None)
             .status
     };
-    assert_eq!(ask(&cluster), 204);
+    assert_eq!(ask(&cluster), 200);
     cluster.kill("identity");
-    assert_eq!(ask(&cluster), 204);
+    assert_eq!(ask(&cluster), 200);
     // Images come in: who may send is known without asking.
     cluster.takes(&Series::sample());
     // And by a process that starts while Identity is away.

@@ -13,6 +13,7 @@ mod architecture;
 mod attacks;
 mod auditing;
 mod browser;
+mod bus;
 mod crashes;
 mod documents;
 mod ending;

@@ -64,6 +64,11 @@ impl Config {
                 None => Ok(()),
             };
         };
+        if self.bus.is_none() && self.services.len() < ServiceName::ALL.len() {
+            let text = "services that run apart tell each other what happens over a bus: \
+                        [bus] amqp = \"amqps://…\"";
+            return invalid(text.to_owned());
+        }
         for one in absent {
             let at = neighbours
                 .at
@@ -87,6 +92,7 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Bus;
     use super::*;
 
     fn refusal(set: impl FnOnce(&mut Config)) -> String {
@@ -98,6 +104,10 @@ mod tests {
 
     fn alone(config: &mut Config, at: &str) {
         config.services = vec![ServiceName::Imaging];
+        config.bus = Some(Bus {
+            amqp: Some("amqp://guest:guest@127.0.0.1".to_owned()),
+            ..Bus::default()
+        });
         let elsewhere = ServiceName::ALL.iter().map(|one| (*one, at.to_owned()));
         config.neighbours = Some(Neighbours {
             listen: "127.0.0.1:7300".parse().unwrap(),

@@ -2,8 +2,10 @@
 //! relay that carries it, an inbox row in the consumer's own database, and a
 //! worker that commits the consumer's work together with the fact that the
 //! event was consumed. Retries and dead letters live in the inbox, so that one
-//! consumer that is down holds up nobody else.
+//! consumer that is down holds up nobody else. Between processes a
+//! [bus](broker) carries what the relay sends.
 
+pub mod broker;
 mod consumed;
 mod dead_letters;
 mod inbox;

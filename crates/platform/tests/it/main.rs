@@ -9,12 +9,14 @@
 )]
 
 mod audit;
+mod broker;
 mod certificates;
 mod db;
 mod ended;
 mod events;
 mod http_server;
 mod jobs;
+mod remote;
 mod tls;
 
 use hilum_contracts::ids::TenantId;

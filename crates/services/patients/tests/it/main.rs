@@ -8,22 +8,30 @@
     reason = "a test that fails says where"
 )]
 
+use std::sync::Arc;
+
 use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request, StatusCode};
 use axum::{Extension, Router};
 use hilum_contracts::ids::TenantId;
 use hilum_contracts::imaging::{InstancesStored, PatientIdentity};
 use hilum_contracts::patients::{PatientState, Patients as _};
+use hilum_contracts::service::ServiceName;
 use hilum_contracts::{CorrelationId, Event};
 use hilum_patients::PatientsService;
 use hilum_platform::notices::Notices;
+use hilum_platform::remote::Answering;
+use hilum_platform::remote::patients::{self, RemotePatients};
 use hilum_platform::{auth, clock};
-use hilum_testkit::keyring;
+use hilum_testkit::{Asked, keyring};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
+/// The service, asked in the process and as a neighbour: what it answers is the
+/// same.
 struct World {
     service: PatientsService,
+    asked: Asked,
     _dir: tempfile::TempDir,
 }
 
@@ -33,7 +41,13 @@ impl World {
         let (clock, notices) = (clock::system(), Notices::default());
         let opened = PatientsService::open(dir.path(), clock, notices, keyring()).await;
         let service = opened.unwrap();
-        Self { service, _dir: dir }
+        let name = ServiceName::Patients;
+        let answering = patients::answer(Answering::new(name), Arc::new(service.clone()));
+        Self {
+            asked: Asked::new(name, answering).await,
+            service,
+            _dir: dir,
+        }
     }
 
     /// An image of `study` arrives that names the patient `id`.
@@ -70,7 +84,10 @@ impl World {
 
     async fn state(&self, tenant: &str, study: &str) -> PatientState {
         let scope = auth::service(&TenantId::new(tenant).unwrap(), "test");
-        self.service.state_of_study(&scope, study).await.unwrap()
+        let here = self.service.state_of_study(&scope, study).await.unwrap();
+        let remote = RemotePatients(self.asked.neighbour.clone());
+        assert_eq!(remote.state_of_study(&scope, study).await.unwrap(), here);
+        here
     }
 
     fn router(&self, tenant: &str) -> Router {

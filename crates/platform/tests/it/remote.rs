@@ -1,0 +1,290 @@
+//! Neighbours over mutual TLS: what they answer, and what one costs that does not.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use axum::body::Bytes;
+use futures::{StreamExt as _, TryStreamExt as _};
+use hilum_contracts::access::{Action, Role};
+use hilum_contracts::error::{ErrorCode, ServiceError};
+use hilum_contracts::ids::{CorrelationId, InputSetId, RunId};
+use hilum_contracts::imaging::{
+    DataSetStream, Imaging, InstanceRef, Published, ResultInstance, ResultSet,
+};
+use hilum_contracts::scope::{Acting, Principal, Right, TenantScope};
+use hilum_contracts::service::ServiceName;
+use hilum_platform::auth;
+use hilum_platform::http_client::HttpClient;
+use hilum_platform::limits::{NEIGHBOUR_FAILURES, NEIGHBOUR_REST_MAX, NEIGHBOUR_TRIES};
+use hilum_platform::remote::imaging::{self, RemoteImaging};
+use hilum_platform::remote::{Answering, Asking, Neighbour};
+use hilum_testkit::{Asked, Authority};
+use tokio::net::TcpListener;
+
+use crate::tenant;
+
+/// What only a neighbour over the network shows of an Imaging.
+struct Fixed;
+
+#[async_trait]
+impl Imaging for Fixed {
+    async fn input_set(
+        &self,
+        _: &TenantScope,
+        _: InputSetId,
+    ) -> Result<Vec<InstanceRef>, ServiceError> {
+        let text = "A newer revision has superseded it.";
+        Err(ServiceError::new(ErrorCode::Conflict, text))
+    }
+
+    async fn data_set(
+        &self,
+        _: &TenantScope,
+        sop_instance_uid: &str,
+    ) -> Result<DataSetStream, ServiceError> {
+        let breaks = sop_instance_uid == "breaks";
+        let pieces = (0..64).map(move |number| match number {
+            63 if breaks => Err(ServiceError::new(
+                ErrorCode::Corrupt,
+                "A chunk is not what was written.",
+            )),
+            number => Ok(Bytes::from(vec![number; 64 << 10])),
+        });
+        Ok(futures::stream::iter(pieces).boxed())
+    }
+
+    async fn instances(
+        &self,
+        scope: &TenantScope,
+        uids: &[String],
+    ) -> Result<Vec<InstanceRef>, ServiceError> {
+        scope.require(Action::ViewStudies)?;
+        let of = |uid: &String| InstanceRef {
+            sop_class_uid: scope.tenant().to_string(),
+            sop_instance_uid: uid.clone(),
+            series_uid: scope.principal().to_string(),
+            transfer_syntax_uid: String::new(),
+            length: 1,
+        };
+        Ok(uids.iter().map(of).collect())
+    }
+
+    async fn publish_results(
+        &self,
+        _: &TenantScope,
+        results: ResultSet,
+    ) -> Result<Published, ServiceError> {
+        let of = |one: ResultInstance| InstanceRef {
+            sop_class_uid: results.key.clone(),
+            sop_instance_uid: String::new(),
+            series_uid: String::new(),
+            transfer_syntax_uid: String::new(),
+            length: one.data_set.len() as u64,
+        };
+        Ok(Published::Now(
+            results.instances.into_iter().map(of).collect(),
+        ))
+    }
+}
+
+fn viewer() -> TenantScope {
+    let acting = Acting {
+        principal: Principal::Device("Müller".to_owned()),
+        right: Right::Role(Role::Radiologist),
+        limited_to: None,
+        from: Some([192, 0, 2, 7].into()),
+    };
+    auth::admitted(&tenant(), acting)
+}
+
+async fn fixed() -> (Asked, RemoteImaging) {
+    let name = ServiceName::Imaging;
+    let asked = Asked::new(name, imaging::answer(Answering::new(name), Arc::new(Fixed))).await;
+    let remote = RemoteImaging(asked.neighbour.clone());
+    (asked, remote)
+}
+
+#[tokio::test]
+async fn a_neighbour_sees_who_asks_and_its_refusals_arrive_as_they_are() {
+    let (_asked, imaging) = fixed().await;
+    let found = imaging
+        .instances(&viewer(), &["1.2".to_owned()])
+        .await
+        .unwrap();
+    assert_eq!(found[0].sop_class_uid, tenant().to_string());
+    assert_eq!(found[0].series_uid, "device Müller");
+    let limited = Acting {
+        limited_to: Some([Action::StoreImages].into_iter().collect()),
+        ..viewer().acting().clone()
+    };
+    let limited = auth::admitted(&tenant(), limited);
+    let refused = imaging.instances(&limited, &[]).await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::Forbidden);
+    let superseded = imaging
+        .input_set(&viewer(), InputSetId::new())
+        .await
+        .unwrap_err();
+    assert_eq!(superseded.code, ErrorCode::Conflict);
+    assert_eq!(superseded.message, "A newer revision has superseded it.");
+}
+
+#[tokio::test]
+async fn data_sets_come_piece_by_piece_and_one_that_breaks_off_is_no_end() {
+    let (_asked, imaging) = fixed().await;
+    let stream = imaging.data_set(&viewer(), "whole").await.unwrap();
+    let pieces: Vec<Bytes> = stream.try_collect().await.unwrap();
+    let whole = pieces.concat();
+    assert_eq!(whole.len(), 64 * (64 << 10));
+    assert!(
+        whole
+            .chunks(64 << 10)
+            .zip(0..)
+            .all(|(chunk, number)| chunk.iter().all(|byte| *byte == number))
+    );
+    let stream = imaging.data_set(&viewer(), "breaks").await.unwrap();
+    let broken: Result<Vec<Bytes>, _> = stream.try_collect().await;
+    assert_eq!(broken.unwrap_err().code, ErrorCode::Unavailable);
+}
+
+#[tokio::test]
+async fn results_arrive_whole() {
+    let (_asked, imaging) = fixed().await;
+    let instances = [0, 1, 5 << 20].map(|length| ResultInstance {
+        data_set: Bytes::from(vec![7; length]),
+    });
+    let scope = viewer();
+    let published = imaging.publish_results(
+        &scope,
+        ResultSet {
+            run: RunId::new(),
+            key: "input/model".to_owned(),
+            study_uid: "1.2".to_owned(),
+            model: "ct".to_owned(),
+            correlation_id: CorrelationId::new(),
+            instances: instances.into(),
+        },
+    );
+    let Published::Now(instances) = published.await.unwrap() else {
+        panic!("they were published before");
+    };
+    let lengths: Vec<u64> = instances.iter().map(|one| one.length).collect();
+    assert_eq!(lengths, [0, 1, 5 << 20]);
+    assert_eq!(instances[0].sop_class_uid, "input/model");
+}
+
+/// Answers `unavailable` so many times, and then how often it was asked.
+async fn unavailable_at_first(times: u32) -> Asked {
+    let asked = Arc::new(AtomicU32::new(0));
+    let answering = Answering::new(ServiceName::Patients).on_any("count", move |()| {
+        let asked = Arc::clone(&asked);
+        async move {
+            match asked.fetch_add(1, Ordering::SeqCst) {
+                count if count < times => Err(ServiceError::new(ErrorCode::Unavailable, "busy")),
+                count => Ok(count + 1),
+            }
+        }
+    });
+    Asked::new(ServiceName::Patients, answering).await
+}
+
+#[tokio::test]
+async fn what_may_be_asked_twice_is_and_nothing_else() {
+    let asked = unavailable_at_first(NEIGHBOUR_TRIES - 1).await;
+    let ask = |asking| asked.neighbour.ask::<_, u32>(asking, "count", None, &());
+    assert_eq!(
+        ask(Asking::ONCE).await.unwrap_err().code,
+        ErrorCode::Unavailable
+    );
+    assert_eq!(ask(Asking::REPEATABLE).await.unwrap(), NEIGHBOUR_TRIES);
+    let asked = unavailable_at_first(u32::MAX).await;
+    let ask = |asking| asked.neighbour.ask::<_, u32>(asking, "count", None, &());
+    assert!(ask(Asking::REPEATABLE).await.is_err());
+}
+
+#[tokio::test]
+async fn a_neighbour_that_says_nothing_costs_its_deadline_and_then_nothing() {
+    let (folder, silent) = (
+        tempfile::tempdir().unwrap(),
+        TcpListener::bind("127.0.0.1:0").await.unwrap(),
+    );
+    let at = format!("https://{}", silent.local_addr().unwrap());
+    let authority = Authority::new(folder.path());
+    let own = authority.vouches_for("own");
+    let client = HttpClient::new(Some(&authority.certificate()), Some(&own)).unwrap();
+    let neighbour = Neighbour::new(ServiceName::Audit, at.parse().unwrap(), client);
+    let within = Duration::from_millis(200);
+    let ask = || neighbour.ask::<_, u32>(Asking::ONCE.within(within), "count", None, &());
+    for _ in 0..NEIGHBOUR_FAILURES {
+        let begun = Instant::now();
+        assert_eq!(ask().await.unwrap_err().code, ErrorCode::Unavailable);
+        assert!(begun.elapsed() >= within, "it was not waited for");
+    }
+    let begun = Instant::now();
+    assert_eq!(ask().await.unwrap_err().code, ErrorCode::Unavailable);
+    assert!(begun.elapsed() < within, "it was asked again at once");
+    // After a rest it is.
+    tokio::time::sleep(NEIGHBOUR_REST_MAX).await;
+    let begun = Instant::now();
+    assert!(ask().await.is_err());
+    assert!(begun.elapsed() >= within, "it was not asked after the rest");
+}
+
+#[tokio::test]
+async fn whom_the_authority_does_not_vouch_for_is_not_heard() {
+    let asked = unavailable_at_first(0).await;
+    let ask = |client: HttpClient| {
+        let at = asked.neighbour.at().clone();
+        let neighbour = Neighbour::new(ServiceName::Patients, at, client);
+        async move {
+            neighbour
+                .ask::<_, u32>(Asking::ONCE, "count", None, &())
+                .await
+        }
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let stranger = Authority::new(folder.path()).vouches_for("stranger");
+    for own in [None, Some(&stranger)] {
+        let client = HttpClient::new(Some(&asked.authority()), own).unwrap();
+        let refused = ask(client).await.unwrap_err();
+        assert_eq!(refused.code, ErrorCode::Unavailable);
+    }
+    // And who asks is not deceived by a neighbour of another authority.
+    let other = tempfile::tempdir().unwrap();
+    let elsewhere = Authority::new(other.path());
+    let client = HttpClient::new(Some(&elsewhere.certificate()), None).unwrap();
+    assert_eq!(ask(client).await.unwrap_err().code, ErrorCode::Unavailable);
+    assert_eq!(
+        asked
+            .neighbour
+            .ask::<_, u32>(Asking::ONCE, "count", None, &())
+            .await
+            .unwrap(),
+        1
+    );
+}
+
+#[tokio::test]
+async fn a_question_that_is_none_is_refused_and_harms_nothing() {
+    let (asked, imaging) = fixed().await;
+    for (what, body) in [
+        ("instances", "[1"),
+        ("instances", "{}"),
+        ("publish-results", ""),
+        ("data-set", "7"),
+    ] {
+        let body = Bytes::from(body.to_owned());
+        let refused = asked
+            .neighbour
+            .ask_bytes(Asking::ONCE, what, Some(&viewer()), body)
+            .await;
+        assert_eq!(refused.unwrap_err().code, ErrorCode::Invalid, "{what}");
+    }
+    let scopeless = asked
+        .neighbour
+        .ask_bytes(Asking::ONCE, "instances", None, "[]".into())
+        .await;
+    assert_eq!(scopeless.unwrap_err().code, ErrorCode::Unauthenticated);
+    assert!(imaging.instances(&viewer(), &[]).await.unwrap().is_empty());
+}
