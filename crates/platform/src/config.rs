@@ -5,6 +5,7 @@ mod bus;
 mod destination;
 mod exposure;
 mod neighbours;
+mod telemetry;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -21,6 +22,7 @@ pub use bus::Bus;
 pub use destination::{Destination, Way};
 pub use exposure::Tls;
 pub use neighbours::Neighbours;
+pub use telemetry::Telemetry;
 
 /// Everything that can be configured.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -78,6 +80,8 @@ pub struct Config {
     pub audit: AuditRules,
     /// The broker between processes; none: events stay in this one.
     pub bus: Option<Bus>,
+    /// Where traces go; none: nothing is traced.
+    pub telemetry: Option<Telemetry>,
 }
 
 /// What holds for the audit trail.
@@ -337,6 +341,7 @@ impl Default for Config {
             mail: None,
             audit: AuditRules::default(),
             bus: None,
+            telemetry: None,
         }
     }
 }
@@ -455,6 +460,9 @@ impl Config {
             return invalid("quiet_seconds is between 0 and 86400".to_owned());
         }
         self.check_mail()?;
+        if let Some(telemetry) = &self.telemetry {
+            telemetry.check().map_err(ConfigError::Invalid)?;
+        }
         if let Some(bus) = &self.bus {
             bus.address().map_err(ConfigError::Invalid)?;
         }

@@ -16,6 +16,7 @@ use hyper_util::rt::TokioExecutor;
 use crate::config::Tls;
 use crate::limits::{CLIENT_ANSWER_MAX, CLIENT_CONNECT};
 use crate::tls::{self, TlsError};
+use crate::traces;
 
 /// A way to one or several servers. Cheap to clone; connections are kept.
 #[derive(Clone, Debug)]
@@ -72,9 +73,12 @@ impl HttpClient {
     /// When there is none.
     pub async fn begin(
         &self,
-        request: Request<Body>,
+        mut request: Request<Body>,
         within: Duration,
     ) -> Result<Response<Incoming>, HttpError> {
+        if let Some(traceparent) = traces::current().and_then(|text| text.parse().ok()) {
+            request.headers_mut().insert("traceparent", traceparent);
+        }
         let answer = tokio::time::timeout(within, self.0.request(request)).await;
         let answer = answer.map_err(|_| HttpError::TimedOut)?;
         answer.map_err(|_| HttpError::Unreachable)

@@ -1,7 +1,7 @@
 //! What every service stands on: whose data a call may touch, the clock, the
 //! configuration, the database with its outbox, inbox and jobs, files that are
 //! replaced durably, notices to open pages, neighbours in other
-//! processes, logs and metrics, mail, places that tenants share, the HTTP server with its TLS, and
+//! processes, logs, metrics and traces, mail, places that tenants share, the HTTP server with its TLS, and
 //! how errors look over HTTP. It knows no
 //! service, and nothing of DICOM.
 
@@ -26,6 +26,7 @@ pub mod shares;
 pub mod telemetry;
 pub mod tenants;
 pub mod tls;
+pub mod traces;
 
 /// Whose data a call may touch.
 pub mod scope {

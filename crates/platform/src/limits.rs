@@ -58,6 +58,16 @@ pub const BUS_BARRIER: Duration = Duration::from_secs(30);
 pub const BUS_UNSURE: Duration = Duration::from_secs(600);
 /// and has read what came on it so long after it answers others again.
 pub const BUS_SETTLE: Duration = Duration::from_secs(3);
+/// Spans that wait to be sent, some hundred bytes each: more are dropped.
+pub const TRACE_QUEUED_MAX: usize = 4_096;
+/// Spans sent at once.
+pub const TRACE_BATCH: usize = 512;
+/// How often what waits is sent.
+pub const TRACE_EVERY: Duration = Duration::from_secs(2);
+/// Longest time that a collector may take for one batch.
+pub const TRACE_EXPORT: Duration = Duration::from_secs(5);
+/// Attributes of one span: identifiers, and there are few.
+pub const TRACE_SPAN_ATTRIBUTES: u32 = 16;
 /// Times an event is tried before it becomes a dead letter.
 pub const EVENT_ATTEMPTS: i64 = 12;
 /// Longest pause between two tries of an event.

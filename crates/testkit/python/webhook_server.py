@@ -23,7 +23,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.answer(401)
             return
         status = first.pop() if first else 204
-        told = {"id": self.headers["webhook-id"], "answered": status, "message": message}
+        told = {
+            "id": self.headers["webhook-id"],
+            "answered": status,
+            "traceparent": self.headers["traceparent"],
+            "message": message,
+        }
         with file.open("a") as lines:
             lines.write(json.dumps(told) + "\n")
         self.answer(status)

@@ -100,6 +100,17 @@ impl Api {
             .unwrap_or_else(|| panic!("nothing answers GET {path}"))
     }
 
+    /// Asks for a path as a part of another's trace (W3C Trace Context).
+    #[must_use]
+    pub fn get_within(self, traceparent: &str, path: &str) -> Answer {
+        self.request(
+            CLIENT
+                .get(self.url(path))
+                .header("traceparent", traceparent),
+        )
+        .unwrap_or_else(|| panic!("nothing answers GET {path}"))
+    }
+
     /// The `items` of a list.
     #[must_use]
     pub fn items(self, path: &str) -> Vec<Value> {

@@ -1,13 +1,20 @@
 //! Events that wait to be carried, in the transaction of what they tell of.
 
+use std::borrow::Cow;
+
 use hilum_contracts::Event;
+use hilum_platform::traces;
 use rusqlite::Connection;
 
 use crate::error::{ArchiveError, Result};
 use crate::limits;
 
 pub(crate) fn append(db: &Connection, event: &Event) -> Result<()> {
-    let text = serde_json::to_string(event)
+    let mut event = Cow::Borrowed(event);
+    if let Some(cause) = traces::cause(event.correlation_id) {
+        event.to_mut().traceparent = Some(cause);
+    }
+    let text = serde_json::to_string(&*event)
         .map_err(|_| ArchiveError::Invalid("the event cannot be written"))?;
     db.prepare_cached("INSERT INTO outbox (event) VALUES (?1)")?
         .execute([text])?;

@@ -1,7 +1,10 @@
 //! One bundle, from sealed segments to acknowledgements: write, sync the file,
 //! sync its folder, one index transaction, answer.
 
+use std::collections::HashSet;
+
 use aws_lc_rs::digest;
+use hilum_platform::traces::{self, Work};
 use rusqlite::Connection;
 
 use crate::error::{ArchiveError, Result};
@@ -21,6 +24,7 @@ pub(super) fn commit_bundle(db: &mut Connection, context: &Context, mut bundle: 
     steps::at("commit.begin");
     bundle.sealed.sort_by_key(|sealed| sealed.record.segment);
     let started = std::time::Instant::now();
+    let _traced = traced(&bundle);
     let written = write_bundle(context, &bundle);
     let wrote = started.elapsed();
     let Bundle {
@@ -88,6 +92,21 @@ pub(super) fn commit_bundle(db: &mut Connection, context: &Context, mut bundle: 
             }
         }
     }
+}
+
+/// One span for every association and request whose instances are in it.
+fn traced(bundle: &Bundle) -> Vec<Work> {
+    if !traces::is_on() {
+        return Vec::new();
+    }
+    let ids = bundle
+        .sealed
+        .iter()
+        .map(|of| of.record.descriptor.correlation);
+    let ids: HashSet<_> = ids.collect();
+    ids.into_iter()
+        .map(|id| Work::part("commit", id, None, &bundle.tenant.id))
+        .collect()
 }
 
 /// Writes the object and returns once it is durable: data, then directory.

@@ -32,6 +32,7 @@ use hilum_platform::remote::member::RemoteMember;
 use hilum_platform::remote::patients::RemotePatients;
 use hilum_platform::tenants::Directory;
 use hilum_platform::tls::Certificate;
+use hilum_platform::traces::{self, Traces};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -71,6 +72,7 @@ pub(crate) struct Hilum {
     pub(crate) set_up_link: Option<String>,
     services: Services,
     carrying: Carrying,
+    traces: Traces,
     stop: CancellationToken,
     tasks: TaskTracker,
     _run_file: Written,
@@ -122,6 +124,7 @@ impl Hilum {
     ) -> anyhow::Result<Self> {
         std::fs::create_dir_all(&config.data)
             .with_context(|| format!("can't make the data folder {}", config.data.display()))?;
+        let traces = traces::start(config.telemetry.as_ref()).map_err(anyhow::Error::msg)?;
         let certificate = config.tls.as_ref().map(Certificate::open).transpose()?;
         // Services that tell addresses tell the chosen ones.
         let listeners = Listeners::open(&mut config).await?;
@@ -199,6 +202,7 @@ impl Hilum {
             set_up_link,
             services: opened.services,
             carrying: opened.carrying,
+            traces,
             stop,
             tasks,
             _run_file: run_file,
@@ -214,6 +218,7 @@ impl Hilum {
             tracing::warn!("some work did not end in time; it goes on at the next start");
         }
         self.services.close().await;
+        self.traces.end().await;
         tracing::info!("stopped");
     }
 }

@@ -5,6 +5,7 @@ use std::time::Instant;
 use axum::extract::{MatchedPath, Request};
 use axum::middleware::Next;
 use axum::response::Response;
+use hilum_platform::traces::Work;
 use http::Method;
 
 /// Counts a request and how long its answer took to begin, by its address's
@@ -13,12 +14,18 @@ pub(super) async fn measured(request: Request, next: Next) -> Response {
     let path = request.extensions().get::<MatchedPath>().cloned();
     let method = named(request.method());
     let started = Instant::now();
-    let response = next.run(request).await;
     let route = path.map_or_else(|| "other".to_owned(), |path| path.as_str().to_owned());
+    let traceparent = request.headers().get("traceparent");
+    let traceparent = traceparent.and_then(|value| value.to_str().ok());
+    let work = Work::request(format!("{method} {route}"), traceparent);
+    let response = work.clone().around(next.run(request)).await;
     let status = match response.status().as_u16() {
         ..400 => "ok",
         400..500 => "refused",
-        _ => "failed",
+        _ => {
+            work.failed();
+            "failed"
+        }
     };
     metrics::histogram!("hilum_http_request_seconds", "method" => method, "route" => route.clone())
         .record(started.elapsed());

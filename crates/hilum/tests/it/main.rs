@@ -32,6 +32,7 @@ mod rebuilding;
 mod rejecting;
 mod results;
 mod schemathesis;
+mod traces;
 
 /// A Hilum under test: tenants `a` and `b`.
 fn hilum() -> hilum_testkit::Setup {

@@ -18,6 +18,7 @@ use crate::db::{self, Connection, Db, DbError};
 use crate::jobs::{backoff, shorten};
 use crate::limits::{CONSUME_BATCH, EVENT_ATTEMPTS, EVENT_BACKOFF_MAX, FORGET_EVERY, RELAY_POLL};
 use crate::notices::{Notices, Topic};
+use crate::traces::Work;
 
 /// Why an event could not be consumed.
 #[derive(Debug, thiserror::Error)]
@@ -272,7 +273,15 @@ impl Inbox {
         consumed::remember(&mut tx, consumer, &serde_json::to_string(&first)?, now).await?;
         for row in due.iter().filter(|row| first.contains(&row.event_id)) {
             let event: Event = serde_json::from_str(&row.text)?;
-            self.consumer.consume(&event, &mut tx).await?;
+            let work = Work::part(
+                "consume",
+                event.correlation_id,
+                event.traceparent.as_deref(),
+                &event.tenant,
+            )
+            .with("hilum.consumer", self.consumer.name())
+            .with("hilum.event", &event.kind);
+            work.around(self.consumer.consume(&event, &mut tx)).await?;
             consumed.push(event);
         }
         tx.commit().await?;

@@ -1,5 +1,6 @@
 //! What a service has to tell, written with the change it tells of.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -8,6 +9,7 @@ use hilum_contracts::error::ServiceError;
 use tokio::sync::Notify;
 
 use crate::db::{self, Connection, Db, DbError};
+use crate::traces;
 
 /// The outbox did not answer.
 #[derive(Debug, thiserror::Error)]
@@ -38,7 +40,13 @@ pub trait OutboxSource: Send + Sync {
 /// # Errors
 /// When the database does not answer.
 pub async fn append(tx: &mut Connection, event: &Event) -> Result<(), DbError> {
-    let text = serde_json::to_string(event).map_err(|e| DbError::Encode(Box::new(e)))?;
+    let mut event = Cow::Borrowed(event);
+    if event.traceparent.is_none()
+        && let Some(cause) = traces::cause(event.correlation_id)
+    {
+        event.to_mut().traceparent = Some(cause);
+    }
+    let text = serde_json::to_string(&*event).map_err(|e| DbError::Encode(Box::new(e)))?;
     db::query("INSERT INTO outbox (event) VALUES ($1)")
         .bind(text)
         .execute(tx)

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use crate::db::{self, Connection, Db, DbError, Migration, Row};
 use crate::limits::ERROR_TEXT_MAX;
+use crate::traces;
 
 pub use source::{Backlog, Described, JobSource, Jobs, Listed, State};
 pub use worker::{Leases, Worker, keep_lease, run};
@@ -48,6 +49,11 @@ pub const MIGRATIONS: &[Migration] = &[
         turn INTEGER NOT NULL,
         PRIMARY KEY (kind, tenant)) WITHOUT ROWID",
     },
+    // What caused it, where that is traced.
+    Migration {
+        version: 3,
+        sql: "ALTER TABLE jobs ADD COLUMN traceparent TEXT",
+    },
 ];
 
 /// A job that this worker holds until its lease ends.
@@ -63,6 +69,8 @@ pub struct Job {
     pub correlation_id: CorrelationId,
     /// How often it was leased, this time included.
     pub attempts: i64,
+    /// W3C trace context of what caused it, where that is traced.
+    pub traceparent: Option<String>,
 }
 
 /// What to enqueue.
@@ -87,11 +95,11 @@ pub struct NewJob<'a> {
 /// When the database does not answer.
 pub async fn enqueue(tx: &mut Connection, now: i64, job: NewJob<'_>) -> Result<(), DbError> {
     db::query(
-        "INSERT INTO jobs (id, tenant, kind, subject, correlation_id, state, run_at, created_at)
-         VALUES ($1, $2, $3, $4, $5, 'queued', $6, $7)
+        "INSERT INTO jobs (id, tenant, kind, subject, correlation_id, state, run_at, created_at, traceparent)
+         VALUES ($1, $2, $3, $4, $5, 'queued', $6, $7, $8)
          ON CONFLICT (kind, tenant, subject) DO UPDATE
          SET state = 'queued', attempts = 0, run_at = excluded.run_at, last_error = NULL,
-             lease_owner = NULL, lease_until = NULL
+             lease_owner = NULL, lease_until = NULL, traceparent = excluded.traceparent
          WHERE jobs.state IN ('done', 'dead')",
     )
     .bind(Uuid::now_v7().to_string())
@@ -101,6 +109,7 @@ pub async fn enqueue(tx: &mut Connection, now: i64, job: NewJob<'_>) -> Result<(
     .bind(job.correlation_id.to_string())
     .bind(job.run_at)
     .bind(now)
+    .bind(traces::cause(job.correlation_id))
     .execute(tx)
     .await?;
     Ok(())
@@ -138,7 +147,7 @@ pub async fn lease(
          UPDATE jobs SET state = 'leased', attempts = attempts + 1, lease_owner = $1, lease_until = $2
          WHERE id = (SELECT due.id FROM due LEFT JOIN job_turn t ON t.kind = $3 AND t.tenant = due.tenant
              WHERE due.id IS NOT NULL ORDER BY coalesce(t.turn, 0), due.id LIMIT 1)
-         RETURNING id, tenant, subject, correlation_id, attempts",
+         RETURNING id, tenant, subject, correlation_id, attempts, traceparent",
     )
     .bind(owner)
     .bind(until)
@@ -284,5 +293,6 @@ fn read_job(row: &Row) -> Result<Job, DbError> {
             .parse()
             .map_err(|e| DbError::Decode(Box::new(e)))?,
         attempts: row.try_get("attempts")?,
+        traceparent: row.try_get("traceparent")?,
     })
 }

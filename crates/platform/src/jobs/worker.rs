@@ -11,6 +11,7 @@ use super::{Job, heartbeat, lease};
 use crate::clock::Clock;
 use crate::db::Db;
 use crate::limits::JOB_POLL;
+use crate::traces::Work;
 
 /// What a worker takes its jobs from.
 #[derive(Clone, Copy)]
@@ -50,7 +51,19 @@ pub async fn run(worker: impl Worker, stop: CancellationToken) {
             bell,
         } = worker.leases();
         match lease(db, kind, &owner, clock.now_millis(), time).await {
-            Ok(Some(job)) => worker.attempt(&job, &owner, &stop).await,
+            Ok(Some(job)) => {
+                let work = Work::part(
+                    "job",
+                    job.correlation_id,
+                    job.traceparent.as_deref(),
+                    &job.tenant,
+                )
+                .with("hilum.kind", kind)
+                .with("hilum.job", job.id)
+                .with("hilum.subject", &job.subject)
+                .with("hilum.attempt", job.attempts);
+                work.around(worker.attempt(&job, &owner, &stop)).await;
+            }
             Ok(None) => {
                 tokio::select! {
                     () = stop.cancelled() => {}

@@ -20,6 +20,7 @@ use super::{SCOPE, WITHIN};
 use crate::auth;
 use crate::http::status_of;
 use crate::limits::{NEIGHBOUR_BODY_MAX, NEIGHBOUR_WITHIN};
+use crate::traces::Work;
 
 /// What one service answers. Its questions are added by the modules of the
 /// contracts.
@@ -81,10 +82,15 @@ impl Answering {
         W: Future<Output = Result<Response, ServiceError>> + Send,
     {
         let answer = Arc::new(answer);
+        let path = format!("/ask/{}/{what}", self.service);
+        let name: Arc<str> = path.as_str().into();
         let handler = move |request: Request| {
-            let answer = Arc::clone(&answer);
+            let (answer, name) = (Arc::clone(&answer), Arc::clone(&name));
             async move {
                 let (parts, body) = request.into_parts();
+                let traced = parts.headers.get("traceparent");
+                let traced = traced.and_then(|value| value.to_str().ok());
+                let work = traced.map(|parent| Work::request((*name).to_owned(), Some(parent)));
                 let within = within(&parts.headers);
                 let answering = async {
                     let body = axum::body::to_bytes(body, NEIGHBOUR_BODY_MAX).await;
@@ -93,7 +99,12 @@ impl Answering {
                     })?;
                     answer(parts.headers, body).await
                 };
-                let answered = match tokio::time::timeout(within, answering).await {
+                let answering = tokio::time::timeout(within, answering);
+                let answered = match work {
+                    Some(work) => work.around(answering).await,
+                    None => answering.await,
+                };
+                let answered = match answered {
                     Ok(answered) => answered,
                     Err(_) => Err(ServiceError::new(
                         ErrorCode::Unavailable,
@@ -104,7 +115,6 @@ impl Answering {
                     .unwrap_or_else(|error| (status_of(error.code), Json(error)).into_response())
             }
         };
-        let path = format!("/ask/{}/{what}", self.service);
         self.router = self.router.route(&path, post(handler));
         self
     }

@@ -19,6 +19,7 @@ use hilum_contracts::ids::CorrelationId;
 use hilum_dataset::text::CharacterSet;
 use hilum_dataset::{ScanError, ScanOptions};
 use hilum_platform::scope::TenantScope;
+use hilum_platform::traces::{self, Work};
 
 use crate::ImagingService;
 use crate::domain::readiness::Ending;
@@ -44,6 +45,17 @@ pub(crate) enum Source {
     Import,
 }
 
+impl Source {
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Dimse { .. } => "association",
+            Self::Stow => "store request",
+            Self::Hilum => "results",
+            Self::Import => "import",
+        }
+    }
+}
+
 /// One association or request.
 #[derive(Clone)]
 pub(crate) struct Intake {
@@ -53,6 +65,8 @@ pub(crate) struct Intake {
     source: Source,
     /// Study and series of everything acknowledged, repeats included.
     touched: Arc<Mutex<BTreeSet<(String, String)>>>,
+    /// What it leads to is traced behind it.
+    _work: Work,
     /// The last clone to go says that this intake no longer goes on.
     _going_on: Arc<live::GoingOn>,
 }
@@ -81,7 +95,16 @@ impl Intake {
         id: CorrelationId,
         source: Source,
     ) -> Self {
+        let (name, tenant) = (source.name(), scope.tenant());
+        let work = match source {
+            Source::Dimse { .. } | Source::Stow => Work::first(name, id, tenant),
+            // A part of the run, or of what an operator takes in, which began it.
+            Source::Hilum | Source::Import => {
+                Work::part(name, id, traces::current().as_deref(), tenant)
+            }
+        };
         Self {
+            _work: work,
             _going_on: Arc::new(service.live.begin(id)),
             service,
             scope,

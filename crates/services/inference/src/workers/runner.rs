@@ -15,6 +15,7 @@ use hilum_platform::jobs::{self, Job, Leases, backoff};
 use hilum_platform::limits::JOB_POLL;
 use hilum_platform::notices::Topic;
 use hilum_platform::scope::TenantScope;
+use hilum_platform::traces::Work;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -144,7 +145,13 @@ impl Runner {
             instances: instances::fetch(Arc::clone(&self.imaging), scope.clone(), instances),
         };
         let (place, places) = watch::channel((String::new(), 0.0));
+        let mut traced = Work::default();
+        let mut at = String::new();
         let mut progress = |step: &str, fraction: f64| {
+            if step != at {
+                step.clone_into(&mut at);
+                traced = Work::step("step").with("hilum.step", step);
+            }
             let _nobody_listens = place.send((step.to_owned(), fraction));
         };
         let outcome = tokio::select! {
