@@ -47,7 +47,7 @@ fn one_trace_leads_from_an_association_over_the_queue_to_the_last_delivery() {
                 .get("hilum.kind")
                 .is_some_and(|kind| kind.contains("ris"))
         };
-        let trace = spans.iter().filter(last).next_back()?.trace.clone();
+        let trace = spans.iter().rfind(last)?.trace.clone();
         let trace: Vec<_> = spans.into_iter().filter(|of| of.trace == trace).collect();
         let first = named(&trace, "association");
         first.first()?;
@@ -117,7 +117,7 @@ fn one_trace_leads_from_an_association_over_the_queue_to_the_last_delivery() {
         let request = spans
             .iter()
             .find(|of| of.name == "POST /dicomweb/studies")?;
-        assert_eq!(stored.links, [request.trace.clone()]);
+        assert_eq!(stored.links, std::slice::from_ref(&request.trace));
         Some(())
     });
     hilum.ends_sound();
