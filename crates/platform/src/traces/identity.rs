@@ -61,9 +61,11 @@ pub(super) struct Share(pub(super) f64);
 
 impl Share {
     fn keeps(&self, trace: TraceId) -> bool {
-        // Without the two bits of a UUID's variant; 53 of the others are a fraction.
-        let random = (lower(trace.to_bytes()) << 2) >> 11;
-        (random as f64) < self.0 * (1_u64 << 53) as f64
+        // The last half of the half: before it a UUID has its variant, and those of version 7
+        // that are made in the same millisecond count there (RFC 9562 §6.2).
+        let [.., a, b, c, d] = trace.to_bytes();
+        let random = u32::from_be_bytes([a, b, c, d]);
+        f64::from(random) < self.0 * (f64::from(u32::MAX) + 1.0)
     }
 }
 
