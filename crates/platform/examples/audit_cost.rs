@@ -13,7 +13,7 @@ use hilum_contracts::audit::{Act, Entry, Subject};
 use hilum_contracts::ids::{PersonId, SessionId, TenantId};
 use hilum_contracts::scope::{Acting, Principal, Right, TenantScope};
 use hilum_platform::audit::{KeyError, Keyring, TenantKeys, Trail};
-use hilum_platform::db::{self, Db};
+use hilum_platform::db::{self, Across, Db};
 use hilum_platform::{auth, clock};
 use zeroize::Zeroizing;
 
@@ -52,7 +52,7 @@ async fn main() -> Result<(), Failed> {
 
     let started = Instant::now();
     for round in 0..ROUNDS {
-        let mut tx = db.begin().await?;
+        let mut tx = db.begin(Across::Nobody).await?;
         db::query("INSERT INTO schema_migrations (owner, version) VALUES ('cost', $1)")
             .bind(round)
             .execute(&mut *tx)

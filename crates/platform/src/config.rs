@@ -2,6 +2,7 @@
 //! `HILUM_…` environment variables, each over the one before.
 
 mod bus;
+mod database;
 mod destination;
 mod exposure;
 mod neighbours;
@@ -19,6 +20,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 pub use bus::Bus;
+pub use database::Database;
 pub use destination::{Destination, Way};
 pub use exposure::Tls;
 pub use neighbours::Neighbours;
@@ -82,6 +84,8 @@ pub struct Config {
     pub bus: Option<Bus>,
     /// Where traces go; none: nothing is traced.
     pub telemetry: Option<Telemetry>,
+    /// Where the services' own databases are; none: files in `data`.
+    pub database: Option<Database>,
 }
 
 /// What holds for the audit trail.
@@ -342,6 +346,7 @@ impl Default for Config {
             audit: AuditRules::default(),
             bus: None,
             telemetry: None,
+            database: None,
         }
     }
 }
@@ -465,6 +470,9 @@ impl Config {
         }
         if let Some(bus) = &self.bus {
             bus.address().map_err(ConfigError::Invalid)?;
+        }
+        if let Some(database) = &self.database {
+            database.check()?;
         }
         if self.audit.keep_days < AuditRules::KEEP_DAYS_MIN {
             let least = AuditRules::KEEP_DAYS_MIN;

@@ -9,6 +9,19 @@ pub const DB_READERS: u32 = 8;
 pub const DB_FOLDED_AFTER: u32 = 512;
 /// How long a statement waits for another process's lock (a backup, a doctor).
 pub const DB_BUSY: Duration = Duration::from_secs(30);
+/// Connections that a service holds to PostgreSQL at most, unless the configuration
+/// says otherwise: a server has a hundred of them for all.
+pub const PG_CONNECTIONS: u32 = 8;
+/// How long somebody waits for one of them before they are told to come back.
+pub const PG_ACQUIRE: Duration = Duration::from_secs(10);
+/// A connection that nobody needs is closed after this long.
+pub const PG_IDLE: Duration = Duration::from_secs(300);
+/// Longest life of a connection: a server that took over gets its share of them.
+pub const PG_LIFE: Duration = Duration::from_secs(1_800);
+/// Longest statement: what takes longer holds locks that others wait for.
+pub const PG_STATEMENT: Duration = Duration::from_secs(60);
+/// Longest silence within a transaction: whoever began it is gone.
+pub const PG_IN_TRANSACTION: Duration = Duration::from_secs(60);
 /// Events carried in one relay step: bounds memory and the inbox transaction.
 pub const RELAY_BATCH: u32 = 500;
 /// The relay collects for this long, so that a burst of commits costs the

@@ -9,7 +9,9 @@ use clap::Args;
 use hilum_archive::{Archive, BackupReport, Progress};
 use hilum_audit::Offline;
 use hilum_contracts::audit::{Act, Detail, Entry};
-use hilum_platform::{clock, db};
+use hilum_platform::clock;
+use hilum_platform::config::Config;
+use hilum_platform::db::{self, Home};
 
 use super::running::Connection;
 use super::verify::object_bar;
@@ -45,6 +47,7 @@ impl Backup {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
         let config = self.installation.load(&Doors::default())?;
         super::archive_is_there(&config)?;
+        files_only(&config)?;
         let to = std::path::absolute(&self.to)?;
         let report = match Connection::of(&config.data, None).await? {
             // One process has the archive open: it makes the copy.
@@ -61,8 +64,8 @@ impl Backup {
                 let archive = super::verify::open(&config).await?;
                 let (bar, progress) = object_bar("backing up");
                 let entry = Entry::new(Act::Backup);
-                let report = recorded(&config.data, entry, async {
-                    copy(&archive, &config.data, &to, Some(progress)).await
+                let report = recorded(&config, entry, async {
+                    copy(&archive, &config, &to, Some(progress)).await
                 })
                 .await;
                 archive.close().await;
@@ -89,14 +92,29 @@ impl Backup {
     }
 }
 
+/// Where the services' databases are.
+pub(crate) fn home(config: &Config) -> anyhow::Result<Home> {
+    Ok(Home::of(&config.data, config.database.as_ref())?)
+}
+
+/// Refuses an installation of whose services' databases there are no files.
+pub(crate) fn files_only(config: &Config) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        config.database.is_none(),
+        "the services' databases are on PostgreSQL, which this does not copy: stop Hilum, dump them \
+         (pg_dump) and copy the data folder (docs/operations/postgresql.md)"
+    );
+    Ok(())
+}
+
 /// Does something to an installation that nobody serves, recorded before it is
 /// tried and with how it ended.
 pub(crate) async fn recorded<T>(
-    data: &Path,
+    config: &Config,
     entry: Entry,
     act: impl Future<Output = anyhow::Result<T>>,
 ) -> anyhow::Result<T> {
-    let trail = Offline::open(data, clock::system()).await?;
+    let trail = Offline::open(home(config)?, clock::system()).await?;
     let begun = entry.clone().with(Detail::Change, "begun");
     trail.tell_all(begun).await?;
     let done = act.await;
@@ -111,10 +129,12 @@ pub(crate) async fn recorded<T>(
 /// told again after a restore.
 pub(crate) async fn copy(
     archive: &Archive,
-    data: &Path,
+    config: &Config,
     to: &Path,
     progress: Option<Progress>,
 ) -> anyhow::Result<BackupReport> {
+    files_only(config)?;
+    let data = &config.data;
     // Before any trail: a seal of entries that the copy lacks would show them as
     // cut off. Beside it meanwhile, because the archive wants an empty folder.
     let early = data.join("audit.sqlite.copy");

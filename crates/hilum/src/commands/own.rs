@@ -11,6 +11,7 @@ use hilum_identity::IdentityService;
 use hilum_imaging::ImagingService;
 use hilum_platform::audit::Keyring;
 use hilum_platform::config::Config;
+use hilum_platform::db::Home;
 use hilum_platform::notices::Notices;
 use hilum_platform::tenants::Directory;
 use hilum_platform::{auth, clock};
@@ -34,7 +35,7 @@ impl Own {
         );
         let (clock, notices, tenants) = (clock::system(), Notices::default(), Directory::default());
         let identity = IdentityService::open(
-            &config.data,
+            Home::of(&config.data, config.database.as_ref())?,
             config,
             Arc::clone(&clock),
             notices.clone(),

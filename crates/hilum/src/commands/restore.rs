@@ -12,7 +12,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::verify::object_bar;
 use super::{Doors, Installation};
-use crate::commands::backup::SERVICE_DATABASES;
+use crate::commands::backup::{SERVICE_DATABASES, files_only};
 use crate::terminal;
 
 #[derive(Args)]
@@ -34,6 +34,7 @@ pub(crate) struct Restore {
 impl Restore {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
         let config = self.installation.load(&Doors::default())?;
+        files_only(&config)?;
         let occupied = config.data.join("archive.sqlite").exists();
         anyhow::ensure!(
             !occupied,
@@ -53,7 +54,7 @@ impl Restore {
         }
         durable::sync_folder(&config.data)?;
         // Without the master key, which is not here yet: the entry is about nobody.
-        let trail = Offline::open(&config.data, clock::system()).await?;
+        let trail = Offline::open(config.data.as_path(), clock::system()).await?;
         let told = trail.tell_all(Entry::new(Act::Restore)).await;
         trail.close().await;
         told?;

@@ -18,6 +18,7 @@ use hilum_patients::PatientsService;
 use hilum_platform::audit::{AuditSource, Keyring, PURPOSE, TenantKeys, Trail};
 use hilum_platform::clock::SharedClock;
 use hilum_platform::config::Config;
+use hilum_platform::db::Home;
 use hilum_platform::durable;
 use hilum_platform::events::{Inbox, OutboxSource};
 use hilum_platform::mail::Mailer;
@@ -81,6 +82,7 @@ impl Services {
             Some(archive) => Arc::new(archive.clone()),
             None => Arc::new(RemoteKeys::new(neighbours.to(ServiceName::Imaging)?)),
         };
+        let home = Home::of(&config.data, config.database.as_ref())?;
         let keyring = Keyring::new(keys);
         let mut services = Self {
             imaging: None,
@@ -92,8 +94,7 @@ impl Services {
         };
         if runs(ServiceName::Identity) {
             let (tenants, keys) = (ground.tenants.clone(), keyring.clone());
-            let opened =
-                IdentityService::open(&config.data, config, clock(), notices(), tenants, keys);
+            let opened = IdentityService::open(&home, config, clock(), notices(), tenants, keys);
             services.identity = Some(opened.await?);
         }
         if let Some(archive) = archive {
@@ -107,7 +108,7 @@ impl Services {
             services.imaging = Some((archive, opened.await?));
         }
         if runs(ServiceName::Patients) {
-            let opened = PatientsService::open(&config.data, clock(), notices(), keyring.clone());
+            let opened = PatientsService::open(&home, clock(), notices(), keyring.clone());
             services.patients = Some(opened.await?);
         }
         if runs(ServiceName::Inference) {
@@ -117,12 +118,12 @@ impl Services {
                 installation_id(&config.data)?,
             );
             let opened =
-                InferenceService::open(&config.data, clock(), notices(), keyring.clone(), options);
+                InferenceService::open(&home, clock(), notices(), keyring.clone(), options);
             services.inference = Some(opened.await?);
         }
         if runs(ServiceName::Integration) {
             let opened = IntegrationService::open(
-                &config.data,
+                &home,
                 clock(),
                 notices(),
                 keyring.clone(),
@@ -133,7 +134,9 @@ impl Services {
             services.integration = Some(opened.await?);
         }
         if runs(ServiceName::Audit) {
-            let audit = services.open_audit(ground, keyring, neighbours).await?;
+            let audit = services
+                .open_audit(ground, &home, keyring, neighbours)
+                .await?;
             services.audit = Some(audit);
         }
         Ok(services)
@@ -142,6 +145,7 @@ impl Services {
     async fn open_audit(
         &self,
         ground: &Ground,
+        home: &Home,
         keyring: Keyring,
         neighbours: &Neighbours,
     ) -> anyhow::Result<AuditService> {
@@ -172,6 +176,7 @@ impl Services {
         };
         let opened = AuditService::open(
             &ground.config.data,
+            home,
             keyring,
             Arc::clone(&ground.clock),
             sources,

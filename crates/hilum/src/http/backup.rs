@@ -48,7 +48,7 @@ pub(crate) async fn make_backup(
         let entry = Entry::new(Act::Backup);
         let begun = entry.clone().with(Detail::Change, "begun");
         own.tells_all.tell_all(begun).await?;
-        let copied = backup::copy(&own.archive, &own.config.data, &request.to, None).await;
+        let copied = backup::copy(&own.archive, &own.config, &request.to, None).await;
         own.tells_all.tell_all(ended(entry, &copied)).await?;
         copied.map_err(|error| ServiceError::invalid(format!("No backup was made: {error:#}")))
     });

@@ -29,6 +29,7 @@
 mod door;
 mod forgotten;
 mod keyring;
+mod postgres;
 mod record;
 mod recorder;
 mod sealing;
@@ -52,6 +53,7 @@ use crate::db::Migration;
 pub const MIGRATIONS: &[Migration] = &[Migration {
     version: 1,
     sql: sql::TABLES,
+    postgres: postgres::TABLES,
 }];
 
 /// Whether `text` names `identifier`, and not another one that it is a part of.

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::forgotten::Moment;
 use super::trail::{Trail, is_named};
-use crate::db::DbError;
+use crate::db::{Across, DbError};
 use crate::limits::{
     AUDIT_BATCH, AUDIT_COUNTS_EVERY, AUDIT_QUEUED_MAX, AUDIT_REPEATS_FOR, AUDIT_SEEN_MAX,
 };
@@ -327,8 +327,9 @@ impl Trail {
 
     /// Appends entries in one transaction: all of them or none.
     async fn write(&self, entries: &[Told]) -> Result<(), DbError> {
-        let mut tx = self.0.db.begin().await?;
+        let mut tx = self.0.db.begin(Across::Trail).await?;
         for one in entries {
+            tx.enter(&one.scope).await?;
             let entry = one.entry.clone();
             self.append_since(&mut tx, &one.scope, one.since, entry)
                 .await?;

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::source::Filter;
+use crate::db::{Text, each};
 
 /// The tables.
 pub const TABLES: &str = "
@@ -67,7 +68,7 @@ pub const SUBJECTS_BY_BROAD: &str =
 pub const KNOWN_SUBJECT: &str =
     "INSERT INTO audit_subject (tenant, is_query, handle, lookup, broad, wrapped)
     VALUES ($1, $2, $3, $4, $5, $6)
-    ON CONFLICT (tenant, lookup) DO UPDATE SET wrapped = wrapped
+    ON CONFLICT (tenant, lookup) DO UPDATE SET wrapped = audit_subject.wrapped
     RETURNING id, handle, wrapped";
 
 macro_rules! add_entry {
@@ -96,7 +97,17 @@ pub const SET_HEAD: &str = set_head!();
 /// Keeps what an entry is about: a JSON array of subjects' ids, each once.
 pub const ADD_ABOUT: &str = add_about!();
 /// [`ADD_ENTRY`], [`SET_HEAD`] and [`ADD_ABOUT`] in one.
-pub const KEEP_ENTRY: &str = concat!(add_entry!(), ";", set_head!(), ";", add_about!());
+pub(super) const KEEP_ENTRY: Text = each(
+    concat!(add_entry!(), ";", set_head!(), ";", add_about!()),
+    concat!(
+        "WITH entry AS (",
+        add_entry!(),
+        "), head AS (",
+        set_head!(),
+        ") INSERT INTO audit_about (position, subject)
+            SELECT $2, value::bigint FROM json_array_elements_text($11::json) AS told (value)"
+    ),
+);
 /// Entries after a position, in their order.
 pub const ENTRIES: &str = "SELECT position, at, act, outcome, who, body, hash FROM audit_entry
     WHERE tenant = $1 AND position > $2 ORDER BY position LIMIT $3";
@@ -156,44 +167,72 @@ pub fn search(
     before: Option<(i64, u64)>,
     limit: u32,
 ) -> (String, Vec<Value>) {
-    let mut text = "SELECT body FROM audit_entry WHERE tenant = ?".to_owned();
+    let listed = |place: usize| format!("SELECT value FROM json_each(${place})");
+    spelt(listed, tenant, filter, about, before, limit)
+}
+
+/// [`search`] for PostgreSQL.
+pub(super) fn search_of_postgres(
+    tenant: &str,
+    filter: &Filter,
+    about: &[Vec<i64>],
+    before: Option<(i64, u64)>,
+    limit: u32,
+) -> (String, Vec<Value>) {
+    let listed = |place: usize| {
+        format!("SELECT value::bigint FROM json_array_elements_text(${place}::json) AS id (value)")
+    };
+    spelt(listed, tenant, filter, about, before, limit)
+}
+
+/// `listed`: the numbers of the JSON array that is the value of a place.
+fn spelt(
+    listed: impl Fn(usize) -> String,
+    tenant: &str,
+    filter: &Filter,
+    about: &[Vec<i64>],
+    before: Option<(i64, u64)>,
+    limit: u32,
+) -> (String, Vec<Value>) {
+    let mut text = "SELECT body FROM audit_entry WHERE tenant = $1".to_owned();
     let mut values = vec![Value::Text(tenant.to_owned())];
     for group in about {
-        text.push_str(
-            " AND position IN (SELECT position FROM audit_about
-              WHERE subject IN (SELECT value FROM json_each(?)))",
-        );
         values.push(Value::Text(ids(group)));
+        let listed = listed(values.len());
+        text.push_str(&format!(
+            " AND position IN (SELECT position FROM audit_about WHERE subject IN ({listed}))"
+        ));
     }
     let texts = [
-        (" AND who = ?", filter.who.clone()),
-        (" AND act = ?", filter.act.map(|act| act.name().to_owned())),
+        ("who =", filter.who.clone()),
+        ("act =", filter.act.map(|act| act.name().to_owned())),
         (
-            " AND outcome = ?",
+            "outcome =",
             filter.outcome.map(|outcome| outcome.name().to_owned()),
         ),
     ];
-    for (condition, value) in texts {
+    let texts = texts.map(|(condition, value)| (condition, value.map(Value::Text)));
+    let times = [("at >=", filter.since), ("at <", filter.until)];
+    let times = times.map(|(condition, value)| (condition, value.map(Value::Int)));
+    for (condition, value) in texts.into_iter().chain(times) {
         if let Some(value) = value {
-            text.push_str(condition);
-            values.push(Value::Text(value));
-        }
-    }
-    for (condition, value) in [
-        (" AND at >= ?", filter.since),
-        (" AND at < ?", filter.until),
-    ] {
-        if let Some(value) = value {
-            text.push_str(condition);
-            values.push(Value::Int(value));
+            values.push(value);
+            text.push_str(&format!(" AND {condition} ${}", values.len()));
         }
     }
     if let Some((at, position)) = before {
-        text.push_str(" AND (at, position) < (?, ?)");
         values.push(Value::Int(at));
+        let place = values.len();
         values.push(Value::Int(i64::try_from(position).unwrap_or(i64::MAX)));
+        text.push_str(&format!(
+            " AND (at, position) < (${place}, ${})",
+            values.len()
+        ));
     }
-    text.push_str(" ORDER BY at DESC, position DESC LIMIT ?");
     values.push(Value::Int(i64::from(limit)));
+    text.push_str(&format!(
+        " ORDER BY at DESC, position DESC LIMIT ${}",
+        values.len()
+    ));
     (text, values)
 }

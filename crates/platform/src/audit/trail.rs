@@ -16,7 +16,7 @@ use super::sealing::{Keys, SubjectRow};
 use super::source::{AuditSource, Filter, Find, Found};
 use super::{names, sql};
 use crate::clock::SharedClock;
-use crate::db::{self, Connection, Db, DbError, On, Row};
+use crate::db::{self, Across, Connection, Db, DbError, On, Row};
 use crate::http::database_error;
 use crate::limits::{AUDIT_BESIDE_MAX, AUDIT_WALK};
 
@@ -103,6 +103,8 @@ impl Trail {
                 });
             }
         }
+        // Of two entries only one is the next.
+        tx.lock(&format!("audit/{tenant}")).await?;
         let head = head(&mut *tx, tenant).await?;
         let now = self.0.clock.now_millis();
         let Draft { raw, head } = Draft::new(&head, self.0.writer, scope, now, &entry, sealed)?;
@@ -154,8 +156,8 @@ impl Trail {
             Err(KeyError::Destroyed) => return Ok(0),
             keys => keys?,
         };
-        let mut gone = self.queries_that_name(&keys, tenant, subjects).await?;
-        let mut tx = self.0.db.begin().await?;
+        let mut gone = self.queries_that_name(scope, &keys, subjects).await?;
+        let mut tx = self.0.db.begin(scope).await?;
         for subject in subjects {
             gone.extend(
                 find(&mut tx, &keys, tenant, subject)
@@ -174,17 +176,18 @@ impl Trail {
 
     async fn queries_that_name(
         &self,
+        scope: &TenantScope,
         keys: &Keys,
-        tenant: &str,
         subjects: &[Subject],
     ) -> Result<Vec<i64>, DbError> {
+        let tenant = scope.tenant().as_str();
         let (mut found, mut after) = (Vec::new(), 0_i64);
         loop {
             let rows = db::query(sql::QUERIES)
                 .bind(tenant)
                 .bind(after)
                 .bind(AUDIT_WALK)
-                .fetch_all(self.0.db.read())
+                .fetch_all(self.0.db.read(scope))
                 .await?;
             let Some(last) = rows.last() else {
                 return Ok(found);
@@ -203,17 +206,23 @@ impl Trail {
         }
     }
 
-    async fn ids(&self, keys: &Keys, tenant: &str, group: &[Find]) -> Result<Vec<i64>, DbError> {
-        let known = self.found(keys, tenant, group).await?;
+    async fn ids(
+        &self,
+        scope: &TenantScope,
+        keys: &Keys,
+        group: &[Find],
+    ) -> Result<Vec<i64>, DbError> {
+        let known = self.found(scope, keys, group).await?;
         Ok(known.into_iter().map(|known| known.id).collect())
     }
 
     async fn found(
         &self,
+        scope: &TenantScope,
         keys: &Keys,
-        tenant: &str,
         group: &[Find],
     ) -> Result<Vec<Known>, DbError> {
+        let tenant = scope.tenant().as_str();
         let mut all = Vec::new();
         for one in group {
             let (text, hash) = match one {
@@ -223,7 +232,7 @@ impl Trail {
             let rows = db::query(text)
                 .bind(tenant)
                 .bind(hash.as_slice())
-                .fetch_all(self.0.db.read())
+                .fetch_all(self.0.db.read(scope))
                 .await?;
             for row in &rows {
                 all.push(known_of(row)?);
@@ -233,13 +242,18 @@ impl Trail {
     }
 
     /// Whom the subjects of a record name.
-    async fn opened(&self, keys: &Keys, record: Record) -> Result<Found, DbError> {
+    async fn opened(
+        &self,
+        scope: &TenantScope,
+        keys: &Keys,
+        record: Record,
+    ) -> Result<Found, DbError> {
         let mut subjects = Vec::with_capacity(record.subjects.len());
         for sealed in &record.subjects {
             let row = db::query(sql::SUBJECT_BY_HANDLE)
                 .bind(record.tenant.as_str())
                 .bind(sealed.handle.as_slice())
-                .fetch_optional(self.0.db.read())
+                .fetch_optional(self.0.db.read(scope))
                 .await?;
             let known = row.as_ref().map(known_of).transpose()?;
             subjects.push(known.and_then(|known| keys.open(&known.row, &sealed.sealed).ok()));
@@ -258,13 +272,17 @@ impl Trail {
         let keys = self.0.keyring.of(scope.tenant()).await?;
         let mut about = Vec::with_capacity(filter.about.len());
         for group in &filter.about {
-            let ids = self.ids(&keys, tenant, group).await?;
+            let ids = self.ids(scope, &keys, group).await?;
             if ids.is_empty() {
                 return Ok(Vec::new());
             }
             about.push(ids);
         }
-        let (text, values) = sql::search(tenant, filter, &about, before, limit);
+        let search = match self.0.db.is_shared() {
+            true => sql::search_of_postgres,
+            false => sql::search,
+        };
+        let (text, values) = search(tenant, filter, &about, before, limit);
         let mut query = db::query(db::AssertSqlSafe(text));
         for value in values {
             query = match value {
@@ -272,13 +290,13 @@ impl Trail {
                 sql::Value::Text(value) => query.bind(value),
             };
         }
-        let rows = query.fetch_all(self.0.db.read()).await?;
+        let rows = query.fetch_all(self.0.db.read(scope)).await?;
         let mut found = Vec::with_capacity(rows.len());
         for row in &rows {
             let body: Vec<u8> = row.try_get(0)?;
             // What can't be read is `verify`'s to tell.
             if let Ok(record) = serde_json::from_slice(&body) {
-                found.push(self.opened(&keys, record).await?);
+                found.push(self.opened(scope, &keys, record).await?);
             }
         }
         Ok(found)
@@ -293,22 +311,19 @@ impl Trail {
         let tenant = scope.tenant().as_str();
         let keys = self.0.keyring.of(scope.tenant()).await?;
         let mut subjects = Vec::new();
-        for one in self
-            .found(&keys, tenant, std::slice::from_ref(find))
-            .await?
-        {
+        for one in self.found(scope, &keys, std::slice::from_ref(find)).await? {
             let rows = db::query(sql::BESIDE)
                 .bind(one.id)
                 .bind(tenant)
                 .bind(limit.min(AUDIT_BESIDE_MAX))
-                .fetch_all(self.0.db.read())
+                .fetch_all(self.0.db.read(scope))
                 .await?;
             for row in &rows {
                 let known = known_of(row)?;
                 let body: Option<Vec<u8>> = db::query_scalar(sql::BODY_ABOUT)
                     .bind(known.id)
                     .bind(tenant)
-                    .fetch_optional(self.0.db.read())
+                    .fetch_optional(self.0.db.read(scope))
                     .await?;
                 subjects.extend(body.and_then(|body| subject_of(&keys, &known.row, &body)));
             }
@@ -318,8 +333,9 @@ impl Trail {
 
     async fn try_remove(&self, scope: &TenantScope, position: u64) -> Result<u64, DbError> {
         let tenant = scope.tenant().as_str();
-        let mut tx = self.0.db.begin().await?;
-        let head = head(&mut tx, tenant).await?;
+        let mut tx = self.0.db.begin(scope).await?;
+        tx.lock(&format!("audit/{tenant}")).await?;
+        let head = head(&mut *tx, tenant).await?;
         if position <= head.removed || position > head.position {
             return Ok(0);
         }
@@ -362,7 +378,9 @@ impl AuditSource for Trail {
     }
 
     async fn heads(&self) -> Result<Vec<(TenantId, Head)>, ServiceError> {
-        let rows = db::query(sql::HEADS).fetch_all(self.0.db.read()).await;
+        let rows = db::query(sql::HEADS)
+            .fetch_all(self.0.db.read(Across::Trail))
+            .await;
         let heads = rows.and_then(|rows| {
             let heads = rows.iter().map(|row| {
                 let tenant: String = row.try_get(0)?;
@@ -375,7 +393,7 @@ impl AuditSource for Trail {
     }
 
     async fn head(&self, scope: &TenantScope) -> Result<Head, ServiceError> {
-        let head = head(self.0.db.read(), scope.tenant().as_str()).await;
+        let head = head(self.0.db.read(scope), scope.tenant().as_str()).await;
         head.map_err(|error| database_error(&error))
     }
 
@@ -389,7 +407,7 @@ impl AuditSource for Trail {
             .bind(scope.tenant().as_str())
             .bind(i64::try_from(after).unwrap_or(i64::MAX))
             .bind(limit)
-            .fetch_all(self.0.db.read())
+            .fetch_all(self.0.db.read(scope))
             .await;
         rows.and_then(|rows| rows.iter().map(raw_of).collect())
             .map_err(|error| database_error(&error))
@@ -469,7 +487,7 @@ async fn known(
     let row = keys.new_subject()?;
     let known = db::query(sql::KNOWN_SUBJECT)
         .bind(tenant)
-        .bind(subject.free_text().is_some())
+        .bind(i64::from(subject.free_text().is_some()))
         .bind(row.handle.as_slice())
         .bind(keys.lookup(subject).as_slice())
         .bind(keys.broad(subject).map(|hash| hash.to_vec()))

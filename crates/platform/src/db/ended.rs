@@ -5,12 +5,13 @@
 
 use hilum_contracts::ids::TenantId;
 
-use super::{AssertSqlSafe, Db, DbError, Migration, Tx, query, query_scalar};
+use super::{Across, AssertSqlSafe, Db, DbError, Migration, Text, Tx, each, query, query_scalar};
 
 /// The names of those that were ended.
 pub(super) const MIGRATIONS: &[Migration] = &[Migration {
     version: 1,
     sql: "CREATE TABLE ended_tenant (tenant TEXT PRIMARY KEY) WITHOUT ROWID;",
+    postgres: "CREATE TABLE ended_tenant (tenant TEXT COLLATE \"C\" PRIMARY KEY);",
 }];
 
 /// What stays of a tenant: the trail, what seals it and says what was removed
@@ -25,9 +26,51 @@ const KEPT: [&str; 6] = [
 ];
 
 /// The tables whose rows belong to tenants.
-pub(super) const TABLES: &str =
+pub(super) const TABLES: Text = each(
     "SELECT m.name FROM sqlite_schema AS m, pragma_table_info(m.name) AS c
-    WHERE m.type = 'table' AND c.name = 'tenant' ORDER BY m.name";
+    WHERE m.type = 'table' AND c.name = 'tenant' ORDER BY m.name",
+    "SELECT table_name::text FROM information_schema.columns
+    WHERE table_schema = current_schema AND column_name = 'tenant' ORDER BY table_name",
+);
+
+/// On PostgreSQL the tables take nothing of an ended tenant through this; whoever
+/// adds a row waits for an end that is under way, and an end for them.
+pub(super) const GUARD_POSTGRES: &str = "
+CREATE OR REPLACE FUNCTION refuse_ended() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(
+        hashtextextended(current_schema || '/ended/' || NEW.tenant, 0));
+    IF EXISTS (SELECT 1 FROM ended_tenant WHERE tenant = NEW.tenant) THEN
+        -- A batch of events is of many tenants: the others come through.
+        IF TG_TABLE_NAME IN ('inbox', 'outbox') THEN
+            RETURN NULL;
+        END IF;
+        RAISE EXCEPTION 'the tenant was ended';
+    END IF;
+    RETURN NEW;
+END $$;
+-- Of what stays, the trail ends with the end itself.
+CREATE OR REPLACE FUNCTION refuse_entry_of_ended() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.act <> 'end-tenant'
+        AND EXISTS (SELECT 1 FROM ended_tenant WHERE tenant = NEW.tenant) THEN
+        RAISE EXCEPTION 'the tenant was ended';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE OR REPLACE TRIGGER of_ended BEFORE INSERT ON audit_entry
+    FOR EACH ROW EXECUTE FUNCTION refuse_entry_of_ended();
+DO $$
+DECLARE guarded text;
+BEGIN
+    FOR guarded IN SELECT table_name FROM information_schema.columns
+        WHERE table_schema = current_schema AND column_name = 'tenant' AND table_name NOT IN
+            ('audit_entry', 'audit_head', 'removed', 'seal', 'sealed', 'ended_tenant')
+    LOOP
+        EXECUTE format('CREATE OR REPLACE TRIGGER of_ended BEFORE INSERT ON %I
+            FOR EACH ROW EXECUTE FUNCTION refuse_ended()', guarded);
+    END LOOP;
+END $$";
 
 impl Db {
     /// Deletes every row of a tenant, and leaves nothing of it in free pages or
@@ -42,11 +85,15 @@ impl Db {
         tenant: &TenantId,
         own: &[&'static str],
     ) -> Result<u64, DbError> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.begin(tenant).await?;
+        tx.lock(&format!("ended/{tenant}")).await?;
         // What refers to what is its tables' business: all of it goes.
-        query("PRAGMA defer_foreign_keys = ON")
-            .execute(&mut *tx)
-            .await?;
+        query(each(
+            "PRAGMA defer_foreign_keys = ON",
+            "SET CONSTRAINTS ALL DEFERRED",
+        ))
+        .execute(&mut *tx)
+        .await?;
         query("INSERT INTO ended_tenant (tenant) VALUES ($1) ON CONFLICT DO NOTHING")
             .bind(tenant.as_str())
             .execute(&mut *tx)
@@ -54,17 +101,13 @@ impl Db {
         let tables = tables(&mut tx).await?;
         let tables = tables
             .iter()
-            .map(|name| format!("DELETE FROM \"{name}\" WHERE tenant = $1"));
-        let own = own.iter().map(|sql| (*sql).to_owned());
-        let events = crate::events::FORGET_TENANT
-            .iter()
-            .map(|sql| (*sql).to_owned());
+            .map(|name| format!("DELETE FROM \"{name}\" WHERE tenant = $1"))
+            .map(|sql| Text::from(AssertSqlSafe(sql)));
+        let own = own.iter().map(|sql| Text::from(*sql));
+        let events = crate::events::FORGET_TENANT.iter().cloned();
         let mut rows = 0;
         for sql in own.chain(events).chain(tables) {
-            let done = query(AssertSqlSafe(sql))
-                .bind(tenant.as_str())
-                .execute(&mut *tx)
-                .await?;
+            let done = query(sql).bind(tenant.as_str()).execute(&mut *tx).await?;
             rows += done.rows_affected();
         }
         tx.commit().await?;
@@ -79,14 +122,14 @@ impl Db {
     pub async fn is_ended(&self, tenant: &TenantId) -> Result<bool, DbError> {
         query_scalar("SELECT EXISTS (SELECT 1 FROM ended_tenant WHERE tenant = $1)")
             .bind(tenant.as_str())
-            .fetch_one(self.read())
+            .fetch_one(self.read(tenant))
             .await
     }
 
     /// Has every table that belongs to tenants take nothing of one that was
     /// ended. When the database opens, after its migrations.
     pub(super) async fn guard_ended(&self) -> Result<(), DbError> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.begin(Across::Nobody).await?;
         for name in tables(&mut tx).await? {
             // A batch of events is of many tenants: the others come through.
             let refuse = match name.as_str() {

@@ -7,7 +7,7 @@ use hilum_contracts::ids::TenantId;
 use serde::{Deserialize, Serialize};
 
 use super::ended::TABLES;
-use super::{AssertSqlSafe, Db, DbError, query, query_scalar};
+use super::{AssertSqlSafe, Db, DbError, each, query, query_scalar};
 use crate::limits::EXPORT_ROWS;
 
 /// A table's columns: name, and whether the table has rows by number.
@@ -16,7 +16,7 @@ pub const COLUMNS: &str = "SELECT c.name, c.pk, l.wr FROM pragma_table_list AS l
 
 /// Not what a tenant owns: the trail, which is exported with whom it names, and
 /// work that is under way.
-const NOT_OWNED: [&str; 8] = [
+const NOT_OWNED: [&str; 9] = [
     "audit_entry",
     "audit_head",
     "audit_subject",
@@ -24,6 +24,7 @@ const NOT_OWNED: [&str; 8] = [
     "inbox",
     "job_turn",
     "jobs",
+    "outbox",
     "sealed",
 ];
 
@@ -91,6 +92,51 @@ pub fn page(table: &str, columns: &[Column], condition: &str, is_behind: bool) -
     )
 }
 
+/// A table's columns on PostgreSQL, which numbers no rows by itself. A column that
+/// only says in which order rows came is no part of them.
+const COLUMNS_OF_POSTGRES: &str = "SELECT a.attname::text, coalesce((SELECT k.place
+        FROM pg_index i, unnest(i.indkey::int2[]) WITH ORDINALITY AS k (number, place)
+        WHERE i.indrelid = a.attrelid AND i.indisprimary AND k.number = a.attnum), 0),
+        CASE WHEN a.atttypid = 'bytea'::regtype THEN 2::bigint ELSE 1::bigint END
+    FROM pg_attribute a WHERE a.attrelid = to_regclass($1) AND a.attnum > 0
+        AND NOT a.attisdropped ORDER BY a.attnum";
+
+/// [`page`] for PostgreSQL.
+fn page_of_postgres(table: &str, columns: &[Column], condition: &str, is_behind: bool) -> String {
+    let mut keys: Vec<&Column> = columns.iter().filter(|one| one.key > 0).collect();
+    keys.sort_by_key(|one| one.key);
+    let names: Vec<String> = keys.iter().map(|one| format!("\"{}\"", one.name)).collect();
+    let values: Vec<String> = columns
+        .iter()
+        .filter(|one| !SECRET.contains(&one.name.as_str()) && one.name != "rowid")
+        .map(|one| match one.is_keyed {
+            true => format!("'{0}', \"{0}\"", one.name),
+            false => format!("'{0}', encode(\"{0}\", 'hex')", one.name),
+        })
+        .collect();
+    let (names, values) = (names.join(", "), values.join(", "));
+    // The key as it was read, in the types of its columns.
+    let behind = match is_behind {
+        true => {
+            let pairs: Vec<String> = keys
+                .iter()
+                .enumerate()
+                .map(|(at, key)| format!("'{}', $2::json ->> {at}", key.name))
+                .collect();
+            format!(
+                "AND ({names}) > (SELECT {names} FROM json_populate_record(
+                    NULL::\"{table}\", json_build_object({})))",
+                pairs.join(", ")
+            )
+        }
+        false => String::new(),
+    };
+    format!(
+        "SELECT json_build_array({names})::text, json_build_object({values})::text
+         FROM \"{table}\" WHERE ({condition}) {behind} ORDER BY {names} LIMIT {EXPORT_ROWS}"
+    )
+}
+
 /// A row as a line.
 #[must_use]
 pub fn line(service: &str, table: &str, row: &str) -> String {
@@ -118,7 +164,7 @@ impl Db {
             .iter()
             .map(|(table, condition)| ((*table).to_owned(), *condition))
             .collect();
-        let owned: Vec<String> = query_scalar(TABLES).fetch_all(self.read()).await?;
+        let owned: Vec<String> = query_scalar(TABLES).fetch_all(self.read(tenant)).await?;
         let owned = owned
             .into_iter()
             .filter(|name| !NOT_OWNED.contains(&name.as_str()));
@@ -130,13 +176,17 @@ impl Db {
             }
             let key = place.take_if(|place| place.table == table);
             let key = key.and_then(|place| place.key);
-            let columns = self.columns(&table).await?;
+            let columns = self.columns(tenant, &table).await?;
+            let page = match self.is_shared() {
+                true => page_of_postgres,
+                false => page,
+            };
             let sql = page(&table, &columns, condition, key.is_some());
             let mut query = query(AssertSqlSafe(sql)).bind(tenant.as_str());
             if let Some(key) = key {
                 query = query.bind(key);
             }
-            let rows = query.fetch_all(self.read()).await?;
+            let rows = query.fetch_all(self.read(tenant)).await?;
             let Some(last) = rows.last() else { continue };
             let next = Place {
                 key: Some(last.try_get(0)?),
@@ -157,8 +207,11 @@ impl Db {
         Ok(ExportPage::default())
     }
 
-    async fn columns(&self, table: &str) -> Result<Vec<Column>, DbError> {
-        let rows = query(COLUMNS).bind(table).fetch_all(self.read()).await?;
+    async fn columns(&self, tenant: &TenantId, table: &str) -> Result<Vec<Column>, DbError> {
+        let rows = query(each(COLUMNS, COLUMNS_OF_POSTGRES))
+            .bind(table)
+            .fetch_all(self.read(tenant))
+            .await?;
         rows.iter()
             .map(|row| {
                 Ok(Column {

@@ -4,7 +4,10 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use super::{Db, DbError};
+use sqlx::Executor as _;
+
+use super::DbError;
+use super::sqlite::File;
 use crate::limits::DB_FOLDED_AFTER;
 
 /// When the log was folded back.
@@ -17,7 +20,7 @@ pub(super) struct Folding {
 /// As much as nobody is in the way of: waits for no one (sqlite.org/pragma.html).
 const FOLD: &str = "PRAGMA wal_checkpoint(PASSIVE)";
 
-impl Db {
+impl File {
     /// Called with each transaction that begins.
     pub(super) fn fold_now_and_again(&self) {
         let begun = self.folding.begun.fetch_add(1, Ordering::Relaxed);
@@ -26,23 +29,23 @@ impl Db {
         {
             return;
         }
-        let db = self.clone();
+        let file = self.clone();
         tokio::spawn(async move {
             // A pool that closes meanwhile folds with its last connection.
-            if let Err(error) = db.fold().await
+            if let Err(error) = file.fold().await
                 && !matches!(error, DbError::PoolClosed)
             {
                 tracing::warn!(%error, "the write-ahead log was not folded back");
             }
-            db.folding.is_under_way.store(false, Ordering::Release);
+            file.folding.is_under_way.store(false, Ordering::Release);
         });
     }
 
     /// What stands in the log beside those who write, then what they wrote meanwhile
     /// with nobody writing: only a log that is folded to its end begins anew.
     async fn fold(&self) -> Result<(), DbError> {
-        sqlx::query(FOLD).execute(&self.readers).await?;
-        sqlx::query(FOLD).execute(&self.writer).await?;
+        self.readers.execute(FOLD).await?;
+        self.writer.execute(FOLD).await?;
         Ok(())
     }
 }

@@ -9,12 +9,54 @@ use sqlx::{Executor as _, SqlSafeStr, SqlStr};
 
 use super::DbError;
 use super::connection::{On, Reached};
+use super::postgres::prepared;
 use super::value::{Bind, Column, Columns, Row, Value};
+
+/// A statement's text.
+#[derive(Clone, Debug)]
+pub struct Text(Spelt);
+
+#[derive(Clone, Debug)]
+enum Spelt {
+    Same(SqlStr),
+    Each {
+        sqlite: &'static str,
+        postgres: &'static str,
+    },
+}
+
+/// A statement that the engines spell differently.
+#[must_use]
+pub const fn each(sqlite: &'static str, postgres: &'static str) -> Text {
+    Text(Spelt::Each { sqlite, postgres })
+}
+
+impl<T: SqlSafeStr> From<T> for Text {
+    fn from(text: T) -> Self {
+        Self(Spelt::Same(text.into_sql_str()))
+    }
+}
+
+impl Text {
+    pub(super) fn for_sqlite(self) -> SqlStr {
+        match self.0 {
+            Spelt::Same(text) => text,
+            Spelt::Each { sqlite, .. } => SqlStr::from_static(sqlite),
+        }
+    }
+
+    pub(super) fn for_postgres(self) -> SqlStr {
+        match self.0 {
+            Spelt::Same(text) => text,
+            Spelt::Each { postgres, .. } => SqlStr::from_static(postgres),
+        }
+    }
+}
 
 /// A statement, and what is bound to it, in the order of the numbers `$1`, `$2`.
 #[derive(Debug)]
 pub struct Query<'q> {
-    text: SqlStr,
+    text: Text,
     values: Vec<Value<'q>>,
 }
 
@@ -46,16 +88,16 @@ impl Done {
 
 /// A statement.
 #[must_use]
-pub fn query<'q>(text: impl SqlSafeStr) -> Query<'q> {
+pub fn query<'q>(text: impl Into<Text>) -> Query<'q> {
     Query {
-        text: text.into_sql_str(),
+        text: text.into(),
         values: Vec::new(),
     }
 }
 
 /// A statement whose rows are tuples.
 #[must_use]
-pub fn query_as<'q, T: Columns>(text: impl SqlSafeStr) -> As<'q, T> {
+pub fn query_as<'q, T: Columns>(text: impl Into<Text>) -> As<'q, T> {
     As {
         query: query(text),
         kind: PhantomData,
@@ -64,7 +106,7 @@ pub fn query_as<'q, T: Columns>(text: impl SqlSafeStr) -> As<'q, T> {
 
 /// A statement of whose rows only the first column is wanted.
 #[must_use]
-pub fn query_scalar<'q, T: Column>(text: impl SqlSafeStr) -> Scalar<'q, T> {
+pub fn query_scalar<'q, T: Column>(text: impl Into<Text>) -> Scalar<'q, T> {
     Scalar {
         query: query(text),
         kind: PhantomData,
@@ -85,12 +127,28 @@ impl<'q> Query<'q> {
     /// When the database does not answer, or refuses.
     pub async fn execute<'c>(self, on: impl Into<On<'c>>) -> Result<Done, DbError> {
         let on = on.into();
-        let query = self.of_sqlite()?;
-        let done = match on.0 {
-            Reached::Writer(connection) => connection.execute(query).await?,
-            Reached::Readers(pool) => pool.execute(query).await?,
-        };
-        Ok(Done(done.rows_affected()))
+        match on.0 {
+            Reached::Writer(connection) => {
+                let done = connection.execute(self.of_sqlite()?).await?;
+                Ok(Done(done.rows_affected()))
+            }
+            Reached::Readers(pool) => {
+                let done = pool.execute(self.of_sqlite()?).await?;
+                Ok(Done(done.rows_affected()))
+            }
+            Reached::Transaction(connection) => {
+                let done = connection
+                    .execute(prepared(self.text, self.values)?)
+                    .await?;
+                Ok(Done(done.rows_affected()))
+            }
+            Reached::Schema(schema, whose) => {
+                let mut tx = schema.begin(whose).await?;
+                let done = tx.execute(prepared(self.text, self.values)?).await?;
+                tx.commit().await?;
+                Ok(Done(done.rows_affected()))
+            }
+        }
     }
 
     /// Its rows.
@@ -99,12 +157,28 @@ impl<'q> Query<'q> {
     /// When the database does not answer, or refuses.
     pub async fn fetch_all<'c>(self, on: impl Into<On<'c>>) -> Result<Vec<Row>, DbError> {
         let on = on.into();
-        let query = self.of_sqlite()?;
-        let rows = match on.0 {
-            Reached::Writer(connection) => connection.fetch_all(query).await?,
-            Reached::Readers(pool) => pool.fetch_all(query).await?,
-        };
-        Ok(rows.into_iter().map(Row).collect())
+        match on.0 {
+            Reached::Writer(connection) => {
+                let rows = connection.fetch_all(self.of_sqlite()?).await?;
+                Ok(rows.into_iter().map(Row::of_sqlite).collect())
+            }
+            Reached::Readers(pool) => {
+                let rows = pool.fetch_all(self.of_sqlite()?).await?;
+                Ok(rows.into_iter().map(Row::of_sqlite).collect())
+            }
+            Reached::Transaction(connection) => {
+                let rows = connection
+                    .fetch_all(prepared(self.text, self.values)?)
+                    .await?;
+                Ok(rows.into_iter().map(Row::of_postgres).collect())
+            }
+            Reached::Schema(schema, whose) => {
+                let mut tx = schema.begin(whose).await?;
+                let rows = tx.fetch_all(prepared(self.text, self.values)?).await?;
+                tx.commit().await?;
+                Ok(rows.into_iter().map(Row::of_postgres).collect())
+            }
+        }
     }
 
     /// Its first row, if there is one.
@@ -113,12 +187,28 @@ impl<'q> Query<'q> {
     /// When the database does not answer, or refuses.
     pub async fn fetch_optional<'c>(self, on: impl Into<On<'c>>) -> Result<Option<Row>, DbError> {
         let on = on.into();
-        let query = self.of_sqlite()?;
-        let row = match on.0 {
-            Reached::Writer(connection) => connection.fetch_optional(query).await?,
-            Reached::Readers(pool) => pool.fetch_optional(query).await?,
-        };
-        Ok(row.map(Row))
+        match on.0 {
+            Reached::Writer(connection) => {
+                let row = connection.fetch_optional(self.of_sqlite()?).await?;
+                Ok(row.map(Row::of_sqlite))
+            }
+            Reached::Readers(pool) => {
+                let row = pool.fetch_optional(self.of_sqlite()?).await?;
+                Ok(row.map(Row::of_sqlite))
+            }
+            Reached::Transaction(connection) => {
+                let row = connection
+                    .fetch_optional(prepared(self.text, self.values)?)
+                    .await?;
+                Ok(row.map(Row::of_postgres))
+            }
+            Reached::Schema(schema, whose) => {
+                let mut tx = schema.begin(whose).await?;
+                let row = tx.fetch_optional(prepared(self.text, self.values)?).await?;
+                tx.commit().await?;
+                Ok(row.map(Row::of_postgres))
+            }
+        }
     }
 
     /// Its first row.
@@ -137,7 +227,7 @@ impl<'q> Query<'q> {
         for value in self.values {
             value.add_to_sqlite(&mut values)?;
         }
-        Ok(sqlx::query_with(self.text, values))
+        Ok(sqlx::query_with(self.text.for_sqlite(), values))
     }
 }
 

@@ -3,8 +3,10 @@
 
 use std::borrow::Cow;
 
+use sqlx::error::UnexpectedNullError;
+use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
-use sqlx::{Arguments as _, Row as _};
+use sqlx::{Arguments as _, Row as _, TypeInfo as _, ValueRef as _};
 
 use super::DbError;
 
@@ -31,6 +33,21 @@ impl Value<'_> {
             Self::Real(value) => values.add(value),
             Self::Text(value) => values.add(value.map(Cow::into_owned)),
             Self::Bytes(value) => values.add(value.map(Cow::into_owned)),
+        }
+        .map_err(DbError::Encode)
+    }
+
+    pub(super) fn add_to_postgres(self, values: &mut PgArguments) -> Result<(), DbError> {
+        match self {
+            Self::Int(value) => values.add(value),
+            Self::Bool(value) => values.add(value),
+            Self::Real(value) => values.add(value),
+            // A text of PostgreSQL has no NUL.
+            Self::Text(Some(text)) if text.contains('\0') => {
+                values.add(text.replace('\0', "\u{fffd}"))
+            }
+            Self::Text(value) => values.add(value.as_deref()),
+            Self::Bytes(value) => values.add(value.as_deref()),
         }
         .map_err(DbError::Encode)
     }
@@ -92,9 +109,23 @@ impl<'q> Bind<'q> for Value<'q> {
 
 /// A row that a statement gave.
 #[derive(Debug)]
-pub struct Row(pub(super) SqliteRow);
+pub struct Row(pub(super) Given);
+
+#[derive(Debug)]
+pub(super) enum Given {
+    Sqlite(SqliteRow),
+    Postgres(PgRow),
+}
 
 impl Row {
+    pub(super) fn of_sqlite(row: SqliteRow) -> Self {
+        Self(Given::Sqlite(row))
+    }
+
+    pub(super) fn of_postgres(row: PgRow) -> Self {
+        Self(Given::Postgres(row))
+    }
+
     /// The value of a column, by its name or by its place from 0.
     ///
     /// # Errors
@@ -105,7 +136,7 @@ impl Row {
 }
 
 /// A column's name, or its place.
-pub trait Index: sqlx::ColumnIndex<SqliteRow> {}
+pub trait Index: sqlx::ColumnIndex<SqliteRow> + sqlx::ColumnIndex<PgRow> + Copy {}
 
 impl Index for &str {}
 impl Index for usize {}
@@ -123,18 +154,39 @@ macro_rules! column {
     ($($kind:ty),*) => {$(
         impl Column for $kind {
             fn of(row: &Row, at: impl Index) -> Result<Self, DbError> {
-                row.0.try_get(at)
-            }
-        }
-        impl Column for Option<$kind> {
-            fn of(row: &Row, at: impl Index) -> Result<Self, DbError> {
-                row.0.try_get(at)
+                match &row.0 {
+                    Given::Sqlite(row) => row.try_get(at),
+                    Given::Postgres(row) => row.try_get(at),
+                }
             }
         }
     )*};
 }
 
-column!(i64, bool, f64, String, Vec<u8>);
+column!(bool, Option<bool>, f64, Option<f64>);
+column!(String, Option<String>, Vec<u8>, Option<Vec<u8>>);
+
+impl Column for Option<i64> {
+    fn of(row: &Row, at: impl Index) -> Result<Self, DbError> {
+        let row = match &row.0 {
+            Given::Sqlite(row) => return row.try_get(at),
+            Given::Postgres(row) => row,
+        };
+        // What is counted out in a statement is as narrow as PostgreSQL finds fit.
+        let narrow = row.try_get_raw(at)?.type_info().name() == "INT4";
+        match narrow {
+            true => Ok(row.try_get::<Option<i32>, _>(at)?.map(i64::from)),
+            false => row.try_get(at),
+        }
+    }
+}
+
+impl Column for i64 {
+    fn of(row: &Row, at: impl Index) -> Result<Self, DbError> {
+        let value: Option<Self> = row.try_get(at)?;
+        value.ok_or_else(|| DbError::Decode(Box::new(UnexpectedNullError)))
+    }
+}
 
 /// A count, which engines have no type of their own for.
 impl Column for u32 {

@@ -8,7 +8,7 @@ use hilum_contracts::scope::TenantScope;
 use serde::{Deserialize, Serialize};
 
 use super::{Inbox, consumed};
-use crate::db::{self, DbError};
+use crate::db::{self, Across, DbError};
 use crate::http::database_error;
 use crate::jobs::Backlog;
 use crate::limits::DEAD_LETTERS_LISTED;
@@ -97,7 +97,7 @@ impl Inbox {
         .bind(self.consumer.name())
         .bind(scope.tenant().as_str())
         .bind(DEAD_LETTERS_LISTED)
-        .fetch_all(self.db.read())
+        .fetch_all(self.db.read(scope))
         .await?;
         rows.iter()
             .map(|row| {
@@ -123,12 +123,12 @@ impl Inbox {
             "SELECT count(*), min(received_at) FROM inbox WHERE consumer = $1 AND state = 'pending'",
         )
         .bind(self.consumer.name())
-        .fetch_one(self.db.read())
+        .fetch_one(self.db.read(Across::Figures))
         .await?;
         let dead: i64 =
             db::query_scalar("SELECT count(*) FROM inbox WHERE consumer = $1 AND state = 'dead'")
                 .bind(self.consumer.name())
-                .fetch_one(self.db.read())
+                .fetch_one(self.db.read(Across::Figures))
                 .await?;
         let now = self.clock.now_millis();
         Ok(Backlog {
@@ -146,7 +146,7 @@ impl Inbox {
     /// in.
     pub async fn replay(&self, scope: &TenantScope, event_id: &str) -> Result<bool, DbError> {
         let trail = self.trail.as_ref().ok_or(DbError::WorkerCrashed)?;
-        let mut tx = self.db.begin().await?;
+        let mut tx = self.db.begin(scope).await?;
         let found = db::query(
             "UPDATE inbox SET state = 'pending', attempts = 0, next_at = $1, last_error = NULL
              WHERE event_id = $2 AND consumer = $3 AND tenant = $4 AND state = 'dead'",

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::consumed;
 use crate::audit::Trail;
 use crate::clock::SharedClock;
-use crate::db::{self, Connection, Db, DbError};
+use crate::db::{self, Across, Connection, Db, DbError};
 use crate::jobs::{backoff, shorten};
 use crate::limits::{CONSUME_BATCH, EVENT_ATTEMPTS, EVENT_BACKOFF_MAX, FORGET_EVERY, RELAY_POLL};
 use crate::notices::{Notices, Topic};
@@ -137,7 +137,7 @@ impl Inbox {
         }
         let (consumer, now) = (self.number().await?, self.clock.now_millis());
         let ids: Vec<_> = wanted.iter().map(|(_, event)| event.id).collect();
-        let mut tx = self.db.begin().await?;
+        let mut tx = self.db.begin(Across::Events).await?;
         let known: HashSet<_> = consumed::recognise(&mut tx, consumer, &json(&ids)?, now)
             .await?
             .into_iter()
@@ -156,12 +156,17 @@ impl Inbox {
             })
             .collect::<Result<Vec<_>, DbError>>()?;
         // One statement, because each is handed to another thread and back.
-        db::query(
+        db::query(db::each(
             "INSERT INTO inbox (event_id, consumer, tenant, kind, position, event, state, next_at, received_at)
              SELECT value ->> 'id', $2, value ->> 'tenant', value ->> 'kind', value ->> 'position',
                 value ->> 'event', 'pending', $3, $3 FROM json_each($1) WHERE true
              ON CONFLICT (event_id, consumer) DO NOTHING",
-        )
+            "INSERT INTO inbox (event_id, consumer, tenant, kind, position, event, state, next_at, received_at)
+             SELECT value ->> 'id', $2, value ->> 'tenant', value ->> 'kind',
+                (value ->> 'position')::bigint, value ->> 'event', 'pending', $3, $3
+             FROM json_array_elements($1::json) AS told (value)
+             ON CONFLICT (event_id, consumer) DO NOTHING",
+        ))
         .bind(json(&rows)?)
         .bind(self.consumer.name())
         .bind(now)
@@ -237,7 +242,7 @@ impl Inbox {
         .bind(self.consumer.name())
         .bind(self.clock.now_millis())
         .bind(CONSUME_BATCH)
-        .fetch_all(self.db.read())
+        .fetch_all(self.db.read(Across::Events))
         .await?;
         rows.iter()
             .map(|row| {
@@ -256,13 +261,18 @@ impl Inbox {
         let ids: Vec<&str> = due.iter().map(|row| row.event_id.as_str()).collect();
         let consumer = self.number().await?;
         let mut consumed = Vec::with_capacity(due.len());
-        let mut tx = self.db.begin().await?;
+        let mut tx = self.db.begin(Across::Events).await?;
+        // One process at a time, so that events are consumed in their order.
+        tx.lock(self.consumer.name()).await?;
         // Only who takes the row away may do the work: a second worker finds none. What the
         // event said goes with it, and its pages are the next one's.
-        let first: HashSet<String> = db::query_scalar(
+        let mut first: HashSet<String> = db::query_scalar(db::each(
             "DELETE FROM inbox WHERE event_id IN (SELECT value FROM json_each($1))
                 AND consumer = $2 AND state = 'pending' RETURNING event_id",
-        )
+            "DELETE FROM inbox WHERE event_id IN
+                    (SELECT value FROM json_array_elements_text($1::json) AS due (value))
+                AND consumer = $2 AND state = 'pending' RETURNING event_id",
+        ))
         .bind(serde_json::to_string(&ids)?)
         .bind(self.consumer.name())
         .fetch_all(&mut *tx)
@@ -270,9 +280,13 @@ impl Inbox {
         .into_iter()
         .collect();
         let now = self.clock.now_millis();
-        consumed::remember(&mut tx, consumer, &serde_json::to_string(&first)?, now).await?;
+        let ids = serde_json::to_string(&first)?;
+        for again in consumed::remember(&mut tx, consumer, &ids, now).await? {
+            first.remove(&again);
+        }
         for row in due.iter().filter(|row| first.contains(&row.event_id)) {
             let event: Event = serde_json::from_str(&row.text)?;
+            tx.enter(&event.tenant).await?;
             let work = Work::part(
                 "consume",
                 event.correlation_id,
@@ -297,7 +311,7 @@ impl Inbox {
         let text = error.to_string();
         tracing::warn!(consumer = self.consumer.name(), event = %id, attempts, dead, error = %text, "event not consumed");
         let wait = backoff(attempts, Duration::from_millis(200), EVENT_BACKOFF_MAX);
-        let mut tx = self.db.begin().await?;
+        let mut tx = self.db.begin(Across::Events).await?;
         db::query(
             "UPDATE inbox SET state = $1, attempts = $2, next_at = $3, last_error = $4
              WHERE event_id = $5 AND consumer = $6 AND state = 'pending'",

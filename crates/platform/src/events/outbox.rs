@@ -8,7 +8,7 @@ use hilum_contracts::Event;
 use hilum_contracts::error::ServiceError;
 use tokio::sync::Notify;
 
-use crate::db::{self, Connection, Db, DbError};
+use crate::db::{self, Across, Connection, Db, DbError};
 use crate::traces;
 
 /// The outbox did not answer.
@@ -47,10 +47,14 @@ pub async fn append(tx: &mut Connection, event: &Event) -> Result<(), DbError> {
         event.to_mut().traceparent = Some(cause);
     }
     let text = serde_json::to_string(&*event).map_err(|e| DbError::Encode(Box::new(e)))?;
-    db::query("INSERT INTO outbox (event) VALUES ($1)")
-        .bind(text)
-        .execute(tx)
-        .await?;
+    db::query(db::each(
+        "INSERT INTO outbox (event) VALUES ($1)",
+        "INSERT INTO outbox (event, tenant) VALUES ($1, $2)",
+    ))
+    .bind(text)
+    .bind(event.tenant.as_str())
+    .execute(tx)
+    .await?;
     Ok(())
 }
 
@@ -84,7 +88,7 @@ impl OutboxSource for DbOutbox {
             "SELECT position, event FROM outbox WHERE sent = 0 ORDER BY position LIMIT $1",
         )
         .bind(limit)
-        .fetch_all(self.db.read())
+        .fetch_all(self.db.read(Across::Events))
         .await?;
         rows.iter()
             .map(|row| {
@@ -98,12 +102,16 @@ impl OutboxSource for DbOutbox {
 
     async fn mark_sent(&self, positions: &[i64]) -> Result<(), OutboxError> {
         let batch = serde_json::to_string(positions).map_err(|e| DbError::Encode(Box::new(e)))?;
-        let mut tx = self.db.begin().await?;
+        let mut tx = self.db.begin(Across::Events).await?;
         // What every inbox holds is not needed here any more.
-        db::query("DELETE FROM outbox WHERE position IN (SELECT value FROM json_each($1))")
-            .bind(batch)
-            .execute(&mut *tx)
-            .await?;
+        db::query(db::each(
+            "DELETE FROM outbox WHERE position IN (SELECT value FROM json_each($1))",
+            "DELETE FROM outbox WHERE position IN
+                (SELECT value::bigint FROM json_array_elements_text($1::json) AS sent (value))",
+        ))
+        .bind(batch)
+        .execute(&mut *tx)
+        .await?;
         tx.commit().await?;
         Ok(())
     }

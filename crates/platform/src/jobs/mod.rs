@@ -10,7 +10,7 @@ use std::time::Duration;
 use hilum_contracts::ids::{CorrelationId, TenantId};
 use uuid::Uuid;
 
-use crate::db::{self, Connection, Db, DbError, Migration, Row};
+use crate::db::{self, Across, Connection, Db, DbError, Migration, Row};
 use crate::limits::ERROR_TEXT_MAX;
 use crate::traces;
 
@@ -36,6 +36,20 @@ pub const MIGRATIONS: &[Migration] = &[
         created_at INTEGER NOT NULL,
         UNIQUE (kind, tenant, subject));
     CREATE INDEX jobs_due ON jobs (kind, state, run_at);",
+        postgres: "CREATE TABLE jobs (
+        id TEXT COLLATE \"C\" PRIMARY KEY,
+        tenant TEXT COLLATE \"C\" NOT NULL,
+        kind TEXT COLLATE \"C\" NOT NULL,
+        subject TEXT COLLATE \"C\" NOT NULL,
+        correlation_id TEXT NOT NULL,
+        state TEXT COLLATE \"C\" NOT NULL CHECK (state IN ('queued', 'leased', 'done', 'dead')),
+        attempts BIGINT NOT NULL DEFAULT 0,
+        run_at BIGINT NOT NULL,
+        lease_owner TEXT,
+        lease_until BIGINT,
+        last_error TEXT,
+        created_at BIGINT NOT NULL,
+        UNIQUE (kind, tenant, subject));",
     },
     Migration {
         version: 2,
@@ -48,11 +62,20 @@ pub const MIGRATIONS: &[Migration] = &[
         tenant TEXT NOT NULL,
         turn INTEGER NOT NULL,
         PRIMARY KEY (kind, tenant)) WITHOUT ROWID",
+        postgres:
+            "CREATE INDEX jobs_open ON jobs (tenant, state, run_at, id) WHERE state <> 'done';
+    CREATE INDEX jobs_in_turn ON jobs (kind, tenant, state, run_at, id);
+    CREATE TABLE job_turn (
+        kind TEXT COLLATE \"C\" NOT NULL,
+        tenant TEXT COLLATE \"C\" NOT NULL,
+        turn BIGINT NOT NULL,
+        PRIMARY KEY (kind, tenant))",
     },
     // What caused it, where that is traced.
     Migration {
         version: 3,
         sql: "ALTER TABLE jobs ADD COLUMN traceparent TEXT",
+        postgres: "ALTER TABLE jobs ADD COLUMN traceparent TEXT",
     },
 ];
 
@@ -129,7 +152,9 @@ pub async fn lease(
     lease: Duration,
 ) -> Result<Option<Job>, DbError> {
     let until = now.saturating_add(i64::try_from(lease.as_millis()).unwrap_or(i64::MAX));
-    let mut tx = db.begin().await?;
+    let mut tx = db.begin(Across::Jobs).await?;
+    // Workers of other processes choose after this one: each takes its tenant's turn.
+    tx.lock(&format!("jobs/{kind}")).await?;
     let row = db::query(
         // Each tenant is looked up behind the one before.
         "WITH RECURSIVE whose (tenant) AS (
@@ -147,6 +172,7 @@ pub async fn lease(
          UPDATE jobs SET state = 'leased', attempts = attempts + 1, lease_owner = $1, lease_until = $2
          WHERE id = (SELECT due.id FROM due LEFT JOIN job_turn t ON t.kind = $3 AND t.tenant = due.tenant
              WHERE due.id IS NOT NULL ORDER BY coalesce(t.turn, 0), due.id LIMIT 1)
+              AND (state = 'queued' OR lease_until <= $4)
          RETURNING id, tenant, subject, correlation_id, attempts, traceparent",
     )
     .bind(owner)
@@ -183,7 +209,7 @@ pub async fn heartbeat(
     lease: Duration,
 ) -> Result<bool, DbError> {
     let until = now.saturating_add(i64::try_from(lease.as_millis()).unwrap_or(i64::MAX));
-    let mut tx = db.begin().await?;
+    let mut tx = db.begin(&job.tenant).await?;
     let changed = db::query(
         "UPDATE jobs SET lease_until = $1 WHERE id = $2 AND state = 'leased' AND lease_owner = $3",
     )
@@ -245,13 +271,16 @@ pub async fn finish(
     Ok(changed == 1)
 }
 
-/// Frees every lease of an earlier process. Only for embedded storage, where
-/// this process is the only one: whoever held a lease is gone.
+/// Frees every lease of an earlier process. On embedded storage only, where this
+/// process is the only one: whoever held a lease is gone. Elsewhere leases run out.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn reclaim(db: &Db) -> Result<u64, DbError> {
-    let mut tx = db.begin().await?;
+    if db.is_shared() {
+        return Ok(0);
+    }
+    let mut tx = db.begin(Across::Jobs).await?;
     let freed = db::query(
         "UPDATE jobs SET state = 'queued', lease_owner = NULL, lease_until = NULL WHERE state = 'leased'",
     )

@@ -7,7 +7,7 @@ use hilum_contracts::scope::TenantScope;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
-use crate::db::{self, Db, DbError, Row};
+use crate::db::{self, Across, Db, DbError, Row};
 use crate::http::database_error;
 use crate::limits::JOBS_LISTED;
 
@@ -176,7 +176,7 @@ async fn list(db: &Db, scope: &TenantScope, state: State) -> Result<Vec<Listed>,
     .bind(scope.tenant().as_str())
     .bind(state.stored())
     .bind(JOBS_LISTED)
-    .fetch_all(db.read())
+    .fetch_all(db.read(scope))
     .await?;
     rows.iter().map(|row| read(row, state)).collect()
 }
@@ -188,7 +188,7 @@ async fn backlog(db: &Db, now: i64) -> Result<Backlog, DbError> {
             count(*) FILTER (WHERE state = 'dead')
          FROM jobs WHERE state <> 'done'",
     )
-    .fetch_one(db.read())
+    .fetch_one(db.read(Across::Figures))
     .await?;
     Ok(Backlog {
         waiting: waiting.unsigned_abs(),
@@ -206,7 +206,7 @@ async fn subject_of_dead(
     db::query_scalar("SELECT subject FROM jobs WHERE id = $1 AND tenant = $2 AND state = 'dead'")
         .bind(id)
         .bind(scope.tenant().as_str())
-        .fetch_optional(db.read())
+        .fetch_optional(db.read(scope))
         .await
 }
 

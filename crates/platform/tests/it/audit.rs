@@ -8,7 +8,7 @@ use hilum_contracts::scope::{Acting, Principal, Right, TenantScope};
 use hilum_platform::audit::{
     AuditSource, Chain, Fault, Filter, Find, KeyError, Keyring, TenantKeys, Trail,
 };
-use hilum_platform::db::{self, Db};
+use hilum_platform::db::{self, Across, Db};
 use hilum_platform::{auth, clock};
 use zeroize::Zeroizing;
 
@@ -79,13 +79,13 @@ async fn verified(trail: &Trail, scope: &TenantScope) -> (u64, Vec<Fault>) {
 }
 
 async fn change(db: &Db, sql: &'static str) {
-    let mut tx = db.begin().await.unwrap();
+    let mut tx = db.begin(Across::Nobody).await.unwrap();
     db::query(sql).execute(&mut *tx).await.unwrap();
     tx.commit().await.unwrap();
 }
 
 /// A trail with five entries.
-async fn five() -> (tempfile::TempDir, Db, Trail, TenantScope) {
+async fn five() -> (hilum_testkit::Place, Db, Trail, TenantScope) {
     let (dir, db) = database().await;
     let (trail, scope) = (trail(&db), person("a"));
     for study in ["1.1", "1.2", "1.3", "1.4", "1.5"] {
@@ -183,7 +183,7 @@ async fn an_entry_of_another_tenant_has_no_place_in_the_chain() {
 async fn what_is_rolled_back_was_never_recorded() {
     let (_dir, db) = database().await;
     let (trail, scope) = (trail(&db), person("a"));
-    let mut tx = db.begin().await.unwrap();
+    let mut tx = db.begin(Across::Nobody).await.unwrap();
     trail.append(&mut tx, &scope, view("1.1")).await.unwrap();
     tx.rollback().await.unwrap();
     assert_eq!(verified(&trail, &scope).await, (0, vec![]));
@@ -261,7 +261,7 @@ async fn after_an_erasure_the_chain_verifies_and_nobody_is_named() {
     }
     assert_eq!(trail.forget(&scope, &gone).await.unwrap(), 3);
     trail.close().await;
-    db.forget("a", &["1.2.840.9".to_owned()], &[])
+    db.forget(scope.tenant(), &["1.2.840.9".to_owned()], &[])
         .await
         .unwrap();
     assert_eq!(trail.forget(&scope, &gone).await.unwrap(), 0);
@@ -322,7 +322,7 @@ async fn a_look_that_began_before_an_erasure_and_is_recorded_after_it_names_nobo
     let known: Vec<_> = named.iter().filter_map(|one| one.as_ref()).collect();
     assert_eq!(known, [&Subject::study("1.2"), &Subject::study("1.2")]);
     let rows: i64 = db::query_scalar("SELECT COUNT(*) FROM audit_subject")
-        .fetch_one(db.read())
+        .fetch_one(db.read(Across::Nobody))
         .await
         .unwrap();
     assert_eq!(rows, 1);

@@ -15,14 +15,13 @@ use hilum_platform::events::{
 };
 use hilum_platform::notices::Notices;
 use hilum_platform::{clock, config, telemetry, tls};
-use hilum_testkit::RabbitMq;
+use hilum_testkit::{Place, RabbitMq};
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions};
 use lapin::protocol::BasicProperties;
 use lapin::types::FieldTable;
-use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use hilum_platform::db::{self, Connection, Db};
+use hilum_platform::db::{self, Across, Connection, Db};
 
 use crate::{database, tenant};
 
@@ -52,7 +51,7 @@ impl Consumer for Recorder {
 
 /// A service that follows events in a database of its own.
 struct Follower {
-    _dir: TempDir,
+    _dir: Place,
     db: Db,
     inbox: Inbox,
 }
@@ -77,7 +76,7 @@ impl Follower {
 
     async fn seen(&self) -> Vec<String> {
         db::query_scalar("SELECT subject FROM seen ORDER BY rowid")
-            .fetch_all(self.db.read())
+            .fetch_all(self.db.read(Across::Nobody))
             .await
             .unwrap()
     }
@@ -103,7 +102,7 @@ impl Follower {
             true => "ALTER TABLE inbox RENAME TO inbox_away",
             false => "ALTER TABLE inbox_away RENAME TO inbox",
         };
-        let mut tx = self.db.begin().await.unwrap();
+        let mut tx = self.db.begin(Across::Nobody).await.unwrap();
         db::query(sql).execute(&mut *tx).await.unwrap();
         tx.commit().await.unwrap();
     }
@@ -111,7 +110,7 @@ impl Follower {
 
 /// A service that tells events.
 struct Teller {
-    _dir: TempDir,
+    _dir: Place,
     db: Db,
     outbox: DbOutbox,
 }
@@ -128,7 +127,7 @@ impl Teller {
     }
 
     async fn tells(&self, events: &[Event]) {
-        let mut tx = self.db.begin().await.unwrap();
+        let mut tx = self.db.begin(Across::Events).await.unwrap();
         for event in events {
             append(&mut tx, event).await.unwrap();
         }

@@ -4,9 +4,10 @@ use hilum_contracts::event::Payload;
 use hilum_contracts::ids::TenantId;
 use hilum_contracts::{CorrelationId, Event};
 use hilum_platform::clock::from_millis;
-use hilum_platform::db::{self, Db, Migration};
+use hilum_platform::db::{self, Across, Db, Migration};
 use hilum_platform::events;
 use hilum_platform::jobs::{self, NewJob};
+use hilum_testkit::Place;
 
 const MIGRATIONS: &[Migration] = &[Migration {
     version: 1,
@@ -14,6 +15,10 @@ const MIGRATIONS: &[Migration] = &[Migration {
           CREATE TABLE children (
               tenant TEXT NOT NULL, parent TEXT NOT NULL REFERENCES parents (id), note TEXT);
           CREATE TABLE parts (parent TEXT NOT NULL REFERENCES parents (id));",
+    postgres: "CREATE TABLE parents (id TEXT PRIMARY KEY, tenant TEXT NOT NULL);
+          CREATE TABLE children (tenant TEXT NOT NULL,
+              parent TEXT NOT NULL REFERENCES parents (id) DEFERRABLE, note TEXT);
+          CREATE TABLE parts (parent TEXT NOT NULL REFERENCES parents (id) DEFERRABLE);",
 }];
 
 #[derive(serde::Serialize, serde::Deserialize)]
@@ -31,7 +36,7 @@ fn named(name: &str) -> TenantId {
 }
 
 async fn add(db: &Db, tenant: &str, id: &str) -> Result<(), hilum_platform::db::DbError> {
-    let mut tx = db.begin().await?;
+    let mut tx = db.begin(Across::Nobody).await?;
     for sql in [
         "INSERT INTO parents (tenant, id) VALUES ($1, $2)",
         "INSERT INTO children (tenant, parent, note) VALUES ($1, $2, 'Zyxwvutian')",
@@ -52,7 +57,7 @@ async fn tell(db: &Db, tenant: &str) {
     };
     let (id, at) = (CorrelationId::new(), from_millis(1));
     let event = Event::new(named(tenant), id, at, "a", 1, &told).unwrap();
-    let mut tx = db.begin().await.unwrap();
+    let mut tx = db.begin(Across::Nobody).await.unwrap();
     events::append(&mut tx, &event).await.unwrap();
     tx.commit().await.unwrap();
 }
@@ -60,16 +65,15 @@ async fn tell(db: &Db, tenant: &str) {
 async fn count(db: &Db, table: &str) -> i64 {
     let sql = format!("SELECT count(*) FROM {table}");
     db::query_scalar(db::AssertSqlSafe(sql))
-        .fetch_one(db.read())
+        .fetch_one(db.read(Across::Nobody))
         .await
         .unwrap()
 }
 
 #[tokio::test]
 async fn every_row_of_an_ended_tenant_goes_and_none_comes_any_more() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("service.sqlite");
-    let db = Db::open(&path, MIGRATIONS).await.unwrap();
+    let place = Place::new();
+    let db = place.home().open("service", MIGRATIONS).await.unwrap();
     for (tenant, id) in [("north", "1"), ("north", "2"), ("south", "3")] {
         add(&db, tenant, id).await.unwrap();
         tell(&db, tenant).await;
@@ -78,14 +82,14 @@ async fn every_row_of_an_ended_tenant_goes_and_none_comes_any_more() {
     let rows = db.end_tenant(&named("north"), &own).await.unwrap();
     assert_eq!(rows, 8);
     assert_eq!(db.end_tenant(&named("north"), &own).await.unwrap(), 0);
-    for db in [db, Db::open(&path, MIGRATIONS).await.unwrap()] {
+    for db in [db, place.home().open("service", MIGRATIONS).await.unwrap()] {
         for table in ["parents", "children", "parts", "outbox"] {
             assert_eq!(count(&db, table).await, 1, "{table}");
         }
         assert!(add(&db, "north", "4").await.is_err());
         tell(&db, "north").await;
         assert_eq!(count(&db, "outbox").await, 1);
-        let mut tx = db.begin().await.unwrap();
+        let mut tx = db.begin(Across::Nobody).await.unwrap();
         let tenant = named("north");
         let job = NewJob {
             tenant: &tenant,

@@ -8,7 +8,7 @@ use hilum_contracts::{CorrelationId, Event};
 use hilum_platform::audit::AuditSource as _;
 use hilum_platform::auth;
 use hilum_platform::clock::{self, Clock};
-use hilum_platform::db::{self, Connection, Db, Migration};
+use hilum_platform::db::{self, Across, Connection, Db, Migration};
 use hilum_platform::events::{
     ConsumeError, Consumer, DbOutbox, Inbox, MIGRATIONS, OutboxSource as _, Relay, Transit, append,
 };
@@ -62,14 +62,14 @@ fn event(subject: &str) -> Event {
 }
 
 async fn tell(db: &Db, event: &Event) {
-    let mut tx = db.begin().await.unwrap();
+    let mut tx = db.begin(Across::Nobody).await.unwrap();
     append(&mut tx, event).await.unwrap();
     tx.commit().await.unwrap();
 }
 
 async fn seen(db: &Db) -> Vec<String> {
     db::query_scalar("SELECT subject FROM seen ORDER BY rowid")
-        .fetch_all(db.read())
+        .fetch_all(db.read(Across::Nobody))
         .await
         .unwrap()
 }
@@ -152,7 +152,7 @@ async fn an_event_that_can_not_be_read_holds_up_no_other() {
     );
     let events: Vec<_> = (1..).zip(["a", "b", "c"].map(event)).collect();
     inbox.receive(&events).await.unwrap();
-    let mut tx = db.begin().await.unwrap();
+    let mut tx = db.begin(Across::Nobody).await.unwrap();
     db::query("UPDATE inbox SET event = 'garbage' WHERE position = 2")
         .execute(&mut *tx)
         .await
@@ -292,7 +292,7 @@ async fn a_consumed_event_that_keeps_coming_is_remembered() {
 
 async fn count(db: &Db, table: &'static str) -> i64 {
     db::query_scalar(db::AssertSqlSafe(format!("SELECT count(*) FROM {table}")))
-        .fetch_one(db.read())
+        .fetch_one(db.read(Across::Nobody))
         .await
         .unwrap()
 }
@@ -312,7 +312,7 @@ async fn of_a_consumed_event_only_its_id_stays() {
     assert_eq!(count(&db, "inbox").await, 0);
     assert_eq!(count(&db, "inbox_consumed").await, 100);
     let ids: Vec<Vec<u8>> = db::query_scalar("SELECT event FROM inbox_consumed ORDER BY event")
-        .fetch_all(db.read())
+        .fetch_all(db.read(Across::Nobody))
         .await
         .unwrap();
     let mut told: Vec<_> = events
@@ -424,11 +424,12 @@ async fn events_that_were_consumed_waited_or_were_given_up_before_the_migration_
     let seen_table = [Migration {
         version: 1,
         sql: "CREATE TABLE seen (subject TEXT NOT NULL)",
+        postgres: "",
     }];
     let db = Db::open(&path, &seen_table).await.unwrap();
     assert_eq!(count(&db, "inbox").await, 2);
     let day: i64 = db::query_scalar("SELECT day FROM inbox_consumed")
-        .fetch_one(db.read())
+        .fetch_one(db.read(Across::Nobody))
         .await
         .unwrap();
     assert_eq!(day, 1_795_000_000_000 / DAY);

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use hilum_contracts::CorrelationId;
 use hilum_contracts::ids::TenantId;
-use hilum_platform::db::Db;
+use hilum_platform::db::{Across, Db};
 use hilum_platform::jobs::{self, End, Job, NewJob};
 
 use crate::{database, tenant};
@@ -15,7 +15,7 @@ async fn enqueue(db: &Db, subject: &str, now: i64) {
 }
 
 async fn enqueue_of(db: &Db, tenant: &TenantId, subject: &str, now: i64) {
-    let mut tx = db.begin().await.unwrap();
+    let mut tx = db.begin(Across::Nobody).await.unwrap();
     let job = NewJob {
         tenant,
         kind: KIND,
@@ -32,7 +32,7 @@ async fn lease(db: &Db, owner: &str, now: i64) -> Option<Job> {
 }
 
 async fn finish(db: &Db, job: &Job, owner: &str, end: End<'_>) -> bool {
-    let mut tx = db.begin().await.unwrap();
+    let mut tx = db.begin(Across::Nobody).await.unwrap();
     let held = jobs::finish(&mut tx, job, owner, end).await.unwrap();
     tx.commit().await.unwrap();
     held

@@ -16,22 +16,23 @@ mod ended;
 mod events;
 mod http_server;
 mod jobs;
+mod postgres;
 mod remote;
 mod tls;
 
 use hilum_contracts::ids::TenantId;
 use hilum_platform::db::{Db, Migration};
+use hilum_testkit::Place;
 
 /// A service's database in a folder of its own.
-async fn database() -> (tempfile::TempDir, Db) {
-    let dir = tempfile::tempdir().unwrap();
+async fn database() -> (Place, Db) {
+    let dir = Place::new();
     let migrations = [Migration {
         version: 1,
         sql: "CREATE TABLE seen (subject TEXT NOT NULL)",
+        postgres: "CREATE TABLE seen (rowid BIGINT GENERATED ALWAYS AS IDENTITY, subject TEXT NOT NULL)",
     }];
-    let db = Db::open(&dir.path().join("service.sqlite"), &migrations)
-        .await
-        .unwrap();
+    let db = dir.home().open("service", &migrations).await.unwrap();
     (dir, db)
 }
 

@@ -33,10 +33,7 @@ impl Forgets for AuditService {
         let subjects: Vec<Subject> = study_uids.iter().map(Subject::study).collect();
         let gone = self.trail.forget(scope, &subjects).await;
         let gone = gone.map_err(|error| database_error(&error))?;
-        let rows = self
-            .store
-            .db()
-            .forget(scope.tenant().as_str(), study_uids, &[]);
+        let rows = self.store.db().forget(scope.tenant(), study_uids, &[]);
         let rows = rows.await.map_err(|error| database_error(&error))?;
         Ok(gone + rows)
     }

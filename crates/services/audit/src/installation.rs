@@ -3,7 +3,6 @@
 //! tenant, because it was done to the data of each.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -13,12 +12,12 @@ use hilum_contracts::ids::TenantId;
 use hilum_platform::audit::{AuditSource as _, KeyError, Keyring, TellsAll, TenantKeys, Trail};
 use hilum_platform::auth;
 use hilum_platform::clock::SharedClock;
-use hilum_platform::db::{Db, DbError};
+use hilum_platform::db::{Across, DbError, Home};
 use hilum_platform::http::database_error;
 use zeroize::Zeroizing;
 
 use crate::store::Store;
-use crate::{AuditService, DATABASE, MIGRATIONS, WRITER};
+use crate::{AuditService, MIGRATIONS, WRITER};
 
 #[async_trait]
 impl TellsAll for AuditService {
@@ -42,12 +41,12 @@ pub struct Offline {
 }
 
 impl Offline {
-    /// Opens the trail in the data folder `dir`.
+    /// Opens the trail in `home`.
     ///
     /// # Errors
     /// When its database can't be used.
-    pub async fn open(dir: &Path, clock: SharedClock) -> Result<Self, DbError> {
-        let db = Db::open(&dir.join(DATABASE), MIGRATIONS).await?;
+    pub async fn open(home: impl Into<Home>, clock: SharedClock) -> Result<Self, DbError> {
+        let db = home.into().open(WRITER, MIGRATIONS).await?;
         let keyring = Keyring::new(Arc::new(NoKeys));
         Ok(Self {
             store: Store::new(db.clone()),
@@ -83,7 +82,7 @@ async fn tell(
 ) -> Result<(), DbError> {
     tenants.insert(TenantId::installation());
     tenants.extend(store.sealed_tenants().await?);
-    let mut tx = store.db().begin().await?;
+    let mut tx = store.db().begin(Across::Trail).await?;
     for tenant in tenants {
         if store.db().is_ended(&tenant).await? {
             continue;

@@ -31,7 +31,7 @@ use axum::middleware::from_fn_with_state;
 use hilum_contracts::identity::Names;
 use hilum_platform::audit::{AuditSource, Door, Keyring, Told, Trail, recorded};
 use hilum_platform::clock::SharedClock;
-use hilum_platform::db::{Db, DbError, Migration};
+use hilum_platform::db::{DbError, Home, Migration};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use utoipa_axum::router::OpenApiRouter;
@@ -46,15 +46,15 @@ const MIGRATIONS: &[Migration] = &[
     Migration {
         version: 1,
         sql: include_str!("../migrations/0001_seals.sql"),
+        postgres: include_str!("../migrations/postgres/0001_seals.sql"),
     },
     Migration {
         version: 2,
         sql: include_str!("../migrations/0002_signing.sql"),
+        postgres: include_str!("../migrations/postgres/0002_signing.sql"),
     },
 ];
 
-/// The database of the service, in the data folder.
-const DATABASE: &str = "audit.sqlite";
 /// What its own entries say wrote them.
 const WRITER: &str = "audit";
 
@@ -86,7 +86,8 @@ pub enum OpenError {
 }
 
 impl AuditService {
-    /// Opens the service's database in `dir`. `sources`: every other service's
+    /// Opens the service's database in `home`; its keys and seals are files in `dir`.
+    /// `sources`: every other service's
     /// trail. `names`: who knows what people are called. `keep`: how long entries
     /// are kept.
     ///
@@ -94,13 +95,14 @@ impl AuditService {
     /// When its database or its key can't be used.
     pub async fn open(
         dir: &Path,
+        home: impl Into<Home>,
         keyring: Keyring,
         clock: SharedClock,
         sources: Vec<Arc<dyn AuditSource>>,
         names: Arc<dyn Names>,
         keep: Duration,
     ) -> Result<Self, OpenError> {
-        let db = Db::open(&dir.join(DATABASE), MIGRATIONS).await?;
+        let db = home.into().open(WRITER, MIGRATIONS).await?;
         let store = Store::new(db.clone());
         let file = dir.join("keys").join("audit-seals.key");
         let signer = Signer::open(&store, &keyring, &file).await?;

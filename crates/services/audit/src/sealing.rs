@@ -256,7 +256,7 @@ impl AuditService {
         let entry = Entry::new(Act::RemoveAudit)
             .with(Detail::Setting, &range.writer)
             .with(Detail::Position, range.last);
-        let mut tx = self.store.db().begin().await.map_err(of)?;
+        let mut tx = self.store.db().begin(scope).await.map_err(of)?;
         let of_writer = (range.writer.as_str(), range.last);
         self.store
             .keep_removal(&mut tx, scope, of_writer, (&text, &signature))

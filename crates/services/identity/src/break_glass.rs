@@ -9,6 +9,7 @@ use hilum_contracts::error::ServiceError;
 use hilum_contracts::ids::{BreakGlassId, TenantId};
 use hilum_platform::audit::is_named;
 use hilum_platform::auth;
+use hilum_platform::db::Across;
 use hilum_platform::http::database_error;
 use hilum_platform::scope::TenantScope;
 
@@ -59,7 +60,12 @@ impl IdentityService {
             for (tenant, access, words, text) in rows {
                 let sealed = self.seal_words(&tenant, access, words, &text).await?;
                 let scope = auth::service(&tenant, "identity");
-                let mut tx = self.store.db().begin().await.map_err(failed)?;
+                let mut tx = self
+                    .store
+                    .db()
+                    .begin(Across::People)
+                    .await
+                    .map_err(failed)?;
                 break_glass::set_words(&mut tx, &scope, access, words, &sealed)
                     .await
                     .map_err(failed)?;
@@ -68,7 +74,7 @@ impl IdentityService {
             is_sealed = true;
         }
         if is_sealed {
-            let scrubbed = self.store.db().forget("", &[], &[]).await;
+            let scrubbed = self.store.db().scrub().await;
             scrubbed.map_err(failed)?;
         }
         Ok(())
@@ -111,7 +117,12 @@ impl Forgets for IdentityService {
                         continue;
                     }
                     let sealed = self.seal_words(tenant, id, words, ERASED).await?;
-                    let mut tx = self.store.db().begin().await.map_err(failed)?;
+                    let mut tx = self
+                        .store
+                        .db()
+                        .begin(Across::People)
+                        .await
+                        .map_err(failed)?;
                     break_glass::set_words(&mut tx, scope, id, words, &sealed)
                         .await
                         .map_err(failed)?;
@@ -131,7 +142,7 @@ impl Forgets for IdentityService {
         study_uids: &[String],
     ) -> Result<u64, ServiceError> {
         let rows = self.store.db();
-        let rows = rows.forget(scope.tenant().as_str(), study_uids, &[]).await;
+        let rows = rows.forget(scope.tenant(), study_uids, &[]).await;
         rows.map_err(|error| database_error(&error))
     }
 

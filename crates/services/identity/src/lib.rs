@@ -37,7 +37,6 @@ mod throttle;
 mod visit;
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -47,7 +46,7 @@ use hilum_contracts::ids::TenantId;
 use hilum_platform::audit::{Door, Keyring, Trail, recorded};
 use hilum_platform::clock::SharedClock;
 use hilum_platform::config::{Config, SignUp, TenantArchive, UnknownDevices};
-use hilum_platform::db::{Db, DbError, Migration};
+use hilum_platform::db::{Across, DbError, Home, Migration};
 use hilum_platform::http::database_error;
 use hilum_platform::notices::Notices;
 use hilum_platform::tenants::Directory;
@@ -73,26 +72,32 @@ const MIGRATIONS: &[Migration] = &[
     Migration {
         version: 1,
         sql: include_str!("../migrations/0001_identity.sql"),
+        postgres: include_str!("../migrations/postgres/0001_identity.sql"),
     },
     Migration {
         version: 2,
         sql: include_str!("../migrations/0002_mail.sql"),
+        postgres: include_str!("../migrations/postgres/0002_mail.sql"),
     },
     Migration {
         version: 3,
         sql: include_str!("../migrations/0003_providers.sql"),
+        postgres: include_str!("../migrations/postgres/0003_providers.sql"),
     },
     Migration {
         version: 4,
         sql: include_str!("../migrations/0004_new_addresses.sql"),
+        postgres: include_str!("../migrations/postgres/0004_new_addresses.sql"),
     },
     Migration {
         version: 5,
         sql: include_str!("../migrations/0005_ended.sql"),
+        postgres: include_str!("../migrations/postgres/0005_ended.sql"),
     },
     Migration {
         version: 6,
         sql: include_str!("../migrations/0006_trail.sql"),
+        postgres: include_str!("../migrations/postgres/0006_trail.sql"),
     },
 ];
 
@@ -171,14 +176,16 @@ impl IdentityService {
     /// When the database can't be opened or migrated, or what the configuration
     /// names contradicts what is in it.
     pub async fn open(
-        dir: &Path,
+        home: impl Into<Home>,
         config: &Config,
         clock: SharedClock,
         notices: Notices,
         directory: Directory,
         keyring: Keyring,
     ) -> Result<Self, ServiceError> {
-        let db = Db::open(&dir.join("identity.sqlite"), MIGRATIONS)
+        let db = home
+            .into()
+            .open("identity", MIGRATIONS)
             .await
             .map_err(|error| database_error(&error))?;
         let service = Self {
@@ -216,7 +223,12 @@ impl IdentityService {
             return Ok(None);
         }
         let token = Token::new()?;
-        let mut tx = self.store.db().begin().await.map_err(failed)?;
+        let mut tx = self
+            .store
+            .db()
+            .begin(Across::People)
+            .await
+            .map_err(failed)?;
         tokens::replace(&mut tx, Purpose::SetUp, &token.hash(), None, i64::MAX)
             .await
             .map_err(failed)?;
@@ -282,7 +294,7 @@ impl IdentityService {
     /// Deletes what ended by time.
     async fn upkeep(&self) -> Result<(), DbError> {
         let now = self.clock.now_millis();
-        let mut tx = self.store.db().begin().await?;
+        let mut tx = self.store.db().begin(Across::People).await?;
         store::sessions::upkeep(&mut tx, now).await?;
         store::attempts::upkeep(&mut tx, now).await?;
         tokens::upkeep(&mut tx, now).await?;

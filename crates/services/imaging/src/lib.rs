@@ -36,7 +36,7 @@ use hilum_contracts::identity::Identity;
 use hilum_platform::audit::{Door, Keyring, Trail, recorded};
 use hilum_platform::clock::SharedClock;
 use hilum_platform::config::Config;
-use hilum_platform::db::{Db, DbError, Migration};
+use hilum_platform::db::{DbError, Home, Migration};
 use hilum_platform::events::{DbOutbox, Inbox, OutboxSource};
 use hilum_platform::notices::Notices;
 use hilum_platform::tenants::Directory;
@@ -58,26 +58,32 @@ const MIGRATIONS: &[Migration] = &[
     Migration {
         version: 1,
         sql: include_str!("../migrations/0001_input_sets.sql"),
+        postgres: include_str!("../migrations/postgres/0001_input_sets.sql"),
     },
     Migration {
         version: 2,
         sql: include_str!("../migrations/0002_imported.sql"),
+        postgres: include_str!("../migrations/postgres/0002_imported.sql"),
     },
     Migration {
         version: 3,
         sql: include_str!("../migrations/0003_instance_lists.sql"),
+        postgres: include_str!("../migrations/postgres/0003_instance_lists.sql"),
     },
     Migration {
         version: 4,
         sql: include_str!("../migrations/0004_changed.sql"),
+        postgres: include_str!("../migrations/postgres/0004_changed.sql"),
     },
     Migration {
         version: 5,
         sql: include_str!("../migrations/0005_exports.sql"),
+        postgres: include_str!("../migrations/postgres/0005_exports.sql"),
     },
     Migration {
         version: 6,
         sql: include_str!("../migrations/0006_patient_merges.sql"),
+        postgres: include_str!("../migrations/postgres/0006_patient_merges.sql"),
     },
 ];
 
@@ -126,7 +132,9 @@ impl ImagingService {
         clock: SharedClock,
         notices: Notices,
     ) -> Result<Self, OpenError> {
-        let db = Db::open(&config.data.join("imaging.sqlite"), MIGRATIONS).await?;
+        let db = Home::of(&config.data, config.database.as_ref())?
+            .open("imaging", MIGRATIONS)
+            .await?;
         let store = Store::new(db.clone());
         store.compact_lists().await?;
         let keyring = Keyring::new(Arc::new(archive.clone()));

@@ -34,7 +34,7 @@ impl JobSource for InferenceService {
     }
 
     async fn start_anew(&self, scope: &TenantScope, id: &str) -> Result<bool, DbError> {
-        let mut tx = self.store.db().begin().await?;
+        let mut tx = self.store.db().begin(scope).await?;
         let now = self.clock.now_millis();
         let Some(study_uid) = store::start_anew(&mut tx, scope, id, now).await? else {
             return Ok(false);

@@ -1,6 +1,6 @@
 //! The service as its parts see it: rows, models, supervisor, clock.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use hilum_contracts::imaging::Imaging;
 use hilum_platform::audit::{Door, Keyring, Trail, recorded};
 use hilum_platform::clock::SharedClock;
 use hilum_platform::config::Config;
-use hilum_platform::db::{Db, DbError, Migration};
+use hilum_platform::db::{DbError, Home, Migration};
 use hilum_platform::events::{DbOutbox, Inbox};
 use hilum_platform::jobs;
 use hilum_platform::notices::Notices;
@@ -29,6 +29,7 @@ use crate::{api, workers};
 const MIGRATIONS: &[Migration] = &[Migration {
     version: 1,
     sql: include_str!("../migrations/0001_runs.sql"),
+    postgres: include_str!("../migrations/postgres/0001_runs.sql"),
 }];
 
 /// How the service runs models.
@@ -81,19 +82,19 @@ pub struct InferenceService {
 }
 
 impl InferenceService {
-    /// Opens the service's database in `dir`, reads the models, and frees what
+    /// Opens the service's database in `home`, reads the models, and frees what
     /// an earlier process held.
     ///
     /// # Errors
     /// When the database can't be opened or migrated. A broken model is no error.
     pub async fn open(
-        dir: &Path,
+        home: impl Into<Home>,
         clock: SharedClock,
         notices: Notices,
         keyring: Keyring,
         options: Options,
     ) -> Result<Self, DbError> {
-        let db = Db::open(&dir.join("inference.sqlite"), MIGRATIONS).await?;
+        let db = home.into().open("inference", MIGRATIONS).await?;
         jobs::reclaim(&db).await?;
         let folder = options.models.clone();
         let models = tokio::task::spawn_blocking(move || models::list(&folder))

@@ -33,7 +33,7 @@ impl Forgets for IntegrationService {
     ) -> Result<u64, ServiceError> {
         self.store
             .db()
-            .forget(scope.tenant().as_str(), study_uids, FORGET)
+            .forget(scope.tenant(), study_uids, FORGET)
             .await
             .map_err(|error| database_error(&error))
     }

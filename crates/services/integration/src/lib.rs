@@ -20,7 +20,6 @@ pub mod limits;
 mod sending;
 mod store;
 
-use std::path::Path;
 use std::sync::Arc;
 
 use axum::middleware::from_fn_with_state;
@@ -29,7 +28,7 @@ use hilum_contracts::patients::Patients;
 use hilum_platform::audit::{Door, Keyring, Trail, recorded};
 use hilum_platform::clock::SharedClock;
 use hilum_platform::config::{Destination, Tls};
-use hilum_platform::db::{Db, DbError, Migration};
+use hilum_platform::db::{DbError, Home, Migration};
 use hilum_platform::events::Inbox;
 use hilum_platform::jobs;
 use hilum_platform::mail::Mailer;
@@ -45,6 +44,7 @@ use crate::store::Store;
 const MIGRATIONS: &[Migration] = &[Migration {
     version: 1,
     sql: include_str!("../migrations/0001_deliveries.sql"),
+    postgres: include_str!("../migrations/postgres/0001_deliveries.sql"),
 }];
 
 /// The service.
@@ -62,14 +62,14 @@ pub struct IntegrationService {
 }
 
 impl IntegrationService {
-    /// Opens the service's database in `dir`. Destinations that ask for TLS are
+    /// Opens the service's database in `home`. Destinations that ask for TLS are
     /// shown the certificate of `tls`. People are told by `mail`: its server, and
     /// where links begin.
     ///
     /// # Errors
     /// When the database can't be opened or migrated.
     pub async fn open(
-        dir: &Path,
+        home: impl Into<Home>,
         clock: SharedClock,
         notices: Notices,
         keyring: Keyring,
@@ -77,7 +77,7 @@ impl IntegrationService {
         tls: Option<Tls>,
         mail: Option<(Mailer, String)>,
     ) -> Result<Self, DbError> {
-        let db = Db::open(&dir.join("integration.sqlite"), MIGRATIONS).await?;
+        let db = home.into().open("integration", MIGRATIONS).await?;
         jobs::reclaim(&db).await?;
         Ok(Self {
             trail: Trail::new(db.clone(), keyring, Arc::clone(&clock), "integration"),

@@ -14,7 +14,6 @@ mod erasure;
 mod export;
 mod store;
 
-use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -23,7 +22,7 @@ use hilum_contracts::error::ServiceError;
 use hilum_contracts::patients::{PatientState, Patients};
 use hilum_platform::audit::{Door, Keyring, Trail, recorded};
 use hilum_platform::clock::SharedClock;
-use hilum_platform::db::{Db, DbError, Migration};
+use hilum_platform::db::{DbError, Home, Migration};
 use hilum_platform::events::{DbOutbox, Inbox, OutboxSource};
 use hilum_platform::http::database_error;
 use hilum_platform::notices::Notices;
@@ -36,6 +35,7 @@ use crate::store::Store;
 const MIGRATIONS: &[Migration] = &[Migration {
     version: 1,
     sql: include_str!("../migrations/0001_patients.sql"),
+    postgres: include_str!("../migrations/postgres/0001_patients.sql"),
 }];
 
 /// The service.
@@ -49,17 +49,17 @@ pub struct PatientsService {
 }
 
 impl PatientsService {
-    /// Opens the service's database in `dir`.
+    /// Opens the service's database in `home`.
     ///
     /// # Errors
     /// When the database can't be opened or migrated.
     pub async fn open(
-        dir: &Path,
+        home: impl Into<Home>,
         clock: SharedClock,
         notices: Notices,
         keyring: Keyring,
     ) -> Result<Self, DbError> {
-        let db = Db::open(&dir.join("patients.sqlite"), MIGRATIONS).await?;
+        let db = home.into().open("patients", MIGRATIONS).await?;
         Ok(Self {
             trail: Trail::new(db.clone(), keyring, Arc::clone(&clock), "patients"),
             outbox: DbOutbox::new(db.clone()),

@@ -55,7 +55,7 @@ impl RotateMaster {
             }
             None => {
                 let entry = Entry::new(Act::RotateMasterKey);
-                recorded(&config.data, entry, rotate(&config, old, &new)).await?
+                recorded(&config, entry, rotate(&config, old, &new)).await?
             }
         };
         if self.json {

@@ -2,7 +2,7 @@
 //! may touch.
 
 use hilum_contracts::ids::TenantId;
-use hilum_platform::db::{self, Db, DbError, Tx};
+use hilum_platform::db::{self, Across, Db, DbError, Tx};
 use hilum_platform::scope::TenantScope;
 
 use crate::domain::seal::Seal;
@@ -42,7 +42,7 @@ impl Store {
         .bind(scope.tenant().as_str())
         .bind(i64::try_from(after).unwrap_or(i64::MAX))
         .bind(limit)
-        .fetch_all(self.0.read())
+        .fetch_all(self.0.read(scope))
         .await?;
         rows.iter()
             .map(|row| {
@@ -58,7 +58,7 @@ impl Store {
             "SELECT seal FROM seal WHERE tenant = $1 ORDER BY number DESC LIMIT 1",
         )
         .bind(scope.tenant().as_str())
-        .fetch_optional(self.0.read())
+        .fetch_optional(self.0.read(scope))
         .await?;
         Ok(text.map(|text| seal_of(&text)))
     }
@@ -74,7 +74,7 @@ impl Store {
         )
         .bind(scope.tenant().as_str())
         .bind(at)
-        .fetch_optional(self.0.read())
+        .fetch_optional(self.0.read(scope))
         .await?;
         Ok(text.map(|text| seal_of(&text)))
     }
@@ -83,7 +83,7 @@ impl Store {
     pub(crate) async fn marks(&self, scope: &TenantScope) -> Result<Vec<Mark>, DbError> {
         let rows = db::query("SELECT writer, position, hash FROM sealed WHERE tenant = $1")
             .bind(scope.tenant().as_str())
-            .fetch_all(self.0.read())
+            .fetch_all(self.0.read(scope))
             .await?;
         rows.iter()
             .map(|row| {
@@ -101,7 +101,7 @@ impl Store {
     /// Every tenant whose trails were sealed.
     pub(crate) async fn sealed_tenants(&self) -> Result<Vec<TenantId>, DbError> {
         let rows: Vec<String> = db::query_scalar("SELECT DISTINCT tenant FROM sealed")
-            .fetch_all(self.0.read())
+            .fetch_all(self.0.read(Across::Trail))
             .await?;
         let stored = |name| TenantId::stored(name).map_err(|e| DbError::Decode(Box::new(e)));
         rows.into_iter().map(stored).collect()
@@ -110,13 +110,13 @@ impl Store {
     /// The key that seals are signed with, sealed.
     pub(crate) async fn signing_key(&self) -> Result<Option<Vec<u8>>, DbError> {
         db::query_scalar("SELECT sealed FROM signing_key")
-            .fetch_optional(self.0.read())
+            .fetch_optional(self.0.read(Across::Trail))
             .await
     }
 
     /// Keeps the key that seals are signed with; there is one.
     pub(crate) async fn keep_signing_key(&self, sealed: &[u8]) -> Result<(), DbError> {
-        let mut tx = self.0.begin().await?;
+        let mut tx = self.0.begin(Across::Trail).await?;
         db::query("INSERT INTO signing_key (id, sealed) VALUES (1, $1)")
             .bind(sealed)
             .execute(&mut *tx)
@@ -162,7 +162,7 @@ impl Store {
         .bind(scope.tenant().as_str())
         .bind(writer)
         .bind(i64::try_from(position).unwrap_or(i64::MAX))
-        .fetch_optional(self.0.read())
+        .fetch_optional(self.0.read(scope))
         .await
     }
 
@@ -176,7 +176,7 @@ impl Store {
     ) -> Result<(), DbError> {
         let number = i64::try_from(number).map_err(|error| DbError::Encode(Box::new(error)))?;
         let text = serde_json::to_string(seal).map_err(|error| DbError::Encode(Box::new(error)))?;
-        let mut tx: Tx = self.0.begin().await?;
+        let mut tx: Tx = self.0.begin(scope).await?;
         db::query("INSERT INTO seal (tenant, number, at, seal) VALUES ($1, $2, $3, $4)")
             .bind(scope.tenant().as_str())
             .bind(number)

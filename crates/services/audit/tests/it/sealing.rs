@@ -1,4 +1,4 @@
-use hilum_platform::db;
+use hilum_platform::db::{self, Across};
 use std::time::Duration;
 
 use hilum_contracts::access::Role;
@@ -43,13 +43,13 @@ async fn a_chain_that_was_made_anew_after_a_change_is_found_by_its_seal() {
     // Who can write the database can also make every hash of the chain anew.
     let mut rows: Vec<(i64, Vec<u8>)> =
         db::query_as("SELECT position, body FROM audit_entry ORDER BY position")
-            .fetch_all(world.db.read())
+            .fetch_all(world.db.read(Across::Nobody))
             .await
             .unwrap();
     let text = String::from_utf8(rows[1].1.clone()).unwrap();
     rows[1].1 = text.replace("192.0.2.7", "192.0.2.8").into_bytes();
     let mut hash = [0; 32];
-    let mut tx = world.db.begin().await.unwrap();
+    let mut tx = world.db.begin(Across::Nobody).await.unwrap();
     for (position, body) in &rows {
         hash = hilum_platform::audit::link(&hash, body);
         db::query("UPDATE audit_entry SET body = $1, hash = $2 WHERE position = $3")
@@ -126,7 +126,7 @@ async fn a_seal_that_was_changed_or_taken_away_is_found() {
         let seals = hilum_platform::db::Db::open(&world.dir.path().join("audit.sqlite"), &[])
             .await
             .unwrap();
-        let mut tx = seals.begin().await.unwrap();
+        let mut tx = seals.begin(Across::Nobody).await.unwrap();
         let done = db::query(sql).execute(&mut *tx).await.unwrap();
         assert_eq!(done.rows_affected(), 1);
         tx.commit().await.unwrap();

@@ -17,7 +17,7 @@ use hilum_platform::audit::{AuditSource, KeyError, Keyring, TenantKeys, Trail};
 use hilum_platform::auth;
 use hilum_platform::clock::{Clock, SharedClock};
 use hilum_platform::config::AuditRules;
-use hilum_platform::db::{self, Db};
+use hilum_platform::db::{self, Across, Db};
 use http::StatusCode;
 use serde_json::Value;
 use time::OffsetDateTime;
@@ -77,7 +77,7 @@ pub(crate) struct World {
     pub(crate) imaging: Trail,
     pub(crate) patients: Trail,
     pub(crate) db: Db,
-    pub(crate) dir: tempfile::TempDir,
+    pub(crate) dir: hilum_testkit::Place,
     clock: Arc<Hand>,
 }
 
@@ -89,7 +89,7 @@ impl World {
     pub(crate) async fn keeping(keep: Duration) -> Self {
         let start = OffsetDateTime::from_unix_timestamp(1_790_000_000).unwrap();
         let clock = Arc::new(Hand(Mutex::new(start)));
-        Self::at(tempfile::tempdir().unwrap(), clock, keep).await
+        Self::at(hilum_testkit::Place::new(), clock, keep).await
     }
 
     /// The same folder, opened again.
@@ -104,19 +104,27 @@ impl World {
         Self::at(dir, clock, AuditRules::default().keep()).await
     }
 
-    async fn at(dir: tempfile::TempDir, clock: Arc<Hand>, keep: Duration) -> Self {
+    async fn at(dir: hilum_testkit::Place, clock: Arc<Hand>, keep: Duration) -> Self {
         let keyring = Keyring::new(Arc::new(ByName));
-        let open = async |name: &str| Db::open(&dir.path().join(name), &[]).await.unwrap();
-        let (db, other) = (open("imaging.sqlite").await, open("patients.sqlite").await);
+        let open = async |name: &str| dir.home().open(name, &[]).await.unwrap();
+        let (db, other) = (open("imaging").await, open("patients").await);
         let shared: SharedClock = clock.clone();
         let imaging = Trail::new(db.clone(), keyring.clone(), shared.clone(), "imaging");
         let patients = Trail::new(other, keyring.clone(), shared.clone(), "patients");
         let sources: Vec<Arc<dyn AuditSource>> =
             vec![Arc::new(imaging.clone()), Arc::new(patients.clone())];
         let names = Arc::new(Somebody);
-        let service = AuditService::open(dir.path(), keyring, shared, sources, names, keep)
-            .await
-            .unwrap();
+        let service = AuditService::open(
+            dir.path(),
+            dir.home(),
+            keyring,
+            shared,
+            sources,
+            names,
+            keep,
+        )
+        .await
+        .unwrap();
         Self {
             service,
             imaging,
@@ -142,7 +150,7 @@ impl World {
     }
 
     pub(crate) async fn change(&self, sql: &'static str) {
-        let mut tx = self.db.begin().await.unwrap();
+        let mut tx = self.db.begin(Across::Nobody).await.unwrap();
         db::query(sql).execute(&mut *tx).await.unwrap();
         tx.commit().await.unwrap();
     }

@@ -45,7 +45,9 @@ pub(crate) async fn count(
     db::query(
         "INSERT INTO attempts (key, failures, last_at) VALUES ($1, 1, $2)
          ON CONFLICT (key) DO UPDATE SET
-             failures = CASE WHEN last_at > $3 THEN MIN(failures + 1, 1000000) ELSE 1 END,
+             failures = CASE WHEN attempts.last_at <= $3 THEN 1
+                 WHEN attempts.failures < 1000000 THEN attempts.failures + 1
+                 ELSE attempts.failures END,
              last_at = $2",
     )
     .bind(key.as_slice())
@@ -58,7 +60,7 @@ pub(crate) async fn count(
 
 /// One fewer: an attempt that was counted before it was made succeeded.
 pub(crate) async fn discount(tx: &mut Connection, key: &Hash) -> Result<(), DbError> {
-    db::query("UPDATE attempts SET failures = MAX(failures - 1, 0) WHERE key = $1")
+    db::query("UPDATE attempts SET failures = failures - 1 WHERE key = $1 AND failures > 0")
         .bind(key.as_slice())
         .execute(tx)
         .await?;

@@ -1,7 +1,7 @@
 //! Emergency access that people took, and its reviews.
 
 use hilum_contracts::ids::{BreakGlassId, PersonId, SessionId, TenantId};
-use hilum_platform::db::{self, Connection, DbError, On, Row};
+use hilum_platform::db::{self, Across, Connection, DbError, On, Row};
 use hilum_platform::scope::TenantScope;
 
 use super::{Store, parsed, tenant_of};
@@ -65,7 +65,7 @@ impl Store {
         .bind(scope.tenant().as_str())
         .bind(after.map(|id| id.to_string()))
         .bind(limit)
-        .fetch_all(self.db().read())
+        .fetch_all(self.db().read(scope))
         .await?
         .iter()
         .map(read)
@@ -85,7 +85,7 @@ impl Store {
              LIMIT $1",
         )
         .bind(limit)
-        .fetch_all(self.db().read())
+        .fetch_all(self.db().read(Across::People))
         .await?;
         rows.iter()
             .map(|row| {
@@ -106,7 +106,7 @@ impl Store {
         scope: &TenantScope,
         id: BreakGlassId,
     ) -> Result<Option<Access>, DbError> {
-        get(self.db().read(), scope, id).await
+        get(self.db().read(scope), scope, id).await
     }
 
     /// How many wait for a review.
@@ -115,7 +115,7 @@ impl Store {
             "SELECT COUNT(*) FROM break_glass WHERE tenant = $1 AND reviewed_at IS NULL",
         )
         .bind(scope.tenant().as_str())
-        .fetch_one(self.db().read())
+        .fetch_one(self.db().read(scope))
         .await
     }
 }

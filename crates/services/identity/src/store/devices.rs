@@ -1,7 +1,7 @@
 //! Devices of tenants, and those that called and were not known.
 
 use hilum_contracts::ids::TenantId;
-use hilum_platform::db::{self, Connection, DbError, Row};
+use hilum_platform::db::{self, Across, Connection, DbError, Row};
 use hilum_platform::scope::TenantScope;
 use uuid::Uuid;
 
@@ -42,7 +42,7 @@ impl Store {
     /// Every device of the installation, for the directory.
     pub(crate) async fn all_devices(&self) -> Result<Vec<DeviceRow>, DbError> {
         db::query("SELECT * FROM devices ORDER BY configured, id")
-            .fetch_all(self.db().read())
+            .fetch_all(self.db().read(Across::Directory))
             .await?
             .iter()
             .map(read)
@@ -58,7 +58,7 @@ impl Store {
         db::query("SELECT * FROM devices WHERE tenant = $1 AND ae_title = $2")
             .bind(scope.tenant().as_str())
             .bind(ae_title)
-            .fetch_all(self.db().read())
+            .fetch_all(self.db().read(scope))
             .await?
             .iter()
             .map(read)
@@ -73,16 +73,19 @@ impl Store {
         after: Option<Uuid>,
         limit: u32,
     ) -> Result<Vec<DeviceRow>, DbError> {
-        db::query(
+        db::query(db::each(
             "SELECT * FROM devices WHERE tenant = $1 AND id > $2
-                 AND ($3 = '' OR instr(lower(ae_title || ' ' || address), lower($3)) > 0)
-             ORDER BY id LIMIT $4",
-        )
+                     AND ($3 = '' OR instr(lower(ae_title || ' ' || address), lower($3)) > 0)
+                 ORDER BY id LIMIT $4",
+            "SELECT * FROM devices WHERE tenant = $1 AND id > $2
+                     AND ($3 = '' OR strpos(lower(ae_title || ' ' || address), lower($3)) > 0)
+                 ORDER BY id LIMIT $4",
+        ))
         .bind(scope.tenant().as_str())
         .bind(after.map(|id| id.to_string()).unwrap_or_default())
         .bind(q.trim())
         .bind(limit)
-        .fetch_all(self.db().read())
+        .fetch_all(self.db().read(scope))
         .await?
         .iter()
         .map(read)
@@ -98,7 +101,7 @@ impl Store {
         let row = db::query("SELECT * FROM devices WHERE tenant = $1 AND id = $2")
             .bind(scope.tenant().as_str())
             .bind(id.to_string())
-            .fetch_optional(self.db().read())
+            .fetch_optional(self.db().read(scope))
             .await?;
         row.as_ref().map(read).transpose()
     }
@@ -115,7 +118,7 @@ impl Store {
         )
         .bind(scope.tenant().as_str())
         .bind(limit)
-        .fetch_all(self.db().read())
+        .fetch_all(self.db().read(scope))
         .await?
         .iter()
         .map(read_unknown)
@@ -160,9 +163,11 @@ pub(crate) async fn update(
     row: &DeviceRow,
 ) -> Result<bool, DbError> {
     let done = db::query(
-        "UPDATE OR IGNORE devices SET address = $1, certificate = $2, issuer = $3,
+        "UPDATE devices SET address = $1, certificate = $2, issuer = $3,
              quiet_seconds = $4, fallback_charset = $5
-         WHERE id = $6 AND tenant = $7",
+         WHERE id = $6 AND tenant = $7 AND NOT EXISTS (SELECT 1 FROM devices d
+             WHERE d.tenant = $7 AND d.ae_title = devices.ae_title AND d.address = $1
+                 AND d.certificate = $2 AND d.id <> $6)",
     )
     .bind(&row.address)
     .bind(&row.certificate)
@@ -228,7 +233,7 @@ pub(crate) async fn remember_unknown(
              last_at)
          VALUES ($1, $2, $3, $4, $5, 1, $6, $6)
          ON CONFLICT (tenant, ae_title, address, certificate) DO UPDATE SET
-             count = count + 1, last_at = $6",
+             count = unknown_devices.count + 1, last_at = $6",
     )
     .bind(row.id.to_string())
     .bind(scope.tenant().as_str())

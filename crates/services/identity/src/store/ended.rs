@@ -1,7 +1,7 @@
 //! Tenants that are being ended, and those that were.
 
 use hilum_contracts::erasure::EndedTenant;
-use hilum_platform::db::{self, Connection, DbError, Row};
+use hilum_platform::db::{self, Across, Connection, DbError, Row};
 use hilum_platform::scope::TenantScope;
 
 use super::{Store, tenant_of};
@@ -19,7 +19,7 @@ impl Store {
     /// Every tenant that is being ended or was, the last one first.
     pub(crate) async fn ended(&self) -> Result<Vec<EndedTenant>, DbError> {
         db::query("SELECT * FROM ended ORDER BY begun_at DESC, name")
-            .fetch_all(self.db().read())
+            .fetch_all(self.db().read(Across::Directory))
             .await?
             .iter()
             .map(read)
@@ -33,7 +33,7 @@ impl Store {
     ) -> Result<Option<EndedTenant>, DbError> {
         let row = db::query("SELECT * FROM ended WHERE name = $1")
             .bind(scope.tenant().as_str())
-            .fetch_optional(self.db().read())
+            .fetch_optional(self.db().read(scope))
             .await?;
         row.as_ref().map(read).transpose()
     }

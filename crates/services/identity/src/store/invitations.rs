@@ -2,7 +2,7 @@
 
 use hilum_contracts::access::Role;
 use hilum_contracts::ids::TenantId;
-use hilum_platform::db::{self, Connection, DbError, Row};
+use hilum_platform::db::{self, Across, Connection, DbError, Row};
 use hilum_platform::scope::TenantScope;
 use uuid::Uuid;
 
@@ -33,7 +33,7 @@ impl Store {
         let row = db::query("SELECT * FROM invitations WHERE hash = $1 AND expires_at > $2")
             .bind(hash.as_slice())
             .bind(now)
-            .fetch_optional(self.db().read())
+            .fetch_optional(self.db().read(Across::People))
             .await?;
         row.as_ref().map(read).transpose()
     }
@@ -46,16 +46,19 @@ impl Store {
         after: Option<Uuid>,
         limit: u32,
     ) -> Result<Vec<Invitation>, DbError> {
-        db::query(
+        db::query(db::each(
             "SELECT * FROM invitations WHERE tenant = $1 AND ($2 IS NULL OR id < $2)
                  AND ($3 = '' OR instr(email, lower($3)) > 0)
              ORDER BY id DESC LIMIT $4",
-        )
+            "SELECT * FROM invitations WHERE tenant = $1 AND ($2 IS NULL OR id < $2)
+                 AND ($3 = '' OR strpos(email, lower($3)) > 0)
+             ORDER BY id DESC LIMIT $4",
+        ))
         .bind(scope.tenant().as_str())
         .bind(after.map(|id| id.to_string()))
         .bind(q.trim())
         .bind(limit)
-        .fetch_all(self.db().read())
+        .fetch_all(self.db().read(scope))
         .await?
         .iter()
         .map(read)

@@ -2,7 +2,7 @@
 
 use hilum_contracts::access::{Action, Role};
 use hilum_contracts::ids::{ApiKeyId, TenantId};
-use hilum_platform::db::{self, Connection, DbError, Row};
+use hilum_platform::db::{self, Across, Connection, DbError, Row};
 use hilum_platform::scope::TenantScope;
 
 use super::{Store, json, parsed, tenant_of};
@@ -38,7 +38,7 @@ impl Store {
         )
         .bind(id.to_string())
         .bind(now)
-        .fetch_optional(self.db().read())
+        .fetch_optional(self.db().read(Across::People))
         .await?;
         let Some(row) = row else { return Ok(None) };
         Ok(Some(KeyAtDoor {
@@ -55,12 +55,16 @@ impl Store {
         ids: &[ApiKeyId],
     ) -> Result<Vec<(ApiKeyId, String)>, DbError> {
         db::query(
-            "SELECT id, name FROM api_keys
+            db::each(
+"SELECT id, name FROM api_keys
              WHERE tenant = $1 AND id IN (SELECT value FROM json_each($2))",
+"SELECT id, name FROM api_keys
+             WHERE tenant = $1 AND id IN (SELECT value FROM json_array_elements_text($2::json) AS one (value))",
+),
         )
         .bind(scope.tenant().as_str())
         .bind(json(&ids)?)
-        .fetch_all(self.db().read())
+        .fetch_all(self.db().read(scope))
         .await?
         .iter()
         .map(|row| Ok((parsed(row, "id")?, row.try_get("name")?)))
@@ -75,7 +79,7 @@ impl Store {
         now: i64,
         from: &str,
     ) -> Result<(), DbError> {
-        let mut tx = self.db().begin().await?;
+        let mut tx = self.db().begin(scope).await?;
         db::query("UPDATE api_keys SET used_at = $1, used_from = $2 WHERE id = $3 AND tenant = $4")
             .bind(now)
             .bind(from)
@@ -95,16 +99,19 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<KeyRow>, DbError> {
         // Ids are ordered by time (UUID version 7).
-        db::query(
+        db::query(db::each(
             "SELECT * FROM api_keys WHERE tenant = $1 AND ($2 IS NULL OR id < $2)
                  AND ($3 = '' OR instr(lower(name), lower($3)) > 0)
              ORDER BY id DESC LIMIT $4",
-        )
+            "SELECT * FROM api_keys WHERE tenant = $1 AND ($2 IS NULL OR id < $2)
+                 AND ($3 = '' OR strpos(lower(name), lower($3)) > 0)
+             ORDER BY id DESC LIMIT $4",
+        ))
         .bind(scope.tenant().as_str())
         .bind(after.map(|id| id.to_string()))
         .bind(q.trim())
         .bind(limit)
-        .fetch_all(self.db().read())
+        .fetch_all(self.db().read(scope))
         .await?
         .iter()
         .map(read)

@@ -2,7 +2,7 @@
 //! with its link, is made when it is sent.
 
 use hilum_contracts::ids::{PersonId, TenantId};
-use hilum_platform::db::{self, Connection, DbError, Row};
+use hilum_platform::db::{self, Across, Connection, DbError, Row};
 use uuid::Uuid;
 
 use super::{Store, parsed, tenant_of};
@@ -83,7 +83,7 @@ impl Store {
         db::query("SELECT * FROM mails WHERE next_at <= $1 ORDER BY next_at, id LIMIT $2")
             .bind(now)
             .bind(limit)
-            .fetch_all(self.db().read())
+            .fetch_all(self.db().read(Across::People))
             .await?
             .iter()
             .map(read)
@@ -106,12 +106,14 @@ pub(crate) async fn insert(
     };
     let person = mail.person().map(|person| person.to_string());
     if tenant.is_none() {
-        db::query("DELETE FROM mails WHERE person = $1 AND kind = $2 AND address IS $3")
-            .bind(&person)
-            .bind(mail.kind())
-            .bind(mail.address())
-            .execute(&mut *tx)
-            .await?;
+        db::query(
+            "DELETE FROM mails WHERE person = $1 AND kind = $2 AND address IS NOT DISTINCT FROM $3",
+        )
+        .bind(&person)
+        .bind(mail.kind())
+        .bind(mail.address())
+        .execute(&mut *tx)
+        .await?;
     }
     db::query(
         "INSERT INTO mails (kind, person, tenant, invitation, attempts, next_at, ends_at, address)

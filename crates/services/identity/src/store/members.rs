@@ -2,7 +2,7 @@
 
 use hilum_contracts::access::Role;
 use hilum_contracts::ids::{PersonId, TenantId};
-use hilum_platform::db::{self, Connection, DbError, Row};
+use hilum_platform::db::{self, Across, Connection, DbError, Row};
 use hilum_platform::scope::TenantScope;
 
 use super::people::{Person, search_text};
@@ -40,6 +40,16 @@ const PAGE: &str = "SELECT m.person, m.role, m.since, p.name, p.email, p.email_v
            ORDER BY sort, person LIMIT $5) m
      JOIN people p ON p.id = m.person ORDER BY m.sort, m.person";
 
+/// [`PAGE`] for PostgreSQL, which is told of no index.
+const PAGE_OF_POSTGRES: &str =
+    "SELECT m.person, m.role, m.since, p.name, p.email, p.email_verified,
+         (SELECT MAX(s.seen_at) FROM sessions s WHERE s.person = m.person AND s.tenant = m.tenant)
+             AS seen_at
+     FROM (SELECT tenant, sort, person, role, since FROM memberships
+           WHERE tenant = $1 AND (sort, person) > ($2, $3) AND ($4 = '' OR strpos(search, $4) > 0)
+           ORDER BY sort, person LIMIT $5) m
+     JOIN people p ON p.id = m.person ORDER BY m.sort, m.person";
+
 impl Store {
     /// The tenants that a person belongs to, the one they joined first ahead.
     pub(crate) async fn memberships(&self, person: PersonId) -> Result<Vec<Membership>, DbError> {
@@ -49,7 +59,7 @@ impl Store {
              WHERE m.person = $1 ORDER BY m.since, t.rowid",
         )
         .bind(person.to_string())
-        .fetch_all(self.db().read())
+        .fetch_all(self.db().read(Across::People))
         .await?
         .iter()
         .map(|row| {
@@ -78,18 +88,18 @@ impl Store {
                 db::query_scalar("SELECT sort FROM memberships WHERE tenant = $1 AND person = $2")
                     .bind(scope.tenant().as_str())
                     .bind(after.to_string())
-                    .fetch_optional(self.db().read())
+                    .fetch_optional(self.db().read(scope))
                     .await?;
             let Some(sort) = sort else { return Ok(None) };
             start = (sort, after.to_string());
         }
-        let rows = db::query(PAGE)
+        let rows = db::query(db::each(PAGE, PAGE_OF_POSTGRES))
             .bind(scope.tenant().as_str())
             .bind(start.0)
             .bind(start.1)
             .bind(fold(q.trim()))
             .bind(limit)
-            .fetch_all(self.db().read())
+            .fetch_all(self.db().read(scope))
             .await?;
         rows.iter().map(read).collect::<Result<_, _>>().map(Some)
     }
@@ -103,14 +113,20 @@ impl Store {
     ) -> Result<Vec<(PersonId, String)>, DbError> {
         let ids = super::json(&ids)?;
         db::query(
-            "SELECT f.person, f.name FROM former_members f
+db::each(
+"SELECT f.person, f.name FROM former_members f
                  WHERE f.tenant = $1 AND f.person IN (SELECT value FROM json_each($2))
              UNION ALL SELECT m.person, p.name FROM memberships m JOIN people p ON p.id = m.person
                  WHERE m.tenant = $1 AND m.person IN (SELECT value FROM json_each($2))",
+"SELECT f.person, f.name FROM former_members f
+                 WHERE f.tenant = $1 AND f.person IN (SELECT value FROM json_array_elements_text($2::json) AS id (value))
+             UNION ALL SELECT m.person, p.name FROM memberships m JOIN people p ON p.id = m.person
+                 WHERE m.tenant = $1 AND m.person IN (SELECT value FROM json_array_elements_text($2::json) AS id (value))",
+),
         )
         .bind(scope.tenant().as_str())
         .bind(ids)
-        .fetch_all(self.db().read())
+        .fetch_all(self.db().read(scope))
         .await?
         .iter()
         .map(|row| Ok((parsed(row, "person")?, row.try_get("name")?)))
@@ -129,7 +145,7 @@ impl Store {
             .bind(roles[0].name())
             .bind(roles[1].name())
             .bind(limit)
-            .fetch_all(self.db().read())
+            .fetch_all(self.db().read(scope))
             .await?
             .iter()
             .map(|row| parsed(row, "person"))
@@ -202,7 +218,7 @@ pub(crate) async fn delete(
         "INSERT INTO former_members (tenant, person, name, left_at)
          SELECT m.tenant, m.person, p.name, $3 FROM memberships m JOIN people p ON p.id = m.person
          WHERE m.tenant = $1 AND m.person = $2
-         ON CONFLICT DO UPDATE SET name = excluded.name, left_at = excluded.left_at",
+         ON CONFLICT (tenant, person) DO UPDATE SET name = excluded.name, left_at = excluded.left_at",
     )
     .bind(scope.tenant().as_str())
     .bind(person.to_string())
@@ -248,7 +264,7 @@ fn read(row: &Row) -> Result<Member, DbError> {
 
 #[cfg(test)]
 mod tests {
-    use hilum_platform::db::{self, Db};
+    use hilum_platform::db::{self, Across, Db};
 
     use super::PAGE;
 
@@ -258,7 +274,7 @@ mod tests {
         let db = Db::open(&dir.path().join("i.sqlite"), crate::MIGRATIONS).await;
         let text = format!("EXPLAIN QUERY PLAN {PAGE}");
         let plan = db::query(db::AssertSqlSafe(text))
-            .fetch_all(db.unwrap().read())
+            .fetch_all(db.unwrap().read(Across::People))
             .await
             .unwrap();
         let plan: Vec<String> = plan

@@ -3,7 +3,7 @@
 //! withdrawn, or when the person chooses another password.
 
 use hilum_contracts::ids::{PersonId, SessionId};
-use hilum_platform::db::{self, Connection, DbError};
+use hilum_platform::db::{self, Across, Connection, DbError};
 
 use super::{Store, parsed};
 use crate::secret::Hash;
@@ -27,7 +27,7 @@ impl Store {
         db::query_scalar("SELECT email FROM new_addresses WHERE person = $1 AND expires_at > $2")
             .bind(person.to_string())
             .bind(now)
-            .fetch_optional(self.db().read())
+            .fetch_optional(self.db().read(Across::People))
             .await
     }
 
@@ -40,7 +40,7 @@ impl Store {
         let row = db::query("SELECT person FROM new_addresses WHERE hash = $1 AND expires_at > $2")
             .bind(hash.as_slice())
             .bind(now)
-            .fetch_optional(self.db().read())
+            .fetch_optional(self.db().read(Across::People))
             .await?;
         row.as_ref().map(|row| parsed(row, "person")).transpose()
     }
@@ -55,8 +55,10 @@ pub(crate) async fn ask(
     expires_at: i64,
 ) -> Result<(), DbError> {
     db::query(
-        "INSERT OR REPLACE INTO new_addresses (person, email, session, hash, expires_at)
-         VALUES ($1, $2, $3, NULL, $4)",
+        "INSERT INTO new_addresses (person, email, session, hash, expires_at)
+         VALUES ($1, $2, $3, NULL, $4)
+         ON CONFLICT (person) DO UPDATE SET email = excluded.email, session = excluded.session,
+             hash = NULL, expires_at = excluded.expires_at",
     )
     .bind(person.to_string())
     .bind(email)

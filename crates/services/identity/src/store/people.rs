@@ -1,7 +1,7 @@
 //! People, by their id or their address.
 
 use hilum_contracts::ids::PersonId;
-use hilum_platform::db::{self, Connection, DbError, Row};
+use hilum_platform::db::{self, Across, Connection, DbError, Row};
 
 use super::{Store, new_addresses, parsed};
 use crate::domain::text::fold;
@@ -23,7 +23,7 @@ impl Store {
     /// Whether anybody exists.
     pub(crate) async fn has_people(&self) -> Result<bool, DbError> {
         db::query_scalar("SELECT EXISTS (SELECT 1 FROM people)")
-            .fetch_one(self.db().read())
+            .fetch_one(self.db().read(Across::People))
             .await
     }
 
@@ -31,7 +31,7 @@ impl Store {
     pub(crate) async fn person_by_email(&self, email: &str) -> Result<Option<Person>, DbError> {
         let row = db::query("SELECT * FROM people WHERE email = $1")
             .bind(email)
-            .fetch_optional(self.db().read())
+            .fetch_optional(self.db().read(Across::People))
             .await?;
         row.as_ref().map(read).transpose()
     }
@@ -40,7 +40,7 @@ impl Store {
     pub(crate) async fn person(&self, id: PersonId) -> Result<Option<Person>, DbError> {
         let row = db::query("SELECT * FROM people WHERE id = $1")
             .bind(id.to_string())
-            .fetch_optional(self.db().read())
+            .fetch_optional(self.db().read(Across::People))
             .await?;
         row.as_ref().map(read).transpose()
     }
@@ -108,7 +108,7 @@ pub(crate) async fn verified(
     email: &str,
 ) -> Result<bool, DbError> {
     let done = db::query(
-        "UPDATE people SET email_verified = 1, must_verify = 0 WHERE id = $1 AND email = $2",
+        "UPDATE people SET email_verified = true, must_verify = false WHERE id = $1 AND email = $2",
     )
     .bind(person.to_string())
     .bind(email)
@@ -152,11 +152,13 @@ pub(crate) async fn readdress(
         .fetch_one(&mut *tx)
         .await?;
     let before = read(&row)?;
-    db::query("UPDATE people SET email = $1, email_verified = 1, must_verify = 0 WHERE id = $2")
-        .bind(email)
-        .bind(person.to_string())
-        .execute(&mut *tx)
-        .await?;
+    db::query(
+        "UPDATE people SET email = $1, email_verified = true, must_verify = false WHERE id = $2",
+    )
+    .bind(email)
+    .bind(person.to_string())
+    .execute(&mut *tx)
+    .await?;
     db::query("UPDATE memberships SET search = $1 WHERE person = $2")
         .bind(search_text(&before.name, email))
         .bind(person.to_string())

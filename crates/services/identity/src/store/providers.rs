@@ -1,7 +1,7 @@
 //! OpenID providers of tenants, and who their subjects are here.
 
 use hilum_contracts::ids::{PersonId, TenantId};
-use hilum_platform::db::{self, Connection, DbError, Row};
+use hilum_platform::db::{self, Across, Connection, DbError, Row};
 use hilum_platform::scope::TenantScope;
 use uuid::Uuid;
 
@@ -26,7 +26,7 @@ impl Store {
     pub(crate) async fn provider(&self, id: Uuid) -> Result<Option<Provider>, DbError> {
         let row = db::query("SELECT * FROM providers WHERE id = $1")
             .bind(id.to_string())
-            .fetch_optional(self.db().read())
+            .fetch_optional(self.db().read(Across::Directory))
             .await?;
         row.as_ref().map(read).transpose()
     }
@@ -35,7 +35,7 @@ impl Store {
     pub(crate) async fn providers(&self, scope: &TenantScope) -> Result<Vec<Provider>, DbError> {
         db::query("SELECT * FROM providers WHERE tenant = $1 ORDER BY name, id")
             .bind(scope.tenant().as_str())
-            .fetch_all(self.db().read())
+            .fetch_all(self.db().read(scope))
             .await?
             .iter()
             .map(read)
@@ -46,7 +46,7 @@ impl Store {
     pub(crate) async fn all_providers(&self, limit: u32) -> Result<Vec<Provider>, DbError> {
         db::query("SELECT * FROM providers ORDER BY name, id LIMIT $1")
             .bind(limit)
-            .fetch_all(self.db().read())
+            .fetch_all(self.db().read(Across::Directory))
             .await?
             .iter()
             .map(read)
@@ -62,7 +62,7 @@ impl Store {
         let row = db::query("SELECT person FROM subjects WHERE issuer = $1 AND subject = $2")
             .bind(issuer)
             .bind(subject)
-            .fetch_optional(self.db().read())
+            .fetch_optional(self.db().read(Across::Directory))
             .await?;
         row.as_ref().map(|row| parsed(row, "person")).transpose()
     }

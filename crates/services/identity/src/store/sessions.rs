@@ -3,7 +3,7 @@
 
 use hilum_contracts::access::Role;
 use hilum_contracts::ids::{BreakGlassId, PersonId, SessionId, TenantId};
-use hilum_platform::db::{self, Connection, DbError, Row};
+use hilum_platform::db::{self, Across, Connection, DbError, Row};
 use hilum_platform::scope::TenantScope;
 use uuid::Uuid;
 
@@ -70,7 +70,7 @@ impl Store {
     pub(crate) async fn session(&self, hash: &Hash, now: i64) -> Result<Option<Session>, DbError> {
         const SQL: &str = concat!(session!(), " AND s.hash = $2 ORDER BY b.until DESC LIMIT 1");
         let row = db::query(SQL).bind(now).bind(hash.as_slice());
-        let row = row.fetch_optional(self.db().read()).await?;
+        let row = row.fetch_optional(self.db().read(Across::People)).await?;
         row.as_ref().map(read).transpose()
     }
 
@@ -82,7 +82,7 @@ impl Store {
     ) -> Result<Option<Session>, DbError> {
         const SQL: &str = concat!(session!(), " AND s.id = $2 ORDER BY b.until DESC LIMIT 1");
         let row = db::query(SQL).bind(now).bind(id.to_string());
-        let row = row.fetch_optional(self.db().read()).await?;
+        let row = row.fetch_optional(self.db().read(Across::People)).await?;
         row.as_ref().map(read).transpose()
     }
 
@@ -94,13 +94,13 @@ impl Store {
                  AND (SELECT COUNT(*) FROM memberships m WHERE m.person = s.person) > 1)",
         )
         .bind(id.to_string())
-        .fetch_one(self.db().read())
+        .fetch_one(self.db().read(Across::People))
         .await
     }
 
     /// Remembers that a session was used.
     pub(crate) async fn session_seen(&self, id: SessionId, now: i64) -> Result<(), DbError> {
-        let mut tx = self.db().begin().await?;
+        let mut tx = self.db().begin(Across::People).await?;
         db::query("UPDATE sessions SET seen_at = $1 WHERE id = $2 AND seen_at < $1")
             .bind(now)
             .bind(id.to_string())
@@ -144,7 +144,7 @@ impl Store {
         .bind(tenant.map(TenantId::as_str))
         .bind(now)
         .bind(SESSIONS)
-        .fetch_all(self.db().read())
+        .fetch_all(self.db().read(Across::People))
         .await?
         .iter()
         .map(|row| {
@@ -175,7 +175,7 @@ impl Store {
         .bind(hash.as_slice())
         .bind(email)
         .bind(now - millis(BROWSER_LIFE))
-        .fetch_one(self.db().read())
+        .fetch_one(self.db().read(Across::People))
         .await
     }
 }

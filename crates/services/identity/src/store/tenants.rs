@@ -1,7 +1,7 @@
 //! Tenants and their settings.
 
 use hilum_contracts::ids::TenantId;
-use hilum_platform::db::{self, Connection, DbError, Row};
+use hilum_platform::db::{self, Across, Connection, DbError, Row};
 use hilum_platform::scope::TenantScope;
 
 use super::{Store, json, json_of, tenant_of};
@@ -22,7 +22,7 @@ impl Store {
     /// Every tenant of the installation, for its directory and its operator.
     pub(crate) async fn tenants(&self) -> Result<Vec<TenantRow>, DbError> {
         db::query("SELECT * FROM tenants ORDER BY created_at, name")
-            .fetch_all(self.db().read())
+            .fetch_all(self.db().read(Across::Directory))
             .await?
             .iter()
             .map(read)
@@ -33,7 +33,7 @@ impl Store {
     pub(crate) async fn tenant(&self, scope: &TenantScope) -> Result<Option<TenantRow>, DbError> {
         let row = db::query("SELECT * FROM tenants WHERE name = $1")
             .bind(scope.tenant().as_str())
-            .fetch_optional(self.db().read())
+            .fetch_optional(self.db().read(scope))
             .await?;
         row.as_ref().map(read).transpose()
     }
@@ -42,7 +42,7 @@ impl Store {
     pub(crate) async fn tenant_called(&self, ae_title: &str) -> Result<Option<TenantRow>, DbError> {
         let row = db::query("SELECT * FROM tenants WHERE ae_title = $1")
             .bind(ae_title)
-            .fetch_optional(self.db().read())
+            .fetch_optional(self.db().read(Across::Directory))
             .await?;
         row.as_ref().map(read).transpose()
     }
@@ -73,7 +73,7 @@ pub(crate) async fn configure(
     ae_title: &str,
     settings: &Settings,
 ) -> Result<(), DbError> {
-    db::query("UPDATE tenants SET ae_title = $1, settings = $2, configured = 1 WHERE name = $3")
+    db::query("UPDATE tenants SET ae_title = $1, settings = $2, configured = true WHERE name = $3")
         .bind(ae_title)
         .bind(json(settings)?)
         .bind(scope.tenant().as_str())
@@ -104,7 +104,7 @@ pub(crate) async fn forget_configured(
                 .await?;
         }
     }
-    db::query("UPDATE tenants SET configured = 0 WHERE configured")
+    db::query("UPDATE tenants SET configured = false WHERE configured")
         .execute(tx)
         .await?;
     Ok(())

@@ -1,7 +1,7 @@
 //! One-time tokens: for the first person, for a new password, for an address.
 
 use hilum_contracts::ids::PersonId;
-use hilum_platform::db::{self, Connection, DbError};
+use hilum_platform::db::{self, Across, Connection, DbError};
 
 use super::{Store, parsed};
 use crate::secret::Hash;
@@ -42,7 +42,7 @@ impl Store {
         .bind(hash.as_slice())
         .bind(purpose.name())
         .bind(now)
-        .fetch_optional(self.db().read())
+        .fetch_optional(self.db().read(Across::People))
         .await?;
         row.as_ref().map(|row| parsed(row, "person")).transpose()
     }
@@ -77,7 +77,7 @@ pub(crate) async fn clear(
     purpose: Purpose,
     person: Option<PersonId>,
 ) -> Result<(), DbError> {
-    db::query("DELETE FROM tokens WHERE kind = $1 AND person IS $2")
+    db::query("DELETE FROM tokens WHERE kind = $1 AND person IS NOT DISTINCT FROM $2")
         .bind(purpose.name())
         .bind(person.map(|person| person.to_string()))
         .execute(tx)

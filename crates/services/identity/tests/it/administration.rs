@@ -181,7 +181,12 @@ async fn emergency_access_opens_images_for_an_hour_and_is_reviewed_by_somebody_e
     assert_eq!(line["row"]["review"], "It was justified.");
     assert!(line["row"].get("sealed_reason").is_none());
     for file in std::fs::read_dir(world.dir.path()).unwrap() {
-        let bytes = std::fs::read(file.unwrap().path()).unwrap();
+        let file = file.unwrap().path();
+        // A server's folder is its own.
+        if file.is_dir() {
+            continue;
+        }
+        let bytes = std::fs::read(file).unwrap();
         for words in [b"nobody on call".as_slice(), b"was justified"] {
             let found = bytes.windows(words.len()).any(|part| part == words);
             assert!(!found, "words of people stand in a file in clear");

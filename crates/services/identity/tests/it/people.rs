@@ -269,6 +269,10 @@ async fn people_of_another_organisation_do_not_exist() {
 #[tokio::test]
 async fn ten_thousand_people_are_paged_and_searched() {
     let world = World::new().await;
+    if world.dir.database().is_some() {
+        // Its rows are written into the file.
+        return;
+    }
     let mut owner = world.owner().await;
     let file = SqliteConnectOptions::new().filename(world.dir.path().join("identity.sqlite"));
     let mut db = SqliteConnection::connect_with(&file).await.unwrap();

@@ -61,7 +61,7 @@ pub(crate) struct World {
     pub(crate) notices: Notices,
     pub(crate) config: Config,
     clock: Arc<Turned>,
-    pub(crate) dir: tempfile::TempDir,
+    pub(crate) dir: hilum_testkit::Place,
 }
 
 pub(crate) struct Answer {
@@ -95,7 +95,7 @@ impl World {
             ..Config::default()
         };
         change(&mut config);
-        let dir = tempfile::tempdir().unwrap();
+        let dir = hilum_testkit::Place::new();
         let directory = Directory::of(&config);
         // Now, for what others sign is good for minutes only.
         let now = clock::system().now().unix_timestamp();
@@ -103,7 +103,7 @@ impl World {
         let notices = Notices::default();
         let shared: SharedClock = clock.clone();
         let opened = IdentityService::open(
-            dir.path(),
+            dir.home(),
             &config,
             shared,
             notices.clone(),
@@ -134,7 +134,7 @@ impl World {
         change(&mut config);
         let shared: SharedClock = clock.clone();
         let opened = IdentityService::open(
-            dir.path(),
+            dir.home(),
             &config,
             shared,
             notices.clone(),

@@ -66,7 +66,7 @@ pub(crate) async fn stored(
     // an import adds leaves an open set as it is.
     let open = db::query(
         "UPDATE input_sets SET instance_count = instance_count + $1,
-             last_instance_at = MAX(last_instance_at, $2),
+             last_instance_at = CASE WHEN last_instance_at < $2 THEN $2 ELSE last_instance_at END,
              state = CASE WHEN $6 THEN state ELSE 'receiving' END,
              reason = CASE WHEN $6 THEN reason END,
              reason_code = CASE WHEN $6 THEN reason_code END,

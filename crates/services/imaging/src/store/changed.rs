@@ -37,7 +37,8 @@ impl Changed<'_> {
     ) -> Result<(), DbError> {
         let count = i64::try_from(self.instances.len()).unwrap_or(i64::MAX);
         let open = db::query(
-            "UPDATE input_sets SET instance_count = MAX(0, instance_count + $1)
+            "UPDATE input_sets SET instance_count = CASE WHEN instance_count + $1 < 0 THEN 0
+                 ELSE instance_count + $1 END
              WHERE tenant = $2 AND study_uid = $3 AND series_uid = $4
                  AND state IN ('receiving', 'incomplete')",
         )

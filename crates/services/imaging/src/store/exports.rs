@@ -50,7 +50,7 @@ impl Store {
         begun: &Begun,
         about: &[Subject],
     ) -> Result<(), DbError> {
-        let mut tx = self.db().begin().await?;
+        let mut tx = self.db().begin(scope).await?;
         let is_new = db::query(
             "INSERT INTO exports (tenant, id, extent, as_received, by, began_at, studies)
              VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
@@ -93,7 +93,7 @@ impl Store {
         id: &str,
         ended: &Ended,
     ) -> Result<bool, DbError> {
-        let mut tx = self.db().begin().await?;
+        let mut tx = self.db().begin(scope).await?;
         let known = db::query(
             "UPDATE exports SET ended_at = $3, files = $4, bytes = $5, failed = $6, sha256 = $7
              WHERE tenant = $1 AND id = $2 RETURNING extent, as_received, studies",
@@ -142,7 +142,7 @@ impl Store {
         )
         .bind(scope.tenant().as_str())
         .bind(limit)
-        .fetch_all(self.db().read())
+        .fetch_all(self.db().read(scope))
         .await?;
         rows.iter()
             .map(|row| {

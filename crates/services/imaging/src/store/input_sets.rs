@@ -1,7 +1,7 @@
 //! Input sets as pages and neighbours ask for them.
 
 use hilum_contracts::ids::InputSetId;
-use hilum_platform::db::{self, DbError};
+use hilum_platform::db::{self, Across, DbError};
 use hilum_platform::scope::TenantScope;
 
 use super::{Store, instance_list};
@@ -36,7 +36,7 @@ impl Store {
         )
         .bind(scope.tenant().as_str())
         .bind(study_uid)
-        .fetch_all(self.db().read())
+        .fetch_all(self.db().read(scope))
         .await?;
         rows.iter()
             .map(|row| {
@@ -68,7 +68,7 @@ impl Store {
             db::query_as("SELECT state, instances FROM input_sets WHERE id = $1 AND tenant = $2")
                 .bind(id.to_string())
                 .bind(scope.tenant().as_str())
-                .fetch_optional(self.db().read())
+                .fetch_optional(self.db().read(scope))
                 .await?;
         let Some((state, list)) = row else {
             return Ok(None);
@@ -84,7 +84,7 @@ impl Store {
     async fn rows_of(&self, id: &str) -> Result<Vec<String>, DbError> {
         db::query_scalar("SELECT sop_instance_uid FROM input_set_instances WHERE input_set = $1")
             .bind(id)
-            .fetch_all(self.db().read())
+            .fetch_all(self.db().read(Across::Upkeep))
             .await
     }
 
@@ -94,14 +94,14 @@ impl Store {
         loop {
             let next: Option<String> =
                 db::query_scalar("SELECT input_set FROM input_set_instances LIMIT 1")
-                    .fetch_optional(self.db().read())
+                    .fetch_optional(self.db().read(Across::Upkeep))
                     .await?;
             let Some(id) = next else {
                 return Ok(compacted);
             };
             let list = instance_list::encode(&self.rows_of(&id).await?)
                 .map_err(|error| DbError::Encode(Box::new(error)))?;
-            let mut tx = self.db().begin().await?;
+            let mut tx = self.db().begin(Across::Upkeep).await?;
             db::query("UPDATE input_sets SET instances = $1 WHERE id = $2")
                 .bind(list)
                 .bind(&id)
@@ -138,7 +138,7 @@ mod tests {
         let store = Store::new(db);
         let scope = auth::local_operator(&TenantId::new("north").unwrap());
         let ids = [InputSetId::new(), InputSetId::new()];
-        let mut tx = store.db().begin().await.unwrap();
+        let mut tx = store.db().begin(Across::Upkeep).await.unwrap();
         for id in ids.map(|id| id.to_string()) {
             db::query(
                 "INSERT INTO input_sets (id, tenant, study_uid, series_uid, revision, state,

@@ -48,7 +48,7 @@ impl Store {
         (prior, surviving): (&PatientKey, &PatientKey),
         (reason, by, at): (&str, &str, i64),
     ) -> Result<i64, DbError> {
-        let mut tx = self.db().begin().await?;
+        let mut tx = self.db().begin(scope).await?;
         let id = db::query_scalar(
             "INSERT INTO patient_merges (tenant, prior_issuer, prior_id, issuer, patient_id, reason, by, at)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
@@ -87,7 +87,7 @@ impl Store {
              ORDER BY m.id DESC LIMIT 10000"
         )))
         .bind(scope.tenant().as_str())
-        .fetch_all(self.db().read())
+        .fetch_all(self.db().read(scope))
         .await?;
         rows.iter().map(read).collect()
     }
@@ -105,7 +105,7 @@ impl Store {
         .bind(scope.tenant().as_str())
         .bind(&prior.id)
         .bind(&prior.issuer)
-        .fetch_optional(self.db().read())
+        .fetch_optional(self.db().read(scope))
         .await?;
         row.as_ref().map(read).transpose()
     }
@@ -118,7 +118,7 @@ impl Store {
         study_uid: &str,
         before: &str,
     ) -> Result<(), DbError> {
-        let mut tx = self.db().begin().await?;
+        let mut tx = self.db().begin(scope).await?;
         db::query(
             "INSERT INTO patient_merge_studies (merge, tenant, study_uid, before)
              VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
@@ -142,7 +142,7 @@ impl Store {
         now: i64,
     ) -> Result<Option<Vec<(String, String)>>, DbError> {
         let id = merge.id;
-        let mut tx = self.db().begin().await?;
+        let mut tx = self.db().begin(scope).await?;
         let undone = db::query(
             "UPDATE patient_merges SET undone_at = $3
              WHERE id = $1 AND tenant = $2 AND undone_at IS NULL",

@@ -6,7 +6,7 @@ use hilum_contracts::ids::{CorrelationId, InputSetId, TenantId};
 use hilum_contracts::imaging::{InputSetReady, ReadyReason};
 use hilum_platform::audit::Trail;
 use hilum_platform::clock::from_millis;
-use hilum_platform::db::{self, Connection, DbError, Row};
+use hilum_platform::db::{self, Across, Connection, DbError, Row};
 use hilum_platform::events::append;
 use hilum_platform::scope::TenantScope;
 
@@ -57,12 +57,12 @@ impl Store {
         ended: &[SenderEnded<'_>],
         now: i64,
     ) -> Result<(), DbError> {
-        let mut tx = self.db().begin().await?;
+        let mut tx = self.db().begin(scope).await?;
         for sender in ended {
             db::query(
                 "INSERT INTO senders (tenant, study_uid, series_uid, intake_id, ended_at, ending, quiet_ms)
                  VALUES ($1, $2, $3, $4, $5, $6, $7)
-                 ON CONFLICT DO UPDATE SET ended_at = excluded.ended_at, ending = excluded.ending,
+                 ON CONFLICT (tenant, study_uid, series_uid, intake_id) DO UPDATE SET ended_at = excluded.ended_at, ending = excluded.ending,
                      quiet_ms = excluded.quiet_ms",
             )
             .bind(scope.tenant().as_str())
@@ -80,11 +80,13 @@ impl Store {
 
     /// Every input set that is not ready, of every tenant: the worker judges them.
     pub(crate) async fn unready(&self) -> Result<Vec<Unready>, DbError> {
-        let rows = db::query(
-            "SELECT * FROM input_sets WHERE state IN ('receiving', 'incomplete') AND imported = 0
-             ORDER BY last_instance_at LIMIT 10000",
-        )
-        .fetch_all(self.db().read())
+        let rows = db::query(db::each(
+            "SELECT * FROM input_sets WHERE state IN ('receiving', 'incomplete')
+                     AND imported = 0 ORDER BY last_instance_at LIMIT 10000",
+            "SELECT * FROM input_sets WHERE state IN ('receiving', 'incomplete')
+                     AND NOT imported ORDER BY last_instance_at LIMIT 10000",
+        ))
+        .fetch_all(self.db().read(Across::Upkeep))
         .await?;
         rows.iter().map(read_unready).collect()
     }
@@ -100,7 +102,7 @@ impl Store {
         )
         .bind(id.to_string())
         .bind(scope.tenant().as_str())
-        .fetch_optional(self.db().read())
+        .fetch_optional(self.db().read(scope))
         .await?
         .as_ref()
         .map(read_unready)
@@ -116,7 +118,7 @@ impl Store {
         db::query_scalar("SELECT instance_count FROM input_sets WHERE id = $1 AND tenant = $2")
             .bind(id.to_string())
             .bind(scope.tenant().as_str())
-            .fetch_one(self.db().read())
+            .fetch_one(self.db().read(scope))
             .await
     }
 
@@ -135,7 +137,7 @@ impl Store {
         .bind(scope.tenant().as_str())
         .bind(&set.study_uid)
         .bind(&set.series_uid)
-        .fetch_all(self.db().read())
+        .fetch_all(self.db().read(scope))
         .await?;
         rows.iter()
             .map(|row| {
@@ -159,7 +161,7 @@ impl Store {
         scope: &TenantScope,
         id: InputSetId,
     ) -> Result<bool, DbError> {
-        let mut tx = self.db().begin().await?;
+        let mut tx = self.db().begin(scope).await?;
         let changed = db::query(
             "UPDATE input_sets SET state = 'incomplete', reason_code = 'association-aborted', reason = $1
              WHERE id = $2 AND tenant = $3 AND state = 'receiving'",
@@ -188,7 +190,7 @@ impl Store {
         let text = sentence(completion.reason, count, completion.quiet_ms);
         let list = instance_list::encode(&completion.instances)
             .map_err(|error| DbError::Encode(Box::new(error)))?;
-        let mut tx = self.db().begin().await?;
+        let mut tx = self.db().begin(scope).await?;
         let changed = db::query(
             "UPDATE input_sets SET state = 'ready', reason_code = $1, reason = $2, quiet_ms = $3,
                  instance_count = $4, digest = $5, ready_at = $6, instances = $10

@@ -29,17 +29,23 @@ impl Store {
         let studies =
             serde_json::to_string(filter.studies).map_err(|e| DbError::Encode(Box::new(e)))?;
         let rows = db::query(
-            "SELECT * FROM runs WHERE tenant = $1
+            db::each(
+"SELECT * FROM runs WHERE tenant = $1
              AND ($2 = '[]' OR study_uid IN (SELECT value FROM json_each($2)))
              AND ($3 IS NULL OR state = $3) AND ($4 IS NULL OR id < $4)
              ORDER BY id DESC LIMIT $5",
+"SELECT * FROM runs WHERE tenant = $1
+             AND ($2 = '[]' OR study_uid IN (SELECT value FROM json_array_elements_text($2::json) AS study (value)))
+             AND ($3 IS NULL OR state = $3) AND ($4 IS NULL OR id < $4)
+             ORDER BY id DESC LIMIT $5",
+),
         )
         .bind(scope.tenant().as_str())
         .bind(studies)
         .bind(filter.state)
         .bind(filter.before)
         .bind(filter.limit)
-        .fetch_all(self.db().read())
+        .fetch_all(self.db().read(scope))
         .await?;
         rows.iter().map(read).collect()
     }
@@ -54,7 +60,7 @@ impl Store {
             db::query("SELECT model, version, study_uid FROM runs WHERE id = $1 AND tenant = $2")
                 .bind(id)
                 .bind(scope.tenant().as_str())
-                .fetch_optional(self.db().read())
+                .fetch_optional(self.db().read(scope))
                 .await?;
         row.map(|row| {
             let (model, version): (String, String) = (row.try_get(0)?, row.try_get(1)?);

@@ -61,7 +61,7 @@ impl Store {
         id: &str,
         now: i64,
     ) -> Result<Option<RunRow>, DbError> {
-        let mut tx = self.db().begin().await?;
+        let mut tx = self.db().begin(scope).await?;
         let row = db::query(
             "UPDATE runs SET state = 'running', progress = 0, step = 'waiting for memory', started_at = COALESCE(started_at, $1)
              WHERE id = $2 AND tenant = $3 AND state IN ('queued', 'running', 'publishing') RETURNING *",
@@ -84,7 +84,7 @@ impl Store {
         step: &str,
         progress: f64,
     ) -> Result<bool, DbError> {
-        let mut tx = self.db().begin().await?;
+        let mut tx = self.db().begin(scope).await?;
         let changed = db::query(
             "UPDATE runs SET state = $1, step = $2, progress = $3 WHERE id = $4 AND tenant = $5 AND state IN ('running', 'publishing')",
         )
@@ -115,7 +115,7 @@ impl Store {
         .bind(&run.series_uid)
         .bind(&run.model)
         .bind(run.revision)
-        .fetch_optional(self.db().read())
+        .fetch_optional(self.db().read(scope))
         .await
     }
 
@@ -129,7 +129,7 @@ impl Store {
         ending: &Ending,
         now: i64,
     ) -> Result<bool, DbError> {
-        let mut tx = self.db().begin().await?;
+        let mut tx = self.db().begin(scope).await?;
         let end = match ending {
             Ending::Succeeded { .. } | Ending::Refused { .. } | Ending::Superseded => End::Done,
             Ending::Failed { reason } => End::Dead(reason),

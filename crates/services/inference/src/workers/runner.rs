@@ -97,7 +97,7 @@ impl Runner {
     /// A job whose run has ended meanwhile.
     async fn close(&self, job: &Job, owner: &str) {
         let closed = async {
-            let mut tx = self.service.store.db().begin().await?;
+            let mut tx = self.service.store.db().begin(&job.tenant).await?;
             jobs::finish(&mut tx, job, owner, jobs::End::Done).await?;
             tx.commit().await
         };

@@ -44,7 +44,7 @@ impl Store {
             .bind(scope.tenant().as_str())
             .bind(study_uid)
             .bind(limit)
-            .fetch_all(self.db().read())
+            .fetch_all(self.db().read(scope))
             .await?;
         rows.iter().map(read).collect()
     }
@@ -64,7 +64,7 @@ impl Store {
             .bind(scope.tenant().as_str())
             .bind(state)
             .bind(limit)
-            .fetch_all(self.db().read())
+            .fetch_all(self.db().read(scope))
             .await?;
         rows.iter().map(read).collect()
     }
@@ -80,7 +80,7 @@ impl Store {
         )
         .bind(id)
         .bind(scope.tenant().as_str())
-        .fetch_optional(self.db().read())
+        .fetch_optional(self.db().read(scope))
         .await?;
         row.map(|row| {
             let destination: String = row.try_get(0)?;

@@ -53,7 +53,7 @@ impl Store {
         scope: &TenantScope,
         id: &str,
     ) -> Result<Option<Begun>, DbError> {
-        let mut tx = self.db().begin().await?;
+        let mut tx = self.db().begin(scope).await?;
         let begun = db::query(
             "UPDATE deliveries SET state = 'sending' WHERE id = $1 AND tenant = $2
              AND state IN ('waiting', 'sending') RETURNING study_uid, run_id",
@@ -89,7 +89,7 @@ impl Store {
         )
         .bind(id)
         .bind(scope.tenant().as_str())
-        .fetch_optional(self.db().read())
+        .fetch_optional(self.db().read(scope))
         .await
     }
 
@@ -105,7 +105,7 @@ impl Store {
         )
         .bind(id)
         .bind(scope.tenant().as_str())
-        .fetch_all(self.db().read())
+        .fetch_all(self.db().read(scope))
         .await?;
         rows.iter()
             .map(|row| {
@@ -132,7 +132,7 @@ impl Store {
         ordinal: i64,
         now: i64,
     ) -> Result<(), DbError> {
-        let mut tx = self.db().begin().await?;
+        let mut tx = self.db().begin(scope).await?;
         db::query(
             "UPDATE delivery_instances SET sent_at = $1 WHERE delivery = $2 AND ordinal = $3
              AND EXISTS (SELECT 1 FROM deliveries WHERE id = $2 AND tenant = $4)",
@@ -155,7 +155,7 @@ impl Store {
         attempt: &Attempt,
         now: i64,
     ) -> Result<(), DbError> {
-        let mut tx = self.db().begin().await?;
+        let mut tx = self.db().begin(scope).await?;
         let end = match attempt {
             Attempt::Delivered => End::Done,
             Attempt::Again { at, reason } | Attempt::NotYet { at, reason } => {
@@ -249,7 +249,7 @@ mod tests {
     use hilum_contracts::ids::{CorrelationId, RunId, TenantId};
     use hilum_contracts::imaging::{PatientIdentity, ResultsPublished};
     use hilum_platform::auth;
-    use hilum_platform::db::Db;
+    use hilum_platform::db::{Across, Db};
 
     use super::*;
     use crate::store::planning::{self, NewDelivery};
@@ -268,12 +268,12 @@ mod tests {
             destination: to,
             correlation_id: CorrelationId::new(),
         };
-        let mut tx = store.db().begin().await.unwrap();
+        let mut tx = store.db().begin(scope).await.unwrap();
         planning::plan(&mut tx, scope, &new, at).await.unwrap();
         tx.commit().await.unwrap();
         db::query_scalar("SELECT id FROM deliveries WHERE run_id = $1")
             .bind(results.run.to_string())
-            .fetch_one(store.db().read())
+            .fetch_one(store.db().read(scope))
             .await
             .unwrap()
     }
@@ -302,10 +302,16 @@ mod tests {
                 db::query("UPDATE deliveries SET state = $1, next_attempt_at = 99 WHERE id = $2");
             query.bind(state).bind(first.clone())
         };
-        ended("waiting").execute(store.db().read()).await.unwrap();
+        ended("waiting")
+            .execute(store.db().read(Across::Jobs))
+            .await
+            .unwrap();
         assert_eq!(store.waits_for(&a, &second).await.unwrap(), Some(99));
         for state in ["delivered", "given-up"] {
-            ended(state).execute(store.db().read()).await.unwrap();
+            ended(state)
+                .execute(store.db().read(Across::Jobs))
+                .await
+                .unwrap();
             assert_eq!(store.waits_for(&a, &second).await.unwrap(), None);
         }
     }

@@ -36,7 +36,12 @@ pub(crate) async fn resolve_patient_conflict(
     Json(resolution): Json<Resolution>,
 ) -> Result<StatusCode, Problem> {
     let now = service.clock.now();
-    let mut tx = service.store.db().begin().await.map_err(ResolveError::Db)?;
+    let mut tx = service
+        .store
+        .db()
+        .begin(&scope)
+        .await
+        .map_err(ResolveError::Db)?;
     let study_uids = conflicts::resolve(
         &mut tx,
         &scope,

@@ -90,7 +90,7 @@ impl Store {
         .bind(scope.tenant().as_str())
         .bind(state)
         .bind(limit)
-        .fetch_all(self.db().read())
+        .fetch_all(self.db().read(scope))
         .await?;
         rows.iter().map(read_conflict).collect()
     }

@@ -226,7 +226,8 @@ async fn link(
     // NULLs are distinct in a primary key: look first.
     db::query(
         "INSERT INTO studies (tenant, study_uid, patient) SELECT $1, $2, $3
-         WHERE NOT EXISTS (SELECT 1 FROM studies WHERE tenant = $1 AND study_uid = $2 AND patient IS $3)",
+         WHERE NOT EXISTS (SELECT 1 FROM studies WHERE tenant = $1 AND study_uid = $2 AND patient IS NOT DISTINCT FROM $3)
+         ON CONFLICT DO NOTHING",
     )
     .bind(scope.tenant().as_str())
     .bind(study_uid)

@@ -38,19 +38,28 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<PatientRow>, DbError> {
         let rows = db::query(
-            "SELECT p.id, p.issuer, p.patient_id, p.name, p.birth_date, p.sex,
+            db::each(
+"SELECT p.id, p.issuer, p.patient_id, p.name, p.birth_date, p.sex,
                  EXISTS (SELECT 1 FROM conflicts c WHERE c.patient = p.id AND c.state = 'open') AS in_conflict,
-                 (SELECT group_concat(study_uid, ' ') FROM studies s WHERE s.patient = p.id) AS studies
+                 (SELECT string_agg(study_uid, ' ') FROM studies s WHERE s.patient = p.id) AS studies
              FROM patients p
              WHERE p.tenant = $1 AND ($2 IS NULL OR p.patient_id = $2)
                  AND ($3 IS NULL OR instr(p.search, $3) > 0)
              ORDER BY p.updated_at DESC, p.id LIMIT $4",
+"SELECT p.id, p.issuer, p.patient_id, p.name, p.birth_date, p.sex,
+                 EXISTS (SELECT 1 FROM conflicts c WHERE c.patient = p.id AND c.state = 'open') AS in_conflict,
+                 (SELECT string_agg(study_uid, ' ') FROM studies s WHERE s.patient = p.id) AS studies
+             FROM patients p
+             WHERE p.tenant = $1 AND ($2 IS NULL OR p.patient_id = $2)
+                 AND ($3 IS NULL OR strpos(p.search, $3) > 0)
+             ORDER BY p.updated_at DESC, p.id LIMIT $4",
+),
         )
         .bind(scope.tenant().as_str())
         .bind(patient_id)
         .bind(text.map(fold))
         .bind(limit)
-        .fetch_all(self.db().read())
+        .fetch_all(self.db().read(scope))
         .await?;
         rows.iter()
             .map(|row| {
@@ -88,7 +97,7 @@ impl Store {
             )
             .bind(scope.tenant().as_str())
             .bind(study_uid)
-            .fetch_all(self.db().read())
+            .fetch_all(self.db().read(scope))
             .await?;
             let mut state = PatientState::Pending;
             let mut conflict = None;

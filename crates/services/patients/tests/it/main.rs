@@ -23,7 +23,7 @@ use hilum_platform::notices::Notices;
 use hilum_platform::remote::Answering;
 use hilum_platform::remote::patients::{self, RemotePatients};
 use hilum_platform::{auth, clock};
-use hilum_testkit::{Asked, keyring};
+use hilum_testkit::{Asked, Place, keyring};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
@@ -32,14 +32,14 @@ use tower::ServiceExt as _;
 struct World {
     service: PatientsService,
     asked: Asked,
-    _dir: tempfile::TempDir,
+    _dir: Place,
 }
 
 impl World {
     async fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = Place::new();
         let (clock, notices) = (clock::system(), Notices::default());
-        let opened = PatientsService::open(dir.path(), clock, notices, keyring()).await;
+        let opened = PatientsService::open(dir.home(), clock, notices, keyring()).await;
         let service = opened.unwrap();
         let name = ServiceName::Patients;
         let answering = patients::answer(Answering::new(name), Arc::new(service.clone()));

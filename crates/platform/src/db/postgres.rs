@@ -1,0 +1,82 @@
+//! A service's database as a schema of PostgreSQL. Every statement stands in a
+//! transaction that says whose rows it may touch, also one that only reads: a
+//! pooler may give the next transaction another connection of the server, and a
+//! pool gives this one to whoever comes next. Nothing is left on a connection for
+//! later: no prepared statement, no setting of a session.
+
+use std::sync::Arc;
+
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{Postgres, Transaction};
+
+use super::query::AssertSqlSafe;
+use super::whose::Whose;
+use super::{DbError, Text, Value};
+use crate::limits::{PG_ACQUIRE, PG_IDLE, PG_IN_TRANSACTION, PG_LIFE, PG_STATEMENT};
+
+/// The schema of a service, reached under the role of the application.
+#[derive(Clone, Debug)]
+pub(super) struct Schema {
+    pub(super) pool: PgPool,
+    pub(super) name: Arc<str>,
+}
+
+impl Schema {
+    /// Connects when somebody asks; at most `connections` at once.
+    pub(super) fn new(options: PgConnectOptions, name: &str, connections: u32) -> Self {
+        let pool = PgPoolOptions::new()
+            .max_connections(connections)
+            .min_connections(0)
+            .acquire_timeout(PG_ACQUIRE)
+            .idle_timeout(PG_IDLE)
+            .max_lifetime(PG_LIFE)
+            .connect_lazy_with(options);
+        Self {
+            pool,
+            name: name.into(),
+        }
+    }
+
+    /// Begins a transaction on the rows of `whose`.
+    pub(super) async fn begin(
+        &self,
+        whose: Whose<'_>,
+    ) -> Result<Transaction<'static, Postgres>, DbError> {
+        let text = format!(
+            "BEGIN; SET LOCAL search_path = \"{}\"; SET LOCAL statement_timeout = {}; \
+             SET LOCAL idle_in_transaction_session_timeout = {}; {}",
+            self.name,
+            PG_STATEMENT.as_millis(),
+            PG_IN_TRANSACTION.as_millis(),
+            scoped(whose)
+        );
+        let pool = self.pool.clone();
+        // Of its own: given up half-way, the driver would not know that the server
+        // has begun, and would hand the connection on with the transaction open.
+        let begun = tokio::spawn(async move { pool.begin_with(AssertSqlSafe(text)).await });
+        begun.await.map_err(|_| DbError::WorkerCrashed)?
+    }
+}
+
+/// Settings of the transaction that hold it to the rows of `whose`.
+pub(super) fn scoped(whose: Whose<'_>) -> String {
+    let (tenant, across) = match whose {
+        // A tenant's name has no character that would end the text.
+        Whose::Of(tenant) => (tenant.as_str(), "off"),
+        Whose::Every(_) => ("", "on"),
+    };
+    format!("SET LOCAL hilum.tenant = '{tenant}'; SET LOCAL hilum.across = '{across}'")
+}
+
+/// The statement as PostgreSQL gets it. Unnamed: a named one stays on a connection
+/// of the server, and behind a pooler the next transaction has another.
+pub(super) fn prepared(
+    text: Text,
+    values: Vec<Value<'_>>,
+) -> Result<sqlx::query::Query<'static, Postgres, PgArguments>, DbError> {
+    let mut bound = PgArguments::default();
+    for value in values {
+        value.add_to_postgres(&mut bound)?;
+    }
+    Ok(sqlx::query_with(text.for_postgres(), bound).persistent(false))
+}

@@ -1,0 +1,30 @@
+CREATE TABLE runs (
+    id TEXT COLLATE "C" PRIMARY KEY,
+    tenant TEXT COLLATE "C" NOT NULL,
+    input_set TEXT COLLATE "C" NOT NULL,
+    input_digest TEXT COLLATE "C" NOT NULL,
+    revision BIGINT NOT NULL,
+    study_uid TEXT COLLATE "C" NOT NULL,
+    series_uid TEXT COLLATE "C" NOT NULL,
+    correlation_id TEXT COLLATE "C" NOT NULL,
+    model TEXT COLLATE "C" NOT NULL,
+    version TEXT COLLATE "C" NOT NULL,
+    model_digest TEXT COLLATE "C" NOT NULL,
+    state TEXT COLLATE "C" NOT NULL CHECK (state IN ('queued', 'running', 'publishing', 'succeeded', 'refused', 'failed', 'superseded')),
+    progress DOUBLE PRECISION NOT NULL DEFAULT 0,
+    step TEXT COLLATE "C",
+    attempts BIGINT NOT NULL DEFAULT 0,
+    reason_code TEXT COLLATE "C",
+    reason TEXT COLLATE "C",
+    warnings TEXT COLLATE "C" NOT NULL DEFAULT '[]',
+    measurements TEXT COLLATE "C" NOT NULL DEFAULT '[]',
+    result_instances TEXT COLLATE "C" NOT NULL DEFAULT '[]',
+    seconds_model DOUBLE PRECISION,
+    last_slice_at BIGINT NOT NULL,
+    queued_at BIGINT NOT NULL,
+    started_at BIGINT,
+    finished_at BIGINT,
+    UNIQUE (tenant, series_uid, input_digest, model, version, revision));
+CREATE INDEX runs_of_study ON runs (tenant, study_uid, queued_at);
+CREATE INDEX runs_of_series ON runs (tenant, series_uid, model, revision);
+CREATE INDEX runs_newest ON runs (tenant, id);
