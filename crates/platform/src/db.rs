@@ -137,11 +137,3 @@ impl Db {
         }
     }
 }
-
-/// Whether the same may succeed when it is tried again: others were in the way.
-#[must_use]
-pub fn is_conflict(error: &DbError) -> bool {
-    // PostgreSQL, Appendix A: serialization_failure, deadlock_detected.
-    let code = error.as_database_error().and_then(|error| error.code());
-    matches!(code.as_deref(), Some("40001" | "40P01"))
-}

@@ -331,6 +331,7 @@ impl Opened {
             bus: carrying.bus(),
             jobs: local_jobs(&services).into(),
             status: status.clone(),
+            trail: services.trail()?,
             own,
             rest: endpoints(&services, &neighbours)?,
             auth: match &services.identity {

@@ -200,6 +200,13 @@ impl Services {
         .collect()
     }
 
+    /// A trail of this process, for what is of no service.
+    pub(super) fn trail(&self) -> anyhow::Result<Trail> {
+        let audit = self.audit.as_ref().map(AuditService::trail);
+        let mut all = self.trails().into_iter().chain(audit);
+        all.next().context("no service runs here")
+    }
+
     /// What each has been told.
     pub(super) fn inboxes(&self) -> Vec<Inbox> {
         [

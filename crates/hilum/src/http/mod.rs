@@ -81,6 +81,8 @@ pub(crate) struct Parts {
     pub(crate) jobs: Arc<[Arc<dyn Jobs>]>,
     /// Who knows whether each service can do its work.
     pub(crate) status: status::Parts,
+    /// Where it is recorded what is refused of that.
+    pub(crate) trail: Trail,
     /// What is asked of all services at once, where the archive is.
     pub(crate) own: Result<Own, Neighbour>,
     /// The services' REST endpoints, below `/api/v1`.
@@ -204,7 +206,11 @@ pub(crate) fn doors(parts: Parts) -> Doors {
     let everywhere = OpenApiRouter::new()
         .routes(routes!(live::live_updates))
         .routes(routes!(status::status))
-        .with_state(shared.clone());
+        .with_state(shared.clone())
+        .layer(from_fn_with_state(
+            Door::new(parts.trail, told::rest),
+            recorded,
+        ));
     let mut all = passed_on::Merged::new(everywhere);
     for endpoints in std::iter::once(Own::endpoints(parts.own)).chain(parts.rest) {
         all.add("/api/v1", endpoints);

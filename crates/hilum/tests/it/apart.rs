@@ -113,15 +113,14 @@ fn nobody_gets_in_by_saying_that_a_neighbour_let_them_in() {
             let answer = api.get_with(path, &headers);
             assert_eq!(answer.status, 401, "{service}, {path}: {}", answer.text());
         }
-        assert_eq!(
-            api.send(
-                "POST",
-                "/ask/imaging/derive",
-                As::Nobody,
-                Some(&json!({"tenant": "a", "purpose": "x"}))
-            )
-            .status,
-            404
+        // No key comes out of this door: what is not an address of its own is the web
+        // application's.
+        let wanted = json!({ "tenant": "a", "purpose": "x" });
+        let answer = api.send("POST", "/ask/imaging/derive", As::Nobody, Some(&wanted));
+        assert!(
+            answer.status == 404 || answer.kind.starts_with("text/html"),
+            "{service}: {}",
+            answer.kind
         );
     }
 }

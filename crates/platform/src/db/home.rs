@@ -15,7 +15,7 @@ pub enum Home {
     /// Each a file of SQLite in this folder.
     Folder(PathBuf),
     /// Each a schema of one database of PostgreSQL.
-    Server(Server),
+    Server(Box<Server>),
 }
 
 /// A database of PostgreSQL.
@@ -48,12 +48,12 @@ impl Home {
             ));
         }
         let owner = database.owner_url_file.as_deref().map(options);
-        Ok(Self::Server(Server {
+        Ok(Self::Server(Box::new(Server {
             application: options(&database.url_file)?,
             owner: owner.transpose()?,
             prefix: database.schema_prefix.clone(),
             connections: database.connections,
-        }))
+        })))
     }
 
     /// Opens the database of a service, and brings its tables up to date.

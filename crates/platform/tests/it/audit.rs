@@ -78,7 +78,7 @@ async fn verified(trail: &Trail, scope: &TenantScope) -> (u64, Vec<Fault>) {
     }
 }
 
-async fn change(db: &Db, sql: &'static str) {
+async fn change(db: &Db, sql: impl Into<db::Text>) {
     let mut tx = db.begin(Across::Nobody).await.unwrap();
     db::query(sql).execute(&mut *tx).await.unwrap();
     tx.commit().await.unwrap();
@@ -98,15 +98,21 @@ async fn five() -> (hilum_testkit::Place, Db, Trail, TenantScope) {
 #[tokio::test]
 async fn a_changed_entry_is_found_and_named() {
     for sql in [
-        "UPDATE audit_entry SET body = CAST(replace(CAST(body AS TEXT), '192.0.2.7', '192.0.2.8') AS BLOB) WHERE position = 3",
-        "UPDATE audit_entry SET who = 'local operator' WHERE position = 3",
-        "UPDATE audit_entry SET at = at + 1 WHERE position = 3",
-        "UPDATE audit_entry SET body = x'00' WHERE position = 3",
+        db::each(
+            "UPDATE audit_entry SET body = CAST(replace(CAST(body AS TEXT), '192.0.2.7', '192.0.2.8') AS BLOB) WHERE position = 3",
+            "UPDATE audit_entry SET body = convert_to(replace(convert_from(body, 'UTF8'), '192.0.2.7', '192.0.2.8'), 'UTF8') WHERE position = 3",
+        ),
+        "UPDATE audit_entry SET who = 'local operator' WHERE position = 3".into(),
+        "UPDATE audit_entry SET at = at + 1 WHERE position = 3".into(),
+        db::each(
+            "UPDATE audit_entry SET body = x'00' WHERE position = 3",
+            "UPDATE audit_entry SET body = decode('00', 'hex') WHERE position = 3",
+        ),
     ] {
         let (_dir, db, trail, scope) = five().await;
-        change(&db, sql).await;
+        change(&db, sql.clone()).await;
         let (_, faults) = verified(&trail, &scope).await;
-        assert_eq!(faults[0], Fault::Changed { position: 3 }, "{sql}");
+        assert_eq!(faults[0], Fault::Changed { position: 3 }, "{sql:?}");
     }
 }
 
@@ -287,7 +293,12 @@ async fn after_an_erasure_the_chain_verifies_and_nobody_is_named() {
     let all = found.iter().map(|one| one.subjects.len()).sum::<usize>();
     assert_eq!((all, named.len()), (8, 4));
     for file in std::fs::read_dir(dir.path()).unwrap() {
-        let bytes = std::fs::read(file.unwrap().path()).unwrap();
+        let file = file.unwrap().path();
+        // A server's folder is its own.
+        if file.is_dir() {
+            continue;
+        }
+        let bytes = std::fs::read(file).unwrap();
         for name in ["PAT-4711", "1.2.840.9"] {
             assert!(
                 !bytes

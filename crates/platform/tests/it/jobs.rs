@@ -89,8 +89,9 @@ async fn a_dead_job_starts_anew_when_it_is_asked_for_again_and_a_waiting_one_sta
 }
 
 #[tokio::test]
-async fn after_a_restart_every_lease_is_free() {
-    let (_dir, db) = database().await;
+async fn after_a_restart_every_lease_of_embedded_storage_is_free() {
+    let place = hilum_testkit::Place::embedded();
+    let db = place.home().open("service", &[]).await.unwrap();
     enqueue(&db, "a", 0).await;
     lease(&db, "gone", 0).await.unwrap();
     assert_eq!(jobs::reclaim(&db).await.unwrap(), 1);

@@ -123,9 +123,7 @@ async fn a_seal_that_was_changed_or_taken_away_is_found() {
             world.filled(&scope).await;
             world.service.seal_all().await;
         }
-        let seals = hilum_platform::db::Db::open(&world.dir.path().join("audit.sqlite"), &[])
-            .await
-            .unwrap();
+        let seals = world.dir.home().open("audit", &[]).await.unwrap();
         let mut tx = seals.begin(Across::Nobody).await.unwrap();
         let done = db::query(sql).execute(&mut *tx).await.unwrap();
         assert_eq!(done.rows_affected(), 1);
@@ -260,8 +258,7 @@ async fn what_is_done_to_the_installation_stands_in_every_trail_also_offline() {
     world.service.seal_all().await;
     let entry = Entry::new(Act::Backup);
     world.service.tell_all(entry).await.unwrap();
-    let dir = world.dir.path();
-    let offline = hilum_audit::Offline::open(dir, clock::system())
+    let offline = hilum_audit::Offline::open(world.dir.home(), clock::system())
         .await
         .unwrap();
     offline.tell_all(Entry::new(Act::Restore)).await.unwrap();
