@@ -6,14 +6,17 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Args;
+use hilum_contracts::service::ServiceName;
 use hilum_inference::models::Entry;
 use hilum_inference::runtime::{find_library, library_version};
 use hilum_platform::clock;
 use hilum_platform::config::Config;
+use hilum_platform::remote::member::Readiness;
 use serde::Serialize;
 use tokio::net::TcpListener;
 
 use super::{Doors, Installation, master_key};
+use crate::compose::neighbours_ready;
 use crate::run_file::RunFile;
 use crate::terminal;
 
@@ -68,14 +71,24 @@ impl Doctor {
         let mut checks = vec![Check::new("configuration", Finding::Good, "can be used")];
         checks.push(data_folder(&config.data));
         checks.push(free_space(&config.data));
-        checks.push(key(&config));
         checks.push(open_files());
-        checks.push(runtime(&config));
-        checks.extend(models(&config));
+        let mut doors = vec![("HTTP", config.http)];
+        if config.runs(ServiceName::Imaging) {
+            checks.push(key(&config));
+            doors.push(("DICOM", config.dicom));
+        }
+        if config.runs(ServiceName::Inference) {
+            checks.push(runtime(&config));
+            checks.extend(models(&config));
+        }
         checks.extend(tls::checks(&config, clock::system().now()));
-        for (what, address) in [("HTTP", config.http), ("DICOM", config.dicom)] {
+        if let Some(neighbours) = &config.neighbours {
+            doors.push(("neighbours", neighbours.listen));
+        }
+        for (what, address) in doors {
             checks.push(door(what, address, running).await);
         }
+        checks.extend(neighbours(&config).await);
         self.report(&checks)
     }
 
@@ -148,6 +161,22 @@ fn free_space(data: &Path) -> Check {
         }
         Err(error) => warning("disk", format!("free space is unknown ({error})")),
     }
+}
+
+/// What the services that run elsewhere say.
+async fn neighbours(config: &Config) -> Vec<Check> {
+    let told = match neighbours_ready(config).await {
+        Ok(told) => told,
+        Err(error) => return vec![bad("neighbours", format!("{error:#}"))],
+    };
+    let said = |(service, told): (ServiceName, Readiness)| {
+        let detail = told.detail.unwrap_or_else(|| "answers".to_owned());
+        match told.ready {
+            true => good(service.as_str(), detail),
+            false => bad(service.as_str(), detail),
+        }
+    };
+    told.into_iter().map(said).collect()
 }
 
 fn key(config: &Config) -> Check {

@@ -28,7 +28,7 @@ use hilum_platform::notices::Notices;
 use hilum_platform::remote::directory;
 use hilum_platform::remote::identity::RemoteIdentity;
 use hilum_platform::remote::imaging::RemoteImaging;
-use hilum_platform::remote::member::RemoteMember;
+use hilum_platform::remote::member::{Readiness, Ready as _, RemoteMember};
 use hilum_platform::remote::patients::RemotePatients;
 use hilum_platform::tenants::Directory;
 use hilum_platform::tls::Certificate;
@@ -510,6 +510,21 @@ impl Opened {
 
 /// What Identity told of tenants last, in the data folder of who asks it.
 const KNOWN: &str = "known-tenants.json";
+
+/// What the services that run elsewhere say of themselves.
+pub(crate) async fn neighbours_ready(
+    config: &Config,
+) -> anyhow::Result<Vec<(ServiceName, Readiness)>> {
+    let neighbours = Neighbours::new(config)?;
+    let mut told = Vec::new();
+    for service in ServiceName::ALL.iter().copied() {
+        if !config.runs(service) {
+            let way = RemoteMember(neighbours.to(service)?);
+            told.push((service, way.ready().await));
+        }
+    }
+    Ok(told)
+}
 
 async fn listen(address: SocketAddr, what: &str) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| {
