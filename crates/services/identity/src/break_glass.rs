@@ -9,7 +9,6 @@ use hilum_contracts::error::ServiceError;
 use hilum_contracts::ids::{BreakGlassId, TenantId};
 use hilum_platform::audit::is_named;
 use hilum_platform::auth;
-use hilum_platform::db::Across;
 use hilum_platform::http::database_error;
 use hilum_platform::scope::TenantScope;
 
@@ -60,12 +59,7 @@ impl IdentityService {
             for (tenant, access, words, text) in rows {
                 let sealed = self.seal_words(&tenant, access, words, &text).await?;
                 let scope = auth::service(&tenant, "identity");
-                let mut tx = self
-                    .store
-                    .db()
-                    .begin(Across::People)
-                    .await
-                    .map_err(failed)?;
+                let mut tx = self.store.begin().await.map_err(failed)?;
                 break_glass::set_words(&mut tx, &scope, access, words, &sealed)
                     .await
                     .map_err(failed)?;
@@ -117,12 +111,7 @@ impl Forgets for IdentityService {
                         continue;
                     }
                     let sealed = self.seal_words(tenant, id, words, ERASED).await?;
-                    let mut tx = self
-                        .store
-                        .db()
-                        .begin(Across::People)
-                        .await
-                        .map_err(failed)?;
+                    let mut tx = self.store.begin().await.map_err(failed)?;
                     break_glass::set_words(&mut tx, scope, id, words, &sealed)
                         .await
                         .map_err(failed)?;

@@ -12,7 +12,6 @@ use hilum_contracts::identity::{AdmittedDevice, DeviceAdmission, DeviceAsks, Dev
 use hilum_contracts::ids::TenantId;
 use hilum_platform::auth;
 use hilum_platform::config::UnknownDevices;
-use hilum_platform::db::Across;
 use hilum_platform::http::database_error;
 use hilum_platform::scope::TenantScope;
 use uuid::Uuid;
@@ -85,7 +84,7 @@ impl IdentityService {
         }
         let from = plain(asks.peer).to_string();
         let write = async {
-            let mut tx = self.store.db().begin(Across::People).await?;
+            let mut tx = self.store.begin().await?;
             devices::seen(&mut tx, scope, device.id, &from, now).await?;
             tx.commit().await
         };
@@ -114,12 +113,7 @@ impl IdentityService {
             first_at: now,
             last_at: now,
         };
-        let mut tx = self
-            .store
-            .db()
-            .begin(Across::People)
-            .await
-            .map_err(failed)?;
+        let mut tx = self.store.begin().await.map_err(failed)?;
         devices::remember_unknown(&mut tx, scope, &row, UNKNOWN_DEVICES)
             .await
             .map_err(failed)?;

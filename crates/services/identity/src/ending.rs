@@ -8,7 +8,6 @@ use hilum_contracts::audit::{Act, Detail, Entry};
 use hilum_contracts::erasure::{EndedTenant, EndsTenants};
 use hilum_contracts::error::ServiceError;
 use hilum_contracts::scope::Right;
-use hilum_platform::db::Across;
 use hilum_platform::http::database_error;
 use hilum_platform::scope::TenantScope;
 
@@ -47,12 +46,7 @@ impl EndsTenants for IdentityService {
         holdings: &str,
     ) -> Result<EndedTenant, ServiceError> {
         let failed = |error| database_error(&error);
-        let mut tx = self
-            .store
-            .db()
-            .begin(Across::People)
-            .await
-            .map_err(failed)?;
+        let mut tx = self.store.begin().await.map_err(failed)?;
         ended::set_holdings(&mut tx, scope, holdings)
             .await
             .map_err(failed)?;
@@ -73,12 +67,7 @@ impl EndsTenants for IdentityService {
             .with(Detail::Change, "certified")
             .with(Detail::Certificate, sha256);
         let now = self.clock.now_millis();
-        let mut tx = self
-            .store
-            .db()
-            .begin(Across::People)
-            .await
-            .map_err(failed)?;
+        let mut tx = self.store.begin().await.map_err(failed)?;
         self.trail
             .append(&mut tx, scope, entry)
             .await
@@ -99,12 +88,7 @@ impl IdentityService {
         must_be: bool,
     ) -> Result<(), ServiceError> {
         let failed = |error| database_error(&error);
-        let mut tx = self
-            .store
-            .db()
-            .begin(Across::People)
-            .await
-            .map_err(failed)?;
+        let mut tx = self.store.begin().await.map_err(failed)?;
         if ended::is(&mut tx, scope).await.map_err(failed)? && !must_be {
             return Ok(());
         }

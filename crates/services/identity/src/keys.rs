@@ -6,7 +6,6 @@ use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_contracts::ids::ApiKeyId;
 use hilum_contracts::scope::{Right, TenantScope};
 use hilum_platform::clock::to_millis;
-use hilum_platform::db::Across;
 use hilum_platform::http::database_error;
 use time::OffsetDateTime;
 
@@ -51,12 +50,7 @@ impl IdentityService {
         let failed = |error| database_error(&error);
         let row = self.key_row(scope, new)?;
         let secret = Token::new()?;
-        let mut tx = self
-            .store
-            .db()
-            .begin(Across::People)
-            .await
-            .map_err(failed)?;
+        let mut tx = self.store.begin().await.map_err(failed)?;
         let kept = keys::insert(&mut tx, scope, &row, &secret.hash(), KEYS)
             .await
             .map_err(failed)?;

@@ -46,7 +46,7 @@ use hilum_contracts::ids::TenantId;
 use hilum_platform::audit::{Door, Keyring, Trail, recorded};
 use hilum_platform::clock::SharedClock;
 use hilum_platform::config::{Config, SignUp, TenantArchive, UnknownDevices};
-use hilum_platform::db::{Across, DbError, Home, Migration};
+use hilum_platform::db::{DbError, Home, Migration};
 use hilum_platform::http::database_error;
 use hilum_platform::notices::Notices;
 use hilum_platform::tenants::Directory;
@@ -223,12 +223,7 @@ impl IdentityService {
             return Ok(None);
         }
         let token = Token::new()?;
-        let mut tx = self
-            .store
-            .db()
-            .begin(Across::People)
-            .await
-            .map_err(failed)?;
+        let mut tx = self.store.begin().await.map_err(failed)?;
         tokens::replace(&mut tx, Purpose::SetUp, &token.hash(), None, i64::MAX)
             .await
             .map_err(failed)?;
@@ -294,7 +289,7 @@ impl IdentityService {
     /// Deletes what ended by time.
     async fn upkeep(&self) -> Result<(), DbError> {
         let now = self.clock.now_millis();
-        let mut tx = self.store.db().begin(Across::People).await?;
+        let mut tx = self.store.begin().await?;
         store::sessions::upkeep(&mut tx, now).await?;
         store::attempts::upkeep(&mut tx, now).await?;
         tokens::upkeep(&mut tx, now).await?;

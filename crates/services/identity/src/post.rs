@@ -9,7 +9,7 @@ use hilum_contracts::error::ServiceError;
 use hilum_contracts::ids::PersonId;
 use hilum_platform::auth;
 use hilum_platform::config;
-use hilum_platform::db::{Across, DbError, Tx};
+use hilum_platform::db::{DbError, Tx};
 use hilum_platform::http::database_error;
 use hilum_platform::mail::{self, Mailer};
 use tokio::sync::Notify;
@@ -100,12 +100,7 @@ impl IdentityService {
             .map_err(failed)?;
         for one in &due {
             let how = self.send_one(post, one).await?;
-            let mut tx = self
-                .store
-                .db()
-                .begin(Across::People)
-                .await
-                .map_err(failed)?;
+            let mut tx = self.store.begin().await.map_err(failed)?;
             match how {
                 Sent::Done => mails::delete(&mut tx, one.id).await.map_err(failed)?,
                 Sent::Failed(why) if now >= one.ends_at => {
@@ -154,12 +149,7 @@ impl IdentityService {
                     return Ok(None);
                 };
                 let token = Token::new()?;
-                let mut tx = self
-                    .store
-                    .db()
-                    .begin(Across::People)
-                    .await
-                    .map_err(failed)?;
+                let mut tx = self.store.begin().await.map_err(failed)?;
                 let found = invitations::get(&mut tx, &scope, *id).await;
                 let Some(found) = found.map_err(failed)? else {
                     return Ok(None);
@@ -220,12 +210,7 @@ impl IdentityService {
         let failed = |error| database_error(&error);
         let (token, now) = (Token::new()?, self.clock.now_millis());
         let expires_at = now + millis(VERIFY_LIFE);
-        let mut tx = self
-            .store
-            .db()
-            .begin(Across::People)
-            .await
-            .map_err(failed)?;
+        let mut tx = self.store.begin().await.map_err(failed)?;
         let to = new_addresses::set_hash(&mut tx, person, &token.hash(), now, expires_at)
             .await
             .map_err(failed)?;
@@ -250,12 +235,7 @@ impl IdentityService {
         };
         let expires_at = self.clock.now_millis() + millis(life);
         let whose = Some((person.id, person.email.as_str()));
-        let mut tx = self
-            .store
-            .db()
-            .begin(Across::People)
-            .await
-            .map_err(failed)?;
+        let mut tx = self.store.begin().await.map_err(failed)?;
         tokens::replace(&mut tx, purpose, &token.hash(), whose, expires_at)
             .await
             .map_err(failed)?;

@@ -11,7 +11,7 @@ use hilum_contracts::ids::TenantId;
 use hilum_platform::audit::KeyError;
 use hilum_platform::auth;
 use hilum_platform::config::{self, Config, is_ae_title};
-use hilum_platform::db::{Across, Tx};
+use hilum_platform::db::Tx;
 use hilum_platform::http::database_error;
 use hilum_platform::network::device_address;
 use hilum_platform::tenants::{Known, Rules};
@@ -59,12 +59,7 @@ impl IdentityService {
     ) -> Result<MadeTenant, ServiceError> {
         scope.require(Action::Operate)?;
         let failed = |error| database_error(&error);
-        let mut tx = self
-            .store
-            .db()
-            .begin(Across::People)
-            .await
-            .map_err(failed)?;
+        let mut tx = self.store.begin().await.map_err(failed)?;
         let made = self.make_tenant(&mut tx, new).await?;
         let entry = Entry::new(Act::MakeTenant).with(Detail::Tenant, &made.name);
         self.tell(&mut tx, scope, entry).await?;
@@ -123,12 +118,7 @@ impl IdentityService {
     pub(crate) async fn seed(&self, config: &Config) -> Result<(), ServiceError> {
         let failed = |error| database_error(&error);
         let now = self.clock.now_millis();
-        let mut tx = self
-            .store
-            .db()
-            .begin(Across::People)
-            .await
-            .map_err(failed)?;
+        let mut tx = self.store.begin().await.map_err(failed)?;
         let named: Vec<_> = config.tenants.iter().map(|one| one.name.clone()).collect();
         tenants::forget_configured(&mut tx, &named)
             .await

@@ -5,7 +5,7 @@
 //! too, and a storm from everywhere holds back every answer to a new browser.
 
 use hilum_contracts::error::{ErrorCode, ServiceError};
-use hilum_platform::db::{Across, Tx};
+use hilum_platform::db::Tx;
 use hilum_platform::http::database_error;
 
 use crate::IdentityService;
@@ -55,12 +55,7 @@ impl IdentityService {
         }
         let attempt = keys_of(account, visit, browser);
         let forgotten = millis(FAILURES_FORGOTTEN);
-        let mut tx = self
-            .store
-            .db()
-            .begin(Across::People)
-            .await
-            .map_err(failed)?;
+        let mut tx = self.store.begin().await.map_err(failed)?;
         let limits = [
             (Some(attempt.own), FAILURES_FREE),
             (attempt.network, FAILURES_FREE_NETWORK),

@@ -8,7 +8,6 @@ use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_contracts::ids::BreakGlassId;
 use hilum_contracts::scope::Principal;
 use hilum_platform::clock::from_millis;
-use hilum_platform::db::Across;
 use hilum_platform::http::{May, Problem, ProblemBody, database_error};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -116,12 +115,7 @@ pub(crate) async fn review_break_glass(
     let sealed = service
         .seal_words(scope.tenant(), access, Words::Review, &text)
         .await?;
-    let mut tx = service
-        .store
-        .db()
-        .begin(Across::People)
-        .await
-        .map_err(failed)?;
+    let mut tx = service.store.begin().await.map_err(failed)?;
     let found = break_glass::get(&mut tx, &scope, access)
         .await
         .map_err(failed)?

@@ -6,7 +6,6 @@ use hilum_contracts::access::{Role, doors};
 use hilum_contracts::audit::{Act, Detail, Entry};
 use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_platform::clock::from_millis;
-use hilum_platform::db::Across;
 use hilum_platform::http::{May, Problem, ProblemBody, database_error};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -122,12 +121,7 @@ pub(crate) async fn invite(
         expires_at: now + millis(INVITATION_LIFE),
     };
     let token = Token::new()?;
-    let mut tx = service
-        .store
-        .db()
-        .begin(Across::People)
-        .await
-        .map_err(failed)?;
+    let mut tx = service.store.begin().await.map_err(failed)?;
     if let Some(person) = people::by_email(&mut tx, &invitation.email)
         .await
         .map_err(failed)?
@@ -176,12 +170,7 @@ pub(crate) async fn withdraw_invitation(
     let failed = |error| Problem(database_error(&error));
     let missing = || ServiceError::not_found("There is no such invitation.");
     let invitation: Uuid = id(&invitation, "invitation")?;
-    let mut tx = service
-        .store
-        .db()
-        .begin(Across::People)
-        .await
-        .map_err(failed)?;
+    let mut tx = service.store.begin().await.map_err(failed)?;
     let found = invitations::get(&mut tx, &scope, invitation).await;
     let found = found.map_err(failed)?.ok_or_else(missing)?;
     require_may_give(&scope, found.role)?;

@@ -7,7 +7,6 @@ use hilum_contracts::audit::{Act, Detail, Entry};
 use hilum_contracts::error::ServiceError;
 use hilum_contracts::ids::ApiKeyId;
 use hilum_platform::clock::from_millis;
-use hilum_platform::db::Across;
 use hilum_platform::http::{May, Problem, ProblemBody, database_error};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -141,12 +140,7 @@ pub(crate) async fn revoke_key(
 ) -> Result<StatusCode, Problem> {
     let failed = |error| Problem(database_error(&error));
     let key: ApiKeyId = id(&key, "key")?;
-    let mut tx = service
-        .store
-        .db()
-        .begin(Across::People)
-        .await
-        .map_err(failed)?;
+    let mut tx = service.store.begin().await.map_err(failed)?;
     if !keys::delete(&mut tx, &scope, key).await.map_err(failed)? {
         return Err(ServiceError::not_found("There is no such key.").into());
     }

@@ -6,7 +6,6 @@ use hilum_contracts::access::doors;
 use hilum_contracts::audit::{Act, Detail, Entry};
 use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_platform::clock::from_millis;
-use hilum_platform::db::Across;
 use hilum_platform::http::{May, Problem, ProblemBody, database_error};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -128,12 +127,7 @@ pub(crate) async fn add_provider(
             .await?,
         created_at: service.clock.now_millis(),
     };
-    let mut tx = service
-        .store
-        .db()
-        .begin(Across::People)
-        .await
-        .map_err(failed)?;
+    let mut tx = service.store.begin().await.map_err(failed)?;
     let kept = providers::insert(&mut tx, &scope, &provider, PROVIDERS).await;
     if !kept.map_err(failed)? {
         let text = format!("There is such a provider, or there are {PROVIDERS} already.");
@@ -171,12 +165,7 @@ pub(crate) async fn change_provider(
         let sealed = service.seal(scope.tenant(), &what, shown.reveal().as_bytes());
         secret = Some(sealed.await?);
     }
-    let mut tx = service
-        .store
-        .db()
-        .begin(Across::People)
-        .await
-        .map_err(failed)?;
+    let mut tx = service.store.begin().await.map_err(failed)?;
     let changed = providers::update(
         &mut tx,
         &scope,
@@ -209,12 +198,7 @@ pub(crate) async fn remove_provider(
 ) -> Result<StatusCode, Problem> {
     let failed = |error| Problem(database_error(&error));
     let provider: Uuid = id(&provider, "provider")?;
-    let mut tx = service
-        .store
-        .db()
-        .begin(Across::People)
-        .await
-        .map_err(failed)?;
+    let mut tx = service.store.begin().await.map_err(failed)?;
     let gone = providers::delete(&mut tx, &scope, provider).await;
     if !gone.map_err(failed)? {
         return Err(ServiceError::not_found("There is no such provider.").into());

@@ -6,7 +6,6 @@ use hilum_contracts::access::doors;
 use hilum_contracts::audit::{Act, Detail, Entry};
 use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_platform::config::{ResendPolicy, Retention, UnknownDevices};
-use hilum_platform::db::Across;
 use hilum_platform::http::{May, Problem, ProblemBody, database_error};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -134,12 +133,7 @@ pub(crate) async fn change_settings(
             "Quota, retention and resend stand in the configuration file: change them there.";
         return Err(ServiceError::new(ErrorCode::Conflict, text).into());
     }
-    let mut tx = service
-        .store
-        .db()
-        .begin(Across::People)
-        .await
-        .map_err(failed)?;
+    let mut tx = service.store.begin().await.map_err(failed)?;
     let row = tenants::get(&mut tx, &scope).await.map_err(failed)?;
     let mut row = row.ok_or_else(|| ServiceError::not_found("There is no such organisation."))?;
     apply(&mut row, change)?;

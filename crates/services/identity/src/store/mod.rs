@@ -21,7 +21,7 @@ pub(crate) mod tokens;
 use std::str::FromStr;
 
 use hilum_contracts::ids::TenantId;
-use hilum_platform::db::{Db, DbError, Row};
+use hilum_platform::db::{Across, Db, DbError, Row, Tx};
 
 /// The service's rows.
 #[derive(Clone, Debug)]
@@ -34,6 +34,11 @@ impl Store {
 
     pub(crate) fn db(&self) -> &Db {
         &self.0
+    }
+
+    /// Begins a transaction about people, who may belong to several tenants.
+    pub(crate) async fn begin(&self) -> Result<Tx, DbError> {
+        self.0.begin(Across::People).await
     }
 }
 

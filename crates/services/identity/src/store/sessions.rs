@@ -100,7 +100,7 @@ impl Store {
 
     /// Remembers that a session was used.
     pub(crate) async fn session_seen(&self, id: SessionId, now: i64) -> Result<(), DbError> {
-        let mut tx = self.db().begin(Across::People).await?;
+        let mut tx = self.begin().await?;
         db::query("UPDATE sessions SET seen_at = $1 WHERE id = $2 AND seen_at < $1")
             .bind(now)
             .bind(id.to_string())

@@ -9,7 +9,6 @@ use axum::extract::State;
 use hilum_contracts::access::doors;
 use hilum_contracts::audit::{Act, Detail, Entry};
 use hilum_contracts::error::{ErrorCode, ServiceError};
-use hilum_platform::db::Across;
 use hilum_platform::http::{May, Problem, ProblemBody, database_error};
 use http::StatusCode;
 use serde::Deserialize;
@@ -83,12 +82,7 @@ pub(crate) async fn ask_for_email(
         .attempt(&format!("new address {id}"), &visit)
         .await?;
     let expires_at = service.clock.now_millis() + millis(VERIFY_LIFE);
-    let mut tx = service
-        .store
-        .db()
-        .begin(Across::People)
-        .await
-        .map_err(failed)?;
+    let mut tx = service.store.begin().await.map_err(failed)?;
     attempt.succeeded(&mut tx).await?;
     new_addresses::ask(&mut tx, id, &wanted, session, expires_at)
         .await
@@ -120,12 +114,7 @@ pub(crate) async fn withdraw_email(
     let failed = |error| Problem(database_error(&error));
     let (id, session) = oneself(&scope)?;
     service.require_unconfined(session).await?;
-    let mut tx = service
-        .store
-        .db()
-        .begin(Across::People)
-        .await
-        .map_err(failed)?;
+    let mut tx = service.store.begin().await.map_err(failed)?;
     if !new_addresses::withdraw(&mut tx, id).await.map_err(failed)? {
         let text = "You did not ask for another address.";
         return Err(ServiceError::not_found(text).into());

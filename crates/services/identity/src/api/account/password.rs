@@ -4,7 +4,6 @@ use axum::extract::State;
 use hilum_contracts::access::doors;
 use hilum_contracts::audit::{Act, Detail, Entry};
 use hilum_contracts::error::{ErrorCode, ServiceError};
-use hilum_platform::db::Across;
 use hilum_platform::http::{May, Problem, ProblemBody, database_error};
 use http::StatusCode;
 use serde::Deserialize;
@@ -57,12 +56,7 @@ pub(crate) async fn change_own_password(
     }
     password::check(change.new.reveal(), &[&person.email, &person.name])?;
     let hash = service.hashing.hash(change.new.reveal()).await?;
-    let mut tx = service
-        .store
-        .db()
-        .begin(Across::People)
-        .await
-        .map_err(failed)?;
+    let mut tx = service.store.begin().await.map_err(failed)?;
     attempt.succeeded(&mut tx).await?;
     people::set_password(&mut tx, id, &hash)
         .await

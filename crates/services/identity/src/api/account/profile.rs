@@ -5,7 +5,6 @@ use axum::extract::State;
 use hilum_contracts::access::doors;
 use hilum_contracts::audit::{Act, Detail, Entry};
 use hilum_contracts::error::{ErrorCode, ServiceError};
-use hilum_platform::db::Across;
 use hilum_platform::http::{May, Problem, ProblemBody, database_error};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -80,12 +79,7 @@ pub(crate) async fn send_verification(
     let failed = |error| Problem(database_error(&error));
     let (id, _) = oneself(&scope)?;
     service.attempt(&format!("verify {id}"), &visit).await?;
-    let mut tx = service
-        .store
-        .db()
-        .begin(Across::People)
-        .await
-        .map_err(failed)?;
+    let mut tx = service.store.begin().await.map_err(failed)?;
     let mailed = service.send(&mut tx, Mail::Verify(id)).await;
     if !mailed.map_err(failed)? {
         let text = "This server sends no mail.";
@@ -111,12 +105,7 @@ pub(crate) async fn change_account(
     let name = text::name(&change.name, "Your name")?;
     let person = service.store.person(id).await.map_err(failed)?;
     let person = person.ok_or_else(|| ServiceError::not_found("This account is gone."))?;
-    let mut tx = service
-        .store
-        .db()
-        .begin(Across::People)
-        .await
-        .map_err(failed)?;
+    let mut tx = service.store.begin().await.map_err(failed)?;
     people::rename(&mut tx, &person, &name)
         .await
         .map_err(failed)?;

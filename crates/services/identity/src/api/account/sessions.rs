@@ -7,7 +7,6 @@ use hilum_contracts::audit::{Act, Detail, Entry};
 use hilum_contracts::error::ServiceError;
 use hilum_contracts::ids::SessionId;
 use hilum_platform::clock::from_millis;
-use hilum_platform::db::Across;
 use hilum_platform::http::{May, Problem, ProblemBody, database_error};
 use http::StatusCode;
 use serde::Serialize;
@@ -97,12 +96,7 @@ pub(crate) async fn end_own_sessions(
     let failed = |error| Problem(database_error(&error));
     let (id, session) = oneself(&scope)?;
     service.require_unconfined(session).await?;
-    let mut tx = service
-        .store
-        .db()
-        .begin(Across::People)
-        .await
-        .map_err(failed)?;
+    let mut tx = service.store.begin().await.map_err(failed)?;
     sessions::end_all(&mut tx, id, Some(session))
         .await
         .map_err(failed)?;
@@ -130,12 +124,7 @@ pub(crate) async fn end_own_session(
     let (id, own) = oneself(&scope)?;
     service.require_unconfined(own).await?;
     let session: SessionId = session.parse().map_err(|_| missing())?;
-    let mut tx = service
-        .store
-        .db()
-        .begin(Across::People)
-        .await
-        .map_err(failed)?;
+    let mut tx = service.store.begin().await.map_err(failed)?;
     if !sessions::end_one(&mut tx, id, session)
         .await
         .map_err(failed)?

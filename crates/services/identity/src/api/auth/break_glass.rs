@@ -8,7 +8,6 @@ use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_contracts::ids::{BreakGlassId, PersonId, SessionId};
 use hilum_contracts::scope::{Principal, TenantScope};
 use hilum_platform::clock::from_millis;
-use hilum_platform::db::Across;
 use hilum_platform::http::{Caller, May, Problem, ProblemBody, database_error};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -78,12 +77,7 @@ pub(crate) async fn take_break_glass(
         .members_with(&scope, roles, TOLD_OF_BREAK_GLASS)
         .await
         .map_err(failed)?;
-    let mut tx = service
-        .store
-        .db()
-        .begin(Across::People)
-        .await
-        .map_err(failed)?;
+    let mut tx = service.store.begin().await.map_err(failed)?;
     // One at a time: what follows is under the newer reason.
     break_glass::end(&mut tx, &scope, session, now)
         .await
@@ -118,12 +112,7 @@ pub(crate) async fn end_break_glass(
     let failed = |error| Problem(database_error(&error));
     let (_, session) = person_of(&scope)?;
     let now = service.clock.now_millis();
-    let mut tx = service
-        .store
-        .db()
-        .begin(Across::People)
-        .await
-        .map_err(failed)?;
+    let mut tx = service.store.begin().await.map_err(failed)?;
     let ended = break_glass::end(&mut tx, &scope, session, now).await;
     if ended.map_err(failed)? {
         let entry = Entry::new(Act::EndBreakGlass).with(Detail::Session, session);

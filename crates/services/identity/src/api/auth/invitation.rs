@@ -9,7 +9,6 @@ use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_contracts::ids::PersonId;
 use hilum_platform::auth;
 use hilum_platform::clock::from_millis;
-use hilum_platform::db::Across;
 use hilum_platform::http::{Problem, ProblemBody, database_error};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -126,12 +125,7 @@ pub(crate) async fn accept_invitation(
         None => (service.newcomer(&found, &asked).await?, true, None),
     };
 
-    let mut tx = service
-        .store
-        .db()
-        .begin(Across::People)
-        .await
-        .map_err(failed)?;
+    let mut tx = service.store.begin().await.map_err(failed)?;
     let taken = invitations::take(&mut tx, &token, now)
         .await
         .map_err(failed)?

@@ -6,7 +6,6 @@ use hilum_contracts::audit::{Act, Detail, Entry, Outcome, Subject};
 use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_contracts::ids::PersonId;
 use hilum_platform::auth;
-use hilum_platform::db::Across;
 use hilum_platform::http::{Problem, ProblemBody, database_error};
 use http::HeaderMap;
 use serde::Deserialize;
@@ -137,12 +136,7 @@ impl IdentityService {
                 .await
                 .map_err(failed)?,
         };
-        let mut tx = self
-            .store
-            .db()
-            .begin(Across::People)
-            .await
-            .map_err(failed)?;
+        let mut tx = self.store.begin().await.map_err(failed)?;
         let person = match known {
             Some(person) => person,
             None => {

@@ -4,7 +4,6 @@ use axum::extract::State;
 use hilum_contracts::audit::{Act, Detail, Entry};
 use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_platform::auth;
-use hilum_platform::db::Across;
 use hilum_platform::http::{Problem, ProblemBody, database_error};
 use http::StatusCode;
 use serde::Deserialize;
@@ -87,12 +86,7 @@ pub(crate) async fn finish_password_reset(
     let hash = service.hashing.hash(asked.password.reveal()).await?;
     let memberships = service.store.memberships(person.id).await.map_err(failed)?;
 
-    let mut tx = service
-        .store
-        .db()
-        .begin(Across::People)
-        .await
-        .map_err(failed)?;
+    let mut tx = service.store.begin().await.map_err(failed)?;
     let (_, proved) = tokens::take(&mut tx, Purpose::Reset, &token, now)
         .await
         .map_err(failed)?
@@ -126,7 +120,7 @@ pub(crate) async fn finish_password_reset(
 impl IdentityService {
     async fn send_reset(&self, address: &str) -> Result<(), hilum_platform::db::DbError> {
         if let Some(person) = self.store.person_by_email(address).await? {
-            let mut tx = self.store.db().begin(Across::People).await?;
+            let mut tx = self.store.begin().await?;
             self.send(&mut tx, Mail::Reset(person.id)).await?;
             tx.commit().await?;
         }

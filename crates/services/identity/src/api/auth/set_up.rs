@@ -7,7 +7,6 @@ use hilum_contracts::audit::{Act, Detail, Entry};
 use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_contracts::ids::PersonId;
 use hilum_platform::auth;
-use hilum_platform::db::Across;
 use hilum_platform::http::{Problem, ProblemBody, database_error};
 use http::StatusCode;
 use serde::Deserialize;
@@ -62,12 +61,7 @@ pub(crate) async fn set_up(
     person.password = Some(service.hashing.hash(asked.password.reveal()).await?);
 
     let now = service.clock.now_millis();
-    let mut tx = service
-        .store
-        .db()
-        .begin(Across::People)
-        .await
-        .map_err(failed)?;
+    let mut tx = service.store.begin().await.map_err(failed)?;
     let token = hash(asked.token.reveal());
     let right = tokens::take_set_up(&mut tx, &token, now)
         .await

@@ -3,7 +3,6 @@
 use axum::extract::State;
 use axum::response::IntoResponse;
 use hilum_contracts::error::{ErrorCode, ServiceError};
-use hilum_platform::db::Across;
 use hilum_platform::http::{Problem, ProblemBody, database_error};
 use http::StatusCode;
 use serde::Deserialize;
@@ -58,12 +57,7 @@ pub(crate) async fn sign_in(
         service
             .tell_failure(known, &address, &visit, "unverified")
             .await?;
-        let mut tx = service
-            .store
-            .db()
-            .begin(Across::People)
-            .await
-            .map_err(failed)?;
+        let mut tx = service.store.begin().await.map_err(failed)?;
         service
             .send(&mut tx, Mail::Verify(person.id))
             .await
@@ -80,12 +74,7 @@ pub(crate) async fn sign_in(
         let text = "You do not belong to an organisation any more.";
         return Err(ServiceError::new(ErrorCode::Forbidden, text).into());
     };
-    let mut tx = service
-        .store
-        .db()
-        .begin(Across::People)
-        .await
-        .map_err(failed)?;
+    let mut tx = service.store.begin().await.map_err(failed)?;
     attempt.succeeded(&mut tx).await?;
     let begun = service
         .begin_session(&mut tx, person.id, &first.tenant, &visit, "password")

@@ -3,7 +3,6 @@
 use axum::extract::State;
 use axum::response::IntoResponse;
 use hilum_contracts::audit::{Act, Detail, Entry};
-use hilum_platform::db::Across;
 use hilum_platform::http::{Problem, ProblemBody, database_error};
 use http::StatusCode;
 
@@ -22,12 +21,7 @@ pub(crate) async fn sign_out(
     let failed = |error| Problem(database_error(&error));
     let session = service.session_of(&visit).await?;
     if let (Some(hash), Some(session)) = (&visit.session, session) {
-        let mut tx = service
-            .store
-            .db()
-            .begin(Across::People)
-            .await
-            .map_err(failed)?;
+        let mut tx = service.store.begin().await.map_err(failed)?;
         sessions::end(&mut tx, hash).await.map_err(failed)?;
         let entry = Entry::new(Act::SignOut).with(Detail::Session, session.id);
         let own = of_session(&session, &visit);

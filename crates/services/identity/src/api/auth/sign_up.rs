@@ -8,7 +8,6 @@ use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_contracts::ids::PersonId;
 use hilum_platform::auth;
 use hilum_platform::config::SignUp as Rule;
-use hilum_platform::db::Across;
 use hilum_platform::http::{Problem, ProblemBody, database_error};
 use http::StatusCode;
 use serde::Deserialize;
@@ -64,12 +63,7 @@ pub(crate) async fn sign_up(
     password::check(asked.password.reveal(), &context)?;
     person.password = Some(service.hashing.hash(asked.password.reveal()).await?);
     let now = service.clock.now_millis();
-    let mut tx = service
-        .store
-        .db()
-        .begin(Across::People)
-        .await
-        .map_err(failed)?;
+    let mut tx = service.store.begin().await.map_err(failed)?;
     if !people::insert(&mut tx, &person, now)
         .await
         .map_err(failed)?

@@ -4,7 +4,6 @@ use axum::extract::State;
 use axum::response::IntoResponse;
 use hilum_contracts::audit::{Act, Detail, Entry};
 use hilum_contracts::error::{ErrorCode, ServiceError};
-use hilum_platform::db::Across;
 use hilum_platform::http::{Problem, ProblemBody, database_error};
 use http::StatusCode;
 use serde::Deserialize;
@@ -46,12 +45,7 @@ pub(crate) async fn switch_tenant(
         .into_iter()
         .find(|one| one.tenant.as_str() == asked.tenant)
         .ok_or_else(|| ServiceError::not_found("There is no such organisation."))?;
-    let mut tx = service
-        .store
-        .db()
-        .begin(Across::People)
-        .await
-        .map_err(failed)?;
+    let mut tx = service.store.begin().await.map_err(failed)?;
     let entry = Entry::new(Act::SignOut)
         .with(Detail::Session, session.id)
         .with(Detail::Change, "other-organisation");

@@ -4,7 +4,6 @@ use axum::extract::State;
 use hilum_contracts::audit::{Act, Detail, Entry};
 use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_platform::auth;
-use hilum_platform::db::Across;
 use hilum_platform::http::{Problem, ProblemBody, database_error};
 use http::StatusCode;
 use serde::Deserialize;
@@ -45,12 +44,7 @@ pub(crate) async fn verify_email(
         return service.readdress(&visit, &token, now).await;
     };
     let memberships = service.store.memberships(whose).await.map_err(failed)?;
-    let mut tx = service
-        .store
-        .db()
-        .begin(Across::People)
-        .await
-        .map_err(failed)?;
+    let mut tx = service.store.begin().await.map_err(failed)?;
     let (person, address) = tokens::take(&mut tx, Purpose::Verify, &token, now)
         .await
         .map_err(failed)?
@@ -89,12 +83,7 @@ impl IdentityService {
         let whose = self.store.new_address_of(token, now).await;
         let whose = whose.map_err(failed)?.ok_or_else(ended)?;
         let memberships = self.store.memberships(whose).await.map_err(failed)?;
-        let mut tx = self
-            .store
-            .db()
-            .begin(Across::People)
-            .await
-            .map_err(failed)?;
+        let mut tx = self.store.begin().await.map_err(failed)?;
         let shown = new_addresses::take(&mut tx, token, now)
             .await
             .map_err(failed)?

@@ -9,7 +9,7 @@ use hilum_contracts::audit::{Act, Detail, Entry};
 use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_platform::clock::from_millis;
 use hilum_platform::config::is_ae_title;
-use hilum_platform::db::{Across, Tx};
+use hilum_platform::db::Tx;
 use hilum_platform::http::{May, Problem, ProblemBody, database_error};
 use hilum_platform::scope::TenantScope;
 use http::StatusCode;
@@ -175,12 +175,7 @@ pub(crate) async fn add_device(
         fallback_charset: Some(asked.fallback_charset),
     };
     apply(&mut row, all)?;
-    let mut tx = service
-        .store
-        .db()
-        .begin(Across::People)
-        .await
-        .map_err(failed)?;
+    let mut tx = service.store.begin().await.map_err(failed)?;
     let kept = devices::insert(&mut tx, &scope, &row, DEVICES).await;
     if !kept.map_err(failed)? {
         return Err(refused().into());
@@ -206,12 +201,7 @@ pub(crate) async fn change_device(
     let failed = |error| Problem(database_error(&error));
     let mut row = service.own_device(&scope, &device).await?;
     apply(&mut row, change)?;
-    let mut tx = service
-        .store
-        .db()
-        .begin(Across::People)
-        .await
-        .map_err(failed)?;
+    let mut tx = service.store.begin().await.map_err(failed)?;
     if !devices::update(&mut tx, &scope, &row)
         .await
         .map_err(failed)?
@@ -236,12 +226,7 @@ pub(crate) async fn remove_device(
 ) -> Result<StatusCode, Problem> {
     let failed = |error| Problem(database_error(&error));
     let row = service.own_device(&scope, &device).await?;
-    let mut tx = service
-        .store
-        .db()
-        .begin(Across::People)
-        .await
-        .map_err(failed)?;
+    let mut tx = service.store.begin().await.map_err(failed)?;
     let removed = devices::delete(&mut tx, &scope, row.id).await;
     if removed.map_err(failed)?.is_none() {
         return Err(ServiceError::not_found("There is no such device.").into());

@@ -8,7 +8,6 @@ use hilum_contracts::audit::{Act, Detail, Entry};
 use hilum_contracts::error::ServiceError;
 use hilum_platform::clock::from_millis;
 use hilum_platform::config::is_ae_title;
-use hilum_platform::db::Across;
 use hilum_platform::http::{May, Problem, ProblemBody, database_error};
 use http::StatusCode;
 use serde::Serialize;
@@ -88,12 +87,7 @@ pub(crate) async fn admit_unknown_device(
     Path(device): Path<String>,
 ) -> Result<Json<DeviceItem>, Problem> {
     let failed = |error| Problem(database_error(&error));
-    let mut tx = service
-        .store
-        .db()
-        .begin(Across::People)
-        .await
-        .map_err(failed)?;
+    let mut tx = service.store.begin().await.map_err(failed)?;
     let called = devices::take_unknown(&mut tx, &scope, id(&device, "device")?)
         .await
         .map_err(failed)?
@@ -142,12 +136,7 @@ pub(crate) async fn forget_unknown_device(
     Path(device): Path<String>,
 ) -> Result<StatusCode, Problem> {
     let failed = |error| Problem(database_error(&error));
-    let mut tx = service
-        .store
-        .db()
-        .begin(Across::People)
-        .await
-        .map_err(failed)?;
+    let mut tx = service.store.begin().await.map_err(failed)?;
     let row = devices::take_unknown(&mut tx, &scope, id(&device, "device")?)
         .await
         .map_err(failed)?

@@ -10,7 +10,7 @@ use hilum_contracts::audit::{Act, Detail, Entry};
 use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_contracts::ids::PersonId;
 use hilum_platform::clock::from_millis;
-use hilum_platform::db::{Across, Tx};
+use hilum_platform::db::Tx;
 use hilum_platform::http::{May, Problem, ProblemBody, database_error};
 use hilum_platform::scope::TenantScope;
 use http::StatusCode;
@@ -106,12 +106,7 @@ pub(crate) async fn change_person(
     let failed = |error| Problem(database_error(&error));
     let person: PersonId = id(&person, "person")?;
     require_may_give(&scope, change.role)?;
-    let mut tx = service
-        .store
-        .db()
-        .begin(Across::People)
-        .await
-        .map_err(failed)?;
+    let mut tx = service.store.begin().await.map_err(failed)?;
     let role = role_to_take(&mut tx, &scope, person).await?;
     if role == change.role {
         return Ok(StatusCode::NO_CONTENT);
@@ -148,12 +143,7 @@ pub(crate) async fn remove_person(
 ) -> Result<StatusCode, Problem> {
     let failed = |error| Problem(database_error(&error));
     let person: PersonId = id(&person, "person")?;
-    let mut tx = service
-        .store
-        .db()
-        .begin(Across::People)
-        .await
-        .map_err(failed)?;
+    let mut tx = service.store.begin().await.map_err(failed)?;
     let role = role_to_take(&mut tx, &scope, person).await?;
     members::delete(&mut tx, &scope, person, service.clock.now_millis())
         .await

@@ -7,7 +7,6 @@ use hilum_contracts::audit::{Act, Detail, Entry};
 use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_contracts::ids::PersonId;
 use hilum_contracts::scope::Principal;
-use hilum_platform::db::Across;
 use hilum_platform::http::{May, Problem, ProblemBody, database_error};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -46,12 +45,7 @@ pub(crate) async fn make_reset_link(
     let failed = |error| Problem(database_error(&error));
     let person: PersonId = id(&person, "person")?;
     let memberships = service.store.memberships(person).await.map_err(failed)?;
-    let mut tx = service
-        .store
-        .db()
-        .begin(Across::People)
-        .await
-        .map_err(failed)?;
+    let mut tx = service.store.begin().await.map_err(failed)?;
     role_to_take(&mut tx, &scope, person).await?;
     let mailed = service
         .send(&mut tx, Mail::Reset(person))

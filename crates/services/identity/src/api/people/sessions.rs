@@ -6,7 +6,6 @@ use axum::extract::{Path, State};
 use hilum_contracts::access::doors;
 use hilum_contracts::audit::{Act, Detail, Entry};
 use hilum_contracts::ids::PersonId;
-use hilum_platform::db::Across;
 use hilum_platform::http::{May, Problem, ProblemBody, database_error};
 use http::StatusCode;
 
@@ -52,12 +51,7 @@ pub(crate) async fn end_sessions_of_person(
 ) -> Result<StatusCode, Problem> {
     let failed = |error| Problem(database_error(&error));
     let person: PersonId = id(&person, "person")?;
-    let mut tx = service
-        .store
-        .db()
-        .begin(Across::People)
-        .await
-        .map_err(failed)?;
+    let mut tx = service.store.begin().await.map_err(failed)?;
     role_to_take(&mut tx, &scope, person).await?;
     sessions::end_of_member(&mut tx, &scope, person)
         .await
