@@ -8,7 +8,6 @@ use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, Connection, ErrorKind, ExchangeKind};
 
 use super::BusError;
-use crate::events::Inbox;
 use crate::limits::{BUS_DEAD_DELIVERIES, BUS_DELIVERIES, BUS_QUEUE_BYTES};
 
 /// Takes every event; its routing key is the event's kind.
@@ -112,19 +111,6 @@ impl Topology {
         argument(&mut arguments, "x-overflow", text("reject-publish"));
         argument(&mut arguments, "x-delivery-limit", deliveries.into());
         arguments
-    }
-}
-
-impl Inbox {
-    /// Its consumer's name and the kinds of event that it follows, as a
-    /// [`Topology`] takes them.
-    #[must_use]
-    pub fn follows(&self) -> (String, Vec<String>) {
-        let kinds = self.consumer.kinds().iter();
-        (
-            self.consumer.name().to_owned(),
-            kinds.map(|kind| (*kind).to_owned()).collect(),
-        )
     }
 }
 
