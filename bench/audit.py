@@ -60,6 +60,10 @@ def key_of(binary, server, role):
 
 
 class Cost:
+    # What is measured, and what it is held against.
+    names = ("Hilum", NULL)
+    costs = "the trail's share"
+
     def __init__(self, options):
         self.rounds = 2 if options.quick else options.rounds
         self.options = options
@@ -77,7 +81,7 @@ class Cost:
             null = self.options.null or null_binary(self.place)
             pair = []
             try:
-                for name, one in (("Hilum", binary), (NULL, null)):
+                for name, one in zip(self.names, (binary, null)):
                     server = servers.hilum(one, self.place / name.replace(" ", "-"), ROOT / "models")
                     server.name = name
                     pair.append(server)
@@ -148,9 +152,10 @@ class Cost:
         return web.get(path, accept)[0]
 
     def markdown(self):
-        lines = ["| work | unit | Hilum | null recorder | the trail's share |", "|---|---|---|---|---|"]
+        ours, other = self.names
+        lines = [f"| work | unit | {ours} | {other} | {self.costs} |", "|---|---|---|---|---|"]
         for name, (unit, better, sides) in self.table.rows.items():
-            ours, null = sides["Hilum"], sides[NULL]
+            ours, null = (sides[name] for name in self.names)
             if better == "more":
                 share = self.table.spread([100 * (other / own - 1) for own, other in zip(ours, null)]) + " %"
             else:
