@@ -38,7 +38,7 @@ lint: web ## Format, lints, licences
 fmt: ## Format the code
 	cargo fmt --all
 
-bench: build ## Side by side with Orthanc; writes docs/benchmarks.md (ARGS=--scale: with ten years of studies; ARGS=--audit: what the trail costs)
+bench: build ## Side by side with Orthanc; writes docs/benchmarks.md (ARGS=--scale: with ten years of studies; ARGS=--audit: what the trail costs; --traces; --objects)
 	@scripts/bench $(ARGS)
 
 crash: test-deps web ## Kills, power cuts and faults of the disk; writes docs/reliability.md

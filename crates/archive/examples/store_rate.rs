@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hilum_archive::{
-    Archive, ArchiveConfig, Body, Limits, MasterKey, NewInstance, Origin, PatientIdentity,
-    SeriesAttributes, StudyAttributes,
+    Archive, ArchiveConfig, Body, Limits, MasterKey, NewInstance, ObjectsAt, Origin,
+    PatientIdentity, SeriesAttributes, StudyAttributes,
 };
 use hilum_contracts::ids::{CorrelationId, TenantId};
 
@@ -68,6 +68,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         master_key: MasterKey::File,
         clock: Arc::clone(&clock),
         limits: Limits::default(),
+        objects: ObjectsAt::Folder,
     })
     .await?;
     let scope = hilum_platform::auth::service(&TenantId::new("bench")?, "bench");

@@ -8,14 +8,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
+use crate::disk::LocalDisk;
 use crate::engine::Engine;
 use crate::erasures::copies::{self, KNOWN};
 use crate::erasures::ledger::{self, DUE, LEDGER, SINCE};
 use crate::error::{ArchiveError, Result};
 use crate::index::{objects, sqlite};
+use crate::limits::Limits;
 use crate::lookup;
 use crate::model::{BackupReport, Progress, RestoreReport};
-use crate::tenant::object_path;
+use crate::objects::{Objects, ObjectsAt};
 
 /// Objects listed at a time.
 const BATCH: u32 = 256;
@@ -52,7 +54,7 @@ impl Engine {
             self.keys.backup(&to.join("keys").join("keys.sqlite"))?;
             lookup::copy(&open_copy(&index)?, &self.dir, to)?;
         }
-        let report = copy_objects(&index, &self.dir, to, progress)?;
+        let report = copy_objects(&index, &self.objects, &Objects::in_folder(to), progress)?;
         sync_dir(&to.join("keys"))?;
         // Of erasures meanwhile, and every backup that was away at its time.
         self.tell_backups()?;
@@ -80,6 +82,7 @@ pub(crate) fn restore(
     from: &Path,
     to: &Path,
     erasures: &[PathBuf],
+    objects: &ObjectsAt,
     progress: Option<&Progress>,
 ) -> Result<RestoreReport> {
     for part in ["archive.sqlite", "keys/keys.sqlite"] {
@@ -111,7 +114,8 @@ pub(crate) fn restore(
         copy(&from.join(KNOWN), &to.join(KNOWN))?;
     }
     let index = from.join("archive.sqlite");
-    let copied = copy_objects(&index, from, to, progress)?;
+    let objects = Objects::open(objects, to, Arc::new(LocalDisk), &Limits::default())?;
+    let copied = copy_objects(&index, &Objects::in_folder(from), &objects, progress)?;
     lookup::copy(&open_copy(&index)?, from, to)?;
     copy(
         &from.join("keys").join("keys.sqlite"),
@@ -136,26 +140,20 @@ fn open_copy(index: &Path) -> Result<rusqlite::Connection> {
 
 fn copy_objects(
     index: &Path,
-    from: &Path,
-    to: &Path,
+    from: &Objects,
+    to: &Objects,
     progress: Option<&Progress>,
 ) -> Result<BackupReport> {
     let db = open_copy(index)?;
     let total = objects::count_live(&db)?;
     let mut report = BackupReport::default();
-    let mut folders = std::collections::BTreeSet::new();
     let mut after = 0;
     loop {
         let batch = objects::live_after(&db, after, BATCH)?;
         let Some(last) = batch.last() else { break };
         after = last.row;
         for live in batch {
-            let target = object_path(to, &live.tenant, &live.name);
-            if let Some(folder) = target.parent() {
-                fs::create_dir_all(folder)?;
-                folders.insert(folder.to_owned());
-            }
-            let copied = copy(&object_path(from, &live.tenant, &live.name), &target)?;
+            let copied = from.copy(to, &live.tenant, &live.name)?;
             if copied != live.bytes {
                 return Err(ArchiveError::Corrupt);
             }
@@ -166,15 +164,7 @@ fn copy_objects(
             }
         }
     }
-    folders.insert(to.join("objects"));
-    fs::create_dir_all(to.join("objects"))?;
-    let parents: Vec<_> = folders
-        .iter()
-        .filter_map(|folder| folder.parent().map(Path::to_path_buf))
-        .collect();
-    for folder in folders.into_iter().chain(parents) {
-        sync_dir(&folder)?;
-    }
+    to.settle_all()?;
     Ok(report)
 }
 

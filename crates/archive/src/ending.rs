@@ -15,7 +15,6 @@ use crate::index::objects;
 use crate::lookup;
 use crate::model::TenantHoldings;
 use crate::steps;
-use crate::tenant::tenant_dir;
 
 impl Archive {
     /// Legal holds of a tenant that stand: each speaks against its end.
@@ -178,12 +177,7 @@ impl Engine {
     /// with keys that nobody has. Blocks.
     pub(crate) fn remove_folders_of_ended(&self) -> Result<()> {
         for name in self.readers.read_here(ended::emptied)? {
-            let folder = tenant_dir(&self.dir, &name);
-            match std::fs::remove_dir_all(&folder) {
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error.into()),
-                Ok(()) => self.disk.sync_dir(&self.dir.join("objects"))?,
-            }
+            self.objects.remove_tenant(&name)?;
         }
         Ok(())
     }

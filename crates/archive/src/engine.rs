@@ -22,12 +22,13 @@ use crate::index::audit::{self, By, Told};
 use crate::index::route::Marks;
 use crate::index::schema::MIGRATIONS;
 use crate::index::stores::Stores;
-use crate::index::{Readers, objects, sqlite};
+use crate::index::{Readers, objects as index, sqlite};
 use crate::keys::KeyStore;
 use crate::limits::Limits;
 use crate::lookup::{self, Extent, Lookup};
 use crate::model::Resend;
 use crate::note;
+use crate::objects::Objects;
 use crate::pack::Packs;
 use crate::quota::Quotas;
 use crate::steps;
@@ -38,7 +39,7 @@ use crate::archive::{ArchiveConfig, blocking};
 
 pub(crate) struct Engine {
     pub dir: PathBuf,
-    pub disk: Arc<dyn Disk>,
+    pub objects: Arc<Objects>,
     pub keys: Arc<KeyStore>,
     pub packs: Arc<Packs>,
     pub hot: Hot,
@@ -83,8 +84,10 @@ impl Engine {
             master_key,
             clock,
             limits,
+            objects,
         } = config;
-        disk.create_dir(&dir.join("objects"))?;
+        disk.create_dir(&dir)?;
+        let objects = Arc::new(Objects::open(&objects, &dir, Arc::clone(&disk), &limits)?);
         let lock = lock(&dir)?;
         steps::at("open.locked");
         let keys = Arc::new(KeyStore::open(&dir, &master_key, limits.cached_keys)?);
@@ -94,16 +97,17 @@ impl Engine {
         sqlite::make_shrinkable(&db)?;
         // An earlier run may have ended in doubt of its log (see `writer`).
         sqlite::fold(&db)?;
-        let opening = objects::begin_opening(&db, clock.now_millis())?;
+        let opening = index::begin_opening(&db, clock.now_millis())?;
         disk.sync_dir(&dir)?;
         sync_above(disk.as_ref(), &dir)?;
         steps::at("open.begun");
-        note::remove_refused(&db, disk.as_ref(), &dir, opening, clock.now_millis())?;
+        objects.answers()?;
+        note::remove_refused(&db, &objects, opening, clock.now_millis())?;
         let bell = Arc::new(Notify::new());
         let lookup = Lookup::new(&dir, Arc::clone(&disk), Arc::clone(&keys));
         let damaged = lookup.load(&db)?;
         let packs = Arc::new(Packs::new(
-            &dir,
+            Arc::clone(&objects),
             Arc::clone(&keys),
             lookup,
             limits.cached_block_bytes,
@@ -111,7 +115,7 @@ impl Engine {
         let changes = Arc::new(Changes::default());
         let stores = Arc::<Stores>::default();
         let context = Context {
-            disk: Arc::clone(&disk),
+            objects: Arc::clone(&objects),
             clock: Arc::clone(&clock),
             bell: Arc::clone(&bell),
             packs: Arc::clone(&packs),
@@ -126,7 +130,7 @@ impl Engine {
             keys,
             packs,
             hot: Hot::new(&limits, changes),
-            disk,
+            objects,
             clock,
             gate: Arc::default(),
             sweep_due: AtomicBool::default(),
@@ -240,12 +244,13 @@ impl Engine {
         let of = name.clone();
         let row = self.writer.run_here(move |db, _| {
             let tx = db.transaction()?;
-            let row = objects::tenant_row(&tx, &of)?;
+            let row = index::tenant_row(&tx, &of)?;
             tx.commit()?;
             Ok(row)
         })?;
         steps::at("tenant.rowed");
-        let tenant = Tenant::prepare(self.disk.as_ref(), &self.dir, id, row)?;
+        self.objects.prepare(id.as_str())?;
+        let tenant = Tenant::new(id, row);
         steps::at("tenant.foldered");
         let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(Arc::clone(

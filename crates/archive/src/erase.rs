@@ -2,7 +2,6 @@
 //! destroyed, quarantined items that name it go, and nothing of either stays
 //! in free pages, in the write-ahead log or in object files.
 
-use std::fs::File;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -20,9 +19,9 @@ use crate::index::{erase, hold, sqlite, tombstone};
 use crate::limits;
 use crate::lookup::Extent;
 use crate::model::{Cause, Erased, ErasedPatient, ErasureRow, MetadataScope, NewDeletion, Page};
-use crate::read::{RangeReader, read_exact};
+use crate::read::RangeReader;
 use crate::steps;
-use crate::tenant::{Tenant, object_path};
+use crate::tenant::Tenant;
 
 /// A reader may hold the write-ahead log open for a moment.
 const SCRUB_ATTEMPTS: u32 = 50;
@@ -169,9 +168,11 @@ impl Archive {
             let mut gone: Vec<i64> = holds.iter().map(|hold| hold.note).collect();
             for (note, object, offset) in notes {
                 // Only its key says what a lifting's note is about.
-                let file = File::open(object_path(&engine.dir, name, &object))?;
                 let mut head = [0; SEGMENT_HEADER];
-                read_exact(&file, &mut head, offset)?;
+                engine
+                    .objects
+                    .get(name, &object)?
+                    .read_exact(&mut head, offset)?;
                 if keys.contains(&SegmentHeader::decode(&head)?.key) {
                     gone.push(note);
                 }

@@ -14,10 +14,10 @@ pub enum ArchiveError {
     #[error("this tenant's quota is used up: raise it, or delete something")]
     OverQuota,
     /// Bytes on disk are not what was written; nothing of them was served.
-    #[error("stored bytes were changed on disk: run `hilum verify`")]
+    #[error("stored bytes are not what was written: run `hilum verify`")]
     Corrupt,
     /// The bytes of a known instance are not where the index says.
-    #[error("a stored object is missing on disk: run `hilum verify`")]
+    #[error("a stored object is missing: run `hilum verify`")]
     Missing,
     /// What the caller read has changed since: read it again.
     #[error("it changed meanwhile: read it again")]
@@ -46,6 +46,10 @@ pub enum ArchiveError {
     /// The disk failed; what was in flight was not acknowledged.
     #[error("the disk failed ({0}): see the log")]
     Disk(std::io::ErrorKind),
+    /// The bucket that holds the objects did not do what it was asked for; what
+    /// was in flight was not acknowledged.
+    #[error("the bucket of the archive does not answer as it should: see the log")]
+    Bucket,
     /// The index database failed.
     #[error("the archive's index failed ({0}): see the log")]
     Index(String),
@@ -72,9 +76,10 @@ impl From<ArchiveError> for ServiceError {
             ArchiveError::Deleted | ArchiveError::Held | ArchiveError::Outdated => {
                 ErrorCode::Conflict
             }
-            ArchiveError::Closed | ArchiveError::InUse | ArchiveError::Index(_) => {
-                ErrorCode::Unavailable
-            }
+            ArchiveError::Closed
+            | ArchiveError::InUse
+            | ArchiveError::Index(_)
+            | ArchiveError::Bucket => ErrorCode::Unavailable,
             ArchiveError::WrongKey | ArchiveError::Disk(_) => ErrorCode::Internal,
         };
         Self::new(code, error.to_string())

@@ -5,7 +5,6 @@
 //! forgotten with every deletion, and before a destroyed key is told of.
 
 use std::ops::Range;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -16,6 +15,7 @@ use crate::keys::KeyStore;
 use crate::limits::{Limits, READ_WHOLE_BYTES};
 use crate::lru::{Begun, Lru, Names, Weighed};
 use crate::model::{InstanceLayout, Standing};
+use crate::objects::Objects;
 use crate::read::{self, OpenSegment, RangeReader, Whereabouts};
 
 /// How often something was written to the index that answers may follow.
@@ -170,14 +170,14 @@ impl Hot {
     /// when it is all.
     pub(crate) fn read(
         &self,
-        root: &Path,
+        objects: &Objects,
         keys: &KeyStore,
         at: Whereabouts<'_>,
         range: &Range<u64>,
         keep: Keep,
     ) -> Result<RangeReader> {
         let begun = self.bytes.begin();
-        let segment = OpenSegment::open(root, keys, at)?;
+        let segment = OpenSegment::open(objects, keys, at)?;
         let whole = match keep {
             Keep::Always => span(at, range),
             // No more is read than was asked for.

@@ -98,7 +98,7 @@ impl Engine {
             by: Some(by),
         };
         place.fill(Sealed {
-            bytes,
+            bytes: bytes.into(),
             record,
             reply,
             permit,

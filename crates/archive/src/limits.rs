@@ -31,6 +31,12 @@ pub struct Limits {
     pub cached_body_bytes: usize,
     /// Bytes of rows and layouts kept in memory by their addresses.
     pub cached_address_bytes: usize,
+    /// Bytes kept of a bucket's objects, as they are stored.
+    pub cached_bucket_bytes: usize,
+    /// How long an object of a bucket can be read once it was opened.
+    pub bucket_read: Duration,
+    /// How long a dead one stays, for those that opened it before it died.
+    pub bucket_lease: Duration,
 }
 
 impl Default for Limits {
@@ -50,6 +56,10 @@ impl Default for Limits {
             cached_body_bytes: 64 << 20,
             // Some thousand slices.
             cached_address_bytes: 8 << 20,
+            // Some readings of `BUCKET_AHEAD`.
+            cached_bucket_bytes: 64 << 20,
+            bucket_read: Duration::from_secs(3_600),
+            bucket_lease: Duration::from_secs(3_600 + 300),
         }
     }
 }
@@ -219,3 +229,34 @@ pub const NAMES_COMPLETED: u32 = 2_048;
 /// Pages of the index of names that one turn of the writer merges, a thousand
 /// bytes each: some milliseconds that intake waits.
 pub const NAME_PAGES_MERGED: u32 = 500;
+
+/// Answers of a bucket: longer than a bundle takes over a slow line.
+pub(crate) const BUCKET_ANSWER: Duration = Duration::from_secs(30);
+
+/// Until a bucket's server has taken a connection.
+pub(crate) const BUCKET_CONNECT: Duration = Duration::from_secs(5);
+
+/// For so long what a bucket did tells that it can be reached.
+pub(crate) const BUCKET_HEARD: Duration = Duration::from_secs(10);
+
+/// How often a bucket is asked again what it did not answer, and for how long: a
+/// sender waits meanwhile, and sends again itself.
+pub(crate) const BUCKET_TRIES: usize = 3;
+pub(crate) const BUCKET_TRIES_TIME: Duration = Duration::from_secs(20);
+
+/// Threads that talk to a bucket: sealed bytes go past them, over TLS.
+pub(crate) const BUCKET_THREADS: usize = 2;
+
+/// Bytes of a part of what is too long for one PUT; S3 wants 5 MiB at least, and
+/// 10,000 parts at most.
+pub(crate) const BUCKET_PART: usize = 16 << 20;
+
+/// Keys listed at a time.
+pub(crate) const BUCKET_PAGE: usize = 1_000;
+
+/// Bundles of one tenant that are on their way to a bucket at once. More would make
+/// bundles smaller, and a PUT is what is paid for.
+pub(crate) const BUCKET_PUTS: usize = 4;
+
+/// Blocks asked for at once where somebody reads on: 4 MiB.
+pub(crate) const BUCKET_AHEAD: u64 = 16;

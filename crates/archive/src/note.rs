@@ -3,27 +3,24 @@
 //! made again from objects and keys alone knows it too. Never changes what it
 //! tells of.
 
-use std::fs::File;
-use std::path::Path;
-
 use aws_lc_rs::digest;
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 
 use crate::descriptor::{Digest, NoteDescriptor, hex};
-use crate::disk::Disk;
 use crate::engine::Engine;
 use crate::error::{ArchiveError, Result};
 use crate::format::Kind;
-use crate::index::objects::{self, Name};
+use crate::index::objects::{self as index, Name};
 use crate::index::schema::state;
 use crate::model::{
     Body, Cause, HoldOn, MoveOf, PatientIdentity, SeriesAttributes, StudyAttributes,
 };
+use crate::objects::Objects;
 use crate::read::read_header;
 use crate::steps;
 use crate::stream::ObjectWriter;
-use crate::tenant::{Tenant, object_path};
+use crate::tenant::Tenant;
 use crate::writer::Context;
 
 /// What a note tells. Fields and kinds are only ever added.
@@ -199,23 +196,23 @@ impl Engine {
     fn take_back(&self, tenant: &Tenant, note: Name) -> Result<()> {
         let refused = self.writer.run_here(move |db, context| {
             // When COMMIT's own answer is unclear, the state is read.
-            if objects::state_of(db, note.row)? == Some(state::LIVE) {
+            if index::state_of(db, note.row)? == Some(state::LIVE) {
                 return Ok(false);
             }
             let now = context.clock.now_millis();
-            objects::transition(db, note.row, state::RESERVED, state::DEAD, now)?;
+            index::transition(db, note.row, state::RESERVED, state::DEAD, now)?;
             Ok(true)
         })?;
         if !refused {
             return Ok(());
         }
         steps::at("note.refused");
-        let (folder, path) = tenant.path(&note.name);
-        self.disk.remove(&path)?;
-        self.disk.sync_dir(&folder)?;
+        let tenant = tenant.id.as_str();
+        self.objects.remove(tenant, &note.name)?;
+        self.objects.settle([(tenant, &note.name)])?;
         self.writer.run_here(move |db, context| {
             let now = context.clock.now_millis();
-            objects::transition(db, note.row, state::DEAD, state::GONE, now).map(drop)
+            index::transition(db, note.row, state::DEAD, state::GONE, now).map(drop)
         })
     }
 }
@@ -224,26 +221,25 @@ impl Engine {
 /// anybody is told what is there. Names are dead before their files go.
 pub(crate) fn remove_refused(
     db: &Connection,
-    disk: &dyn Disk,
-    dir: &Path,
+    objects: &Objects,
     opening: i64,
     now: i64,
 ) -> Result<()> {
-    for (row, tenant, name) in objects::unsettled_before(db, opening)? {
-        let path = object_path(dir, &tenant, &name);
-        let kind = match File::open(&path) {
-            Ok(file) => read_header(&file).map(|(header, _)| header.kind),
-            Err(_) => continue,
-        };
-        if !matches!(kind, Ok(Kind::Note)) {
-            continue;
+    for (row, tenant, name) in index::unsettled_before(db, opening)? {
+        let kind = objects
+            .get(&tenant, &name)
+            .and_then(|object| read_header(&object))
+            .map(|(header, _)| header.kind);
+        match kind {
+            Ok(Kind::Note) => {}
+            // Whether it is one can't be told now, and nobody may be told of it.
+            Err(error @ (ArchiveError::Bucket | ArchiveError::Closed)) => return Err(error),
+            _ => continue,
         }
-        objects::transition(db, row, state::RESERVED, state::DEAD, now)?;
-        disk.remove(&path)?;
-        if let Some(folder) = path.parent() {
-            disk.sync_dir(folder)?;
-        }
-        objects::transition(db, row, state::DEAD, state::GONE, now)?;
+        index::transition(db, row, state::RESERVED, state::DEAD, now)?;
+        objects.remove(&tenant, &name)?;
+        objects.settle([(tenant.as_str(), &name)])?;
+        index::transition(db, row, state::DEAD, state::GONE, now)?;
     }
     Ok(())
 }

@@ -3,11 +3,8 @@
 //! whatever the size of the instance, and no thread waits for a slow reader.
 
 use std::cell::RefCell;
-use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
-use std::path::Path;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -17,15 +14,14 @@ use futures::stream::BoxStream;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use tokio::task::JoinHandle;
 
-use crate::disk;
 use crate::error::{ArchiveError, Result};
 use crate::format::{
     BLOCK_SEGMENT, HEADER_MAX, ObjectHeader, SEGMENT_HEADER, SegmentHeader, TAG, sealed_len,
 };
 use crate::keys::KeyStore;
 use crate::limits::{READ_PIECE_BYTES, READ_WHOLE_BYTES};
+use crate::objects::{Object, Objects};
 use crate::seal::{Part, SegmentKeys};
-use crate::tenant::object_path;
 
 /// Sealed bytes that a thread keeps room for: of two chunks of a pack.
 const SEALED_KEPT: usize = (2 << 20) + 2 * TAG;
@@ -167,10 +163,10 @@ pub(crate) struct Whereabouts<'a> {
     pub length: u64,
 }
 
-/// A segment whose file is open: its bytes stay readable even when the object
-/// is swept meanwhile, so the open file is the lease.
+/// A segment whose object is open: its bytes stay readable even when the object
+/// dies meanwhile.
 pub(crate) struct OpenSegment {
-    file: File,
+    object: Object,
     keys: SegmentKeys,
     descriptor_at: u64,
     descriptor_length: u32,
@@ -184,15 +180,11 @@ pub(crate) struct OpenSegment {
 
 impl OpenSegment {
     /// Opens and checks the headers against what the index says. Blocks.
-    /// `Missing`: there is no such file.
-    pub(crate) fn open(root: &Path, keys: &KeyStore, at: Whereabouts<'_>) -> Result<Self> {
-        let file = match File::open(object_path(root, at.tenant, at.object)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(ArchiveError::Missing);
-            }
-            other => other?,
-        };
-        let (header, encoded) = read_header(&file)?;
+    /// `Missing`: there is no such object.
+    pub(crate) fn open(objects: &Objects, keys: &KeyStore, at: Whereabouts<'_>) -> Result<Self> {
+        let mut object = objects.get(at.tenant, at.object)?;
+        object.expect(at.offset, at.length);
+        let (header, encoded) = read_header(&object)?;
         if header.tenant != at.tenant || header.object != *at.object {
             return Err(ArchiveError::Corrupt);
         }
@@ -205,7 +197,7 @@ impl OpenSegment {
                 (segment, at.offset)
             }
             _ => {
-                read_exact(&file, &mut encoded_segment, at.offset)?;
+                object.read_exact(&mut encoded_segment, at.offset)?;
                 let segment = SegmentHeader::decode(&encoded_segment)?;
                 (segment, at.offset + shape.body_offset(&segment))
             }
@@ -216,7 +208,7 @@ impl OpenSegment {
         let key = keys.by_id(at.tenant, &segment.key)?;
         let (secret, salt) = (&key.secret, &header.salt);
         Ok(Self {
-            file,
+            object,
             keys: SegmentKeys::derive(secret, salt, &encoded, &encoded_segment, shape)?,
             descriptor_at: at.offset + SEGMENT_HEADER as u64,
             descriptor_length: segment.descriptor,
@@ -241,7 +233,7 @@ impl OpenSegment {
         }
         let sealed = sealed_len(u64::from(self.descriptor_length));
         let mut text = vec![0; usize::try_from(sealed).map_err(|_| ArchiveError::Corrupt)?];
-        read_exact(&self.file, &mut text, self.descriptor_at)?;
+        self.object.read_exact(&mut text, self.descriptor_at)?;
         let plain = self.keys.open_run(Part::Descriptor, 0, true, &mut text)?;
         text.truncate(plain);
         Ok(text)
@@ -273,9 +265,9 @@ impl OpenSegment {
             let sealed = kept.get_mut(..size_sealed).unwrap_or_default();
             let at = self.body_at + first * sealed_chunk;
             if self.once {
-                whole(disk::read_once(&self.file, sealed, at))?;
+                self.object.read_once(sealed, at)?;
             } else {
-                read_exact(&self.file, sealed, at)?;
+                self.object.read_exact(sealed, at)?;
             }
             self.keys
                 .open_into(Part::Body, index, ends, sealed, &mut plain)?;
@@ -346,33 +338,13 @@ fn piece(
 }
 
 /// The header of an object and its encoded bytes. Blocks.
-pub(crate) fn read_header(file: &File) -> Result<(ObjectHeader, Vec<u8>)> {
+pub(crate) fn read_header(object: &Object) -> Result<(ObjectHeader, Vec<u8>)> {
     let mut bytes = vec![0; HEADER_MAX];
-    let mut filled = 0;
-    while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        match file.read_at(rest, filled as u64) {
-            Ok(0) => break,
-            Ok(read) => filled += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
+    let filled = object.read_beginning(&mut bytes)?;
     bytes.truncate(filled);
     let (header, length) = ObjectHeader::decode(&bytes)?;
     bytes.truncate(length);
     Ok((header, bytes))
-}
-
-/// Fewer bytes than the headers promise is damage, not the end.
-pub(crate) fn read_exact(file: &File, buffer: &mut [u8], at: u64) -> Result<()> {
-    whole(file.read_exact_at(buffer, at))
-}
-
-fn whole(read: io::Result<()>) -> Result<()> {
-    read.map_err(|error| match error.kind() {
-        io::ErrorKind::UnexpectedEof => ArchiveError::Corrupt,
-        _ => error.into(),
-    })
 }
 
 /// Starts to read a range. Blocks for the first piece.

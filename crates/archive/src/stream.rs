@@ -7,13 +7,13 @@ use std::io::Read;
 
 use aws_lc_rs::digest;
 
-use crate::disk::ObjectFile;
 use crate::engine::Engine;
 use crate::error::{ArchiveError, Result};
 use crate::format::{BLOCK_SEGMENT, Kind, ObjectHeader, SegmentHeader, Shape, Trailer};
 use crate::index::objects::Name;
 use crate::keys::random;
 use crate::model::Body;
+use crate::objects::Writing;
 use crate::seal::{Part, SegmentKeys, too_long};
 use crate::steps;
 use crate::tenant::Tenant;
@@ -30,8 +30,7 @@ pub(crate) struct SegmentSource<'a> {
 
 /// Streams segments into an object file; drops what it wrote when given up.
 pub(crate) struct ObjectWriter {
-    file: Box<dyn ObjectFile>,
-    folder: std::path::PathBuf,
+    writing: Writing,
     header: ObjectHeader,
     encoded: Vec<u8>,
     headers: digest::Context,
@@ -73,12 +72,10 @@ impl ObjectWriter {
             tenant: tenant.id.as_str().to_owned(),
         };
         let encoded = header.encode()?;
-        let (folder, path) = tenant.path(&name.name);
         let mut headers = digest::Context::new(&digest::SHA256);
         headers.update(&encoded);
         let mut writer = Self {
-            file: engine.disk.create_direct(&path)?,
-            folder,
+            writing: engine.objects.create(tenant.id.as_str(), &name.name)?,
             header,
             headers,
             segments: 0,
@@ -88,7 +85,7 @@ impl ObjectWriter {
             finished: false,
         };
         steps::at("stream.created");
-        writer.file.append(&[&writer.encoded])?;
+        writer.writing.append(&[&writer.encoded])?;
         Ok(writer)
     }
 
@@ -159,7 +156,7 @@ impl ObjectWriter {
             Shape::Packed => {}
         }
         if !before.is_empty() {
-            self.file.append(&[&before])?;
+            self.writing.append(&[&before])?;
             self.headers.update(&encoded);
         }
         self.body(&keys, source.length, source.sha256, source.from)?;
@@ -193,7 +190,7 @@ impl ObjectWriter {
             keys.seal_chunk(Part::Body, index, index + 1 == chunks, piece, &mut out)?;
             left -= take as u64;
             if left == 0 || out.len() >= WRITE {
-                self.file.append(&[&out])?;
+                self.writing.append(&[&out])?;
                 out.clear();
             }
         }
@@ -205,9 +202,9 @@ impl ObjectWriter {
         Ok(())
     }
 
-    /// Returns once what was written so far is durable.
-    pub(crate) fn sync(&mut self) -> Result<()> {
-        Ok(self.file.sync()?)
+    /// Sends on what waits, so that the end does not take long.
+    pub(crate) fn flush(&mut self) -> Result<()> {
+        self.writing.flush()
     }
 
     /// Returns once the object is durable; its length.
@@ -221,11 +218,12 @@ impl ObjectWriter {
             block_at: self.block_at,
             digest: headers,
         };
-        self.file.append(&[&trailer.encode()])?;
+        self.writing.append(&[&trailer.encode()])?;
         steps::at("stream.written");
-        self.file.sync()?;
+        self.writing.finish()?;
         steps::at("stream.synced");
-        engine.disk.sync_dir(&self.folder)?;
+        let name = (self.header.tenant.as_str(), &self.header.object);
+        engine.objects.settle([name])?;
         steps::at("stream.folder-synced");
         self.finished = true;
         Ok(length)
@@ -235,7 +233,7 @@ impl ObjectWriter {
 impl Drop for ObjectWriter {
     fn drop(&mut self) {
         if !self.finished {
-            self.file.release();
+            self.writing.release();
         }
     }
 }

@@ -2,14 +2,12 @@
 //! is committed before a file is removed; files that no row names are
 //! reported, never deleted.
 
-use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::RwLockWriteGuard;
 
-use crate::descriptor::hex;
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::index::row_digest::{self, Of};
@@ -18,7 +16,6 @@ use crate::index::{objects, parts, sqlite};
 use crate::limits;
 use crate::model::SweepReport;
 use crate::steps;
-use crate::tenant::object_path;
 
 /// Objects removed per transaction.
 const BATCH: u32 = 256;
@@ -69,23 +66,29 @@ impl Engine {
             died,
             ..SweepReport::default()
         };
+        let lease = self.objects.lease();
         loop {
-            let dead = self.readers.read(|db| objects::dead(db, BATCH)).await?;
+            let before = match i64::try_from(lease.as_millis()) {
+                // Whatever the clock says.
+                Ok(0) => i64::MAX,
+                Ok(lease) => self.clock.now_millis().saturating_sub(lease),
+                Err(_) => i64::MIN,
+            };
+            let dead = self
+                .readers
+                .read(move |db| objects::dead(db, before, BATCH))
+                .await?;
             if dead.is_empty() {
                 break;
             }
             let engine = Arc::clone(self);
             let rows = tokio::task::spawn_blocking(move || -> Result<Vec<i64>> {
-                let mut folders = std::collections::BTreeSet::new();
                 for (_, tenant, name) in &dead {
-                    let path = object_path(&engine.dir, tenant, name);
-                    engine.disk.remove(&path)?;
+                    engine.objects.remove(tenant, name)?;
                     steps::at("sweep.removed");
-                    folders.extend(path.parent().map(std::path::Path::to_path_buf));
                 }
-                for folder in folders.iter().filter(|folder| folder.is_dir()) {
-                    engine.disk.sync_dir(folder)?;
-                }
+                let names = dead.iter().map(|(_, tenant, name)| (tenant.as_str(), name));
+                engine.objects.settle(names)?;
                 steps::at("sweep.folders-synced");
                 Ok(dead.into_iter().map(|(row, ..)| row).collect())
             })
@@ -110,7 +113,10 @@ impl Engine {
         report.unknown = tokio::task::spawn_blocking(move || {
             engine.remove_folders_of_ended()?;
             let mut unknown = 0;
-            engine.walk_unknown(&mut |_| unknown += 1).map(|()| unknown)
+            if engine.objects.is_listed_often() {
+                engine.walk_unknown(&mut |_| unknown += 1)?;
+            }
+            Ok::<_, crate::ArchiveError>(unknown)
         })
         .await
         .map_err(|_| crate::ArchiveError::Closed)??;
@@ -171,37 +177,23 @@ impl Engine {
             .await
     }
 
-    /// Calls `found` with every file below `objects/` that no row names, by its
-    /// path below the archive's folder. Blocks.
+    /// Calls `found` with whatever lies below `objects/` and no row names, by its
+    /// path. Blocks.
     pub(crate) fn walk_unknown(&self, found: &mut dyn FnMut(String)) -> Result<()> {
-        let mut folders = vec![self.dir.join("objects")];
-        while let Some(folder) = folders.pop() {
-            let entries = match fs::read_dir(&folder) {
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
-                other => other?,
-            };
-            for entry in entries {
-                let entry = entry?;
-                if entry.file_type()?.is_dir() {
-                    folders.push(entry.path());
-                    continue;
-                }
-                let name = entry.file_name().to_str().and_then(hex::decode::<16>);
-                let known = match name {
-                    Some(name) => self
-                        .readers
-                        .read_here(|db| objects::state_by_name(db, &name))?
-                        .is_some_and(|known| known != state::GONE),
-                    None => false,
-                };
+        self.objects.list(&mut |listed| {
+            if let Some((tenant, name)) = &listed.object {
+                let known = self
+                    .readers
+                    .read_here(|db| objects::state_by_name(db, name))?;
                 // A dead one may have been removed since it was listed.
-                if !known && entry.path().exists() {
-                    let path = entry.path();
-                    let short = path.strip_prefix(&self.dir).unwrap_or(&path);
-                    found(short.display().to_string());
+                if known.is_some_and(|known| known != state::GONE)
+                    || !self.objects.exists(tenant, name)?
+                {
+                    return Ok(());
                 }
             }
-        }
-        Ok(())
+            found(listed.path);
+            Ok(())
+        })
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use hilum_archive::{
     Archive, ArchiveConfig, ArchiveError, Cause, ErasedPatient, Limits, MasterKey, MetadataScope,
-    NewDeletion, QuarantineOutcome, ResultKey, StoreOutcome,
+    NewDeletion, ObjectsAt, QuarantineOutcome, ResultKey, StoreOutcome,
 };
 use hilum_platform::clock::{Clock, SharedClock, SystemClock};
 use hilum_platform::events::OutboxSource as _;
@@ -95,6 +95,7 @@ async fn open_by(dir: &Path, clock: SharedClock) -> Result<Archive, ArchiveError
             bundled_instance_bytes: STREAMED_ABOVE,
             ..Limits::default()
         },
+        objects: ObjectsAt::Folder,
     })
     .await
 }

@@ -4,6 +4,7 @@
 mod commands;
 mod compose;
 mod http;
+mod objects;
 mod run_file;
 mod terminal;
 

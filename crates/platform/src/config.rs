@@ -6,6 +6,7 @@ mod database;
 mod destination;
 mod exposure;
 mod neighbours;
+mod objects;
 mod telemetry;
 
 use std::net::SocketAddr;
@@ -24,6 +25,7 @@ pub use database::Database;
 pub use destination::{Destination, Way};
 pub use exposure::Tls;
 pub use neighbours::Neighbours;
+pub use objects::Objects;
 pub use telemetry::Telemetry;
 
 /// Everything that can be configured.
@@ -86,6 +88,8 @@ pub struct Config {
     pub telemetry: Option<Telemetry>,
     /// Where the services' own databases are; none: files in `data`.
     pub database: Option<Database>,
+    /// The bucket of the archive's objects; none: files in `data`.
+    pub objects: Option<Objects>,
 }
 
 /// What holds for the audit trail.
@@ -347,6 +351,7 @@ impl Default for Config {
             bus: None,
             telemetry: None,
             database: None,
+            objects: None,
         }
     }
 }
@@ -473,6 +478,9 @@ impl Config {
         }
         if let Some(database) = &self.database {
             database.check()?;
+        }
+        if let Some(objects) = &self.objects {
+            objects.check().map_err(ConfigError::Invalid)?;
         }
         if self.audit.keep_days < AuditRules::KEEP_DAYS_MIN {
             let least = AuditRules::KEEP_DAYS_MIN;

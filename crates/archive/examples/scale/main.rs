@@ -16,7 +16,7 @@ mod settled;
 
 use std::path::{Path, PathBuf};
 
-use hilum_archive::{Archive, ArchiveConfig, Limits, MasterKey};
+use hilum_archive::{Archive, ArchiveConfig, Limits, MasterKey, ObjectsAt};
 use hilum_contracts::ids::TenantId;
 use hilum_platform::scope::TenantScope;
 
@@ -54,6 +54,7 @@ async fn open(dir: &Path) -> Result<Archive, Failure> {
         master_key: MasterKey::File,
         clock: hilum_platform::clock::system(),
         limits: Limits::default(),
+        objects: ObjectsAt::Folder,
     })
     .await?)
 }

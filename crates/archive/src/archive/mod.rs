@@ -35,6 +35,7 @@ use crate::model::{
     RebuildReport, RestoreReport, ResultKey, StorageReport, StoreOutcome, SweepReport,
     VerifyReport,
 };
+use crate::objects::ObjectsAt;
 use crate::pack::Packs;
 
 use crate::engine::{Engine, PERMIT_BYTES};
@@ -51,6 +52,8 @@ pub struct ArchiveConfig {
     pub clock: SharedClock,
     /// Bounds.
     pub limits: Limits,
+    /// Where objects are.
+    pub objects: ObjectsAt,
 }
 
 /// An open archive. Cheap to clone; all clones are the same archive.
@@ -72,7 +75,8 @@ impl Archive {
     ///
     /// # Errors
     /// [`ArchiveError::InUse`] when another process has it open,
-    /// [`ArchiveError::WrongKey`] when the master key is another one.
+    /// [`ArchiveError::WrongKey`] when the master key is another one,
+    /// [`ArchiveError::Bucket`] when its bucket does not answer.
     pub async fn open(config: ArchiveConfig) -> Result<Self> {
         Self::open_on(config, Arc::new(LocalDisk)).await
     }
@@ -276,7 +280,7 @@ impl Archive {
         crate::rebuild::rebuild(config, progress).await
     }
 
-    /// Makes an archive in `dir` from a backup. It opens with the master key
+    /// Makes an archive in `dir` from a backup, with its objects in `objects`. It opens with the master key
     /// that the backup was made under. What the backup was told of erasures, and
     /// what the files `erasures` (ledgers, certificates) tell, is
     /// [due](Archive::due_erasures) in it.
@@ -288,10 +292,15 @@ impl Archive {
         source: &Path,
         dir: &Path,
         erasures: &[PathBuf],
+        objects: ObjectsAt,
         progress: Option<Progress>,
     ) -> Result<RestoreReport> {
         let (source, dir, erasures) = (source.to_owned(), dir.to_owned(), erasures.to_owned());
-        blocking(move || crate::backup::restore(&source, &dir, &erasures, progress.as_ref())).await
+        blocking(move || {
+            let progress = progress.as_ref();
+            crate::backup::restore(&source, &dir, &erasures, &objects, progress)
+        })
+        .await
     }
 
     /// Makes `to` the master key, while serving; [`MasterKey::File`] makes a new
@@ -305,11 +314,15 @@ impl Archive {
         blocking(move || engine.keys.rotate(&to)).await
     }
 
-    /// Whether the index can be read and takes commits now; costs next to nothing.
+    /// Whether the index can be read and takes commits now, and objects can be
+    /// reached; costs next to nothing.
     ///
     /// # Errors
-    /// When it does not answer, or takes nothing after a failure of the disk.
+    /// When one of them does not answer, or takes nothing after a failure of the
+    /// disk.
     pub async fn answers(&self) -> Result<()> {
+        let objects = Arc::clone(&self.engine.objects);
+        blocking(move || objects.answers()).await?;
         self.engine
             .readers
             .read(|db| Ok(db.query_row("SELECT count(*) FROM tenant", [], |_| Ok(()))?))

@@ -148,8 +148,8 @@ impl Archive {
                     let reader = match engine.hot.bytes(at, &range) {
                         Some(bytes) => RangeReader::of(bytes),
                         None => {
-                            let (dir, keys) = (&engine.dir, &engine.keys);
-                            engine.hot.read(dir, keys, at, &range, Keep::Always)?
+                            let (objects, keys) = (&engine.objects, &engine.keys);
+                            engine.hot.read(objects, keys, at, &range, Keep::Always)?
                         }
                     };
                     Some((range, reader))
@@ -231,7 +231,7 @@ impl Archive {
             let tenant = scope.tenant().clone();
             blocking(move || {
                 let at = whereabouts(tenant.as_str(), &location);
-                OpenSegment::open(&engine.dir, &engine.keys, at).map(InstanceSource::of)
+                OpenSegment::open(&engine.objects, &engine.keys, at).map(InstanceSource::of)
             })
         };
         match open(location.clone()).await {
@@ -277,8 +277,8 @@ impl Archive {
         let location = location.clone();
         blocking(move || {
             let at = whereabouts(tenant.as_str(), &location);
-            let (dir, keys) = (&engine.dir, &engine.keys);
-            engine.hot.read(dir, keys, at, &range, keep)
+            let (objects, keys) = (&engine.objects, &engine.keys);
+            engine.hot.read(objects, keys, at, &range, keep)
         })
         .await
     }

@@ -181,13 +181,19 @@ pub(crate) fn bury_unused(
     Ok(buried)
 }
 
-/// Dead objects whose files may still be there: row, tenant, name.
-pub(crate) fn dead(db: &Connection, limit: u32) -> Result<Vec<(i64, String, [u8; 16])>> {
+/// Objects that died by `before` and may still be there: row, tenant, name.
+pub(crate) fn dead(
+    db: &Connection,
+    before: i64,
+    limit: u32,
+) -> Result<Vec<(i64, String, [u8; 16])>> {
     let mut query = db.prepare_cached(
         "SELECT object.id, tenant.name, object.name FROM object JOIN tenant ON tenant.id = object.tenant
-         WHERE state = 2 LIMIT ?1",
+         WHERE state = 2 AND changed_at <= ?1 LIMIT ?2",
     )?;
-    let rows = query.query_map([limit], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let rows = query.query_map((before, limit), |row| {
+        Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+    })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 

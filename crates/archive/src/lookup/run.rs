@@ -9,7 +9,7 @@ use aws_lc_rs::{constant_time, hmac};
 use super::{Entry, Hash, Name};
 use crate::disk::{Disk, ObjectFile};
 use crate::error::{ArchiveError, Result};
-use crate::read::read_exact;
+use crate::objects::read_exact;
 
 /// What one read brings: a page of a file system.
 const PAGE: usize = 4_096;

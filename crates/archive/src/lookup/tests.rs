@@ -13,6 +13,7 @@ use crate::index::schema::MIGRATIONS;
 use crate::index::{Readers, objects, sqlite};
 use crate::keys::MasterKey;
 use crate::limits::LOOKUP_RECENT;
+use crate::objects::Objects;
 use crate::pack::Packs;
 use crate::writer::{Context, Writer};
 
@@ -40,11 +41,12 @@ impl Bench {
         keys.for_label("default", "1.2", 0).unwrap();
         let keys = Arc::new(keys);
         let lookup = || Lookup::new(dir.path(), Arc::new(LocalDisk), Arc::clone(&keys));
-        let packs = Packs::new(dir.path(), Arc::clone(&keys), lookup(), 0);
+        let stored = Arc::new(Objects::in_folder(dir.path()));
+        let packs = Packs::new(Arc::clone(&stored), Arc::clone(&keys), lookup(), 0);
         let context = Context {
             stores: Arc::default(),
             packs: Arc::new(packs),
-            disk: Arc::new(LocalDisk),
+            objects: stored,
             clock: hilum_platform::clock::system(),
             bell: Arc::new(Notify::new()),
             changes: Arc::default(),

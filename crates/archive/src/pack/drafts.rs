@@ -155,7 +155,7 @@ impl Engine {
             segment,
             length,
         };
-        OpenSegment::open(&self.dir, &self.keys, at)
+        OpenSegment::open(&self.objects, &self.keys, at)
     }
 
     pub(super) fn texts(

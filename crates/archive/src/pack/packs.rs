@@ -2,7 +2,6 @@
 //! UID through the look-up. What the index and a block say together is here;
 //! which pack is asked is the index's business.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -16,6 +15,7 @@ use crate::index::schema::NO_NUMBER;
 use crate::keys::KeyStore;
 use crate::lookup::Lookup;
 use crate::model::{InstanceLocation, InstanceMetadata, InstanceRow, Standing};
+use crate::objects::Objects;
 use crate::read::{OpenSegment, Whereabouts};
 
 use super::block::{BLOCK_HEADER, Block, Entry, Header, Section};
@@ -26,7 +26,7 @@ const HEAD_BYTES: u64 = 64 << 10;
 
 /// Every pack of the archive.
 pub(crate) struct Packs {
-    dir: PathBuf,
+    objects: Arc<Objects>,
     keys: Arc<KeyStore>,
     pub(super) cache: Cache,
     pub lookup: Lookup,
@@ -34,13 +34,13 @@ pub(crate) struct Packs {
 
 impl Packs {
     pub(crate) fn new(
-        dir: &Path,
+        objects: Arc<Objects>,
         keys: Arc<KeyStore>,
         lookup: Lookup,
         cached_bytes: usize,
     ) -> Self {
         Self {
-            dir: dir.to_owned(),
+            objects,
             keys,
             cache: cache(cached_bytes),
             lookup,
@@ -95,7 +95,7 @@ impl Packs {
             segment: BLOCK_SEGMENT,
             length: row.block_length,
         };
-        OpenSegment::open(&self.dir, &self.keys, at)
+        OpenSegment::open(&self.objects, &self.keys, at)
     }
 
     fn block(&self, row: &PackRow) -> Result<Arc<Block>> {
@@ -123,7 +123,7 @@ impl Packs {
             segment: BLOCK_SEGMENT,
             length,
         };
-        any_block(&OpenSegment::open(&self.dir, &self.keys, at)?, length)
+        any_block(&OpenSegment::open(&self.objects, &self.keys, at)?, length)
     }
 
     /// Reads a block from disk.
@@ -150,7 +150,7 @@ impl Packs {
             segment: BLOCK_SEGMENT,
             length,
         };
-        let segment = OpenSegment::open(&self.dir, &self.keys, at)?;
+        let segment = OpenSegment::open(&self.objects, &self.keys, at)?;
         let block = Arc::new(read_block(&segment, length, instances)?);
         self.cache.put(key, Kept::Block(Arc::clone(&block)));
         Ok(block)

@@ -314,7 +314,7 @@ impl Engine {
             steps::at("pack.segment");
             unsynced = unsynced.saturating_add(length);
             if unsynced >= limits::PACK_SYNC_BYTES {
-                object.sync()?;
+                object.flush()?;
                 unsynced = 0;
             }
             pace.rest();

@@ -1,19 +1,17 @@
-//! The object files there are, by their headers.
+//! The objects there are, by their headers.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::File;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::descriptor::{Digest, hex};
+use crate::descriptor::Digest;
 use crate::error::{ArchiveError, Result};
 use crate::format::Kind;
 use crate::keys::KeyStore;
 use crate::model::{ObjectFault, RebuildReport};
 use crate::moved::MovedAway;
 use crate::note::Note;
-use crate::read::read_header;
+use crate::objects::{Object, Objects};
+use crate::read::{OpenSegment, Whereabouts, read_header};
 
 use super::note;
 use super::told::tell;
@@ -22,52 +20,54 @@ use super::told::tell;
 /// found all the same.
 pub(super) type Buried = HashMap<(String, [u8; 32]), (i64, HashSet<([u8; 16], u32)>)>;
 
-/// An object file, by its header.
+/// An object, by its header.
 #[derive(Clone)]
 pub(super) struct Found {
     pub created: i64,
     pub kind: Kind,
     pub tenant: String,
     pub name: [u8; 16],
-    pub root: Arc<PathBuf>,
-    pub path: PathBuf,
+    objects: Arc<Objects>,
+}
+
+impl Found {
+    /// Its bytes.
+    pub(super) fn open(&self) -> Result<Object> {
+        self.objects.get(&self.tenant, &self.name)
+    }
+
+    /// A segment of it.
+    pub(super) fn segment(&self, keys: &KeyStore, at: Whereabouts<'_>) -> Result<OpenSegment> {
+        OpenSegment::open(&self.objects, keys, at)
+    }
 }
 
 /// Every object, in the order in which they were begun.
-pub(super) fn headers(dir: &Path, report: &mut RebuildReport) -> Result<Vec<Found>> {
-    let root = Arc::new(dir.to_owned());
+pub(super) fn headers(objects: &Arc<Objects>, report: &mut RebuildReport) -> Result<Vec<Found>> {
     let mut found = Vec::new();
-    let mut folders = vec![dir.join("objects")];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder)? {
-            let entry = entry?;
-            let path = entry.path();
-            if entry.file_type()?.is_dir() {
-                folders.push(path);
-                continue;
+    objects.list(&mut |listed| {
+        let header = match &listed.object {
+            None => Err(ArchiveError::Corrupt),
+            Some((tenant, name)) => objects
+                .get(tenant, name)
+                .and_then(|object| read_header(&object)),
+        };
+        match header {
+            Err(error @ ArchiveError::Bucket) => return Err(error),
+            // One that was moved to another name or tenant is not what it says.
+            Ok((header, _)) if listed.object == Some((header.tenant.clone(), header.object)) => {
+                found.push(Found {
+                    created: header.created,
+                    kind: header.kind,
+                    tenant: header.tenant,
+                    name: header.object,
+                    objects: Arc::clone(objects),
+                });
             }
-            let header = File::open(&path)
-                .map_err(ArchiveError::from)
-                .and_then(|file| read_header(&file));
-            match header {
-                Ok((header, _)) if in_its_place(&path, &header.tenant, &header.object) => {
-                    found.push(Found {
-                        created: header.created,
-                        kind: header.kind,
-                        tenant: header.tenant,
-                        name: header.object,
-                        root: Arc::clone(&root),
-                        path,
-                    });
-                }
-                _ => {
-                    let path = path.strip_prefix(dir).unwrap_or(&path);
-                    let path = path.display().to_string();
-                    note(report, ObjectFault::Unknown { path });
-                }
-            }
+            _ => note(report, ObjectFault::Unknown { path: listed.path }),
         }
-    }
+        Ok(())
+    })?;
     found.sort_by_key(|one| (one.created, one.name));
     Ok(found)
 }
@@ -103,10 +103,4 @@ pub(super) fn moves(found: &[Found], keys: &KeyStore) -> MovedAway {
         }
     }
     moved
-}
-
-/// A file that was moved to another name or tenant is not what it says.
-fn in_its_place(path: &Path, tenant: &str, name: &[u8; 16]) -> bool {
-    let mut parts = path.iter().rev().map(OsStrExt::as_bytes);
-    parts.next() == Some(hex::encode(name).as_bytes()) && parts.nth(1) == Some(tenant.as_bytes())
 }

@@ -35,6 +35,7 @@ use crate::limits;
 use crate::lookup::Lookup;
 use crate::model::{ObjectFault, Progress, RebuildReport};
 use crate::moved::MovedAway;
+use crate::objects::Objects;
 use crate::pack::Packs;
 
 /// The index while it is being made; a rebuild that broke off begins again.
@@ -57,10 +58,13 @@ pub(crate) async fn rebuild(
     let mut report = RebuildReport::default();
     let mut db = draft(&dir)?;
     let disk: Arc<dyn Disk> = Arc::new(LocalDisk);
-    let lookup = Lookup::new(&dir, disk, Arc::clone(&keys));
+    let lookup = Lookup::new(&dir, Arc::clone(&disk), Arc::clone(&keys));
     let cached = config.limits.cached_block_bytes;
-    let packs = Arc::new(Packs::new(&dir, Arc::clone(&keys), lookup, cached));
-    let found = headers(&dir, &mut report)?;
+    let objects = Objects::open(&config.objects, &dir, disk, &config.limits)?;
+    let objects = Arc::new(objects);
+    let of_packs = Arc::clone(&objects);
+    let packs = Arc::new(Packs::new(of_packs, Arc::clone(&keys), lookup, cached));
+    let found = headers(&objects, &mut report)?;
     let total = found.len() as u64;
     let parallel = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let buried = Arc::new(deletions(&found, &keys));
@@ -142,7 +146,7 @@ fn others(found: &[Found], sealed: &[Sealed]) -> HashMap<[u8; 16], (Kind, u64)> 
         .filter(|one| matches!(one.kind, Kind::Bundle | Kind::Streamed));
     others
         .filter_map(|one| {
-            let bytes = one.path.metadata().ok()?.len();
+            let bytes = one.open().ok()?.length().ok()?;
             Some((one.name, (one.kind, bytes)))
         })
         .collect()

@@ -5,7 +5,6 @@
 //! take the place of the bundles that it was made from.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fs::File;
 use std::sync::Arc;
 
 use rusqlite::{Connection, TransactionBehavior};
@@ -77,11 +76,11 @@ pub(super) fn open(
 
 fn count(found: &Found) -> u64 {
     let mut count = 0_u64;
-    if let Ok(file) = File::open(&found.path)
-        && let Ok((_, encoded)) = read_header(&file)
+    if let Ok(object) = found.open()
+        && let Ok((_, encoded)) = read_header(&object)
     {
         // What can't be followed is not counted.
-        count = segments(&file, &encoded, |_, _, _| ()).map_or(0, u64::from);
+        count = segments(&object, &encoded, |_, _, _| ()).map_or(0, u64::from);
     }
     count
 }
@@ -92,11 +91,11 @@ fn read(
     packs: &Packs,
     since: (&Buried, &MovedAway),
 ) -> Result<Option<Sealed>> {
-    let file = File::open(&found.path)?;
-    let bytes = file.metadata()?.len();
-    let (_, encoded) = read_header(&file)?;
+    let object = found.open()?;
+    let bytes = object.length()?;
+    let (_, encoded) = read_header(&object)?;
     let mut block = None;
-    let followed = segments(&file, &encoded, |segment, _, at| {
+    let followed = segments(&object, &encoded, |segment, _, at| {
         if segment.ordinal == BLOCK_SEGMENT {
             block = Some((segment.key, at, segment.body));
         }
@@ -130,7 +129,7 @@ fn read(
         bytes,
     };
     let mut members = Walked::default();
-    let walked = walk(&file, &live, keys, &mut members);
+    let walked = walk(&object, &live, keys, &mut members);
     let members = members.members;
     let mut broken = BTreeSet::new();
     for (entry, ordinal) in block.entries.iter().zip(0_u32..) {

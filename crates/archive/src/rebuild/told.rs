@@ -1,7 +1,5 @@
 //! What one object tells: its headers followed, its descriptors opened.
 
-use std::fs::File;
-
 use crate::descriptor::{Descriptor, NoteDescriptor, QuarantineDescriptor, hex};
 use crate::error::{ArchiveError, Result};
 use crate::format::{Kind, SEGMENT_HEADER, SegmentHeader, sealed_len};
@@ -11,7 +9,8 @@ use crate::index::tombstone::Marks;
 use crate::keys::KeyStore;
 use crate::model::ObjectFault;
 use crate::note::{Note, Written};
-use crate::read::{OpenSegment, Whereabouts, read_exact, read_header};
+use crate::objects::Object;
+use crate::read::{Whereabouts, read_header};
 use crate::seal::{Part, SegmentKeys};
 use crate::verify::segments;
 
@@ -63,20 +62,20 @@ pub(super) fn tell(found: Found, keys: &KeyStore) -> Told {
 }
 
 fn read(told: &mut Told, keys: &KeyStore) -> std::result::Result<(), Option<u32>> {
-    let file = File::open(&told.found.path).map_err(|_| None)?;
-    let (header, encoded) = read_header(&file).map_err(|_| None)?;
+    let object = told.found.open().map_err(|_| None)?;
+    let (header, encoded) = read_header(&object).map_err(|_| None)?;
     told.kind = header.kind;
-    told.bytes = file.metadata().map_err(|_| None)?.len();
+    told.bytes = object.length().map_err(|_| None)?;
     let mut damaged = None;
     let tenant = told.found.tenant.clone();
-    let followed = segments(&file, &encoded, |segment, head, at| {
+    let followed = segments(&object, &encoded, |segment, head, at| {
         let opened = keys
             .by_id(&tenant, &segment.key)
             .and_then(|key| {
                 SegmentKeys::derive(&key.secret, &header.salt, &encoded, head, header.shape())
             })
             .and_then(|segment_keys| {
-                let text = descriptor(&file, &segment_keys, segment, at)?;
+                let text = descriptor(&object, &segment_keys, segment, at)?;
                 take(told, keys, segment, at, &text)
             });
         match opened {
@@ -96,14 +95,14 @@ fn read(told: &mut Told, keys: &KeyStore) -> std::result::Result<(), Option<u32>
 }
 
 fn descriptor(
-    file: &File,
+    object: &Object,
     keys: &SegmentKeys,
     segment: &SegmentHeader,
     at: u64,
 ) -> Result<Vec<u8>> {
     let sealed = sealed_len(u64::from(segment.descriptor));
     let mut text = vec![0; usize::try_from(sealed).map_err(|_| ArchiveError::Corrupt)?];
-    read_exact(file, &mut text, at + SEGMENT_HEADER as u64)?;
+    object.read_exact(&mut text, at + SEGMENT_HEADER as u64)?;
     let plain = keys.open_run(Part::Descriptor, 0, true, &mut text)?;
     text.truncate(plain);
     Ok(text)
@@ -151,8 +150,7 @@ fn take(
             if segment.body > NOTE_BYTES {
                 return Err(ArchiveError::Corrupt);
             }
-            let root = told.found.root.as_path();
-            let body = OpenSegment::open(root, keys, place)?.read(0..segment.body)?;
+            let body = told.found.segment(keys, place)?.read(0..segment.body)?;
             let note = serde_json::from_slice(&body).map_err(|_| ArchiveError::Corrupt)?;
             let written = Written {
                 // Its row is made when it is replayed.

@@ -1,7 +1,6 @@
 //! One object against the index.
 
 use std::collections::HashMap;
-use std::fs::File;
 
 use super::described::{self, Described};
 use super::note;
@@ -14,8 +13,8 @@ use crate::index::objects::{self, LiveObject, Member};
 use crate::index::packs::{self, PackRow};
 use crate::index::schema::state;
 use crate::model::{ObjectFault, VerifyReport};
+use crate::objects::Object;
 use crate::pack::Block;
-use crate::tenant::object_path;
 
 /// Somebody may delete from an object again and again while it is read.
 const ATTEMPTS: u32 = 5;
@@ -79,8 +78,8 @@ impl Engine {
         });
         let tenant = || live.tenant.clone();
         let object = || hex::encode(&live.name);
-        let file = match File::open(object_path(&self.dir, &live.tenant, &live.name)) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+        let stored = match self.stored(live) {
+            Err(ArchiveError::Missing) => {
                 let now = self
                     .readers
                     .read_here(|db| objects::state_of(db, live.row))?;
@@ -97,7 +96,7 @@ impl Engine {
             other => other?,
         };
         let mut found = Walked::default();
-        let walked = walk(&file, live, &self.keys, &mut found);
+        let walked = walk(&stored, live, &self.keys, &mut found);
         let damage = match (walked, &pack) {
             // Its bytes are as written, and still they are no block.
             (Ok(()), Some((_, Err(_)))) => Err(Damage(Some(BLOCK_SEGMENT))),
@@ -141,6 +140,14 @@ impl Engine {
         Ok(report)
     }
 
+    /// An object whose beginning can be read; `Missing`: there is none.
+    fn stored(&self, live: &LiveObject) -> Result<Object> {
+        let object = self.objects.get(&live.tenant, &live.name)?;
+        // One of a bucket is asked for with its first bytes.
+        object.length()?;
+        Ok(object)
+    }
+
     fn expected(&self, live: &LiveObject) -> Result<Expected> {
         let (mut members, rows, packs) = self.readers.read_here(|db| {
             let packs = packs::in_object(db, live.row)?;
@@ -151,7 +158,9 @@ impl Engine {
         for row in packs {
             let is_own = row.object == live.name;
             let block = match self.packs.check(&row) {
-                Err(error @ (ArchiveError::Disk(_) | ArchiveError::Index(_))) => return Err(error),
+                Err(
+                    error @ (ArchiveError::Disk(_) | ArchiveError::Index(_) | ArchiveError::Bucket),
+                ) => return Err(error),
                 other => other,
             };
             for entry in block.iter().flat_map(|block| &block.entries) {

@@ -2,7 +2,6 @@
 //! the index.
 
 use std::collections::HashMap;
-use std::fs::File;
 
 use aws_lc_rs::digest;
 
@@ -15,8 +14,9 @@ use crate::format::{
 };
 use crate::index::objects::{LiveObject, Member};
 use crate::keys::KeyStore;
+use crate::objects::Object;
 use crate::pack::Block;
-use crate::read::{read_exact, read_header};
+use crate::read::read_header;
 use crate::seal::{Part, SegmentKeys};
 
 /// Bytes decrypted at a time.
@@ -37,24 +37,24 @@ pub(crate) struct Walked {
 /// Reads an object from end to end by its own headers. Damage in one segment
 /// does not hide the others as long as the headers can be followed.
 pub(crate) fn walk(
-    file: &File,
+    stored: &Object,
     live: &LiveObject,
     keys: &KeyStore,
     found: &mut Walked,
 ) -> std::result::Result<(), Damage> {
     let whole = |_| Damage(None);
-    let length = file.metadata().map_err(|_| Damage(None))?.len();
-    let (header, encoded) = read_header(file).map_err(whole)?;
+    let length = stored.length().map_err(|_| Damage(None))?;
+    let (header, encoded) = read_header(stored).map_err(whole)?;
     if header.tenant != live.tenant || header.object != live.name || length != live.bytes {
         return Err(Damage(None));
     }
     let mut damage = None;
     let shape = header.shape();
-    segments(file, &encoded, |segment, head, at| {
+    segments(stored, &encoded, |segment, head, at| {
         let opened = keys
             .by_id(&live.tenant, &segment.key)
             .and_then(|key| SegmentKeys::derive(&key.secret, &header.salt, &encoded, head, shape))
-            .and_then(|keys| open(file, &keys, (header.kind, shape), segment, at));
+            .and_then(|keys| open(stored, &keys, (header.kind, shape), segment, at));
         match opened {
             Ok((sha256, described)) => {
                 let member = Member {
@@ -93,7 +93,7 @@ pub(crate) fn walk(
     let mut text = Vec::new();
     let block = sealed(BLOCK_SEGMENT, length)
         .and_then(|keys| {
-            opened(file, &keys, shape, (body_at, length), |plain| {
+            opened(stored, &keys, shape, (body_at, length), |plain| {
                 text.extend_from_slice(plain);
             })
         })
@@ -107,7 +107,7 @@ pub(crate) fn walk(
         found.described.insert(entry.place.segment, described);
         let (segment, offset) = (entry.place.segment, entry.place.offset);
         match sealed(segment, entry.length)
-            .and_then(|keys| hash(file, &keys, shape, (offset, entry.length)))
+            .and_then(|keys| hash(stored, &keys, shape, (offset, entry.length)))
         {
             Ok(sha256) => {
                 let member = Member {
@@ -128,25 +128,25 @@ pub(crate) fn walk(
 /// must be that of a whole object; `each` gets a header, its bytes and place.
 /// A pack of version 2 has only that of its block. How many segments there are.
 pub(crate) fn segments(
-    file: &File,
+    stored: &Object,
     encoded: &[u8],
     mut each: impl FnMut(&SegmentHeader, &[u8; SEGMENT_HEADER], u64),
 ) -> std::result::Result<u32, Damage> {
     let whole = |_| Damage(None);
-    let length = file.metadata().map_err(|_| Damage(None))?.len();
+    let length = stored.length().map_err(|_| Damage(None))?;
     let mut headers = digest::Context::new(&digest::SHA256);
     headers.update(encoded);
     let (header, _) = ObjectHeader::decode(encoded).map_err(whole)?;
     let shape = header.shape();
     let end = length.saturating_sub(shape.trailer() as u64);
     let mut trailer = vec![0; shape.trailer()];
-    read_exact(file, &mut trailer, end).map_err(whole)?;
+    stored.read_exact(&mut trailer, end).map_err(whole)?;
     let trailer = Trailer::decode(shape, &trailer).map_err(whole)?;
     let mut at = trailer.block_at.unwrap_or(encoded.len() as u64);
     let mut count = 0_u32;
     while at < end {
         let mut head = [0; SEGMENT_HEADER];
-        read_exact(file, &mut head, at).map_err(whole)?;
+        stored.read_exact(&mut head, at).map_err(whole)?;
         let segment = SegmentHeader::decode(&head).map_err(whole)?;
         headers.update(&head);
         count += 1;
@@ -174,7 +174,7 @@ pub(crate) fn segments(
 
 /// Decrypts a segment and hashes its body, which must be what the descriptor says.
 fn open(
-    file: &File,
+    stored: &Object,
     keys: &SegmentKeys,
     (kind, shape): (Kind, Shape),
     segment: &SegmentHeader,
@@ -182,12 +182,12 @@ fn open(
 ) -> Result<([u8; 32], Option<Described>)> {
     if shape == Shape::Packed {
         let body_at = at + shape.body_offset(segment);
-        return Ok((hash(file, keys, shape, (body_at, segment.body))?, None));
+        return Ok((hash(stored, keys, shape, (body_at, segment.body))?, None));
     }
     let mut described = None;
     let descriptor_len = sealed_len(u64::from(segment.descriptor));
     let mut text = vec![0; usize::try_from(descriptor_len).map_err(|_| ArchiveError::Corrupt)?];
-    read_exact(file, &mut text, at + SEGMENT_HEADER as u64)?;
+    stored.read_exact(&mut text, at + SEGMENT_HEADER as u64)?;
     let plain = keys.open_run(Part::Descriptor, 0, true, &mut text)?;
     text.truncate(plain);
     let (length, sha256) = match kind {
@@ -209,7 +209,7 @@ fn open(
         }
     };
     let body_at = at + shape.body_offset(segment);
-    let found = hash(file, keys, shape, (body_at, segment.body))?;
+    let found = hash(stored, keys, shape, (body_at, segment.body))?;
     if length != segment.body || sha256.is_some_and(|sha256| sha256 != found) {
         return Err(ArchiveError::Corrupt);
     }
@@ -217,9 +217,9 @@ fn open(
 }
 
 /// Decrypts a body and hashes it.
-fn hash(file: &File, keys: &SegmentKeys, shape: Shape, body: (u64, u64)) -> Result<[u8; 32]> {
+fn hash(stored: &Object, keys: &SegmentKeys, shape: Shape, body: (u64, u64)) -> Result<[u8; 32]> {
     let mut hash = digest::Context::new(&digest::SHA256);
-    opened(file, keys, shape, body, |plain| hash.update(plain))?;
+    opened(stored, keys, shape, body, |plain| hash.update(plain))?;
     let mut found = [0; 32];
     found.copy_from_slice(hash.finish().as_ref());
     Ok(found)
@@ -227,7 +227,7 @@ fn hash(file: &File, keys: &SegmentKeys, shape: Shape, body: (u64, u64)) -> Resu
 
 /// Decrypts a body, given by its place and length, run by run.
 fn opened(
-    file: &File,
+    stored: &Object,
     keys: &SegmentKeys,
     shape: Shape,
     (body_at, length): (u64, u64),
@@ -245,7 +245,7 @@ fn opened(
             usize::try_from(sealed).map_err(|_| ArchiveError::Corrupt)?,
             0,
         );
-        read_exact(file, &mut buffer, body_at + first * (chunk + TAG as u64))?;
+        stored.read_exact(&mut buffer, body_at + first * (chunk + TAG as u64))?;
         let index = u32::try_from(first).map_err(|_| ArchiveError::Corrupt)?;
         let plain = keys.open_run(Part::Body, index, after == chunks, &mut buffer)?;
         each(buffer.get(..plain).unwrap_or_default());

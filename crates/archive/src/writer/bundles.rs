@@ -2,9 +2,12 @@
 //! tenant is sealed into the next by those who bring it. There is no timer, so
 //! a lone sender never waits for company.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
+use bytes::Bytes;
+use hilum_platform::traces::{self, Work};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::error::{ArchiveError, Result};
@@ -12,8 +15,9 @@ use crate::format::{Kind, ObjectHeader};
 use crate::index::commit::Record;
 use crate::index::objects::Name;
 use crate::keys::random;
-use crate::limits::Limits;
+use crate::limits::{BUCKET_PUTS, Limits};
 use crate::model::StoreOutcome;
+use crate::steps;
 use crate::tenant::Tenant;
 
 use super::{Task, Writer};
@@ -22,7 +26,7 @@ pub(super) type Reply = oneshot::Sender<Result<StoreOutcome>>;
 
 /// A segment that is ready to be written.
 pub(crate) struct Sealed {
-    pub bytes: Vec<u8>,
+    pub bytes: Bytes,
     pub record: Record,
     pub reply: Reply,
     /// Returned to the senders when the segment is committed or failed.
@@ -41,6 +45,25 @@ pub(super) struct Bundle {
     pub(super) outstanding: usize,
     pub(super) sealed: Vec<Sealed>,
     pub(super) takes_resends: bool,
+    /// When its commit began.
+    pub(super) began: Option<Instant>,
+    /// One span for every association and request whose instances are in it.
+    pub(super) traced: Vec<Work>,
+}
+
+impl Bundle {
+    /// Nobody joins it any more, and all who did are there.
+    pub(super) fn begin(&mut self) {
+        steps::at("commit.begin");
+        self.began = Some(Instant::now());
+        self.sealed.sort_by_key(|sealed| sealed.record.segment);
+        if traces::is_on() {
+            let ids = self.sealed.iter();
+            let ids: HashSet<_> = ids.map(|of| of.record.descriptor.correlation).collect();
+            let work = |id| Work::part("commit", id, None, &self.tenant.id);
+            self.traced = ids.into_iter().map(work).collect();
+        }
+    }
 }
 
 #[derive(Default)]
@@ -49,6 +72,10 @@ pub(super) struct State {
     pub(super) bundles: VecDeque<Bundle>,
     /// Taken out of `bundles`: nobody joins it any more.
     pub(super) closing: Option<Bundle>,
+    /// Tenants of bundles that are on their way to the bucket, one for each.
+    pub(super) uploading: Vec<i64>,
+    /// Bundles that are there, or could not be put there.
+    pub(super) written: VecDeque<(Bundle, Result<u64>)>,
     pub(super) next_bundle: u64,
     pub(super) task_was_last: bool,
     pub(super) closed: bool,
@@ -62,6 +89,26 @@ pub(super) struct Shared {
 impl Shared {
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Hands a bundle back whose way to the bucket has ended; its length.
+    pub(super) fn written(&self, bundle: Bundle, length: Result<u64>) {
+        let mut state = self.state();
+        let tenant = bundle.tenant.row;
+        if let Some(at) = state.uploading.iter().position(|row| *row == tenant) {
+            state.uploading.swap_remove(at);
+        }
+        state.written.push_back((bundle, length));
+        drop(state);
+        self.wake.notify_all();
+    }
+}
+
+impl State {
+    /// Whether another bundle of this tenant may set out.
+    fn may_upload(&self, tenant: i64) -> bool {
+        let of_tenant = self.uploading.iter().filter(|row| **row == tenant);
+        of_tenant.count() < BUCKET_PUTS
     }
 }
 
@@ -124,6 +171,8 @@ impl Writer {
                     outstanding: 0,
                     sealed: Vec::new(),
                     takes_resends,
+                    began: None,
+                    traced: Vec::new(),
                 };
                 let place = self.place(&mut bundle, bytes);
                 state.bundles.push_back(bundle);
@@ -188,27 +237,34 @@ fn find(state: &mut State, id: u64) -> Option<&mut Bundle> {
         .find(|bundle| bundle.id == id)
 }
 
-pub(super) enum Work {
+pub(super) enum Turn {
     Task(Task),
     Bundle(Box<Bundle>),
+    /// It is in the bucket, this long, or could not be put there.
+    Written(Box<Bundle>, Result<u64>),
     Stop,
 }
 
-pub(super) fn next(shared: &Shared) -> Work {
+pub(super) fn next(shared: &Shared) -> Turn {
     let mut state = shared.state();
     loop {
+        if state.tasks.is_empty() || state.task_was_last {
+            if let Some((bundle, length)) = state.written.pop_front() {
+                state.task_was_last = false;
+                return Turn::Written(Box::new(bundle), length);
+            }
+        }
         if state.closing.is_none() {
-            let ready = state
-                .bundles
-                .iter()
-                .position(|bundle| !bundle.sealed.is_empty());
+            let ready = state.bundles.iter().position(|bundle| {
+                !bundle.sealed.is_empty() && state.may_upload(bundle.tenant.row)
+            });
             state.closing = ready.and_then(|at| state.bundles.remove(at));
         }
         let ready = state.closing.take_if(|bundle| bundle.outstanding == 0);
         match ready {
             Some(bundle) if state.tasks.is_empty() || state.task_was_last => {
                 state.task_was_last = false;
-                return Work::Bundle(Box::new(bundle));
+                return Turn::Bundle(Box::new(bundle));
             }
             waiting => {
                 if waiting.is_some() {
@@ -218,12 +274,14 @@ pub(super) fn next(shared: &Shared) -> Work {
         }
         if let Some(task) = state.tasks.pop_front() {
             state.task_was_last = true;
-            return Work::Task(task);
+            return Turn::Task(task);
         }
-        let idle =
-            state.closing.is_none() && state.bundles.iter().all(|bundle| bundle.outstanding == 0);
+        let idle = state.closing.is_none()
+            && state.uploading.is_empty()
+            && state.written.is_empty()
+            && state.bundles.iter().all(|bundle| bundle.outstanding == 0);
         if state.closed && idle {
-            return Work::Stop;
+            return Turn::Stop;
         }
         state = shared
             .wake

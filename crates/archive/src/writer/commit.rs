@@ -1,10 +1,11 @@
 //! One bundle, from sealed segments to acknowledgements: write, sync the file,
 //! sync its folder, one index transaction, answer.
 
-use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Instant;
 
 use aws_lc_rs::digest;
-use hilum_platform::traces::{self, Work};
+use bytes::Bytes;
 use rusqlite::Connection;
 
 use crate::error::{ArchiveError, Result};
@@ -14,23 +15,53 @@ use crate::index::instances;
 use crate::index::objects::{self, Name};
 use crate::index::schema::state;
 use crate::model::{Standing, StoreOutcome};
+use crate::objects::Bucket;
 use crate::steps;
 use crate::tenant::Tenant;
 
 use super::Context;
-use super::bundles::Bundle;
+use super::bundles::{Bundle, Shared};
 
+/// Writes a bundle and commits it.
 pub(super) fn commit_bundle(db: &mut Connection, context: &Context, mut bundle: Bundle) {
-    steps::at("commit.begin");
-    bundle.sealed.sort_by_key(|sealed| sealed.record.segment);
-    let started = std::time::Instant::now();
-    let _traced = traced(&bundle);
+    bundle.begin();
     let written = write_bundle(context, &bundle);
+    settle_bundle(db, context, bundle, written);
+}
+
+/// Has a bundle put into the bucket; the writer goes on meanwhile, and commits it
+/// once it is there.
+pub(super) fn upload(bucket: &Bucket, shared: &Arc<Shared>, mut bundle: Bundle) {
+    bundle.begin();
+    let (trailer, length) = trailer(&bundle);
+    let mut parts = vec![Bytes::copy_from_slice(&bundle.encoded)];
+    for sealed in &mut bundle.sealed {
+        parts.push(sealed.bytes.clone());
+    }
+    parts.push(Bytes::from(trailer));
+    let (tenant, name) = (Arc::clone(&bundle.tenant), bundle.name.name);
+    shared.state().uploading.push(tenant.row);
+    let shared = Arc::clone(shared);
+    bucket.put_then(tenant.id.as_str(), &name, parts, move |put| {
+        steps::at("commit.object-synced");
+        shared.written(bundle, put.map(|()| length));
+    });
+}
+
+/// Commits a bundle whose object is there, this long, or could not be written.
+pub(super) fn settle_bundle(
+    db: &mut Connection,
+    context: &Context,
+    bundle: Bundle,
+    written: Result<u64>,
+) {
+    let started = bundle.began.unwrap_or_else(Instant::now);
     let wrote = started.elapsed();
     let Bundle {
         tenant,
         name,
         sealed,
+        traced: _until_the_end,
         ..
     } = bundle;
     let mut replies = Vec::with_capacity(sealed.len());
@@ -94,31 +125,34 @@ pub(super) fn commit_bundle(db: &mut Connection, context: &Context, mut bundle: 
     }
 }
 
-/// One span for every association and request whose instances are in it.
-fn traced(bundle: &Bundle) -> Vec<Work> {
-    if !traces::is_on() {
-        return Vec::new();
-    }
-    let ids = bundle
-        .sealed
-        .iter()
-        .map(|of| of.record.descriptor.correlation);
-    let ids: HashSet<_> = ids.collect();
-    ids.into_iter()
-        .map(|id| Work::part("commit", id, None, &bundle.tenant.id))
-        .collect()
-}
-
 /// Writes the object and returns once it is durable: data, then directory.
 fn write_bundle(context: &Context, bundle: &Bundle) -> Result<u64> {
+    let (trailer, length) = trailer(bundle);
+    let mut parts: Vec<&[u8]> = vec![&bundle.encoded];
+    parts.extend(bundle.sealed.iter().map(|segment| &*segment.bytes));
+    parts.push(&trailer);
+    let (tenant, name) = (bundle.tenant.id.as_str(), &bundle.name.name);
+    let mut object = context.objects.create(tenant, name)?;
+    steps::at("commit.object-created");
+    object
+        .append(&parts)
+        .inspect(|()| steps::at("commit.object-written"))
+        .and_then(|()| object.finish())
+        .inspect(|()| steps::at("commit.object-synced"))
+        .and_then(|()| context.objects.settle([(tenant, name)]))
+        .inspect_err(|_| object.release())?;
+    steps::at("commit.folder-synced");
+    Ok(length)
+}
+
+/// What ends a bundle's object, and the length of the whole.
+fn trailer(bundle: &Bundle) -> (Vec<u8>, u64) {
     let mut digest = digest::Context::new(&digest::SHA256);
     digest.update(&bundle.encoded);
     let mut length = (bundle.encoded.len() + TRAILER) as u64;
-    let mut parts: Vec<&[u8]> = vec![&bundle.encoded];
     for segment in &bundle.sealed {
         digest.update(segment.bytes.get(..SEGMENT_HEADER).unwrap_or_default());
         length += segment.bytes.len() as u64;
-        parts.push(&segment.bytes);
     }
     let mut headers = [0; 32];
     headers.copy_from_slice(digest.finish().as_ref());
@@ -127,24 +161,8 @@ fn write_bundle(context: &Context, bundle: &Bundle) -> Result<u64> {
         segments: u32::try_from(bundle.sealed.len()).unwrap_or(u32::MAX),
         length,
         digest: headers,
-    }
-    .encode();
-    parts.push(&trailer);
-    let (folder, path) = bundle.tenant.path(&bundle.name.name);
-    let mut file = context.disk.create_direct(&path)?;
-    steps::at("commit.object-created");
-    let done = file
-        .append(&parts)
-        .inspect(|()| steps::at("commit.object-written"))
-        .and_then(|()| file.sync())
-        .inspect(|()| steps::at("commit.object-synced"))
-        .and_then(|()| context.disk.sync_dir(&folder));
-    if let Err(error) = done {
-        file.release();
-        return Err(error.into());
-    }
-    steps::at("commit.folder-synced");
-    Ok(length)
+    };
+    (trailer.encode(), length)
 }
 
 /// The name is never used again; the sweep takes the file.

@@ -11,26 +11,26 @@ use hilum_platform::clock::SharedClock;
 use rusqlite::Connection;
 use tokio::sync::{Notify, oneshot};
 
-use crate::disk::Disk;
 use crate::error::{ArchiveError, Result};
 use crate::hot::Changes;
 use crate::index::objects::{self, Name};
 use crate::index::sqlite;
 use crate::index::stores::Stores;
+use crate::objects::Objects;
 use crate::pack::Packs;
 use crate::steps;
 use crate::tenant::Tenant;
 
 pub(crate) use bundles::Sealed;
-use bundles::{Shared, Work, next};
-use commit::commit_bundle;
+use bundles::{Shared, Turn, next};
 pub(crate) use commit::{abandon, settle};
+use commit::{commit_bundle, settle_bundle, upload};
 
 pub(crate) type Task = Box<dyn FnOnce(&mut Connection, &Context) + Send>;
 
 /// What the writer thread works with.
 pub(crate) struct Context {
-    pub disk: Arc<dyn Disk>,
+    pub objects: Arc<Objects>,
     pub clock: SharedClock,
     pub bell: Arc<Notify>,
     pub packs: Arc<Packs>,
@@ -206,14 +206,18 @@ impl Writer {
     }
 }
 
-fn run(shared: &Shared, mut db: Connection, context: &Context) {
+fn run(shared: &Arc<Shared>, mut db: Connection, context: &Context) {
     loop {
         let work = next(shared);
         context.settle_doubt(&db);
         match work {
-            Work::Task(task) => task(&mut db, context),
-            Work::Bundle(bundle) => commit_bundle(&mut db, context, *bundle),
-            Work::Stop => break,
+            Turn::Task(task) => task(&mut db, context),
+            Turn::Bundle(bundle) => match &*context.objects {
+                Objects::Files(_) => commit_bundle(&mut db, context, *bundle),
+                Objects::Bucket(bucket) => upload(bucket, shared, *bundle),
+            },
+            Turn::Written(bundle, written) => settle_bundle(&mut db, context, *bundle, written),
+            Turn::Stop => break,
         }
     }
     if let Err(error) = context

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use hilum_archive::{Archive, ArchiveError, ObjectFault, ResultKey, StoreOutcome};
 
-use crate::support::{config, instance, noise, scope, sha256};
+use crate::support::{config, instance, noise, on_the_same_bucket, scope, sha256};
 
 const DIR: &str = "HILUM_TEST_CRASH_DIR";
 const ROUND: &str = "HILUM_TEST_CRASH_ROUND";
@@ -100,7 +100,7 @@ fn arguments() -> [&'static str; 4] {
 }
 
 fn start(dir: &Path, round: u32) -> Child {
-    Command::new(std::env::current_exe().unwrap())
+    on_the_same_bucket(&mut Command::new(std::env::current_exe().unwrap()))
         .args(arguments())
         .env(DIR, dir)
         .env(ROUND, round.to_string())
@@ -187,7 +187,7 @@ async fn what_was_acknowledged_survives_a_kill_at_every_step_of_packing() {
         let dir = tempfile::tempdir().unwrap();
         let mut acknowledged = HashMap::new();
         for (round, passing) in [(0, 1), (1, 4)] {
-            let mut child = Command::new(std::env::current_exe().unwrap())
+            let mut child = on_the_same_bucket(&mut Command::new(std::env::current_exe().unwrap()))
                 .args(arguments())
                 .env(DIR, dir.path())
                 .env(ROUND, round.to_string())

@@ -12,7 +12,7 @@ use hilum_archive::{
 };
 use hilum_platform::scope::TenantScope;
 
-use crate::support::{TestArchive, config, instance, noise, scope, sha256, unreadable};
+use crate::support::{TestArchive, config, instance, noise, objects, scope, sha256, unreadable};
 
 fn body(study: u32, number: u32) -> Vec<u8> {
     noise(u64::from(study * 100_000 + number), 4_000)
@@ -136,7 +136,7 @@ async fn a_backup_under_load_restores_everything_that_was_acknowledged_before() 
 
     let elsewhere = tempfile::tempdir().unwrap();
     let dir = elsewhere.path().join("data");
-    Archive::restore(backup.path(), &dir, &[], None)
+    Archive::restore(backup.path(), &dir, &[], objects(&dir), None)
         .await
         .unwrap();
     std::fs::create_dir_all(dir.join("keys")).unwrap();

@@ -13,7 +13,9 @@ use hilum_contracts::ids::CorrelationId;
 use hilum_platform::audit::{AuditSource, Chain, KeyError, PURPOSE, TenantKeys};
 use hilum_platform::scope::TenantScope;
 
-use crate::support::{TestArchive, config, files, instance, noise, scope, unreadable};
+use crate::support::{
+    TestArchive, config, files, instance, noise, objects, on_the_same_bucket, scope, unreadable,
+};
 
 /// As it could stand in any file.
 const TRACES: [&str; 5] = [
@@ -253,7 +255,7 @@ async fn a_backup_from_before_ends_the_tenant_again_when_it_is_restored() {
     assert_eq!(again, record);
 
     let dir = tempfile::tempdir().unwrap();
-    let report = Archive::restore(&backup, dir.path(), &[], None).await;
+    let report = Archive::restore(&backup, dir.path(), &[], objects(dir.path()), None).await;
     assert_eq!(report.unwrap().erasures_due, 1);
     std::fs::create_dir_all(dir.path().join("keys")).unwrap();
     let key = "keys/master.key";
@@ -318,7 +320,7 @@ async fn an_end_that_was_killed_at_any_step_goes_on_where_it_was() {
             scope,
         } = test;
         drop(archive);
-        let killed = Command::new(std::env::current_exe().unwrap())
+        let killed = on_the_same_bucket(&mut Command::new(std::env::current_exe().unwrap()))
             .args(["--exact", "ending::child", "--ignored", "--nocapture"])
             .env(DIR, dir.path())
             .env("ARCHIVE_STEP", format!("{step}=kill@1"))

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hilum_archive::{Archive, ArchiveConfig, MasterKey, Page};
 
-use crate::support::{config, instance, noise, scope};
+use crate::support::{config, instance, noise, objects, scope};
 
 fn fixture() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/v1")
@@ -37,7 +37,7 @@ async fn write() {
 #[tokio::test]
 async fn what_version_1_wrote_is_read() {
     let dir = tempfile::tempdir().unwrap();
-    Archive::restore(&fixture(), dir.path(), &[], None)
+    Archive::restore(&fixture(), dir.path(), &[], objects(dir.path()), None)
         .await
         .unwrap();
     let archive = Archive::open(with_key(dir.path())).await.unwrap();
@@ -90,7 +90,7 @@ async fn packs_of_every_version_are_read() {
 
 async fn check_packed(version: u8) {
     let dir = tempfile::tempdir().unwrap();
-    Archive::restore(&packed(version), dir.path(), &[], None)
+    Archive::restore(&packed(version), dir.path(), &[], objects(dir.path()), None)
         .await
         .unwrap();
     let archive = Archive::open(with_key(dir.path())).await.unwrap();

@@ -10,6 +10,7 @@
 )]
 
 mod auditing;
+mod bucket;
 mod crash;
 mod deleting;
 mod drill;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hilum_archive::{Archive, ArchiveError, ObjectFault, Progress, StoreOutcome};
 
-use crate::support::{TestArchive, config, instance, noise};
+use crate::support::{TestArchive, config, instance, noise, objects};
 
 #[tokio::test]
 async fn a_file_that_no_row_names_is_reported_and_left_alone() {
@@ -101,9 +101,15 @@ async fn a_backup_made_while_serving_restores_to_a_sound_archive() {
     assert!(!backup.path().join("keys/master.key").exists());
 
     let restored = tempfile::tempdir().unwrap();
-    Archive::restore(backup.path(), restored.path(), &[], None)
-        .await
-        .unwrap();
+    Archive::restore(
+        backup.path(),
+        restored.path(),
+        &[],
+        objects(restored.path()),
+        None,
+    )
+    .await
+    .unwrap();
     let keys = restored.path().join("keys");
     std::fs::create_dir_all(&keys).unwrap();
     std::fs::copy(
@@ -127,7 +133,14 @@ async fn a_backup_made_while_serving_restores_to_a_sound_archive() {
         .await;
     assert_eq!(new, Ok(StoreOutcome::Stored));
 
-    let over = Archive::restore(backup.path(), restored.path(), &[], None).await;
+    let over = Archive::restore(
+        backup.path(),
+        restored.path(),
+        &[],
+        objects(restored.path()),
+        None,
+    )
+    .await;
     assert!(matches!(over, Err(ArchiveError::Invalid(_))));
     let full = test.archive.backup(backup.path(), None).await;
     assert!(matches!(full, Err(ArchiveError::Invalid(_))));

@@ -8,7 +8,7 @@ use hilum_archive::{
     PatientIdentity, StoreOutcome, StudyAttributes,
 };
 
-use crate::support::{TestArchive, config, instance, noise};
+use crate::support::{TestArchive, config, instance, noise, on_the_same_bucket};
 
 async fn stores(test: &TestArchive, study: u32, series: u32, number: u32) -> StoreOutcome {
     let seed = u64::from(study * 100 + series * 10 + number);
@@ -343,7 +343,8 @@ async fn a_kill_at_any_step_of_a_move_leaves_it_made_or_not_made() {
             dir,
         } = test;
         drop(archive);
-        let ended = std::process::Command::new(std::env::current_exe().unwrap())
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+        let ended = on_the_same_bucket(&mut child)
             .args(["--exact", "moving::the_move_that_is_killed"])
             .env(MOVED_IN, dir.path())
             .env("ARCHIVE_STEP", format!("{step}=kill@1"))

@@ -6,7 +6,7 @@ use hilum_archive::{Archive, ArchiveError, InstanceFilter, Limits, ObjectFault};
 
 use crate::everything::{ALL, everything};
 use crate::packs::{pack, stored};
-use crate::support::{TestArchive, config, sha256};
+use crate::support::{TestArchive, config, objects, sha256};
 
 #[tokio::test]
 async fn a_flipped_bit_of_a_pack_is_found_and_never_served() {
@@ -107,7 +107,7 @@ async fn a_backup_holds_packs_and_their_lookup_and_restores_them() {
     let before = everything(&test.archive, &test.scope).await;
     let (to, dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     test.archive.backup(to.path(), None).await.unwrap();
-    Archive::restore(to.path(), dir.path(), &[], None)
+    Archive::restore(to.path(), dir.path(), &[], objects(dir.path()), None)
         .await
         .unwrap();
     std::fs::create_dir_all(dir.path().join("keys")).unwrap();

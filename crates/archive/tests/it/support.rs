@@ -1,18 +1,21 @@
 //! A running archive in a temporary folder, and instances to put into it.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::process::Command;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use bytes::Bytes;
 use hilum_archive::{
-    Archive, ArchiveConfig, Body, Disk, Folded, InstanceAttributes, Limits, LocalDisk, MasterKey,
-    NewInstance, NewQuarantined, Origin, PatientIdentity, PersonName, SeriesAttributes,
-    StudyAttributes,
+    Archive, ArchiveConfig, Body, BucketConfig, BucketKey, Disk, Folded, InstanceAttributes,
+    Limits, LocalDisk, MasterKey, NewInstance, NewQuarantined, ObjectsAt, Origin, PatientIdentity,
+    PersonName, SeriesAttributes, StudyAttributes,
 };
 use hilum_contracts::ids::{CorrelationId, TenantId};
 use hilum_platform::auth;
 use hilum_platform::clock::from_millis;
 use hilum_platform::scope::TenantScope;
+use hilum_testkit::{S3, S3_KEY};
 
 pub(crate) fn scope(tenant: &str) -> TenantScope {
     auth::service(&TenantId::new(tenant).unwrap(), "test")
@@ -24,12 +27,64 @@ pub(crate) struct TestArchive {
     pub dir: tempfile::TempDir,
 }
 
+/// Where the objects of the archive in `dir` are: `HILUM_TEST_OBJECTS=bucket` puts
+/// them into a bucket, below a prefix of the folder's name.
+pub(crate) fn objects(dir: &Path) -> ObjectsAt {
+    match bucket_of_run() {
+        Some(endpoint) => in_bucket(endpoint, dir),
+        None => ObjectsAt::Folder,
+    }
+}
+
+static SERVER: LazyLock<S3> = LazyLock::new(S3::up);
+/// Says to a child process where the bucket of this one is.
+const SERVED_AT: &str = "HILUM_TEST_BUCKET";
+
+fn bucket_of_run() -> Option<String> {
+    let is_wanted = std::env::var("HILUM_TEST_OBJECTS").is_ok_and(|at| at == "bucket");
+    let endpoint = || std::env::var(SERVED_AT).unwrap_or_else(|_| SERVER.endpoint());
+    is_wanted.then(endpoint)
+}
+
+/// Has a child process use the bucket of this one.
+pub(crate) fn on_the_same_bucket(child: &mut Command) -> &mut Command {
+    match bucket_of_run() {
+        Some(endpoint) => child.env(SERVED_AT, endpoint),
+        None => child,
+    }
+}
+
+fn prefix(dir: &Path) -> &str {
+    let name = dir.file_name().unwrap().to_str().unwrap();
+    name.trim_start_matches('.')
+}
+
+/// A bucket at `endpoint`, below a prefix of the folder's name.
+pub(crate) fn in_bucket(endpoint: String, dir: &Path) -> ObjectsAt {
+    ObjectsAt::Bucket(Box::new(BucketConfig {
+        name: "hilum".to_owned(),
+        prefix: prefix(dir).to_owned(),
+        endpoint: Some(endpoint),
+        region: "us-east-1".to_owned(),
+        key: Some(BucketKey {
+            id: S3_KEY.to_owned(),
+            secret: S3_KEY.to_owned().into(),
+        }),
+        ca: None,
+    }))
+}
+
 pub(crate) fn config(dir: &Path) -> ArchiveConfig {
     ArchiveConfig {
         dir: dir.to_owned(),
         master_key: MasterKey::File,
         clock: hilum_platform::clock::system(),
-        limits: Limits::default(),
+        limits: Limits {
+            // What is dead goes with the next sweep, as a file does.
+            bucket_lease: Duration::ZERO,
+            ..Limits::default()
+        },
+        objects: objects(dir),
     }
 }
 
@@ -82,8 +137,22 @@ impl TestArchive {
 
     /// Every object file.
     pub(crate) fn objects(&self) -> Vec<PathBuf> {
-        files(&self.dir.path().join("objects"))
+        if bucket_of_run().is_none() {
+            return files(&self.dir.path().join("objects"));
+        }
+        let kept = SERVER.objects().join(prefix(self.dir.path()));
+        match kept.exists() {
+            true => objects_of_bucket(&kept),
+            false => Vec::new(),
+        }
     }
+}
+
+/// The objects that a bucket's server keeps in a folder, beside what it knows of them.
+pub(crate) fn objects_of_bucket(folder: &Path) -> Vec<PathBuf> {
+    let mut all = files(folder);
+    all.retain(|path| path.to_str().unwrap().ends_with("_object"));
+    all
 }
 
 /// What a tenant holds as told, against a count of it all.

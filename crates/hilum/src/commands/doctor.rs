@@ -11,12 +11,14 @@ use hilum_inference::models::Entry;
 use hilum_inference::runtime::{find_library, library_version};
 use hilum_platform::clock;
 use hilum_platform::config::Config;
+use hilum_platform::db::Home;
 use hilum_platform::remote::member::Readiness;
 use serde::Serialize;
 use tokio::net::TcpListener;
 
 use super::{Doors, Installation, master_key};
 use crate::compose::neighbours_ready;
+use crate::objects::objects_of;
 use crate::run_file::RunFile;
 use crate::terminal;
 
@@ -75,8 +77,10 @@ impl Doctor {
         let mut doors = vec![("HTTP", config.http)];
         if config.runs(ServiceName::Imaging) {
             checks.push(key(&config));
+            checks.extend(bucket(&config).await);
             doors.push(("DICOM", config.dicom));
         }
+        checks.extend(database(&config).await);
         if config.runs(ServiceName::Inference) {
             checks.push(runtime(&config));
             checks.extend(models(&config));
@@ -114,6 +118,30 @@ impl Doctor {
             ExitCode::SUCCESS
         })
     }
+}
+
+async fn bucket(config: &Config) -> Option<Check> {
+    let told = config.objects.as_ref()?;
+    let asked = match objects_of(config) {
+        Ok(objects) => objects.answers().await.map_err(anyhow::Error::from),
+        Err(error) => Err(error),
+    };
+    Some(match asked {
+        Ok(()) => good("bucket", format!("{} answers", told.bucket)),
+        Err(error) => bad("bucket", format!("{}: {error:#}", told.bucket)),
+    })
+}
+
+async fn database(config: &Config) -> Option<Check> {
+    config.database.as_ref()?;
+    let asked = match Home::of(&config.data, config.database.as_ref()) {
+        Ok(home) => home.answers().await,
+        Err(error) => Err(error),
+    };
+    Some(match asked {
+        Ok(()) => good("database", "PostgreSQL lets us in"),
+        Err(error) => bad("database", error.to_string()),
+    })
 }
 
 fn good(what: &'static str, text: impl Into<String>) -> Check {

@@ -13,6 +13,7 @@ use time::format_description::well_known::Rfc3339;
 use super::verify::object_bar;
 use super::{Doors, Installation};
 use crate::commands::backup::{SERVICE_DATABASES, files_only};
+use crate::objects::objects_of;
 use crate::terminal;
 
 #[derive(Args)]
@@ -43,8 +44,9 @@ impl Restore {
         );
         std::fs::create_dir_all(&config.data)?;
         let (bar, progress) = object_bar("restoring");
-        let report =
-            Archive::restore(&self.from, &config.data, &self.erasures, Some(progress)).await?;
+        let objects = objects_of(&config)?;
+        let (from, data) = (&self.from, &config.data);
+        let report = Archive::restore(from, data, &self.erasures, objects, Some(progress)).await?;
         for name in SERVICE_DATABASES {
             let (from, to) = (self.from.join(name), config.data.join(name));
             if from.is_file() {

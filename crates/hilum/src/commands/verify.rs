@@ -4,10 +4,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
-use hilum_archive::{Archive, ArchiveConfig, Limits, ObjectFault, Progress, RebuildReport};
+use hilum_archive::{Archive, ArchiveConfig, ObjectFault, Progress, RebuildReport};
 use hilum_platform::clock;
 
 use super::{Doors, Installation, master_key};
+use crate::objects::archive_of;
 use crate::terminal;
 
 #[derive(Args)]
@@ -84,7 +85,7 @@ impl Verify {
 /// Makes a new index for an installation that nobody serves.
 async fn rebuild(config: &hilum_platform::config::Config) -> anyhow::Result<RebuildReport> {
     anyhow::ensure!(
-        config.data.join("objects").is_dir(),
+        config.objects.is_some() || config.data.join("objects").is_dir(),
         "there are no objects in {}: name the data folder with --data",
         config.data.display()
     );
@@ -95,12 +96,7 @@ async fn rebuild(config: &hilum_platform::config::Config) -> anyhow::Result<Rebu
 }
 
 fn archive_config(config: &hilum_platform::config::Config) -> anyhow::Result<ArchiveConfig> {
-    Ok(ArchiveConfig {
-        dir: config.data.clone(),
-        master_key: master_key()?,
-        clock: clock::system(),
-        limits: Limits::default(),
-    })
+    archive_of(config, master_key()?, clock::system())
 }
 
 /// Opens the archive of an installation that is not serving.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use hilum_archive::{Archive, ArchiveConfig, Limits, MasterKey};
+use hilum_archive::{Archive, MasterKey};
 use hilum_audit::AuditService;
 use hilum_contracts::identity::Names;
 use hilum_contracts::ids::TenantId;
@@ -29,6 +29,7 @@ use hilum_platform::remote::keys::RemoteKeys;
 use hilum_platform::tenants::Directory;
 
 use super::neighbours::Neighbours;
+use crate::objects::archive_of;
 
 /// Statements that still run at the end get this long; each works on a few rows.
 const CLOSE: Duration = Duration::from_secs(2);
@@ -69,13 +70,9 @@ impl Services {
         let archive = match runs(ServiceName::Imaging) {
             false => None,
             true => {
-                let opened = Archive::open(ArchiveConfig {
-                    dir: config.data.clone(),
-                    master_key,
-                    clock: clock(),
-                    limits: Limits::default(),
-                });
-                Some(opened.await.context("the archive did not open")?)
+                let of = archive_of(config, master_key, clock())?;
+                let opened = Archive::open(of).await;
+                Some(opened.context("the archive did not open")?)
             }
         };
         let keys: Arc<dyn TenantKeys> = match &archive {

@@ -26,6 +26,7 @@ mod isolation;
 mod keeping;
 mod keys;
 mod moving;
+mod on_bucket;
 mod on_postgres;
 mod operation;
 mod overload;

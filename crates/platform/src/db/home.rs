@@ -3,11 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 
-use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use sqlx::Connection as _;
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
 
 use super::postgres::Schema;
 use super::{Db, DbError, Engine, Migration};
 use crate::config::Database;
+use crate::limits::PG_ACQUIRE;
 
 /// Where the databases of the services are.
 #[derive(Clone, Debug)]
@@ -76,6 +78,23 @@ impl Home {
         }
         schema.check(migrations).await?;
         Ok(Db(Engine::Postgres(schema)))
+    }
+}
+
+impl Home {
+    /// Asks whether the databases can be reached.
+    ///
+    /// # Errors
+    /// When the server can't be reached, or lets us not in.
+    pub async fn answers(&self) -> Result<(), DbError> {
+        let Self::Server(server) = self else {
+            return Ok(());
+        };
+        let connecting = PgConnection::connect_with(&server.application);
+        let connection = tokio::time::timeout(PG_ACQUIRE, connecting)
+            .await
+            .map_err(|_| DbError::PoolTimedOut)??;
+        connection.close().await
     }
 }
 

@@ -163,8 +163,10 @@ impl Hilum {
     pub fn ends_sound(mut self) {
         let status = self.terminated();
         assert!(status.success(), "hilum serve ended with {status}");
-        let data = self.setup.data.to_str().unwrap();
-        let output = self.command(&["verify", "--data", data]);
+        let installation = self.installation();
+        let mut arguments = vec!["verify"];
+        arguments.extend(installation.iter().map(String::as_str));
+        let output = self.command(&arguments);
         assert!(
             output.status.success(),
             "{}",

@@ -11,7 +11,7 @@ use hilum_archive::{
 };
 use tempfile::TempDir;
 
-use crate::support::{TestArchive, config, files, instance, noise, scope, unreadable};
+use crate::support::{TestArchive, config, files, instance, noise, objects, scope, unreadable};
 
 fn patient() -> ErasedPatient {
     ErasedPatient {
@@ -74,7 +74,7 @@ async fn restored(
     std::fs::create_dir(dir.path().join("keys")).unwrap();
     std::fs::copy(master, dir.path().join("keys/master.key")).unwrap();
     let from = backup.path().join("backup");
-    let report = Archive::restore(&from, dir.path(), erasures, None).await;
+    let report = Archive::restore(&from, dir.path(), erasures, objects(dir.path()), None).await;
     let archive = Archive::open(config(dir.path())).await.unwrap();
     let scope = scope("default");
     let test = TestArchive {
@@ -343,7 +343,7 @@ async fn a_record_that_was_changed_erases_nobody() {
     std::fs::write(&since, "{").unwrap();
     let dir = tempfile::tempdir().unwrap();
     let from = backup.path().join("backup");
-    let refused = Archive::restore(&from, dir.path(), &[], None).await;
+    let refused = Archive::restore(&from, dir.path(), &[], objects(dir.path()), None).await;
     assert!(matches!(refused, Err(ArchiveError::Invalid(_))));
     assert!(!dir.path().join("archive.sqlite").exists());
 }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use hilum_archive::{Archive, ArchiveConfig, ArchiveError, Limits, MasterKey};
+use hilum_archive::{Archive, ArchiveError, MasterKey};
 use hilum_contracts::audit::{Act, Entry};
 use hilum_platform::clock;
 use hilum_platform::config::Config;
@@ -12,6 +12,7 @@ use crate::commands::backup::recorded;
 use crate::commands::running::Connection;
 use crate::commands::{Doors, Installation, key_from, master_key};
 use crate::http::Rotated;
+use crate::objects::archive_of;
 use crate::terminal;
 
 #[derive(Args)]
@@ -83,16 +84,11 @@ impl RotateMaster {
 /// Rotates in this process. A rotation that broke off after its commit is done
 /// already: then the new key opens the archive.
 async fn rotate(config: &Config, old: MasterKey, new: &MasterKey) -> anyhow::Result<Rotated> {
-    let open = |master_key| {
-        Archive::open(ArchiveConfig {
-            dir: config.data.clone(),
-            master_key,
-            clock: clock::system(),
-            limits: Limits::default(),
-        })
-    };
-    let archive = match open(old).await {
-        Err(ArchiveError::WrongKey) => open(new.clone()).await?,
+    let opened = Archive::open(archive_of(config, old, clock::system())?).await;
+    let archive = match opened {
+        Err(ArchiveError::WrongKey) => {
+            Archive::open(archive_of(config, new.clone(), clock::system())?).await?
+        }
         other => other?,
     };
     let tenants = archive.rotate_master_key(new.clone()).await;

@@ -185,6 +185,10 @@ fn status_of(refused: &Refused) -> StoreStatus {
         Refused::NoSpace => {
             StoreStatus::with_comment(Status::OUT_OF_RESOURCES, "No space left for the archive")
         }
+        Refused::NoStorage => StoreStatus::with_comment(
+            Status::OUT_OF_RESOURCES,
+            "The archive's storage does not answer; send again later",
+        ),
         Refused::Unavailable => {
             StoreStatus::with_comment(Status::PROCESSING_FAILURE, "Not stored; send again later")
         }

@@ -30,6 +30,9 @@ pub(crate) enum Refused {
     /// The disk is full.
     #[error("no space left")]
     NoSpace,
+    /// What holds the archive's objects takes nothing now.
+    #[error("the archive's storage does not answer; send it again later")]
+    NoStorage,
     /// The archive does not answer.
     #[error("not stored; send it again later")]
     Unavailable,
@@ -57,6 +60,7 @@ impl From<ArchiveError> for Refused {
     fn from(error: ArchiveError) -> Self {
         match error {
             ArchiveError::OutOfSpace => Self::NoSpace,
+            ArchiveError::Bucket => Self::NoStorage,
             ArchiveError::OverQuota => Self::OverQuota,
             ArchiveError::Deleted => Self::Deleted,
             _ => Self::Unavailable,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
-use hilum_archive::{Archive, ArchiveConfig, Limits, MasterKey};
+use hilum_archive::{Archive, ArchiveConfig, Limits, MasterKey, ObjectsAt};
 use hilum_contracts::error::ServiceError;
 use hilum_contracts::identity::{Admitted, DeviceAdmission, DeviceAsks, DeviceRejection, Identity};
 use hilum_contracts::ids::TenantId;
@@ -85,6 +85,7 @@ async fn judge(script: &str, arguments: &[PathBuf]) {
         master_key: MasterKey::Given([7; 32].into()),
         clock: clock::system(),
         limits: Limits::default(),
+        objects: ObjectsAt::Folder,
     })
     .await
     .unwrap();

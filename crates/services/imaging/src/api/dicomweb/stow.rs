@@ -214,7 +214,7 @@ async fn receive(intake: Intake, file: FileSpool, study: Option<Arc<str>>) -> Ou
             Refused::NotAnInstance(_) => FailureReason::CannotUnderstand,
             Refused::DoesNotMatch => FailureReason::DataSetMismatch,
             Refused::Deleted => FailureReason::NotAuthorized,
-            Refused::TooLong | Refused::NoSpace | Refused::OverQuota => {
+            Refused::TooLong | Refused::NoSpace | Refused::NoStorage | Refused::OverQuota => {
                 FailureReason::OutOfResources
             }
             Refused::Unavailable => FailureReason::ProcessingFailure,
