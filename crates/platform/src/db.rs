@@ -18,7 +18,7 @@ use hilum_contracts::ids::TenantId;
 
 pub use connection::{Connection, On, Reader, Tx};
 pub use home::Home;
-pub use migrations::Migration;
+pub use migrations::{Migration, Step};
 pub use query::{
     As, AssertSqlSafe, Done, Query, Scalar, Text, each, query, query_as, query_scalar,
 };

@@ -1,6 +1,8 @@
 //! Which tenants and devices there are now, as Identity knows them: a snapshot
 //! that every service reads without asking, and is told of when it changes.
 
+mod told;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -11,6 +13,7 @@ use tokio::sync::watch;
 
 use crate::config::{Config, Device, Tenant, UnknownDevices};
 use crate::network::{is_loopback, matches};
+use told::Told;
 
 /// Every tenant and device at one moment.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -24,42 +27,12 @@ pub struct Known {
 }
 
 /// What holds for who comes to a tenant.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rules {
     /// Requests that one principal may make in a minute, where the tenant said so.
     pub requests_per_minute: Option<u32>,
     /// Whether devices that it does not know are admitted from this machine.
     pub admits_from_loopback: bool,
-}
-
-/// As neighbours are told of it.
-#[derive(Serialize, Deserialize)]
-struct Told {
-    tenants: Vec<Tenant>,
-    devices: Vec<Device>,
-    #[serde(default)]
-    rules: Vec<(TenantId, Rules)>,
-}
-
-impl From<Told> for Known {
-    fn from(told: Told) -> Self {
-        Self::new(told.tenants, told.devices).with(told.rules)
-    }
-}
-
-impl From<Known> for Told {
-    fn from(known: Known) -> Self {
-        // In one order, so that what is the same is written the same.
-        let mut devices: Vec<_> = known.devices.into_iter().collect();
-        devices.sort_by(|(one, _), (other, _)| one.cmp(other));
-        let mut rules: Vec<_> = known.rules.into_iter().collect();
-        rules.sort_by(|(one, _), (other, _)| one.cmp(other));
-        Self {
-            tenants: known.tenants,
-            devices: devices.into_iter().flat_map(|(_, of)| of).collect(),
-            rules,
-        }
-    }
 }
 
 impl Known {

@@ -5,6 +5,7 @@
 //! a client certificate is of is Identity's to say, never decided here.
 
 mod facts;
+mod shown;
 
 use std::fs::File;
 use std::io::Read as _;
@@ -31,6 +32,7 @@ use crate::config::Tls;
 use crate::limits::{TLS_FILE_MAX, TLS_LOOK_EVERY};
 
 pub use facts::{Facts, facts};
+use shown::Shown;
 
 const VERSIONS: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13, &rustls::version::TLS12];
 
@@ -182,8 +184,8 @@ impl Certificate {
 }
 
 /// For a peer that `authorities` vouch for, or that is named there itself; without
-/// them one that the system trusts. Shows the certificate of `own`. Read anew at
-/// each call: what was renewed is used.
+/// them one that the system trusts. Shows the certificate of `own` as its files are
+/// at each handshake. The authorities are read anew at each call.
 ///
 /// # Errors
 /// When a file can't be used.
@@ -206,10 +208,8 @@ pub fn client(
     let Some(own) = own else {
         return Ok(Arc::new(builder.with_no_client_auth()));
     };
-    builder
-        .with_client_auth_cert(certificates(&own.certificate)?, key(&own.key)?)
-        .map(Arc::new)
-        .map_err(|error| TlsError::Unusable(error.to_string()))
+    let shown = Arc::new(Shown::open(own)?);
+    Ok(Arc::new(builder.with_client_cert_resolver(shown)))
 }
 
 fn stamps(files: &Tls) -> Vec<Option<Stamp>> {

@@ -12,8 +12,10 @@ mod hold;
 mod import;
 mod jobs;
 mod keys;
+mod migrate;
 mod models;
 mod own;
+mod ready;
 mod restore;
 mod roles;
 mod running;
@@ -51,6 +53,10 @@ enum Command {
     Serve(serve::Serve),
     /// Send the sample series to a fresh Hilum and show the result.
     Demo(demo::Demo),
+    /// Bring the tables of every service on PostgreSQL up to date, and end.
+    Migrate(migrate::Migrate),
+    /// Say whether the Hilum that serves a data folder can do its work, and fail if not.
+    Ready(ready::Ready),
     /// Say what is wrong with this installation, and what to do about it.
     Doctor(doctor::Doctor),
     /// Check that every acknowledged instance is there and hashes, while Hilum does not serve.
@@ -153,6 +159,8 @@ impl Cli {
             Command::InferenceWorker => return hilum_inference::worker::worker_main(),
             Command::Serve(command) => block_on(command.run()),
             Command::Demo(command) => block_on(command.run()),
+            Command::Migrate(command) => block_on(command.run()),
+            Command::Ready(command) => block_on(command.run()),
             Command::Doctor(command) => block_on(command.run()),
             Command::Verify(command) => block_on(command.run()),
             Command::Audit(command) => block_on(command.run()),

@@ -5,6 +5,7 @@ mod carrying;
 mod members;
 mod neighbours;
 mod services;
+mod tables;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -42,6 +43,7 @@ use self::carrying::Carrying;
 use self::members::{endpoints, exporting, forgetful, jobs, letters, local_jobs, readiness};
 use self::neighbours::Neighbours;
 use self::services::{Ground, Services};
+pub(crate) use self::tables::migrate;
 use crate::http::{self, Endpoints};
 use crate::run_file::{RunFile, Written};
 

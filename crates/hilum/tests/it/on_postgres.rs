@@ -1,7 +1,9 @@
 //! Hilum with its services' tables on PostgreSQL, behind PgBouncer.
 
-use hilum_testkit::{Place, Series, Storescp, wait_until};
-use serde_json::json;
+use std::process::{Command, Output, Stdio};
+
+use hilum_testkit::{Place, Series, Storescp, run, wait_until};
+use serde_json::{Value, json};
 
 use crate::hilum;
 
@@ -57,4 +59,81 @@ fn images_become_results_on_postgresql_through_kills_and_are_erased() {
         "{log}"
     );
     hilum.ends_sound();
+}
+
+#[test]
+fn tables_are_made_as_a_step_of_their_own_and_a_start_without_their_owner_checks_them() {
+    let place = Place::postgres();
+    let database = place.database().unwrap();
+    let application = format!("url_file = {:?}", database.url_file);
+    let owner = database.owner_url_file.unwrap();
+    let file = place.path().join("hilum.toml");
+    let binary = env!("CARGO_BIN_EXE_hilum");
+    let command = |name: &str, setting: &str| {
+        std::fs::write(&file, format!("database = {{ {setting} }}\n")).unwrap();
+        let mut command = Command::new(binary);
+        command.arg(name).arg("--config").arg(&file);
+        command.arg("--data").arg(place.path().join("data"));
+        command
+    };
+    let serve = |setting: &str| {
+        let mut command = command("serve", setting);
+        command.args(["--http", "127.0.0.1:0", "--dicom", "127.0.0.1:0"]);
+        run(&mut command)
+    };
+    let refused = serve(&application);
+    assert!(!refused.status.success());
+    let text = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(text.contains("run `hilum migrate`"), "{text}");
+    let ownerless = run(&mut command("migrate", &application));
+    let text = String::from_utf8_lossy(&ownerless.stderr).into_owned();
+    assert!(
+        !ownerless.status.success() && text.contains("owner_url_file"),
+        "{text}"
+    );
+
+    // Two that are started at once, and one behind them.
+    let with_owner = format!("{application}, owner_url_file = {owner:?}");
+    let started = [(), ()].map(|()| {
+        let mut migrate = command("migrate", &with_owner);
+        migrate.arg("--json").stdout(Stdio::piped());
+        migrate.spawn().unwrap()
+    });
+    let taken = started.map(|child| steps(&child.wait_with_output().unwrap()));
+    for (one, other) in taken[0].iter().zip(&taken[1]) {
+        assert_ne!(*one == 0, *other == 0, "{taken:?}");
+    }
+    let again = steps(&run(command("migrate", &with_owner).arg("--json")));
+    assert_eq!(again, [0; 6]);
+
+    let hilum = hilum()
+        .with_setting("database", format!("{{ {application} }}"))
+        .start();
+    assert_eq!(
+        steps(&run(command("migrate", &with_owner).arg("--json"))),
+        [0; 6]
+    );
+    hilum.takes(&Series::sample());
+    let data = hilum.data().to_str().unwrap();
+    let ready = hilum.command(&["ready", "--data", data]);
+    assert!(ready.status.success());
+    assert_eq!(String::from_utf8_lossy(&ready.stdout), "ready\n");
+    let nobody = hilum.command(&["ready", "--data", "/nonexistent"]);
+    let text = String::from_utf8_lossy(&nobody.stderr).into_owned();
+    assert!(
+        !nobody.status.success() && text.contains("nobody serves"),
+        "{text}"
+    );
+    hilum.ends_sound();
+}
+
+/// How many steps `hilum migrate --json` took for each service.
+fn steps(done: &Output) -> Vec<usize> {
+    assert!(done.status.success(), "{done:?}");
+    let told: Value = serde_json::from_slice(&done.stdout).unwrap();
+    let services = told["services"].as_array().unwrap();
+    services
+        .iter()
+        .map(|one| one["steps"].as_array().unwrap().len())
+        .collect()
 }

@@ -7,7 +7,7 @@ use sqlx::Connection as _;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
 
 use super::postgres::Schema;
-use super::{Db, DbError, Engine, Migration};
+use super::{Db, DbError, Engine, Migration, Step};
 use crate::config::Database;
 use crate::limits::PG_ACQUIRE;
 
@@ -70,14 +70,49 @@ impl Home {
             }
             Self::Server(server) => server,
         };
-        let name = format!("{}{service}", server.prefix);
-        let schema = Schema::new(server.application.clone(), &name, server.connections);
+        let schema = server.schema(service);
         if let Some(owner) = &server.owner {
             let role = server.application.get_username();
             schema.migrate(owner, role, migrations).await?;
         }
         schema.check(migrations).await?;
         Ok(Db(Engine::Postgres(schema)))
+    }
+
+    /// Brings the tables of a service up to date, and nothing else: as a step of its
+    /// own, while the version before may be serving. The steps that were taken.
+    ///
+    /// # Errors
+    /// When they are files, nobody says who owns them, the server can't be reached or
+    /// a migration fails; then nothing of the service's is changed.
+    pub async fn migrate(
+        &self,
+        service: &str,
+        migrations: &[Migration],
+    ) -> Result<Vec<Step>, DbError> {
+        let unusable = |text: &'static str| DbError::Configuration(text.into());
+        let Self::Server(server) = self else {
+            return Err(unusable(
+                "no [database] is configured: the tables are files, and `hilum serve` brings them \
+                 up to date when it starts",
+            ));
+        };
+        let owner = server.owner.as_ref().ok_or_else(|| {
+            unusable("name database.owner_url_file, the address of the role that owns the tables")
+        })?;
+        let role = server.application.get_username();
+        server
+            .schema(service)
+            .migrate(owner, role, migrations)
+            .await
+    }
+}
+
+impl Server {
+    /// The schema of a service, not reached yet.
+    fn schema(&self, service: &str) -> Schema {
+        let name = format!("{}{service}", self.prefix);
+        Schema::new(self.application.clone(), &name, self.connections)
     }
 }
 

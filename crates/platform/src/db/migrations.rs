@@ -2,6 +2,8 @@
 //! own before the service's. On PostgreSQL under the role that owns the schema,
 //! all in one transaction, and by one process at a time.
 
+use aws_lc_rs::digest;
+use serde::Serialize;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{Connection as _, Executor as _};
 
@@ -10,6 +12,7 @@ use super::postgres::Schema;
 use super::query::{AssertSqlSafe, query, query_scalar};
 use super::whose::{Across, Whose};
 use super::{Db, DbError, ended};
+use crate::limits::PG_TABLE_LOCK;
 
 /// One numbered, idempotent step of a schema.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +23,15 @@ pub struct Migration {
     pub sql: &'static str,
     /// The same for PostgreSQL; empty where an earlier step has it already.
     pub postgres: &'static str,
+}
+
+/// A step that was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Step {
+    /// Whose tables it changed: the service's own, or a part of the platform's.
+    pub owner: &'static str,
+    /// Its number.
+    pub version: i64,
 }
 
 /// The steps of each owner of tables, in their order.
@@ -60,54 +72,56 @@ impl Db {
 impl Schema {
     /// Brings the tables of the schema up to date as `owner`, over a connection of
     /// its own that no pooler stands before, and gives `role` what it needs to use
-    /// them and no more.
+    /// them and no more; the steps that were taken. What is up to date is only read:
+    /// whoever works on the tables meanwhile waits for nothing.
     pub(super) async fn migrate(
         &self,
         owner: &PgConnectOptions,
         role: &str,
         service: &[Migration],
-    ) -> Result<(), DbError> {
+    ) -> Result<Vec<Step>, DbError> {
         let name = &self.name;
         let mut connection = PgConnection::connect_with(owner).await?;
         let migrated = async {
+            let mut taken = Vec::new();
             // Another process that starts at the same time waits here.
             let begin = format!(
                 "BEGIN; SELECT pg_advisory_xact_lock(hashtextextended('hilum/{name}', 0));
                  CREATE SCHEMA IF NOT EXISTS \"{name}\"; SET LOCAL search_path = \"{name}\";
                  SET LOCAL hilum.tenant = ''; SET LOCAL hilum.across = 'on';
+                 SET LOCAL lock_timeout = {};
                  CREATE TABLE IF NOT EXISTS schema_migrations (owner TEXT COLLATE \"C\" NOT NULL,
-                    version BIGINT NOT NULL, PRIMARY KEY (owner, version));"
+                    version BIGINT NOT NULL, PRIMARY KEY (owner, version));",
+                PG_TABLE_LOCK.as_millis()
             );
             connection
                 .execute(sqlx::raw_sql(AssertSqlSafe(begin)))
                 .await?;
             for (owner, steps) in owners(service) {
                 for step in steps {
-                    let done: Option<i32> = sqlx::query_scalar(
-                        "SELECT 1 FROM schema_migrations WHERE owner = $1 AND version = $2",
-                    )
-                    .bind(owner)
-                    .bind(step.version)
-                    .persistent(false)
-                    .fetch_optional(&mut connection)
-                    .await?;
-                    if done.is_none() {
+                    let version = step.version;
+                    if !is_recorded(&mut connection, owner, version).await? {
                         connection.execute(sqlx::raw_sql(step.postgres)).await?;
-                        sqlx::query(
-                            "INSERT INTO schema_migrations (owner, version) VALUES ($1, $2)",
-                        )
-                        .bind(owner)
-                        .bind(step.version)
-                        .persistent(false)
-                        .execute(&mut connection)
-                        .await?;
+                        record(&mut connection, owner, version).await?;
+                        taken.push(Step { owner, version });
                     }
                 }
+            }
+            let guards = guards(role);
+            if taken.is_empty() && is_recorded(&mut connection, GUARDS, guards).await? {
+                connection.execute(sqlx::raw_sql("COMMIT")).await?;
+                return Ok(taken);
             }
             connection
                 .execute(sqlx::raw_sql(ended::GUARD_POSTGRES))
                 .await?;
             connection.execute(sqlx::raw_sql(HOLD_TO_TENANT)).await?;
+            // One row: another version's are not there any more.
+            let others = format!("DELETE FROM schema_migrations WHERE owner = '{GUARDS}'");
+            connection
+                .execute(sqlx::raw_sql(AssertSqlSafe(others)))
+                .await?;
+            record(&mut connection, GUARDS, guards).await?;
             let role = role.replace('"', "\"\"");
             let grant = format!(
                 "GRANT USAGE ON SCHEMA \"{name}\" TO \"{role}\";
@@ -119,7 +133,7 @@ impl Schema {
             connection
                 .execute(sqlx::raw_sql(AssertSqlSafe(grant)))
                 .await?;
-            Ok::<_, DbError>(())
+            Ok::<_, DbError>(taken)
         };
         let migrated = migrated.await;
         // What was not committed ends with the connection.
@@ -153,8 +167,9 @@ impl Schema {
                 if !is_there || !is_applied(&mut tx, owner, step.version).await? {
                     return Err(DbError::Configuration(
                         format!(
-                            "schema {} has not every table that this version needs: name \
-                             database.owner_url_file, with which the next start makes them",
+                            "schema {} has not every table that this version needs: run `hilum \
+                             migrate`, or name database.owner_url_file, with which the next start \
+                             makes them",
                             self.name
                         )
                         .into(),
@@ -188,6 +203,43 @@ BEGIN
             OR current_setting(''hilum.across'', true) = ''on'')', held);
     END LOOP;
 END $$";
+
+/// Under this name stands what the triggers, policies and rights were made from.
+const GUARDS: &str = "guards";
+
+/// The number of what guards the tables for `role` in this version: made anew where
+/// it is another.
+fn guards(role: &str) -> i64 {
+    let text = [ended::GUARD_POSTGRES, HOLD_TO_TENANT, role].join("\n");
+    let digest = digest::digest(&digest::SHA256, text.as_bytes());
+    let first = digest.as_ref().first_chunk().copied();
+    i64::from_be_bytes(first.unwrap_or_default())
+}
+
+async fn is_recorded(
+    connection: &mut PgConnection,
+    owner: &str,
+    version: i64,
+) -> Result<bool, DbError> {
+    let found: Option<i32> =
+        sqlx::query_scalar("SELECT 1 FROM schema_migrations WHERE owner = $1 AND version = $2")
+            .bind(owner)
+            .bind(version)
+            .persistent(false)
+            .fetch_optional(connection)
+            .await?;
+    Ok(found.is_some())
+}
+
+async fn record(connection: &mut PgConnection, owner: &str, version: i64) -> Result<(), DbError> {
+    sqlx::query("INSERT INTO schema_migrations (owner, version) VALUES ($1, $2)")
+        .bind(owner)
+        .bind(version)
+        .persistent(false)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
 
 async fn is_applied(tx: &mut Connection, owner: &str, version: i64) -> Result<bool, DbError> {
     let found: Option<i64> =

@@ -19,6 +19,7 @@ mod jobs;
 mod postgres;
 mod remote;
 mod tls;
+mod wire;
 
 use hilum_contracts::ids::TenantId;
 use hilum_platform::db::{Db, Migration};

@@ -163,6 +163,45 @@ async fn two_that_start_at_once_bring_the_tables_up_to_date_once() {
 }
 
 #[tokio::test]
+async fn whoever_brings_up_to_date_what_is_waits_for_nobody_who_writes() {
+    let place = Place::postgres();
+    let steps = place.home().migrate("notes", MIGRATIONS).await.unwrap();
+    assert_eq!(steps.last().map(|step| step.owner), Some("service"));
+    let db = place.home().open("notes", MIGRATIONS).await.unwrap();
+    let north = named("north");
+    let mut tx = db.begin(&north).await.unwrap();
+    db::query("INSERT INTO notes (tenant) VALUES ($1)")
+        .bind(north.as_str())
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+    let again = place.home().migrate("notes", MIGRATIONS).await.unwrap();
+    assert_eq!(again, []);
+    tx.commit().await.unwrap();
+    assert_eq!(seen(&db, &north).await, ["north"]);
+}
+
+#[tokio::test]
+async fn a_later_version_s_guards_are_made_anew_after_those_of_an_earlier_one() {
+    let place = Place::postgres();
+    let migrate = async || place.home().migrate("notes", MIGRATIONS).await.unwrap();
+    migrate().await;
+    let guards = "SELECT version FROM hilum_notes.schema_migrations WHERE owner = 'guards'";
+    let ours = place.sql(guards, "hilum");
+    // As an earlier version leaves it that had no such trigger.
+    place.sql(
+        "DROP TRIGGER of_ended ON hilum_notes.notes;
+         UPDATE hilum_notes.schema_migrations SET version = 1 WHERE owner = 'guards'",
+        "hilum",
+    );
+    migrate().await;
+    assert_eq!(place.sql(guards, "hilum"), ours);
+    let triggers = "SELECT count(*) FROM pg_trigger WHERE tgname = 'of_ended'
+        AND tgrelid = 'hilum_notes.notes'::regclass";
+    assert_eq!(place.sql(triggers, "hilum"), "1");
+}
+
+#[tokio::test]
 async fn a_role_that_nothing_holds_and_tables_that_are_not_there_are_refused() {
     let place = Place::postgres();
     let Database {
@@ -181,7 +220,10 @@ async fn a_role_that_nothing_holds_and_tables_that_are_not_there_are_refused() {
     };
     let told = |failed: Result<(), DbError>| failed.unwrap_err().to_string();
     let missing = told(open(url_file.clone(), None).await);
-    assert!(missing.contains("owner_url_file"), "{missing}");
+    assert!(
+        missing.contains("owner_url_file") && missing.contains("hilum migrate"),
+        "{missing}"
+    );
     open(url_file, owner_url_file.clone()).await.unwrap();
     let owner = owner_url_file.unwrap();
     let free = told(open(owner.clone(), None).await);

@@ -266,6 +266,27 @@ async fn whom_the_authority_does_not_vouch_for_is_not_heard() {
 }
 
 #[tokio::test]
+async fn a_certificate_that_was_renewed_is_shown_without_a_new_start() {
+    let (asked, _) = fixed().await;
+    let folder = tempfile::tempdir().unwrap();
+    let own = Authority::new(folder.path()).vouches_for("own");
+    let client = HttpClient::new(Some(&asked.authority()), Some(&own)).unwrap();
+    let ask = async || {
+        // Of its own each time: one that was refused is given a rest.
+        let at = asked.neighbour.at().clone();
+        let way = Neighbour::new(ServiceName::Imaging, at, client.clone());
+        RemoteImaging(way).instances(&viewer(), &[]).await
+    };
+    assert_eq!(ask().await.unwrap_err().code, ErrorCode::Unavailable);
+    let vouched = asked.authority().with_file_name("asks");
+    // The key comes later: until then the old pair is shown.
+    std::fs::copy(vouched.with_extension("pem"), &own.certificate).unwrap();
+    assert_eq!(ask().await.unwrap_err().code, ErrorCode::Unavailable);
+    std::fs::copy(vouched.with_extension("key"), &own.key).unwrap();
+    assert_eq!(ask().await.unwrap(), []);
+}
+
+#[tokio::test]
 async fn a_question_that_is_none_is_refused_and_harms_nothing() {
     let (asked, imaging) = fixed().await;
     for (what, body) in [

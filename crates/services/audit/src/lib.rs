@@ -42,7 +42,8 @@ use crate::signer::Signer;
 use crate::store::Store;
 pub use crate::verifying::{Verified, VerifiedWriter};
 
-const MIGRATIONS: &[Migration] = &[
+/// The steps of its tables.
+pub const MIGRATIONS: &[Migration] = &[
     Migration {
         version: 1,
         sql: include_str!("../migrations/0001_seals.sql"),

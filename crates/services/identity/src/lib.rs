@@ -68,7 +68,8 @@ use crate::secret::Token;
 use crate::store::Store;
 use crate::store::tokens::{self, Purpose};
 
-const MIGRATIONS: &[Migration] = &[
+/// The steps of its tables.
+pub const MIGRATIONS: &[Migration] = &[
     Migration {
         version: 1,
         sql: include_str!("../migrations/0001_identity.sql"),

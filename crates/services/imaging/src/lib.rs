@@ -54,7 +54,8 @@ use crate::store::Store;
 
 pub use crate::erasure::patient_id_elements;
 
-const MIGRATIONS: &[Migration] = &[
+/// The steps of its tables.
+pub const MIGRATIONS: &[Migration] = &[
     Migration {
         version: 1,
         sql: include_str!("../migrations/0001_input_sets.sql"),

@@ -28,4 +28,4 @@ pub mod worker;
 mod workers;
 
 pub use crate::workers::INTEREST;
-pub use service::{InferenceService, Options};
+pub use service::{InferenceService, MIGRATIONS, Options};

@@ -26,7 +26,8 @@ use crate::store::Store;
 use crate::worker::{Supervisor, SupervisorConfig};
 use crate::{api, workers};
 
-const MIGRATIONS: &[Migration] = &[Migration {
+/// The steps of its tables.
+pub const MIGRATIONS: &[Migration] = &[Migration {
     version: 1,
     sql: include_str!("../migrations/0001_runs.sql"),
     postgres: include_str!("../migrations/postgres/0001_runs.sql"),

@@ -32,7 +32,8 @@ use utoipa_axum::router::OpenApiRouter;
 pub use crate::consumer::INTEREST;
 use crate::store::Store;
 
-const MIGRATIONS: &[Migration] = &[Migration {
+/// The steps of its tables.
+pub const MIGRATIONS: &[Migration] = &[Migration {
     version: 1,
     sql: include_str!("../migrations/0001_patients.sql"),
     postgres: include_str!("../migrations/postgres/0001_patients.sql"),
