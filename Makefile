@@ -11,7 +11,7 @@ demo: build ## Build everything, send the sample series, show the result, serve 
 build: tools runtime web ## The hilum binary with the web application in it
 	cargo build --release --locked -p hilum
 
-cluster: build ## Every service in a process of its own, on a private PostgreSQL and RabbitMQ, until Ctrl-C
+cluster: build ## Every service in a process of its own, on a private PostgreSQL, RabbitMQ and S3, until Ctrl-C
 	@scripts/cluster
 
 tools: # Everything that is missing is said at once, before anything is built.
