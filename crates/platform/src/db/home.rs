@@ -2,12 +2,18 @@
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
+use std::sync::Arc;
 
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use uuid::Uuid;
 
 use super::postgres::Schema;
 use super::{Db, DbError, Engine, Migration};
 use crate::config::Database;
+use crate::durable;
+
+/// The file in the data folder that names it among those who share a database.
+const NODE: &str = "node";
 
 /// Where the databases of the services are.
 #[derive(Clone, Debug)]
@@ -25,6 +31,7 @@ pub struct Server {
     owner: Option<PgConnectOptions>,
     prefix: String,
     connections: u32,
+    node: Arc<str>,
 }
 
 impl Home {
@@ -53,6 +60,7 @@ impl Home {
             owner: owner.transpose()?,
             prefix: database.schema_prefix.clone(),
             connections: database.connections,
+            node: node(data)?.into(),
         })))
     }
 
@@ -69,7 +77,8 @@ impl Home {
             Self::Server(server) => server,
         };
         let name = format!("{}{service}", server.prefix);
-        let schema = Schema::new(server.application.clone(), &name, server.connections);
+        let (options, node) = (server.application.clone(), Arc::clone(&server.node));
+        let schema = Schema::new(options, &name, server.connections, node);
         if let Some(owner) = &server.owner {
             let role = server.application.get_username();
             schema.migrate(owner, role, migrations).await?;
@@ -89,6 +98,21 @@ impl From<&Home> for Home {
     fn from(home: &Home) -> Self {
         home.clone()
     }
+}
+
+/// By what a process that begins on this folder knows what it held before it
+/// ended: others share the database.
+fn node(data: &Path) -> Result<String, DbError> {
+    let file = data.join(NODE);
+    match std::fs::read_to_string(&file) {
+        Ok(node) => return Ok(node),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error.into()),
+    }
+    let node = Uuid::new_v4().to_string();
+    std::fs::create_dir_all(data)?;
+    durable::replace(&file, node.as_bytes())?;
+    Ok(node)
 }
 
 /// The address in a file.
