@@ -1,5 +1,8 @@
 //! One part broken in one way, for a time, and what was seen of it.
 
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
@@ -18,6 +21,10 @@ const ENOUGH: usize = 3;
 const GIVEN_UP_AFTER: Duration = Duration::from_secs(120);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
+/// How long after a fault's end everything worked and nothing waited, and what was
+/// the last to; or what is not well at all.
+pub(crate) type Recovery = Result<(Duration, &'static str), String>;
+
 /// What was seen.
 pub(crate) struct Cell {
     pub(crate) row: Row,
@@ -32,9 +39,7 @@ pub(crate) struct Cell {
     pub(crate) refused: Option<Duration>,
     /// Instances acknowledged while it lasted.
     pub(crate) acknowledged: usize,
-    /// How long after its end everything worked and nothing waited, and what was
-    /// the last to; or what is not well at all.
-    pub(crate) recovered: Result<(Duration, &'static str), String>,
+    pub(crate) recovered: Recovery,
 }
 
 /// Who breaks, and for how long.
@@ -43,16 +48,31 @@ pub(crate) struct Breaking<'a> {
     pub(crate) load: &'a Load,
     pub(crate) runtime: &'a Runtime,
     pub(crate) lasts: Duration,
+    /// Somebody wants it to end: what was started must end with it.
+    pub(crate) interrupted: Arc<AtomicBool>,
 }
 
 impl Breaking<'_> {
-    /// Everything works and nothing waits; what does not.
-    pub(crate) fn is_well(&self) -> Result<(), String> {
+    /// Waits until everything works.
+    pub(crate) fn is_well(&self) -> io::Result<()> {
         let now = Instant::now();
-        self.waits(now, now).map(drop)
+        let well = self.waits(now, now)?;
+        well.map(drop)
+            .map_err(|what| io::Error::other(format!("before any fault: {what}")))
     }
 
-    pub(crate) fn cell(&mut self, row: Row, fault: Fault) -> Cell {
+    fn pause(&self, time: Duration) -> io::Result<()> {
+        let until = Instant::now() + time;
+        while Instant::now() < until {
+            if self.interrupted.load(Ordering::Relaxed) {
+                return Err(io::Error::other("interrupted"));
+            }
+            std::thread::sleep(time.min(LOOK_EVERY));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn cell(&mut self, row: Row, fault: Fault) -> io::Result<Cell> {
         let ground = &self.load.ground;
         let (_, before) = ground.ledger.counts();
         let doors = self.world.doors(row.service());
@@ -66,7 +86,7 @@ impl Breaking<'_> {
         fault.begins(row, self.world);
         let stop = CancellationToken::new();
         let noticing = self.runtime.spawn(window.noticed(row, stop.clone()));
-        std::thread::sleep(self.lasts);
+        self.pause(self.lasts)?;
         stop.cancel();
         let noticed = self.runtime.block_on(noticing).ok().flatten();
         let (_, after) = ground.ledger.counts();
@@ -77,11 +97,11 @@ impl Breaking<'_> {
             ended = Instant::now();
         }
         self.load.uses(self.world.doors(None));
-        let recovered = self.waits(began, ended);
+        let recovered = self.waits(began, ended)?;
         let all = ground.seen.since(began);
         let series = ground.ledger.series();
         let of = |function| told(&all, function, began, ended);
-        Cell {
+        Ok(Cell {
             row,
             fault,
             functions: Function::ALL.into_iter().map(of).collect(),
@@ -91,22 +111,21 @@ impl Breaking<'_> {
             refused: first_refusal(&all, ended).map(|at| at - began),
             acknowledged: after - before,
             recovered,
-        }
+        })
     }
 
     /// Waits until everything works that was broken until `ended`, and everything
     /// has come that was sent before.
-    fn waits(&self, began: Instant, ended: Instant) -> Result<(Duration, &'static str), String> {
+    fn waits(&self, began: Instant, ended: Instant) -> io::Result<Recovery> {
         loop {
             match self.recovery(began, ended) {
-                Ok(slowest) => return Ok(slowest),
-                Err(what) if ended.elapsed() > GIVEN_UP_AFTER => return Err(what),
-                Err(_) => std::thread::sleep(LOOK_EVERY),
+                Err(_) if ended.elapsed() < GIVEN_UP_AFTER => self.pause(LOOK_EVERY)?,
+                found => return Ok(found),
             }
         }
     }
 
-    fn recovery(&self, began: Instant, ended: Instant) -> Result<(Duration, &'static str), String> {
+    fn recovery(&self, began: Instant, ended: Instant) -> Recovery {
         let ground = &self.load.ground;
         let all = ground.seen.since(began);
         let mut times = Vec::new();
@@ -141,8 +160,9 @@ impl Breaking<'_> {
 }
 
 impl Cell {
-    /// What should have gone on and did not.
-    pub(crate) fn must_go_on(&self) -> Vec<String> {
+    /// What should have gone on and did not. A fault of seconds may be over before
+    /// what follows from an image.
+    pub(crate) fn must_go_on(&self, is_short: bool) -> Vec<String> {
         let of = |function| {
             let mut all = Function::ALL.iter().zip(&self.functions);
             let found = all.find(|(one, _)| **one == function);
@@ -162,10 +182,11 @@ impl Cell {
         if self.row == Row::Service("identity") {
             must.push(("queries", of(Function::Query)));
             must.push(("retrieval", of(Function::Retrieve)));
-            must.push(("results", &self.results));
-            must.push(("deliveries", &self.deliveries));
+            if !is_short {
+                must.push(("results", &self.results));
+                must.push(("deliveries", &self.deliveries));
+            }
         }
-        // A fault of seconds may be over before what was begun in it.
         let stopped = |went: &str| !went.starts_with("on") && went != "none sent";
         let stopped = must.into_iter().filter(|(_, went)| stopped(went));
         stopped

@@ -2,7 +2,12 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cell::{Breaking, Cell};
 use crate::check::{self, Found};
@@ -79,14 +84,13 @@ impl Run {
             load: &load,
             runtime: &runtime,
             lasts,
+            interrupted: interrupted(&runtime),
         };
-        breaking
-            .is_well()
-            .map_err(|what| io::Error::other(format!("before any fault: {what}")))?;
+        breaking.is_well()?;
         println!("Everything works after {} s", began.elapsed().as_secs());
         let mut cells = Vec::new();
         for (row, fault) in plan {
-            let cell = breaking.cell(row, fault);
+            let cell = breaking.cell(row, fault)?;
             println!("{}", report::line(&cell));
             cells.push(cell);
         }
@@ -138,6 +142,22 @@ impl Run {
     }
 }
 
+/// Told when somebody ends this: by Ctrl-C, or as CI does.
+fn interrupted(runtime: &Runtime) -> Arc<AtomicBool> {
+    let told = Arc::new(AtomicBool::new(false));
+    let tells = Arc::clone(&told);
+    runtime.spawn(async move {
+        let mut ended = signal(SignalKind::terminate())?;
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = ended.recv() => {}
+        }
+        tells.store(true, Ordering::Relaxed);
+        io::Result::Ok(())
+    });
+    told
+}
+
 /// Each part killed, and one part, another one each time, in each other way.
 fn short(rows: &[Row], faults: &[Fault]) -> Vec<(Row, Fault)> {
     let kills = rows.iter().map(|row| (*row, Fault::Killed));
@@ -167,7 +187,7 @@ impl Shown {
                 (Ok(_), _) => {}
             }
             wrong.extend(
-                cell.must_go_on()
+                cell.must_go_on(self.within.is_none())
                     .into_iter()
                     .map(|what| format!("{name}: {what}")),
             );

@@ -13,9 +13,13 @@ use crate::receiver::Receiver;
 
 /// Who works here: a name and the AE title that is called.
 pub(crate) const TENANTS: [(&str, &str); 2] = [("a", "HILUM_A"), ("b", "HILUM_B")];
-/// The person who signs in.
+/// The person who signs in again and again, by which a first session ends some day;
 pub(crate) const EMAIL: &str = "anna@example.org";
+/// and the one who stays.
+const STAYS: &str = "berta@example.org";
 pub(crate) const PASSWORD: &str = "four quiet words together";
+
+const MODEL: &str = include_str!("model.toml");
 
 pub(crate) struct World {
     /// Before what it stands on: it ends first.
@@ -44,7 +48,7 @@ impl World {
             .to_str()
             .ok_or_else(|| io::Error::other("a path that is no text"))?;
         let cluster = Cluster::over_relays(hilum, &settings);
-        takes_short_series(&cluster.models().join("brain-mask-small"))?;
+        put_model(&cluster.models())?;
         Ok(Self {
             cluster: cluster.started(),
             place,
@@ -55,41 +59,44 @@ impl World {
     /// Makes keys and a person with a session.
     pub(crate) fn let_in(&self) -> io::Result<Keys> {
         let api = self.cluster.api("identity");
-        let refused = |what: &str, text: String| io::Error::other(format!("{what}: {text}"));
         let mut keys = Vec::new();
         for (tenant, _) in TENANTS {
             let asked = json!({ "name": "chaos", "role": "integration" });
             let made = api.send("POST", "/api/v1/keys", As::Operator(tenant), Some(&asked));
             match made.json()["key"].as_str() {
                 Some(key) => keys.push(key.to_owned()),
-                None => return Err(refused("no key was made", made.text())),
+                None => return Err(io::Error::other(format!("no key: {}", made.text()))),
             }
         }
-        let asked = json!({ "email": EMAIL, "role": "radiologist" });
-        let invited = api.send(
-            "POST",
-            "/api/v1/invitations",
-            As::Operator("a"),
-            Some(&asked),
-        );
-        let link = invited.json()["link"]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned();
-        let token = link.rsplit(['#', '/']).next().unwrap_or_default();
-        let asked = json!({ "token": token, "name": "Anna Berg", "password": PASSWORD });
-        let path = "/auth/invitation/accept";
-        let accepted = api.send("POST", path, As::Browser(""), Some(&asked));
-        if accepted.status >= 300 {
-            return Err(refused("nobody was let in", accepted.text()));
-        }
+        self.person(EMAIL)?;
         let keys = keys
             .try_into()
             .map_err(|_| io::Error::other("a key for each"))?;
         Ok(Keys {
             keys,
-            cookie: accepted.cookies,
+            cookie: self.person(STAYS)?,
         })
+    }
+
+    /// Makes a person of tenant `a`; their session.
+    fn person(&self, email: &str) -> io::Result<String> {
+        let api = self.cluster.api("identity");
+        let asked = json!({ "email": email, "role": "radiologist" });
+        let who = As::Operator("a");
+        let invited = api.send("POST", "/api/v1/invitations", who, Some(&asked));
+        let invited = invited.json();
+        let link = invited["link"].as_str().unwrap_or_default();
+        let token = link.rsplit(['#', '/']).next().unwrap_or_default();
+        let asked = json!({ "token": token, "name": "Anna Berg", "password": PASSWORD });
+        let path = "/auth/invitation/accept";
+        let accepted = api.send("POST", path, As::Browser(""), Some(&asked));
+        match accepted.status {
+            200..300 => Ok(accepted.cookies),
+            _ => Err(io::Error::other(format!(
+                "nobody was let in: {}",
+                accepted.text()
+            ))),
+        }
     }
 
     /// The HTTP doors of all processes but that of `without`: a load balancer has
@@ -116,18 +123,10 @@ fn settings(place: &Place, receiver: SocketAddr) -> io::Result<String> {
     ))
 }
 
-/// Has the model take series of a few slices, which cost less than whole ones.
-fn takes_short_series(model: &Path) -> io::Result<()> {
-    let file = model.join("hilum-model.toml");
-    let mut text = std::fs::read_to_string(&file)?;
-    for (from, to) in [
-        ("min_slices = 12", "min_slices = 4"),
-        ("min_extent_mm = 80.0", "min_extent_mm = 10.0"),
-    ] {
-        if !text.contains(from) {
-            return Err(io::Error::other("the fast model's manifest has changed"));
-        }
-        text = text.replace(from, to);
-    }
-    std::fs::write(file, text)
+/// Puts the model there, and no other.
+fn put_model(models: &Path) -> io::Result<()> {
+    std::fs::remove_dir_all(models)?;
+    let folder = models.join("bright-voxels");
+    std::fs::create_dir_all(&folder)?;
+    std::fs::write(folder.join("hilum-model.toml"), MODEL)
 }

@@ -55,7 +55,8 @@ fn render(shown: &Shown, page: &mut String) -> std::fmt::Result {
         page,
         "Written by `make crash`, which anyone can run: what was done to Hilum, and what it lost. The \
          method is described in `crates/crash`; the protocol itself is checked in every state by a \
-         model there (`crates/crash/src/model`), which `make test` runs.\n"
+         model there (`crates/crash/src/model`), which `make test` runs. What goes on when a part \
+         of an installation breaks is in [reliability-chaos.md](reliability-chaos.md).\n"
     )?;
     let now = system().now();
     writeln!(
