@@ -1,6 +1,6 @@
 # Thin: everything behind a target runs by hand too (see scripts/).
 .DEFAULT_GOAL := help
-.PHONY: help demo cluster build tools web runtime test test-all test-deps lint fmt deny bench crash fuzz
+.PHONY: help demo cluster build tools web runtime test test-all test-deps lint fmt deny bench chaos crash fuzz
 
 help: ## What there is to make
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -40,6 +40,9 @@ fmt: ## Format the code
 
 bench: build ## Side by side with Orthanc; writes docs/benchmarks.md (ARGS=--scale: with ten years of studies; ARGS=--audit: what the trail costs; --traces; --objects)
 	@scripts/bench $(ARGS)
+
+chaos: test-deps web ## Breaks one part of an installation after the other; writes docs/reliability-chaos.md
+	@scripts/chaos
 
 crash: test-deps web ## Kills, power cuts and faults of the disk; writes docs/reliability.md
 	@scripts/crash

@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use hilum_archive::{Archive, Page, StoreOutcome};
+use hilum_testkit::PIXELS;
 
 use crate::content::{hex, instance, noise, scope, sha256};
-use crate::serve::files::PIXELS;
 use crate::worker;
 
 /// What users were told, as far as it binds.

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use hilum_archive::steps;
 use hilum_platform::clock::system;
+use hilum_testkit::machine;
 
 use crate::run::Part;
 use crate::shown::{Cutting, Shown};
@@ -54,7 +55,8 @@ fn render(shown: &Shown, page: &mut String) -> std::fmt::Result {
         page,
         "Written by `make crash`, which anyone can run: what was done to Hilum, and what it lost. The \
          method is described in `crates/crash`; the protocol itself is checked in every state by a \
-         model there (`crates/crash/src/model`), which `make test` runs.\n"
+         model there (`crates/crash/src/model`), which `make test` runs. What goes on when a part \
+         of an installation breaks is in [reliability-chaos.md](reliability-chaos.md).\n"
     )?;
     let now = system().now();
     writeln!(
@@ -245,22 +247,4 @@ fn controls(shown: &Shown, page: &mut String) -> std::fmt::Result {
         )?;
     }
     Ok(())
-}
-
-/// Processors, memory and kernel, as they say themselves.
-fn machine() -> String {
-    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
-    let info = read("/proc/cpuinfo");
-    let model = info
-        .lines()
-        .find_map(|line| line.strip_prefix("model name"))
-        .map_or("", |rest| rest.trim_start_matches(['\t', ' ', ':']));
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let kernel = read("/proc/sys/kernel/osrelease");
-    let load = read("/proc/loadavg");
-    let load = load.split(' ').next().unwrap_or_default();
-    format!(
-        "{cores} × {model}, Linux {}, load at the end {load}",
-        kernel.trim()
-    )
 }

@@ -86,6 +86,16 @@ impl Db {
         matches!(self.0, Engine::Postgres(_))
     }
 
+    /// Which of the processes that share it this one is, also after a restart;
+    /// nothing where it is the only one.
+    #[must_use]
+    pub fn node(&self) -> &str {
+        match &self.0 {
+            Engine::Sqlite(_) => "",
+            Engine::Postgres(schema) => &schema.node,
+        }
+    }
+
     /// Deletes what `own` statements and the platform's own tables hold about
     /// each of `subjects`; how many rows went. A statement takes the tenant as
     /// `$1` and the subject as `$2`. Of a file nothing of it is left in free pages

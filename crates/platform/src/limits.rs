@@ -25,6 +25,9 @@ pub const PG_STATEMENT: Duration = Duration::from_secs(60);
 pub const PG_TABLE_LOCK: Duration = Duration::from_secs(10);
 /// Longest silence within a transaction: whoever began it is gone.
 pub const PG_IN_TRANSACTION: Duration = Duration::from_secs(60);
+/// A service is not ready whose database does not answer within this time: less
+/// than a neighbour waits for who tells so.
+pub const DB_READY_WITHIN: Duration = Duration::from_secs(1);
 /// Events carried in one relay step: bounds memory and the inbox transaction.
 pub const RELAY_BATCH: u32 = 500;
 /// The relay collects for this long, so that a burst of commits costs the
@@ -41,19 +44,19 @@ pub const RELAY_POLL: Duration = Duration::from_secs(5);
 pub const BUS_CONNECT: Duration = Duration::from_secs(5);
 /// Longest answer of the bus to one question.
 pub const BUS_ANSWER: Duration = Duration::from_secs(5);
-/// Longest time until a batch of events is confirmed: the disks of several
-/// brokers, busy; less than a process has to end.
+/// Longest time until a batch of events is confirmed, and for a look at the queues:
+/// the disks of several brokers, busy, or a slow way; less than a process has to end.
 pub const BUS_CONFIRM: Duration = Duration::from_secs(15);
 /// Seconds between signs of life on a connection; without any for twice as long it is lost.
 pub const BUS_HEARTBEAT: u16 = 10;
 /// First pause after the bus, or what keeps its events, did not answer,
 pub const BUS_PAUSE_FIRST: Duration = Duration::from_millis(500);
-/// and the longest.
-pub const BUS_PAUSE_MAX: Duration = Duration::from_secs(30);
+/// and the longest: what waits goes on this soon after it answers again.
+pub const BUS_PAUSE_MAX: Duration = Duration::from_secs(5);
 /// RabbitMQ writes down which log is a new queue's half a second after it was made.
 pub const BUS_NEW: Duration = Duration::from_secs(2);
 /// How often it is looked whether the bus is there and how much waits in it.
-pub const BUS_LOOK_EVERY: Duration = Duration::from_secs(10);
+pub const BUS_LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Bytes in one queue: days of a service that is down. More stays in the outboxes.
 pub const BUS_QUEUE_BYTES: i64 = 1 << 30;
 /// Times a message may be given to a consumer before it is a dead letter. Going
@@ -114,6 +117,15 @@ pub const LIVE_CHECK: Duration = Duration::from_secs(5);
 pub const MAIL_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often a worker looks for jobs without being told.
 pub const JOB_POLL: Duration = Duration::from_secs(1);
+/// Who works on a job and is not heard of for so long loses it: a process that does
+/// not come back. One that does frees its jobs at once.
+pub const JOB_LEASE: Duration = Duration::from_secs(60);
+/// How often a lease is prolonged: several times in vain before it runs out, also
+/// on a database that takes ten seconds for it.
+pub const JOB_PROLONGED: Duration = Duration::from_secs(10);
+/// Before a job is tried again that waits for a neighbour or the database: it is to
+/// go on soon after that answers, and asks for little until then.
+pub const JOB_AWAY: Duration = Duration::from_secs(2);
 /// Jobs of one service in one state that a list has.
 pub const JOBS_LISTED: u32 = 500;
 
@@ -188,6 +200,14 @@ pub const NEIGHBOUR_WITHIN_LONG: Duration = Duration::from_secs(300);
 /// How long a neighbour is asked whether it works: a page of all of them waits for
 /// the slowest.
 pub const NEIGHBOUR_READY_WITHIN: Duration = Duration::from_secs(2);
+/// While a request that was passed on is not answered yet, it is asked this often
+/// whether the neighbour is there at all,
+pub const NEIGHBOUR_LOOK_EVERY: Duration = Duration::from_secs(3);
+/// and it says so within this time: who stands still costs ten seconds together.
+pub const NEIGHBOUR_THERE_WITHIN: Duration = Duration::from_secs(7);
+/// How long Identity is asked about somebody whom it let in not long ago: then they
+/// come in as they did, and are asked about again.
+pub const ADMITTED_ASKED: Duration = Duration::from_secs(1);
 /// Times a question that may be repeated is asked.
 pub const NEIGHBOUR_TRIES: u32 = 3;
 /// Pause between two of these, on average: a process that restarts is there again

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -15,8 +15,9 @@ use crate::authority::Authority;
 use crate::models::put_fast_model;
 use crate::peers::free_address;
 use crate::rabbitmq::RabbitMq;
+use crate::relay::{Behind, Relay};
 use crate::series::Series;
-use crate::tools::{send, storescu, wait_until};
+use crate::tools::{run, send, storescu, wait_until};
 
 /// Every service, in the order in which they are started.
 pub const SERVICES: [&str; 6] = [
@@ -32,6 +33,8 @@ pub const SERVICES: [&str; 6] = [
 pub struct Cluster {
     /// The broker between its processes.
     pub broker: RabbitMq,
+    /// The way to it.
+    broker_way: Option<Relay>,
     binary: PathBuf,
     folder: TempDir,
     members: BTreeMap<&'static str, Member>,
@@ -39,7 +42,15 @@ pub struct Cluster {
 
 struct Member {
     neighbours: SocketAddr,
+    ways: Option<Ways>,
     process: Option<Process>,
+}
+
+/// Relays before the doors of a process.
+struct Ways {
+    neighbours: Relay,
+    http: Relay,
+    dicom: Relay,
 }
 
 struct Process {
@@ -53,7 +64,23 @@ impl Cluster {
     /// model, and `settings` besides (TOML). They are not started.
     #[must_use]
     pub fn new(binary: &str, settings: &str) -> Self {
+        Self::laid_out(binary, settings, false)
+    }
+
+    /// The same, with a relay before each process and before the broker, so that
+    /// they can be cut off and slowed.
+    #[must_use]
+    pub fn over_relays(binary: &str, settings: &str) -> Self {
+        Self::laid_out(binary, settings, true)
+    }
+
+    fn laid_out(binary: &str, settings: &str, over_relays: bool) -> Self {
         let (folder, broker) = (tempfile::tempdir().unwrap(), RabbitMq::up());
+        let broker_way = over_relays.then(|| Relay::to(Behind::Tcp(broker.address())));
+        let amqp = match &broker_way {
+            Some(way) => RabbitMq::amqp_at(way.address()),
+            None => broker.amqp(),
+        };
         let authority = Authority::new(folder.path());
         let models = folder.path().join("models");
         std::fs::create_dir_all(&models).unwrap();
@@ -62,25 +89,29 @@ impl Cluster {
         let mut at = String::new();
         for service in SERVICES {
             let neighbours = free_address();
-            at += &format!("{service} = \"https://{neighbours}\"\n");
-            let process = None;
-            members.insert(
-                service,
-                Member {
-                    neighbours,
-                    process,
-                },
-            );
+            let ways = over_relays.then(|| Ways {
+                neighbours: Relay::to(Behind::Tcp(neighbours)),
+                http: Relay::new(),
+                dicom: Relay::new(),
+            });
+            let asked = ways.as_ref().map(|ways| ways.neighbours.address());
+            let asked = asked.unwrap_or(neighbours);
+            at += &format!("{service} = \"https://{asked}\"\n");
+            let member = Member {
+                neighbours,
+                ways,
+                process: None,
+            };
+            members.insert(service, member);
         }
         let tls = authority.vouches_for("own");
         let config = format!(
             "quiet_seconds = 0.4\n\
              tenants = [{{ name = \"a\", ae_title = \"HILUM_A\" }}, {{ name = \"b\", ae_title = \"HILUM_B\" }}]\n\
              {settings}\n\
-             bus = {{ amqp = {:?} }}\n\
+             bus = {{ amqp = {amqp:?} }}\n\
              [neighbours]\nlisten = \"127.0.0.1:0\"\ncertificate = {:?}\nkey = {:?}\nca = {:?}\n\
              [neighbours.at]\n{at}",
-            broker.amqp(),
             tls.certificate,
             tls.key,
             authority.certificate()
@@ -88,6 +119,7 @@ impl Cluster {
         std::fs::write(folder.path().join("hilum.toml"), config).unwrap();
         Self {
             broker,
+            broker_way,
             binary: PathBuf::from(binary),
             folder,
             members,
@@ -119,13 +151,49 @@ impl Cluster {
     /// The HTTP door of a service's process.
     #[must_use]
     pub fn api(&self, service: &str) -> Api {
-        Api(self.process(service).http)
+        match &self.members[service].ways {
+            Some(ways) => Api(ways.http.address()),
+            None => Api(self.process(service).http),
+        }
     }
 
     /// The DICOM door.
     #[must_use]
     pub fn dicom(&self) -> SocketAddr {
-        self.process("imaging").dicom.unwrap()
+        match &self.members["imaging"].ways {
+            Some(ways) => ways.dicom.address(),
+            None => self.process("imaging").dicom.unwrap(),
+        }
+    }
+
+    /// Every way to a service's process, where there are relays.
+    #[must_use]
+    pub fn ways_to(&self, service: &str) -> Vec<&Relay> {
+        let ways = self.members[service].ways.as_ref();
+        ways.map_or_else(Vec::new, |ways| {
+            vec![&ways.neighbours, &ways.http, &ways.dicom]
+        })
+    }
+
+    /// The way to the broker, where there are relays.
+    #[must_use]
+    pub fn way_to_broker(&self) -> Option<&Relay> {
+        self.broker_way.as_ref()
+    }
+
+    /// The folder of its models.
+    #[must_use]
+    pub fn models(&self) -> PathBuf {
+        self.folder.path().join("models")
+    }
+
+    /// Runs a command of the binary on the data of a service that does not run.
+    #[must_use]
+    pub fn command(&self, service: &str, arguments: &[&str]) -> Output {
+        let mut command = Command::new(&self.binary);
+        command.args(arguments).arg("--config");
+        command.arg(self.folder.path().join("hilum.toml"));
+        run(command.arg("--data").arg(self.data(service)))
     }
 
     /// Sends a series to tenant `a`; all of it must be acknowledged.
@@ -222,6 +290,14 @@ impl Cluster {
             addresses(&run_file)
         });
         let member = self.members.get_mut(service).unwrap();
+        if let Some(ways) = &member.ways {
+            ways.http.leads_to(Behind::Tcp(http));
+            let through = Api(ways.http.address());
+            through.knows_operator(&Api(http).operator_token());
+            if let Some(dicom) = dicom {
+                ways.dicom.leads_to(Behind::Tcp(dicom));
+            }
+        }
         member.process = Some(Process { child, http, dicom });
     }
 }

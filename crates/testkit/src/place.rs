@@ -4,13 +4,17 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use hilum_platform::config::Database;
 use hilum_platform::db::Home;
+use rustix::process::Signal;
 
+use crate::processes::Server;
+use crate::relay::{Behind, Relay};
 use crate::wait_until;
 
 /// `nobody`: neither server starts as root.
@@ -18,7 +22,11 @@ const NOBODY: u32 = 65_534;
 
 /// A folder, and the servers that a test started in it. They end with it.
 pub struct Place {
-    servers: Vec<Child>,
+    /// The pooler first, so that it ends first.
+    pooler: Option<Server>,
+    postgres: Option<Server>,
+    /// Ways to the pooler and from it to PostgreSQL that can be cut off.
+    ways: Option<[Relay; 2]>,
     database: Option<Database>,
     dir: tempfile::TempDir,
 }
@@ -44,7 +52,9 @@ impl Place {
     #[must_use]
     pub fn embedded() -> Self {
         Self {
-            servers: Vec::new(),
+            pooler: None,
+            postgres: None,
+            ways: None,
             database: None,
             dir: tempfile::tempdir().unwrap(),
         }
@@ -71,23 +81,21 @@ impl Place {
             .output()
             .unwrap();
         assert!(made.status.success(), "initdb: {made:?}");
-        let server = as_nobody(&binary("postgres"))
-            .arg("-D")
-            .arg(&data)
-            .args(["-c", "listen_addresses=", "-c", "fsync=off", "-c"])
-            .arg(format!("unix_socket_directories={}", dir.display()))
-            .stdout(Stdio::null())
-            .stderr(fs::File::create(dir.join("log")).unwrap())
-            .spawn()
-            .unwrap();
-        place.servers.push(server);
-        wait_until("PostgreSQL", 30, || {
-            let asked = Command::new(binary("pg_isready"))
-                .arg("-qh")
-                .arg(&dir)
-                .status();
-            asked.is_ok_and(|status| status.success()).then_some(())
-        });
+        let folder = dir.clone();
+        let launch = move || {
+            let mut server = as_nobody(&binary("postgres"));
+            server
+                .arg("-D")
+                .arg(&data)
+                .args(["-c", "listen_addresses=", "-c", "fsync=off", "-c"])
+                .arg(format!("unix_socket_directories={}", folder.display()))
+                .stdout(Stdio::null())
+                .stderr(log_in(&folder));
+            server
+        };
+        // At once: nobody needs what it holds.
+        place.postgres = Some(Server::start(launch, Signal::QUIT));
+        place.postgres_answers();
         place.sql(
             "CREATE ROLE hilum_owner LOGIN; CREATE ROLE hilum LOGIN;
              CREATE DATABASE hilum OWNER hilum_owner",
@@ -107,34 +115,117 @@ impl Place {
     #[must_use]
     pub fn pooled() -> Self {
         let mut place = Self::postgres();
-        let dir = place.folder("pgbouncer");
+        let server = place.dir.path().join("postgres").display().to_string();
+        place.pool(&format!("host={server} port=5432"), 2);
+        let address = place.address(
+            "pooled.url",
+            "hilum",
+            &place.dir.path().join("pgbouncer"),
+            6432,
+        );
+        place.is_reached_at(address);
+        place
+    }
+
+    /// The same, over ways that can be cut off ([`Place::way_to_server`], [`Place::way_to_pooler`]), with as many
+    /// connections as an installation would have.
+    #[must_use]
+    pub fn over_relays() -> Self {
+        let mut place = Self::postgres();
+        let socket = |folder: &str, port: u16| {
+            let path = place.dir.path().join(folder);
+            Relay::to(Behind::Socket(path.join(format!(".s.PGSQL.{port}"))))
+        };
+        let (to_pooler, to_server) = (socket("pgbouncer", 6432), socket("postgres", 5432));
+        let at = |relay: &Relay, role: &str| {
+            format!(
+                "postgres://{role}@{}/hilum?sslmode=disable",
+                relay.address()
+            )
+        };
+        let owner = place.names("owner.url", &at(&to_server, "hilum_owner"));
+        let pooled = place.names("pooled.url", &at(&to_pooler, "hilum"));
+        place.pool(
+            &format!("host=127.0.0.1 port={}", to_server.address().port()),
+            20,
+        );
+        place.is_reached_at(pooled);
+        if let Some(database) = &mut place.database {
+            database.owner_url_file = Some(owner);
+        }
+        place.ways = Some([to_pooler, to_server]);
+        place
+    }
+
+    /// Starts a PgBouncer before the server that `to` names.
+    fn pool(&mut self, to: &str, connections: u32) {
+        let dir = self.folder("pgbouncer");
         fs::write(dir.join("users"), "\"hilum\" \"\"\n").unwrap();
-        let server = place.dir.path().join("postgres");
         let text = format!(
-            "[databases]\nhilum = host={} port=5432\n[pgbouncer]\nlisten_addr =\n\
+            "[databases]\nhilum = {to}\n[pgbouncer]\nlisten_addr =\n\
              listen_port = 6432\nunix_socket_dir = {}\nauth_type = trust\nauth_file = {}\n\
-             pool_mode = transaction\ndefault_pool_size = 2\nserver_round_robin = 1\n",
-            server.display(),
+             pool_mode = transaction\ndefault_pool_size = {connections}\nserver_round_robin = 1\n\
+             server_login_retry = 1\n",
             dir.display(),
             dir.join("users").display()
         );
         let file = dir.join("ini");
         fs::write(&file, text).unwrap();
-        let pooler = as_nobody(Path::new("/usr/sbin/pgbouncer"))
-            .arg("-q")
-            .arg(&file)
-            .stdout(Stdio::null())
-            .stderr(fs::File::create(dir.join("log")).unwrap())
-            .spawn()
-            .expect("pgbouncer is installed");
-        place.servers.push(pooler);
-        let socket = dir.join(".s.PGSQL.6432");
-        wait_until("PgBouncer", 30, || socket.exists().then_some(()));
-        let url_file = place.address("pooled.url", "hilum", &dir, 6432);
-        if let Some(database) = &mut place.database {
+        let log = dir.clone();
+        let launch = move || {
+            let mut pooler = as_nobody(Path::new("/usr/sbin/pgbouncer"));
+            let command = pooler.arg("-q").arg(&file);
+            command.stdout(Stdio::null()).stderr(log_in(&log));
+            pooler
+        };
+        self.pooler = Some(Server::start(launch, Signal::QUIT));
+        self.pooler_answers();
+    }
+
+    fn is_reached_at(&mut self, url_file: PathBuf) {
+        if let Some(database) = &mut self.database {
             database.url_file = url_file;
         }
-        place
+    }
+
+    /// The PostgreSQL.
+    pub fn server(&mut self) -> &mut Server {
+        self.postgres.as_mut().expect("a place on PostgreSQL")
+    }
+
+    /// The PgBouncer.
+    pub fn pooler(&mut self) -> &mut Server {
+        self.pooler.as_mut().expect("a place behind PgBouncer")
+    }
+
+    /// The way from the pooler to PostgreSQL.
+    #[must_use]
+    pub fn way_to_server(&self) -> &Relay {
+        &self.ways.as_ref().expect("a place over relays")[1]
+    }
+
+    /// The way to the pooler.
+    #[must_use]
+    pub fn way_to_pooler(&self) -> &Relay {
+        &self.ways.as_ref().expect("a place over relays")[0]
+    }
+
+    /// Waits until PostgreSQL takes connections.
+    pub fn postgres_answers(&self) {
+        let dir = self.dir.path().join("postgres");
+        wait_until("PostgreSQL", 60, || {
+            let asked = Command::new(binary("pg_isready"))
+                .arg("-qh")
+                .arg(&dir)
+                .status();
+            asked.is_ok_and(|status| status.success()).then_some(())
+        });
+    }
+
+    /// Waits until PgBouncer takes connections.
+    pub fn pooler_answers(&self) {
+        let socket = self.dir.path().join("pgbouncer/.s.PGSQL.6432");
+        wait_until("PgBouncer", 60, || UnixStream::connect(&socket).ok());
     }
 
     /// Where services open their databases.
@@ -185,25 +276,20 @@ impl Place {
 
     fn address(&self, name: &str, role: &str, socket: &Path, port: u16) -> PathBuf {
         let host = socket.display().to_string().replace('/', "%2F");
+        self.names(name, &format!("postgres://{role}@{host}:{port}/hilum"))
+    }
+
+    /// The file with this address.
+    fn names(&self, name: &str, address: &str) -> PathBuf {
         let file = self.dir.path().join(name);
-        fs::write(&file, format!("postgres://{role}@{host}:{port}/hilum\n")).unwrap();
+        fs::write(&file, format!("{address}\n")).unwrap();
         file
     }
 }
 
-impl Drop for Place {
-    fn drop(&mut self) {
-        for server in self.servers.iter_mut().rev() {
-            if let Some(process) = i32::try_from(server.id())
-                .ok()
-                .and_then(rustix::process::Pid::from_raw)
-            {
-                // At once: nobody needs what it holds.
-                let _gone = rustix::process::kill_process(process, rustix::process::Signal::QUIT);
-            }
-            let _gone = server.wait();
-        }
-    }
+fn log_in(dir: &Path) -> fs::File {
+    let mut log = fs::File::options();
+    log.create(true).append(true).open(dir.join("log")).unwrap()
 }
 
 fn is_root() -> bool {

@@ -146,7 +146,19 @@ log.file.level = warning
     /// Its address in clear, on this machine.
     #[must_use]
     pub fn amqp(&self) -> String {
-        format!("amqp://hilum:word@{}/hilum", self.clear)
+        Self::amqp_at(self.clear)
+    }
+
+    /// Where it listens in clear.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.clear
+    }
+
+    /// The address of a broker that is reached there in clear.
+    #[must_use]
+    pub fn amqp_at(address: SocketAddr) -> String {
+        format!("amqp://hilum:word@{address}/hilum")
     }
 
     /// Its address over TLS, with a certificate that [`Self::ca_file`] is.

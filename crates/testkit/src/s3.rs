@@ -1,13 +1,15 @@
 //! A bucket of a test's own: npm's `s3rver`, run by node, its objects in a folder.
 
+use std::fs::File;
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use tempfile::TempDir;
 
 use crate::peers::free_address;
+use crate::processes::Server;
 use crate::tools::{root, wait_until};
 
 /// Its one user, and that one's secret.
@@ -15,78 +17,72 @@ pub const S3_KEY: &str = "S3RVER";
 
 /// A server with one bucket, `hilum`. It ends with the test's process.
 pub struct S3 {
-    folder: TempDir,
+    server: Server,
     address: SocketAddr,
-    server: Option<Child>,
+    folder: TempDir,
 }
 
 impl S3 {
-    /// A place for one that does not listen yet.
-    #[must_use]
-    pub fn down() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("secret"), S3_KEY).unwrap();
-        Self {
-            folder,
-            address: free_address(),
-            server: None,
-        }
-    }
-
     /// One that listens.
     #[must_use]
     pub fn up() -> Self {
-        let mut server = Self::down();
-        server.comes_up();
-        server
-    }
-
-    /// Begins to listen, with the objects that it had.
-    pub fn comes_up(&mut self) {
         let npm = root().join(".cache/s3rver");
         assert!(
             npm.join("node_modules/s3rver").is_dir(),
             "there is no {}: run `make test-deps`",
             npm.display()
         );
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("node/s3.mjs");
-        let child = Command::new("node")
-            .arg(script)
-            .arg(npm)
-            .arg(self.address.port().to_string())
-            .arg(self.folder.path().join("buckets"))
-            .arg("hilum")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(std::fs::File::create(self.folder.path().join("log")).unwrap())
-            .spawn()
-            .unwrap();
-        self.server = Some(child);
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("secret"), S3_KEY).unwrap();
+        let address = free_address();
+        let (buckets, log) = (folder.path().join("buckets"), folder.path().join("log"));
+        let launch = move || {
+            let mut command = Command::new("node");
+            command
+                .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("node/s3.mjs"))
+                .arg(&npm)
+                .arg(address.port().to_string())
+                .arg(&buckets)
+                .arg("hilum")
+                .stdin(Stdio::piped())
+                .stdout(Stdio::null())
+                .stderr(File::create(&log).unwrap());
+            command
+        };
+        let this = Self {
+            server: Server::start(launch, Signal::TERM),
+            address,
+            folder,
+        };
+        this.listens();
+        this
+    }
+
+    fn listens(&self) {
         wait_until("the bucket's server listens", 30, || {
             TcpStream::connect(self.address).ok()
         });
     }
 
+    /// Listens again, with the objects that it had.
+    pub fn comes_up(&mut self) {
+        self.server.comes_back();
+        self.listens();
+    }
+
     /// Ends at once.
     pub fn is_killed(&mut self) {
-        if let Some(mut server) = self.server.take() {
-            let _ended = server.kill();
-            let _status = server.wait();
-        }
+        self.server.is_killed();
     }
 
     /// Stands still: it has its connections and says nothing.
     pub fn freezes(&self) {
-        self.signal(Signal::STOP);
+        self.server.freezes();
     }
 
     /// Goes on where it stood still.
     pub fn goes_on(&self) {
-        self.signal(Signal::CONT);
-    }
-
-    fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(self.server.as_ref().unwrap()), signal).unwrap();
+        self.server.goes_on();
     }
 
     /// Its address.
@@ -110,11 +106,5 @@ impl S3 {
             self.endpoint(),
             self.folder.path().join("secret")
         )
-    }
-}
-
-impl Drop for S3 {
-    fn drop(&mut self) {
-        self.is_killed();
     }
 }

@@ -6,7 +6,8 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use super::files::Files;
+use hilum_testkit::Files;
+
 use super::load::{self, Load};
 use super::senders;
 use super::server::Home;

@@ -10,8 +10,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use hilum_archive::steps;
+use hilum_testkit::Files;
 
-use super::files::Files;
 use super::load::{self, Load, Study};
 use super::senders;
 use super::server::{Doors, Home, Server};

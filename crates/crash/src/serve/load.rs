@@ -3,7 +3,8 @@
 
 use std::io;
 
-use super::files::{File, Files, Odd};
+use hilum_testkit::{File, Files, Odd};
+
 use super::senders::{self, Say};
 use super::server::Doors;
 

@@ -3,7 +3,6 @@
 //! (`cuts`).
 
 pub(crate) mod cuts;
-pub(crate) mod files;
 pub(crate) mod kills;
 pub(crate) mod load;
 pub(crate) mod odd;

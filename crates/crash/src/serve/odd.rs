@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use hilum_testkit::Files;
 use rustix::process::Signal;
 
-use super::files::Files;
 use super::load::{self, Load};
 use super::senders;
 use super::server::{Doors, Home, Server};

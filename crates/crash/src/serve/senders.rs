@@ -8,10 +8,9 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use hilum_testkit::{python, storescu};
+use hilum_testkit::{File, Files, python, storescu};
 use serde_json::{Value, json};
 
-use super::files::{File, Files};
 use super::server::Doors;
 use crate::content::{hex, noise, sha256};
 

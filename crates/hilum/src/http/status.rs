@@ -13,6 +13,7 @@ use hilum_contracts::service::ServiceName;
 use hilum_inference::runtime::{find_library, library_version};
 use hilum_platform::audit::AuditSource;
 use hilum_platform::http::May;
+use hilum_platform::limits::DB_READY_WITHIN;
 use hilum_platform::remote::member::{Readiness, Ready};
 use serde::Serialize;
 use time::OffsetDateTime;
@@ -121,7 +122,8 @@ pub(crate) struct OnDatabase(pub(crate) Arc<dyn AuditSource>);
 #[async_trait]
 impl Ready for OnDatabase {
     async fn ready(&self) -> Readiness {
-        let ready = self.0.heads().await.is_ok();
+        let heads = tokio::time::timeout(DB_READY_WITHIN, self.0.heads());
+        let ready = heads.await.is_ok_and(|heads| heads.is_ok());
         Readiness {
             ready,
             detail: (!ready).then(|| "Its database does not answer.".to_owned()),

@@ -184,6 +184,9 @@ fn a_service_that_is_dead_or_frozen_is_told_of_and_comes_back() {
     assert_eq!(cluster.api("imaging").get("/api/v1/patients").status, 200);
 
     cluster.freeze("patients");
+    // What is passed on to it does not wait for as long as it stands still.
+    let answer = cluster.api("imaging").get("/api/v1/patients");
+    assert_eq!(answer.status, 503, "{}", answer.text());
     told(cluster.api("imaging"), "patients", false);
     cluster.thaw("patients");
     told(cluster.api("imaging"), "patients", true);

@@ -2,24 +2,43 @@
 
 use std::process::{Command, Output, Stdio};
 
-use hilum_testkit::{Place, Series, Storescp, run, wait_until};
+use hilum_testkit::{Place, Series, Setup, Storescp, run, wait_until};
 use serde_json::{Value, json};
 
 use crate::hilum;
 
-#[test]
-fn images_become_results_on_postgresql_through_kills_and_are_erased() {
-    let (place, storescp) = (Place::pooled(), Storescp::up());
+/// A Hilum with the fast model and its services' tables there.
+fn on(place: &Place) -> Setup {
     let database = place.database().unwrap();
     let owner = database.owner_url_file.unwrap();
     let setting = format!(
         "{{ url_file = {:?}, owner_url_file = {owner:?} }}",
         database.url_file
     );
-    let mut hilum = hilum()
-        .with_fast_model()
+    hilum().with_fast_model().with_setting("database", setting)
+}
+
+#[test]
+fn a_series_is_worked_on_although_the_database_was_away_when_its_sender_ended() {
+    let place = Place::over_relays();
+    let hilum = on(&place).start();
+    let series = Series::sample();
+    place.way_to_pooler().cuts_off();
+    let stored = hilum.stow(series.files());
+    assert_eq!(stored.status, 200, "{}", stored.text());
+    assert!(
+        hilum.log().contains("recorded later"),
+        "the database was asked for nothing"
+    );
+    place.way_to_pooler().carries_on();
+    hilum.run_becomes(series.study_uid(), "succeeded");
+}
+
+#[test]
+fn images_become_results_on_postgresql_through_kills_and_are_erased() {
+    let (place, storescp) = (Place::pooled(), Storescp::up());
+    let mut hilum = on(&place)
         .delivering_to("pacs", "PACS", storescp.address())
-        .with_setting("database", setting)
         .start();
     for round in 0..3 {
         let study = format!("1.2.3.{round}");

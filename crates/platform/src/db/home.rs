@@ -2,14 +2,20 @@
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
+use std::sync::Arc;
 
 use sqlx::Connection as _;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
+use uuid::Uuid;
 
 use super::postgres::Schema;
 use super::{Db, DbError, Engine, Migration, Step};
 use crate::config::Database;
+use crate::durable;
 use crate::limits::PG_ACQUIRE;
+
+/// The file in the data folder that names it among those who share a database.
+const NODE: &str = "node";
 
 /// Where the databases of the services are.
 #[derive(Clone, Debug)]
@@ -27,6 +33,7 @@ pub struct Server {
     owner: Option<PgConnectOptions>,
     prefix: String,
     connections: u32,
+    node: Arc<str>,
 }
 
 impl Home {
@@ -55,6 +62,7 @@ impl Home {
             owner: owner.transpose()?,
             prefix: database.schema_prefix.clone(),
             connections: database.connections,
+            node: node(data)?.into(),
         })))
     }
 
@@ -112,7 +120,8 @@ impl Server {
     /// The schema of a service, not reached yet.
     fn schema(&self, service: &str) -> Schema {
         let name = format!("{}{service}", self.prefix);
-        Schema::new(self.application.clone(), &name, self.connections)
+        let (options, node) = (self.application.clone(), Arc::clone(&self.node));
+        Schema::new(options, &name, self.connections, node)
     }
 }
 
@@ -143,6 +152,21 @@ impl From<&Home> for Home {
     fn from(home: &Home) -> Self {
         home.clone()
     }
+}
+
+/// By what a process that begins on this folder knows what it held before it
+/// ended: others share the database.
+fn node(data: &Path) -> Result<String, DbError> {
+    let file = data.join(NODE);
+    match std::fs::read_to_string(&file) {
+        Ok(node) => return Ok(node),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error.into()),
+    }
+    let node = Uuid::new_v4().to_string();
+    std::fs::create_dir_all(data)?;
+    durable::replace(&file, node.as_bytes())?;
+    Ok(node)
 }
 
 /// The address in a file.

@@ -19,11 +19,18 @@ use crate::limits::{PG_ACQUIRE, PG_IDLE, PG_IN_TRANSACTION, PG_LIFE, PG_STATEMEN
 pub(super) struct Schema {
     pub(super) pool: PgPool,
     pub(super) name: Arc<str>,
+    /// Which of the processes that share the database this is.
+    pub(super) node: Arc<str>,
 }
 
 impl Schema {
     /// Connects when somebody asks; at most `connections` at once.
-    pub(super) fn new(options: PgConnectOptions, name: &str, connections: u32) -> Self {
+    pub(super) fn new(
+        options: PgConnectOptions,
+        name: &str,
+        connections: u32,
+        node: Arc<str>,
+    ) -> Self {
         let pool = PgPoolOptions::new()
             .max_connections(connections)
             .min_connections(0)
@@ -34,6 +41,7 @@ impl Schema {
         Self {
             pool,
             name: name.into(),
+            node,
         }
     }
 

@@ -140,7 +140,8 @@ pub async fn enqueue(tx: &mut Connection, now: i64, job: NewJob<'_>) -> Result<(
 
 /// Takes a job that is due, for `lease`: of the tenant whose turn is longest ago
 /// the one that was due first, so that who has ten thousand holds up nobody who has
-/// one. A job whose lease has run out is due: its worker is gone.
+/// one. A job whose lease has run out is due: its worker is gone. So is one that
+/// `owner` still holds: it asks for another, and only could not say how that ended.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -165,14 +166,14 @@ pub async fn lease(
          due (tenant, id) AS (
              SELECT tenant, coalesce(
                  (SELECT id FROM jobs j WHERE j.kind = $3 AND j.tenant = whose.tenant
-                     AND j.state = 'leased' AND j.lease_until <= $4 ORDER BY j.run_at, j.id LIMIT 1),
+                     AND j.state = 'leased' AND (j.lease_until <= $4 OR j.lease_owner = $1) ORDER BY j.run_at, j.id LIMIT 1),
                  (SELECT id FROM jobs j WHERE j.kind = $3 AND j.tenant = whose.tenant
                      AND j.state = 'queued' AND j.run_at <= $4 ORDER BY j.run_at, j.id LIMIT 1))
              FROM whose WHERE tenant IS NOT NULL)
          UPDATE jobs SET state = 'leased', attempts = attempts + 1, lease_owner = $1, lease_until = $2
          WHERE id = (SELECT due.id FROM due LEFT JOIN job_turn t ON t.kind = $3 AND t.tenant = due.tenant
              WHERE due.id IS NOT NULL ORDER BY coalesce(t.turn, 0), due.id LIMIT 1)
-              AND (state = 'queued' OR lease_until <= $4)
+              AND (state = 'queued' OR lease_until <= $4 OR lease_owner = $1)
          RETURNING id, tenant, subject, correlation_id, attempts, traceparent",
     )
     .bind(owner)
@@ -230,6 +231,8 @@ pub enum End<'a> {
     Done,
     /// To be tried again at this time (milliseconds since 1970), because of this.
     Retry(i64, &'a str),
+    /// The same, and the attempt does not count: what it needs is not there yet.
+    NotYet(i64, &'a str),
     /// Given up, because of this. A person sees it and may start it anew.
     Dead(&'a str),
     /// Handed back untouched, as on shutdown: the attempt does not count.
@@ -251,6 +254,7 @@ pub async fn finish(
     let (state, back, run_at, error) = match end {
         End::Done => ("done", 0, None, None),
         End::Retry(at, why) => ("queued", 0, Some(at), Some(shorten(why))),
+        End::NotYet(at, why) => ("queued", 1, Some(at), Some(shorten(why))),
         End::Dead(why) => ("dead", 0, None, Some(shorten(why))),
         End::HandBack => ("queued", 1, None, None),
     };
@@ -271,19 +275,25 @@ pub async fn finish(
     Ok(changed == 1)
 }
 
-/// Frees every lease of an earlier process. On embedded storage only, where this
-/// process is the only one: whoever held a lease is gone. Elsewhere leases run out.
+/// A name for a worker of this process: that of no other, by which
+/// [`reclaim`] knows whose it was.
+#[must_use]
+pub fn owner(db: &Db) -> String {
+    format!("{}/{}", db.node(), Uuid::new_v4())
+}
+
+/// Frees the leases of this process's predecessor, at the start: whoever held them
+/// is gone. On embedded storage that is every lease.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn reclaim(db: &Db) -> Result<u64, DbError> {
-    if db.is_shared() {
-        return Ok(0);
-    }
     let mut tx = db.begin(Across::Jobs).await?;
     let freed = db::query(
-        "UPDATE jobs SET state = 'queued', lease_owner = NULL, lease_until = NULL WHERE state = 'leased'",
+        "UPDATE jobs SET state = 'queued', lease_owner = NULL, lease_until = NULL
+         WHERE state = 'leased' AND ($1 = '' OR substr(lease_owner, 1, length($1) + 1) = $1 || '/')",
     )
+    .bind(db.node())
     .execute(&mut *tx)
     .await?
     .rows_affected();

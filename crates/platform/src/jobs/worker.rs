@@ -1,16 +1,13 @@
 //! The loop of every worker of jobs.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
-use super::{Job, heartbeat, lease};
+use super::{Job, heartbeat, lease, owner};
 use crate::clock::Clock;
 use crate::db::Db;
-use crate::limits::JOB_POLL;
+use crate::limits::{JOB_LEASE, JOB_POLL, JOB_PROLONGED};
 use crate::traces::Work;
 
 /// What a worker takes its jobs from.
@@ -22,8 +19,6 @@ pub struct Leases<'a> {
     pub clock: &'a dyn Clock,
     /// The jobs that it takes.
     pub kind: &'a str,
-    /// A worker that stops answering loses its job after this long.
-    pub lease: Duration,
     /// Rings when there may be one.
     pub bell: &'a Notify,
 }
@@ -41,16 +36,15 @@ pub trait Worker: Send + Sync {
 
 /// Has a worker work until `stop` is called.
 pub async fn run(worker: impl Worker, stop: CancellationToken) {
-    let owner = Uuid::new_v4().to_string();
+    let owner = owner(worker.leases().db);
     while !stop.is_cancelled() {
         let Leases {
             db,
             clock,
             kind,
-            lease: time,
             bell,
         } = worker.leases();
-        match lease(db, kind, &owner, clock.now_millis(), time).await {
+        match lease(db, kind, &owner, clock.now_millis(), JOB_LEASE).await {
             Ok(Some(job)) => {
                 let work = Work::part(
                     "job",
@@ -83,10 +77,9 @@ pub async fn run(worker: impl Worker, stop: CancellationToken) {
 /// is not any more.
 pub async fn keep_lease(leases: Leases<'_>, job: &Job, owner: &str) {
     loop {
-        // Twice in vain before the lease runs out.
-        tokio::time::sleep(leases.lease / 3).await;
+        tokio::time::sleep(JOB_PROLONGED).await;
         let now = leases.clock.now_millis();
-        let kept = heartbeat(leases.db, job, owner, now, leases.lease).await;
+        let kept = heartbeat(leases.db, job, owner, now, JOB_LEASE).await;
         if matches!(kept, Ok(false)) {
             tracing::warn!(correlation_id = %job.correlation_id, subject = %job.subject, "lease lost");
             return;

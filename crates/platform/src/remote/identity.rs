@@ -19,7 +19,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
 use super::{Answering, Asking, Neighbour};
-use crate::limits::{ADMITTED_FRESH, ADMITTED_MAX, ADMITTED_WITHOUT_IDENTITY};
+use crate::limits::{ADMITTED_ASKED, ADMITTED_FRESH, ADMITTED_MAX, ADMITTED_WITHOUT_IDENTITY};
 use crate::network::plain;
 use crate::notices::{Notices, Topic};
 use crate::tenants::Directory;
@@ -106,7 +106,8 @@ impl RemoteIdentity {
             text: text.to_owned(),
             from,
         };
-        let asking = Asking::REPEATABLE;
+        let goes_on = known.as_ref().is_some_and(Kept::holds_without_identity);
+        let asking = asking(goes_on);
         let told: Result<Option<Admitted>, _> =
             self.neighbour.ask(asking, door, None, &shown).await;
         match told {
@@ -119,7 +120,7 @@ impl RemoteIdentity {
                 Ok(None)
             }
             Err(error) if error.code == ErrorCode::Unavailable => match known {
-                Some(known) if known.holds_without_identity() => {
+                Some(known) if goes_on => {
                     metrics::counter!("hilum_admitted_without_identity_total").increment(1);
                     Ok(Some(called_from(known.admitted, from)))
                 }
@@ -203,15 +204,13 @@ impl Identity for RemoteIdentity {
     }
 
     async fn is_still(&self, scope: &TenantScope) -> Result<bool, ServiceError> {
-        let asking = Asking::REPEATABLE;
+        let goes_on = self.knows(scope.principal());
         match self
             .neighbour
-            .ask(asking, "is-still", Some(scope), &())
+            .ask(asking(goes_on), "is-still", Some(scope), &())
             .await
         {
-            Err(error) if error.code == ErrorCode::Unavailable && self.knows(scope.principal()) => {
-                Ok(true)
-            }
+            Err(error) if error.code == ErrorCode::Unavailable && goes_on => Ok(true),
             told => told,
         }
     }
@@ -269,6 +268,14 @@ pub fn answer<I: Identity + Names + Clone + 'static>(
             let identity = keys.clone();
             async move { identity.keys(&scope, &ids).await }
         })
+}
+
+/// How Identity is asked; whoever `goes_on` without its answer waits for little of it.
+fn asking(goes_on: bool) -> Asking {
+    match goes_on {
+        true => Asking::REPEATABLE.within(ADMITTED_ASKED),
+        false => Asking::REPEATABLE,
+    }
 }
 
 fn key(door: &str, text: &str) -> Key {

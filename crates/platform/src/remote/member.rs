@@ -11,7 +11,7 @@ use hilum_contracts::export::{ExportPage, Exports};
 use hilum_contracts::scope::TenantScope;
 use serde::{Deserialize, Serialize};
 
-use super::{Answering, Asking, Neighbour};
+use super::{Answering, Asking, Neighbour, READY};
 use crate::audit::TellsAll;
 use crate::events::{DeadLetter, DeadLetters};
 use crate::jobs::{Backlog, Jobs, Listed, State};
@@ -232,7 +232,7 @@ pub trait Ready: Send + Sync {
 impl Ready for RemoteMember {
     async fn ready(&self) -> Readiness {
         let asking = Asking::ONCE.within(NEIGHBOUR_READY_WITHIN);
-        let told = self.0.ask(asking, "ready", None, &()).await;
+        let told = self.0.ask(asking, READY, None, &()).await;
         told.unwrap_or_else(|error: ServiceError| Readiness {
             ready: false,
             detail: Some(error.message),
@@ -242,7 +242,7 @@ impl Ready for RemoteMember {
 
 /// Answers whether a service can do its work.
 pub fn answer_ready(answering: Answering, service: Arc<dyn Ready>) -> Answering {
-    answering.on_any("ready", move |()| {
+    answering.on_any(READY, move |()| {
         let service = Arc::clone(&service);
         async move { Ok(service.ready().await) }
     })

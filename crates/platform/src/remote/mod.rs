@@ -28,6 +28,9 @@ pub use neighbour::{Asking, Neighbour};
 
 use http::HeaderName;
 
+/// What every service is asked: whether it works.
+const READY: &str = "ready";
+
 /// The scope that a question is asked in, as [`crate::auth::to_neighbour`] writes it.
 const SCOPE: HeaderName = HeaderName::from_static("hilum-scope");
 

@@ -16,10 +16,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::breaker::Breaker;
-use super::{SCOPE, WITHIN};
+use super::{READY, SCOPE, WITHIN};
 use crate::auth;
 use crate::http_client::{HttpClient, HttpError};
-use crate::limits::{NEIGHBOUR_ANSWER_MAX, NEIGHBOUR_PAUSE, NEIGHBOUR_TRIES, NEIGHBOUR_WITHIN};
+use crate::limits::{
+    NEIGHBOUR_ANSWER_MAX, NEIGHBOUR_LOOK_EVERY, NEIGHBOUR_PAUSE, NEIGHBOUR_THERE_WITHIN,
+    NEIGHBOUR_TRIES, NEIGHBOUR_WITHIN,
+};
 
 /// How a question may be asked.
 #[derive(Clone, Copy, Debug)]
@@ -161,7 +164,9 @@ impl Neighbour {
         Ok(pieces.boxed())
     }
 
-    /// Passes a request on as it is and answers what comes back, as it comes.
+    /// Passes a request on as it is and answers what comes back, as it comes. How
+    /// long that takes is not known; but a neighbour that says nothing else either
+    /// stands still, and is not waited for.
     ///
     /// # Errors
     /// `Unavailable` when the neighbour does not begin to answer in time.
@@ -170,7 +175,25 @@ impl Neighbour {
         request: Request<Body>,
         within: Duration,
     ) -> Result<Response<Incoming>, ServiceError> {
-        self.once(request, within).await.map_err(|_| self.silent())
+        tokio::select! {
+            answer = self.once(request, within) => answer.map_err(|_| self.silent()),
+            () = self.stands_still() => Err(self.silent()),
+        }
+    }
+
+    /// Returns when the neighbour does not even say that it is there.
+    async fn stands_still(&self) {
+        loop {
+            tokio::time::sleep(NEIGHBOUR_LOOK_EVERY).await;
+            let Ok(request) = self.request(READY, None, Bytes::new(), NEIGHBOUR_THERE_WITHIN)
+            else {
+                return std::future::pending().await;
+            };
+            // Whatever it says.
+            if self.asked(request, NEIGHBOUR_THERE_WITHIN).await.is_err() {
+                return;
+            }
+        }
     }
 
     async fn tried<A>(
@@ -228,33 +251,44 @@ impl Neighbour {
         request.body(Body::from(body)).map_err(|_| unwritten())
     }
 
-    /// One try, counted by the breaker.
+    /// One try, unless the neighbour is given a rest.
     async fn once(
+        &self,
+        request: Request<Body>,
+        within: Duration,
+    ) -> Result<Response<Incoming>, HttpError> {
+        if !self.0.breaker.may(Instant::now()) {
+            self.count("not-asked");
+            return Err(HttpError::Unreachable);
+        }
+        self.asked(request, within).await
+    }
+
+    fn count(&self, outcome: &'static str) {
+        let label = self.0.service.as_str();
+        metrics::counter!("hilum_neighbour_requests_total", "neighbour" => label, "outcome" => outcome)
+            .increment(1);
+    }
+
+    /// One try, counted by the breaker.
+    async fn asked(
         &self,
         request: Request<Body>,
         within: Duration,
     ) -> Result<Response<Incoming>, HttpError> {
         let inner = &*self.0;
         let label = inner.service.as_str();
-        let count = |outcome: &'static str| {
-            metrics::counter!("hilum_neighbour_requests_total", "neighbour" => label, "outcome" => outcome)
-                .increment(1);
-        };
-        if !inner.breaker.may(Instant::now()) {
-            count("not-asked");
-            return Err(HttpError::Unreachable);
-        }
         let answer = inner.client.begin(request, within).await;
         match &answer {
             Ok(_) => {
-                count("answered");
+                self.count("answered");
                 if inner.breaker.answered() {
                     metrics::gauge!("hilum_neighbour_silent", "neighbour" => label).set(0.0);
                     tracing::info!(neighbour = label, "answers again");
                 }
             }
             Err(error) => {
-                count("silent");
+                self.count("silent");
                 if inner.breaker.failed(Instant::now(), fastrand::f64()) {
                     metrics::gauge!("hilum_neighbour_silent", "neighbour" => label).set(1.0);
                     tracing::warn!(neighbour = label, %error, "does not answer: asked only now and then");

@@ -89,6 +89,49 @@ async fn a_dead_job_starts_anew_when_it_is_asked_for_again_and_a_waiting_one_sta
 }
 
 #[tokio::test]
+async fn who_asks_for_another_job_no_longer_works_on_the_one_it_holds() {
+    let (_dir, db) = database().await;
+    enqueue(&db, "a", 0).await;
+    let job = lease(&db, "w", 0).await.unwrap();
+    // The database did not answer when it wanted to say how that ended.
+    assert!(lease(&db, "other", 1).await.is_none());
+    let again = lease(&db, "w", 1).await.unwrap();
+    assert_eq!((again.id, again.attempts), (job.id, 2));
+}
+
+#[tokio::test]
+async fn what_a_job_needs_and_is_not_there_yet_is_no_attempt() {
+    let (_dir, db) = database().await;
+    enqueue(&db, "a", 0).await;
+    for at in [0, 100, 200] {
+        let job = lease(&db, "w", at).await.unwrap();
+        assert_eq!(job.attempts, 1);
+        let end = End::NotYet(at + 100, "imaging does not answer");
+        assert!(finish(&db, &job, "w", end).await);
+        assert!(lease(&db, "w", at + 99).await.is_none());
+    }
+}
+
+#[tokio::test]
+async fn a_process_frees_what_it_held_before_and_nothing_of_others() {
+    let place = hilum_testkit::Place::postgres();
+    let at = |folder: &str| {
+        let folder = place.path().join(folder);
+        let home = hilum_platform::db::Home::of(&folder, place.database().as_ref()).unwrap();
+        async move { home.open("service", &[]).await.unwrap() }
+    };
+    let (first, other) = (at("first").await, at("other").await);
+    for (subject, db) in [("a", &first), ("b", &other)] {
+        enqueue(db, subject, 0).await;
+        lease(db, &jobs::owner(db), 0).await.unwrap();
+    }
+    let again = at("first").await;
+    assert_eq!(jobs::reclaim(&again).await.unwrap(), 1);
+    assert_eq!(lease(&again, "w", 0).await.unwrap().subject, "a");
+    assert!(lease(&again, "w2", 0).await.is_none());
+}
+
+#[tokio::test]
 async fn after_a_restart_every_lease_of_embedded_storage_is_free() {
     let place = hilum_testkit::Place::embedded();
     let db = place.home().open("service", &[]).await.unwrap();

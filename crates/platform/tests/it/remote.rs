@@ -17,7 +17,9 @@ use hilum_contracts::scope::{Acting, Principal, Right, TenantScope};
 use hilum_contracts::service::ServiceName;
 use hilum_platform::auth;
 use hilum_platform::http_client::HttpClient;
-use hilum_platform::limits::{NEIGHBOUR_FAILURES, NEIGHBOUR_REST_MAX, NEIGHBOUR_TRIES};
+use hilum_platform::limits::{
+    NEIGHBOUR_FAILURES, NEIGHBOUR_LOOK_EVERY, NEIGHBOUR_REST_MAX, NEIGHBOUR_TRIES,
+};
 use hilum_platform::remote::imaging::{self, RemoteImaging};
 use hilum_platform::remote::{Answering, Asking, Neighbour};
 use hilum_testkit::{Asked, Authority};
@@ -229,6 +231,41 @@ async fn a_neighbour_that_says_nothing_costs_its_deadline_and_then_nothing() {
     let begun = Instant::now();
     assert!(ask().await.is_err());
     assert!(begun.elapsed() >= within, "it was not asked after the rest");
+}
+
+#[tokio::test]
+async fn a_request_is_passed_on_for_as_long_as_the_neighbour_says_that_it_is_there() {
+    let takes_long = || async {
+        tokio::time::sleep(NEIGHBOUR_LOOK_EVERY + Duration::from_secs(1)).await;
+        "done"
+    };
+    let answering = Answering::new(ServiceName::Patients)
+        .on_any("ready", |()| async { Ok(()) })
+        .into_router()
+        .route("/api/v1/patients", axum::routing::get(takes_long));
+    let asked = Asked::with(ServiceName::Patients, answering).await;
+    let request = |at: &http::Uri| {
+        let uri = format!("{at}api/v1/patients");
+        http::Request::get(uri)
+            .body(axum::body::Body::empty())
+            .unwrap()
+    };
+    let within = Duration::from_secs(60);
+    let there = asked
+        .neighbour
+        .pass_on(request(asked.neighbour.at()), within);
+    // One that takes connections and says nothing.
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at: http::Uri = format!("https://{}", silent.local_addr().unwrap())
+        .parse()
+        .unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new(folder.path());
+    let client = HttpClient::new(Some(&authority.certificate()), None).unwrap();
+    let gone = Neighbour::new(ServiceName::Patients, at.clone(), client);
+    let (there, gone) = tokio::join!(there, gone.pass_on(request(&at), within));
+    assert_eq!(there.unwrap().status(), 200);
+    assert_eq!(gone.unwrap_err().code, ErrorCode::Unavailable);
 }
 
 #[tokio::test]

@@ -54,6 +54,7 @@ impl Forgets for ImagingService {
         scope: &TenantScope,
         study_uids: &[String],
     ) -> Result<u64, ServiceError> {
+        self.unrecorded.forget(scope.tenant(), Some(study_uids));
         self.store
             .db()
             .forget(scope.tenant(), study_uids, FORGET)
@@ -63,6 +64,7 @@ impl Forgets for ImagingService {
 
     async fn forget_tenant(&self, scope: &TenantScope) -> Result<u64, ServiceError> {
         self.trail.end(scope.tenant());
+        self.unrecorded.forget(scope.tenant(), None);
         let db = self.store.db();
         db.end_tenant(scope.tenant(), FORGET_TENANT)
             .await

@@ -13,6 +13,7 @@ mod comparison;
 mod contract;
 mod digest;
 mod domain;
+mod ended;
 mod erasure;
 mod export;
 mod intake;
@@ -105,6 +106,7 @@ pub struct ImagingService {
     retention_bell: Arc<Notify>,
     merge_bell: Arc<Notify>,
     live: intake::Live,
+    unrecorded: ended::Unrecorded,
 }
 
 /// The service can't start.
@@ -154,6 +156,7 @@ impl ImagingService {
             retention_bell: Arc::default(),
             merge_bell: Arc::default(),
             live: intake::Live::default(),
+            unrecorded: ended::Unrecorded::default(),
         };
         service.tell_rules().await?;
         Ok(service)

@@ -21,6 +21,11 @@ pub const CORRECTED_INFLATED: u64 = 256 << 20;
 /// Series that one association or request touches before its end is recorded
 /// in parts.
 pub const TOUCHED_SERIES: usize = 10_000;
+/// How long a sender waits until its end is recorded; then it is recorded later.
+pub const END_RECORDED_WITHIN: Duration = Duration::from_secs(1);
+/// Ends of senders that are kept in memory while the database can't be told of
+/// them: an hour of a busy hospital, some hundred bytes each.
+pub const UNRECORDED_ENDS: usize = 20_000;
 /// How often input sets are judged without being told.
 pub const READINESS_POLL: Duration = Duration::from_secs(1);
 /// How often settled series are looked for, one question to an index; more

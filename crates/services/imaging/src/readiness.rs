@@ -10,7 +10,7 @@ use hilum_archive::{InstanceFilter, Page, SeriesFilter, StudyFilter};
 use hilum_contracts::Event;
 use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_contracts::event::Payload as _;
-use hilum_contracts::ids::{CorrelationId, InputSetId};
+use hilum_contracts::ids::InputSetId;
 use hilum_contracts::imaging::{
     InstancesDeleted, InstancesMoved, InstancesRejected, InstancesStored, ReadyReason,
 };
@@ -24,11 +24,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::ImagingService;
 use crate::digest::{Sha256, hex};
-use crate::domain::readiness::{Ending, Verdict, judge};
+use crate::domain::readiness::{Verdict, judge};
 use crate::limits::{INPUT_SET_INSTANCES, READINESS_POLL};
 use crate::store::arrivals::{deleted, stored};
 use crate::store::changed::{Changed, moved};
-use crate::store::readiness::{Completion, SenderEnded, Unready};
+use crate::store::readiness::{Completion, Unready};
 
 /// Follows what became durable.
 pub(crate) struct InputSetsFromInstances {
@@ -113,34 +113,6 @@ impl ImagingService {
         i64::try_from(Duration::from_secs_f64(seconds).as_millis()).unwrap_or(i64::MAX)
     }
 
-    /// A sender ended: its series may become ready.
-    pub(crate) async fn sender_ended(
-        &self,
-        scope: &TenantScope,
-        intake: CorrelationId,
-        origin: &str,
-        ending: Ending,
-        touched: &[(String, String)],
-    ) {
-        let quiet_ms = self.quiet_ms(scope, origin);
-        let ended: Vec<_> = touched
-            .iter()
-            .map(|(study_uid, series_uid)| SenderEnded {
-                study_uid,
-                series_uid,
-                intake,
-                ending,
-                quiet_ms,
-            })
-            .collect();
-        let now = self.clock.now_millis();
-        if let Err(error) = self.store.sender_ended(scope, &ended, now).await {
-            // The series stays visible as receiving; a restart shows it as incomplete.
-            tracing::error!(correlation_id = %intake, %error, "the end of a sender was not recorded");
-        }
-        self.readiness_bell.notify_one();
-    }
-
     /// Judges input sets until told to stop.
     pub(crate) async fn watch_readiness(self, stop: CancellationToken) {
         while !stop.is_cancelled() {
@@ -162,6 +134,7 @@ impl ImagingService {
     /// Judges every input set that is not ready; how long nothing will change.
     async fn judge_all(&self) -> Result<Duration, ServiceError> {
         let mut wait = READINESS_POLL;
+        self.record_ends().await.map_err(|e| database_error(&e))?;
         for set in self.store.unready().await.map_err(|e| database_error(&e))? {
             let scope = auth::service(&set.tenant, "imaging");
             let senders = self
@@ -186,9 +159,15 @@ impl ImagingService {
                 }
                 Verdict::Incomplete => {}
                 Verdict::Ready { reason, quiet_ms } => {
-                    if !self.complete(&scope, &set, reason, quiet_ms).await? {
+                    match self.complete(&scope, &set, reason, quiet_ms).await {
+                        Ok(true) => {}
                         // Events of what was stored are on their way.
-                        wait = wait.min(Duration::from_millis(50));
+                        Ok(false) => wait = wait.min(Duration::from_millis(50)),
+                        // One that can't be judged holds up no other.
+                        Err(error) => tracing::error!(
+                            correlation_id = %set.correlation_id, input_set = %set.id, %error,
+                            "an input set can't be made ready"
+                        ),
                     }
                 }
             }

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::middleware::from_fn_with_state;
 use hilum_contracts::imaging::Imaging;
@@ -207,6 +206,3 @@ impl InferenceService {
         });
     }
 }
-
-/// How long a lease lasts before another process may take its job.
-pub(crate) const LEASE: Duration = Duration::from_secs(30);

@@ -19,7 +19,5 @@ pub const EARLIER_PAUSE: Duration = Duration::from_secs(1);
 pub const REQUEST: Duration = Duration::from_secs(300);
 /// Longest file with a token or a secret, in bytes.
 pub const SECRET_MAX: u64 = 16 * 1024;
-/// A worker that stops answering loses its delivery after this long.
-pub const LEASE: Duration = Duration::from_secs(120);
 /// Most rows that a list answers.
 pub const LIST_MAX: u32 = 200;

@@ -7,12 +7,12 @@ mod setup;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output};
-use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::answer::Api;
+use crate::processes::{children_of, signal};
 use crate::tools::{run, wait_until};
 
 pub use setup::Setup;
@@ -66,16 +66,7 @@ impl Hilum {
     /// Process ids of the processes that models run in.
     #[must_use]
     pub fn model_processes(&self) -> Vec<u32> {
-        let me = self.child.id().to_string();
-        let processes = std::fs::read_dir("/proc").unwrap();
-        processes
-            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok())
-            .filter(|pid| {
-                let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-                let after_name = stat.rsplit(") ").next().unwrap_or_default();
-                after_name.split(' ').nth(1) == Some(&me)
-            })
-            .collect()
+        children_of(self.child.id())
     }
 
     /// `kill -9`, then started again on the same data.
@@ -88,7 +79,7 @@ impl Hilum {
 
     /// SIGTERM, as Ctrl-C: its exit status.
     pub fn terminated(&mut self) -> ExitStatus {
-        kill(self.child.id(), Signal::TERM);
+        signal(self.child.id(), Signal::TERM);
         wait_until("hilum serve ends after SIGTERM", 30, || {
             self.child.try_wait().unwrap()
         })
@@ -122,7 +113,7 @@ impl Hilum {
 
     /// Kills one of its processes, unless it has just ended.
     pub fn kill_process(&self, pid: u32) {
-        kill(pid, Signal::KILL);
+        signal(pid, Signal::KILL);
     }
 
     /// The options by which a command finds this installation.
@@ -206,13 +197,4 @@ impl Drop for Hilum {
 #[expect(clippy::print_stdout, reason = "the log of a server whose test failed")]
 pub(crate) fn println_line(line: &str) {
     println!("{line}");
-}
-
-fn kill(pid: u32, signal: Signal) {
-    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).unwrap();
-    match kill_process(pid, signal) {
-        Ok(()) | Err(rustix::io::Errno::SRCH) => {}
-        Err(error) => panic!("kill: {error}"),
-    }
-    std::thread::sleep(Duration::from_millis(1));
 }

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use futures::future::try_join_all;
 use lapin::Channel;
 use lapin::options::QueueDeclareOptions;
 use lapin::types::FieldTable;
@@ -10,14 +11,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::topology::{DEAD, queue_of};
 use super::{Bus, BusError};
-use crate::limits::{BUS_CONNECT, BUS_LOOK_EVERY};
+use crate::limits::{BUS_CONFIRM, BUS_LOOK_EVERY};
 
 impl Bus {
     /// Looks again and again until `stop`, and tells the figures.
     pub async fn watch(self, stop: CancellationToken) {
         let mut was_there = None;
         while !stop.is_cancelled() {
-            let looking = timeout(2 * BUS_CONNECT, self.look());
+            let looking = timeout(BUS_CONFIRM, self.look());
             let Some(seen) = stop.run_until_cancelled(looking).await else {
                 return;
             };
@@ -46,9 +47,15 @@ impl Bus {
         let channel = self.0.sending.channel(&self.0).await?;
         let dead = waiting(&channel, DEAD).await?;
         metrics::gauge!("hilum_bus_dead_letters").set(dead);
-        for consumer in self.0.topology.consumers() {
-            let waiting = waiting(&channel, &queue_of(consumer)).await?;
-            metrics::gauge!("hilum_bus_waiting", "for" => consumer.to_owned()).set(waiting);
+        // All at once: on a slow way each question would wait for the answer before.
+        let consumers: Vec<_> = self.0.topology.consumers().collect();
+        let asked = consumers.iter().map(|consumer| {
+            let (channel, queue) = (&channel, queue_of(consumer));
+            async move { waiting(channel, &queue).await }
+        });
+        let depths = try_join_all(asked).await?;
+        for (consumer, depth) in consumers.into_iter().zip(depths) {
+            metrics::gauge!("hilum_bus_waiting", "for" => consumer.to_owned()).set(depth);
         }
         channel.close(200, "seen".into()).await?;
         Ok(())

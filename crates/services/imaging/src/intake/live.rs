@@ -14,7 +14,7 @@ pub(crate) struct Live(Arc<Mutex<HashMap<CorrelationId, usize>>>);
 
 /// One that is going on, until this is dropped.
 #[derive(Debug)]
-pub(super) struct GoingOn {
+pub(crate) struct GoingOn {
     live: Live,
     id: CorrelationId,
 }

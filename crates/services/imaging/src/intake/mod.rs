@@ -23,12 +23,13 @@ use hilum_platform::traces::{self, Work};
 
 use crate::ImagingService;
 use crate::domain::readiness::Ending;
+use crate::ended::Ended;
 use crate::limits::TOUCHED_SERIES;
 use crate::spool::{Spool, Spooled};
 
 pub(crate) use describe::{folded, person_name};
 pub use import::Imported;
-pub(crate) use live::Live;
+pub(crate) use live::{GoingOn, Live};
 pub(crate) use part10::FileSpool;
 pub(crate) use refused::{NotTaken, Refused};
 
@@ -322,9 +323,16 @@ impl Intake {
             correlation_id = %self.id, source = %origin, series = touched.len(), ending = ending.as_str(),
             "a sender ended"
         );
-        self.service
-            .sender_ended(&self.scope, self.id, &origin, ending, &touched)
-            .await;
+        let ended = Ended {
+            scope: self.scope.clone(),
+            intake: self.id,
+            ending,
+            touched,
+            quiet_ms: self.service.quiet_ms(&self.scope, &origin),
+            at: self.service.clock.now_millis(),
+            _going_on: Arc::clone(&self._going_on),
+        };
+        self.service.sender_ended(ended).await;
     }
 }
 

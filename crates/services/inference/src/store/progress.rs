@@ -33,6 +33,8 @@ pub(crate) enum Ending {
         reason: String,
         counts: bool,
     },
+    /// To be tried at this time: a neighbour or the database does not answer.
+    NotYet { at: i64, reason: String },
     /// Newer input took its place.
     Superseded,
     /// Stopped by a shutdown.
@@ -46,6 +48,7 @@ impl Ending {
             Self::Refused { .. } => "refused",
             Self::Failed { .. } => "failed",
             Self::Again { .. } => "again",
+            Self::NotYet { .. } => "not-yet",
             Self::Superseded => "superseded",
             Self::HandedBack => "handed-back",
         }
@@ -134,21 +137,27 @@ impl Store {
             Ending::Succeeded { .. } | Ending::Refused { .. } | Ending::Superseded => End::Done,
             Ending::Failed { reason } => End::Dead(reason),
             Ending::Again { at, reason, .. } => End::Retry(*at, reason),
+            Ending::NotYet { at, reason } => End::NotYet(*at, reason),
             Ending::HandedBack => End::HandBack,
         };
         if !jobs::finish(&mut tx, job, owner, end).await? {
             return Ok(false);
         }
         write_ending(&mut tx, scope, run, ending, now).await?;
-        if !matches!(ending, Ending::Again { .. } | Ending::HandedBack) {
+        let goes_on = matches!(
+            ending,
+            Ending::Again { .. } | Ending::NotYet { .. } | Ending::HandedBack
+        );
+        if !goes_on {
             let event = finished_event(scope, run, job, ending, now)?;
             events::append(&mut tx, &event).await?;
             let outcome = match ending {
                 Ending::Succeeded { .. } => Outcome::Success,
                 Ending::Refused { .. } | Ending::Superseded => Outcome::Refused,
-                Ending::Failed { .. } | Ending::Again { .. } | Ending::HandedBack => {
-                    Outcome::Failed
-                }
+                Ending::Failed { .. }
+                | Ending::Again { .. }
+                | Ending::NotYet { .. }
+                | Ending::HandedBack => Outcome::Failed,
             };
             let entry = Entry::new(Act::ModelRun)
                 .ended(outcome)
@@ -212,6 +221,12 @@ async fn write_ending(
         .bind(tenant)
         .bind(reason)
         .bind(i64::from(*counts)),
+        Ending::NotYet { reason, .. } => db::query(db::AssertSqlSafe(format!(
+            "UPDATE runs SET state = 'queued', progress = 0, step = NULL, reason = $3 WHERE {UNFINISHED}"
+        )))
+        .bind(&run.id)
+        .bind(tenant)
+        .bind(reason),
         Ending::Superseded => db::query(db::AssertSqlSafe(format!(
             "UPDATE runs SET state = 'superseded', step = NULL, reason = 'Newer images of the series arrived.', finished_at = $3 WHERE {UNFINISHED}"
         )))

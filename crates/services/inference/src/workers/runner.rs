@@ -12,7 +12,7 @@ use hilum_contracts::imaging::{Imaging, InstanceRef, ResultInstance, ResultSet};
 use hilum_platform::auth;
 use hilum_platform::clock::from_millis;
 use hilum_platform::jobs::{self, Job, Leases, backoff};
-use hilum_platform::limits::JOB_POLL;
+use hilum_platform::limits::{JOB_AWAY, JOB_POLL};
 use hilum_platform::notices::Topic;
 use hilum_platform::scope::TenantScope;
 use hilum_platform::traces::Work;
@@ -25,7 +25,7 @@ use crate::limits::{
     PROGRESS_EVERY, RETRY_FIRST, RETRY_MAX, RUN_ATTEMPTS_MAX, SOURCE_ATTEMPTS_MAX,
 };
 use crate::pipeline::{RunContext, Superseded};
-use crate::service::{InferenceService, LEASE};
+use crate::service::InferenceService;
 use crate::store::{Ending, JOB_KIND, RunRow};
 use crate::worker::{Failure, Finished, RunInput};
 
@@ -41,7 +41,6 @@ impl jobs::Worker for Runner {
             db: self.service.store.db(),
             clock: &*self.service.clock,
             kind: JOB_KIND,
-            lease: LEASE,
             bell: &self.service.bell,
         }
     }
@@ -56,7 +55,7 @@ impl jobs::Worker for Runner {
             Ok(Some(run)) => run,
             Ok(None) => return self.close(job, owner).await,
             Err(error) => {
-                // The lease runs out and the run is tried again.
+                // It is taken up again as soon as the database answers.
                 tracing::error!(correlation_id = %job.correlation_id, %error, "a run could not be begun");
                 tokio::time::sleep(JOB_POLL).await;
                 return;
@@ -90,6 +89,10 @@ impl jobs::Worker for Runner {
             }
         }
         self.tell(&scope, &run);
+        if matches!(ending, Ending::NotYet { .. }) {
+            // One after the other asks in vain: that need not be often.
+            stop.run_until_cancelled(tokio::time::sleep(JOB_POLL)).await;
+        }
     }
 }
 
@@ -315,6 +318,14 @@ impl Runner {
     fn source_failed(&self, run: &RunRow, job: &Job, error: &ServiceError) -> Ending {
         match error.code {
             ErrorCode::Conflict => Ending::Superseded,
+            ErrorCode::Unavailable => {
+                tracing::warn!(correlation_id = %job.correlation_id, run = %run.id, error = %error, "a run waits for a neighbour or the database");
+                let now = self.service.clock.now_millis();
+                Ending::NotYet {
+                    at: now.saturating_add(i64::try_from(JOB_AWAY.as_millis()).unwrap_or(i64::MAX)),
+                    reason: error.message.clone(),
+                }
+            }
             code if code.is_retryable() && job.attempts < SOURCE_ATTEMPTS_MAX => {
                 tracing::warn!(correlation_id = %job.correlation_id, run = %run.id, error = %error, "a run waits for Imaging");
                 Ending::Again {

@@ -1,8 +1,8 @@
 //! Results to a DICOM node by C-STORE, over one association.
 
 use futures::StreamExt as _;
-use hilum_contracts::imaging::InstanceRef;
-use hilum_dimse::{Client, ClientConfig, ClientError, ClientTls, Status, StoreOperation};
+use hilum_contracts::imaging::{DataSetStream, InstanceRef};
+use hilum_dimse::{Client, ClientConfig, ClientError, ClientTls, Stage, Status, StoreOperation};
 use hilum_platform::tls;
 use rustls::pki_types::ServerName;
 
@@ -17,6 +17,11 @@ pub(super) struct Node<'a> {
 
 impl Node<'_> {
     pub(super) async fn take(&self, sending: &Sending<'_>) -> Result<(), Failure> {
+        let Some(first) = sending.unsent.first() else {
+            return Ok(());
+        };
+        // Before anybody is called: who has the images may be away.
+        let mut fetched = Some(sending.data_set(&first.instance).await?);
         let mut association = self.associate(sending).await?;
         for item in sending.unsent {
             if sending.stop.is_cancelled() {
@@ -24,7 +29,11 @@ impl Node<'_> {
                 let _closing = association.release().await;
                 return Err(Failure::Stopped);
             }
-            send(sending, &mut association, &item.instance).await?;
+            let data = match fetched.take() {
+                Some(data) => data,
+                None => sending.data_set(&item.instance).await?,
+            };
+            send(sending, &mut association, &item.instance, data).await?;
             sending.acknowledged(item).await?;
         }
         // The instances are there, however the association ends.
@@ -82,8 +91,8 @@ async fn send(
     sending: &Sending<'_>,
     association: &mut Client,
     instance: &InstanceRef,
+    data: DataSetStream,
 ) -> Result<(), Failure> {
-    let data = sending.data_set(instance).await?;
     let operation = StoreOperation {
         sop_class_uid: instance.sop_class_uid.clone(),
         sop_instance_uid: instance.sop_instance_uid.clone(),
@@ -114,6 +123,12 @@ fn judge(sending: &Sending<'_>, status: Status) -> Result<(), Failure> {
 
 fn failure(sending: &Sending<'_>, error: &ClientError) -> Failure {
     let reason = format!("{}: {error}.", sending.destination().name);
+    if matches!(
+        error,
+        ClientError::Source(_) | ClientError::Timeout(Stage::Reading)
+    ) {
+        return Failure::Away(reason);
+    }
     // A rejection ends when somebody admits us over there, without a word to us.
     if error.is_retryable() || matches!(error, ClientError::Rejected(_)) {
         Failure::Passing(reason)

@@ -12,6 +12,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_contracts::imaging::{DataSetStream, Imaging, InstanceRef};
 use hilum_contracts::patients::{PatientState, Patients};
 use hilum_platform::auth;
@@ -19,13 +20,14 @@ use hilum_platform::config::{Destination, Tls, Way};
 use hilum_platform::db::DbError;
 use hilum_platform::http_client::HttpClient;
 use hilum_platform::jobs::{self, Job, Leases, backoff};
+use hilum_platform::limits::{JOB_AWAY, JOB_POLL};
 use hilum_platform::notices::Topic;
 use hilum_platform::scope::TenantScope;
 use tokio_util::sync::CancellationToken;
 
 use crate::IntegrationService;
 use crate::limits::{
-    DELIVERY_ATTEMPTS, EARLIER_PAUSE, LEASE, PENDING_PATIENT_PAUSE, RETRY_FIRST, RETRY_MAX,
+    DELIVERY_ATTEMPTS, EARLIER_PAUSE, PENDING_PATIENT_PAUSE, RETRY_FIRST, RETRY_MAX,
 };
 use crate::store::job_kind;
 use crate::store::progress::{Attempt, Begun, Unsent};
@@ -46,6 +48,9 @@ enum Failure {
     Passing(String),
     /// Will come again: the destination refuses what it was sent.
     Lasting(String),
+    /// Our own: who has the images, knows the patient or keeps the deliveries does
+    /// not answer. The destination has no part in it.
+    Away(String),
     /// This process stops.
     Stopped,
 }
@@ -102,7 +107,7 @@ impl Sending<'_> {
     async fn data_set(&self, instance: &InstanceRef) -> Result<DataSetStream, Failure> {
         let imaging = &self.worker.imaging;
         let data = imaging.data_set(self.scope, &instance.sop_instance_uid);
-        data.await.map_err(|error| Failure::Passing(error.message))
+        data.await.map_err(ours)
     }
 
     /// Records that the destination was told of everything.
@@ -130,7 +135,6 @@ impl jobs::Worker for Worker {
             db: self.service.store.db(),
             clock: &*self.service.clock,
             kind: &self.kind,
-            lease: LEASE,
             bell: &self.service.bell,
         }
     }
@@ -154,7 +158,7 @@ impl jobs::Worker for Worker {
             .end_attempt(&scope, &self.service.trail, (job, owner), &outcome, now)
             .await;
         if let Err(error) = ended {
-            // The lease runs out and the delivery is tried again; what was
+            // It is taken up again as soon as the database answers; what was
             // acknowledged is recorded.
             tracing::error!(correlation_id = %job.correlation_id, %error, "the end of an attempt was not recorded");
         }
@@ -193,6 +197,12 @@ impl Worker {
         match failure {
             Failure::Stopped => Attempt::HandedBack,
             Failure::Lasting(reason) => Attempt::GivenUp { reason },
+            Failure::Away(reason) => {
+                // One after the other asks in vain: that need not be often.
+                stop.run_until_cancelled(tokio::time::sleep(JOB_POLL)).await;
+                let at = self.later(millis(JOB_AWAY));
+                Attempt::NotYet { at, reason }
+            }
             Failure::Passing(reason) if job.attempts >= DELIVERY_ATTEMPTS => Attempt::GivenUp {
                 reason: format!("Given up after {} tries. {reason}", job.attempts),
             },
@@ -251,7 +261,7 @@ impl Worker {
             .patients
             .state_of_study(scope, study_uid)
             .await
-            .map_err(|error| Failure::Passing(error.message))?;
+            .map_err(ours)?;
         Ok(match state {
             PatientState::Confirmed | PatientState::NoPatientId => None,
             PatientState::Pending => Some(Attempt::NotYet {
@@ -273,7 +283,15 @@ impl Worker {
 
 fn database(error: DbError) -> Failure {
     tracing::error!(%error, "database");
-    Failure::Passing("The database did not answer.".to_owned())
+    Failure::Away("The database did not answer.".to_owned())
+}
+
+/// A neighbour's refusal.
+fn ours(error: ServiceError) -> Failure {
+    match error.code {
+        ErrorCode::Unavailable => Failure::Away(error.message),
+        _ => Failure::Passing(error.message),
+    }
 }
 
 fn millis(time: Duration) -> i64 {

@@ -158,9 +158,8 @@ impl Store {
         let mut tx = self.db().begin(scope).await?;
         let end = match attempt {
             Attempt::Delivered => End::Done,
-            Attempt::Again { at, reason } | Attempt::NotYet { at, reason } => {
-                End::Retry(*at, reason)
-            }
+            Attempt::Again { at, reason } => End::Retry(*at, reason),
+            Attempt::NotYet { at, reason } => End::NotYet(*at, reason),
             // A held delivery gets a new job when the conflict is decided.
             Attempt::Held { .. } => End::Done,
             // A person may have started it anew since, and left the job to us.

@@ -1,0 +1,132 @@
+//! The installation that is broken: every service in a process of its own, what
+//! they stand on, relays on every way between, and who works with it.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use hilum_testkit::{As, Cluster, Place, SERVICES};
+use serde_json::json;
+use tokio::runtime::Runtime;
+
+use crate::receiver::Receiver;
+
+/// Who works here: a name and the AE title that is called.
+pub(crate) const TENANTS: [(&str, &str); 2] = [("a", "HILUM_A"), ("b", "HILUM_B")];
+/// The person who signs in again and again, by which a first session ends some day;
+pub(crate) const EMAIL: &str = "anna@example.org";
+/// and the one who stays.
+const STAYS: &str = "berta@example.org";
+pub(crate) const PASSWORD: &str = "four quiet words together";
+
+const MODEL: &str = include_str!("model.toml");
+
+pub(crate) struct World {
+    /// Before what it stands on: it ends first.
+    pub(crate) cluster: Cluster,
+    pub(crate) place: Place,
+    pub(crate) receiver: Receiver,
+}
+
+/// How people and programs come in.
+#[derive(Clone)]
+pub(crate) struct Keys {
+    /// API keys, in the order of [`TENANTS`].
+    pub(crate) keys: [String; 2],
+    /// A session of tenant `a`.
+    pub(crate) cookie: String,
+}
+
+impl World {
+    /// Everything, running.
+    pub(crate) fn start(hilum: &Path, runtime: &Runtime) -> io::Result<Self> {
+        let receiver = Receiver::default();
+        let address = runtime.block_on(receiver.listen())?;
+        let place = Place::over_relays();
+        let settings = settings(&place, address)?;
+        let hilum = hilum
+            .to_str()
+            .ok_or_else(|| io::Error::other("a path that is no text"))?;
+        let cluster = Cluster::over_relays(hilum, &settings);
+        put_model(&cluster.models())?;
+        Ok(Self {
+            cluster: cluster.started(),
+            place,
+            receiver,
+        })
+    }
+
+    /// Makes keys and a person with a session.
+    pub(crate) fn let_in(&self) -> io::Result<Keys> {
+        let api = self.cluster.api("identity");
+        let mut keys = Vec::new();
+        for (tenant, _) in TENANTS {
+            let asked = json!({ "name": "chaos", "role": "integration" });
+            let made = api.send("POST", "/api/v1/keys", As::Operator(tenant), Some(&asked));
+            match made.json()["key"].as_str() {
+                Some(key) => keys.push(key.to_owned()),
+                None => return Err(io::Error::other(format!("no key: {}", made.text()))),
+            }
+        }
+        self.person(EMAIL)?;
+        let keys = keys
+            .try_into()
+            .map_err(|_| io::Error::other("a key for each"))?;
+        Ok(Keys {
+            keys,
+            cookie: self.person(STAYS)?,
+        })
+    }
+
+    /// Makes a person of tenant `a`; their session.
+    fn person(&self, email: &str) -> io::Result<String> {
+        let api = self.cluster.api("identity");
+        let asked = json!({ "email": email, "role": "radiologist" });
+        let who = As::Operator("a");
+        let invited = api.send("POST", "/api/v1/invitations", who, Some(&asked));
+        let invited = invited.json();
+        let link = invited["link"].as_str().unwrap_or_default();
+        let token = link.rsplit(['#', '/']).next().unwrap_or_default();
+        let asked = json!({ "token": token, "name": "Anna Berg", "password": PASSWORD });
+        let path = "/auth/invitation/accept";
+        let accepted = api.send("POST", path, As::Browser(""), Some(&asked));
+        match accepted.status {
+            200..300 => Ok(accepted.cookies),
+            _ => Err(io::Error::other(format!(
+                "nobody was let in: {}",
+                accepted.text()
+            ))),
+        }
+    }
+
+    /// The HTTP doors of all processes but that of `without`: a load balancer has
+    /// taken it out.
+    pub(crate) fn doors(&self, without: Option<&str>) -> Vec<SocketAddr> {
+        let rest = SERVICES.iter().filter(|service| Some(**service) != without);
+        rest.map(|service| self.cluster.api(service).0).collect()
+    }
+}
+
+fn settings(place: &Place, receiver: SocketAddr) -> io::Result<String> {
+    let none = || io::Error::other("a place without a database");
+    let database = place.database().ok_or_else(none)?;
+    let owner = database.owner_url_file.ok_or_else(none)?;
+    let destinations = TENANTS.map(|(tenant, _)| {
+        format!(
+            "{{ name = \"pacs\", tenant = \"{tenant}\", ae_title = \"PACS\", address = \"{receiver}\" }}"
+        )
+    });
+    Ok(format!(
+        "database = {{ url_file = {:?}, owner_url_file = {owner:?} }}\ndestinations = [{}]",
+        database.url_file,
+        destinations.join(", ")
+    ))
+}
+
+/// Puts the model there, and no other.
+fn put_model(models: &Path) -> io::Result<()> {
+    std::fs::remove_dir_all(models)?;
+    let folder = models.join("bright-voxels");
+    std::fs::create_dir_all(&folder)?;
+    std::fs::write(folder.join("hilum-model.toml"), MODEL)
+}
