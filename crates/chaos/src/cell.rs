@@ -12,7 +12,7 @@ use crate::ledger::Series;
 use crate::load::Load;
 use crate::noticing::Window;
 use crate::rows::{Fault, Row};
-use crate::seen::{Asked, Function, Outcome, recovered, told};
+use crate::seen::{Asked, Function, recovered, told};
 use crate::world::World;
 
 /// Of each function, in a row, before it counts as well.
@@ -196,8 +196,8 @@ impl Cell {
 }
 
 fn first_refusal(all: &[Asked], ended: Instant) -> Option<Instant> {
-    let refused = all.iter().filter(|one| one.outcome != Outcome::Done);
-    refused.map(|one| one.ended).filter(|at| *at < ended).min()
+    let refused = all.iter().filter_map(Asked::refused);
+    refused.filter(|at| *at < ended).min()
 }
 
 /// Whether what follows from a series came while the fault lasted.

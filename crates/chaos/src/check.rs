@@ -1,7 +1,7 @@
 //! What there must be at the end: everything that was acknowledged, and what
 //! follows from it once.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use hilum_testkit::{Files, SERVICES};
 use tokio::runtime::Runtime;
@@ -9,7 +9,7 @@ use tokio::runtime::Runtime;
 use crate::ledger::{RESULTS, Series};
 use crate::load::Load;
 use crate::load::readers::{RESULTS_ARE, instances};
-use crate::receiver::Came;
+use crate::receiver::{Came, Results};
 use crate::world::World;
 
 /// What was found.
@@ -52,11 +52,8 @@ pub(crate) fn everything(world: &mut World, load: &Load, runtime: &Runtime) -> F
             .wrong
             .extend(twice_or_missing(&series, &results, &came));
     }
-    found.repeats = came
-        .values()
-        .flat_map(BTreeMap::values)
-        .map(|times| times.len() - 1)
-        .sum();
+    let times = came.values().flat_map(|of| of.instances.values());
+    found.repeats = times.map(|times| times.len() - 1).sum();
     for service in SERVICES {
         if world.cluster.log(service).contains("panicked") {
             found.wrong.push(format!("{service} panicked: see its log"));
@@ -81,8 +78,9 @@ fn lost(study: u64, acknowledged: &BTreeSet<String>, there: &BTreeSet<String>) -
 fn twice_or_missing(series: &Series, results: &BTreeSet<String>, came: &Came) -> Vec<String> {
     let mut wrong = Vec::new();
     let study = series.study;
-    let nothing = BTreeMap::new();
+    let nothing = Results::default();
     let delivered = came.get(&Files::study(study)).unwrap_or(&nothing);
+    let delivered = &delivered.instances;
     for (what, count) in [("results", results.len()), ("deliveries", delivered.len())] {
         match count {
             RESULTS => {}
@@ -117,7 +115,11 @@ mod tests {
         let of = all
             .iter()
             .map(|(uid, times)| ((*uid).to_owned(), times.to_vec()));
-        BTreeMap::from([(Files::study(7), of.collect())])
+        let results = Results {
+            instances: of.collect(),
+            whole: None,
+        };
+        Came::from([(Files::study(7), results)])
     }
 
     fn wrong(results: &[&str], delivered: &[(&str, &[u64])]) -> Vec<String> {

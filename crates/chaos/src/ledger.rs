@@ -76,9 +76,9 @@ impl Ledger {
         }
     }
 
-    pub(crate) fn delivered(&self, study: u64) {
+    pub(crate) fn delivered(&self, study: u64, at: Instant) {
         if let Some(series) = self.inner().series.get_mut(&study) {
-            series.delivered.get_or_insert_with(Instant::now);
+            series.delivered.get_or_insert(at);
         }
     }
 

@@ -6,6 +6,7 @@ use std::hash::{DefaultHasher, Hasher as _};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
@@ -16,12 +17,22 @@ use hilum_dimse::{
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::ledger::RESULTS;
+
 /// Tag and VR of Study Instance UID (PS3.5 §7.1.2); its length follows.
 const STUDY: &[u8] = b"\x20\x00\x0d\x00UI";
 
-/// What came: by study the SOP Instance UIDs, each with a hash of its data set
-/// for each time.
-pub(crate) type Came = BTreeMap<String, BTreeMap<String, Vec<u64>>>;
+/// What came, by study.
+pub(crate) type Came = BTreeMap<String, Results>;
+
+/// What came of one study.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Results {
+    /// SOP Instance UIDs, each with a hash of its data set for each time.
+    pub(crate) instances: BTreeMap<String, Vec<u64>>,
+    /// When all were there.
+    pub(crate) whole: Option<Instant>,
+}
 
 #[derive(Clone, Default)]
 pub(crate) struct Receiver(Arc<Mutex<Came>>);
@@ -83,8 +94,12 @@ impl StoreSink for Taking {
         let data = self.data.freeze();
         let study = study_of(&data).unwrap_or_default();
         let mut came = self.receiver.came();
-        let of = came.entry(study).or_default().entry(self.uid).or_default();
-        of.push(hash_of(&data));
+        let of = came.entry(study).or_default();
+        let times = of.instances.entry(self.uid).or_default();
+        times.push(hash_of(&data));
+        if of.instances.len() >= RESULTS {
+            of.whole.get_or_insert_with(Instant::now);
+        }
         StoreStatus::SUCCESS
     }
 }

@@ -51,8 +51,22 @@ pub(crate) enum Outcome {
 pub(crate) struct Asked {
     pub(crate) function: Function,
     pub(crate) began: Instant,
-    pub(crate) ended: Instant,
-    pub(crate) outcome: Outcome,
+    /// When it ended, and how; not yet.
+    pub(crate) ended: Option<(Instant, Outcome)>,
+}
+
+impl Asked {
+    fn is_done(&self) -> bool {
+        matches!(self.ended, Some((_, Outcome::Done)))
+    }
+
+    /// When somebody was told that it is not done.
+    pub(crate) fn refused(&self) -> Option<Instant> {
+        match &self.ended {
+            Some((at, Outcome::Not(_))) => Some(*at),
+            _ => None,
+        }
+    }
 }
 
 /// Everything that was asked for.
@@ -60,26 +74,26 @@ pub(crate) struct Asked {
 pub(crate) struct Seen(Mutex<Vec<Asked>>);
 
 impl Seen {
-    pub(crate) fn add(&self, function: Function, began: Instant, outcome: Outcome) {
-        let ended = Instant::now();
-        self.all().push(Asked {
+    /// Somebody asks; by what its end is told.
+    pub(crate) fn begins(&self, function: Function) -> usize {
+        let mut all = self.all();
+        all.push(Asked {
             function,
-            began,
-            ended,
-            outcome,
+            began: Instant::now(),
+            ended: None,
         });
+        all.len() - 1
+    }
+
+    pub(crate) fn ended(&self, one: usize, outcome: Outcome) {
+        self.all()[one].ended = Some((Instant::now(), outcome));
     }
 
     /// What began from then on, in the order in which it began.
     pub(crate) fn since(&self, then: Instant) -> Vec<Asked> {
-        let mut since: Vec<_> = self
-            .all()
-            .iter()
-            .filter(|one| one.began >= then)
-            .cloned()
-            .collect();
-        since.sort_by_key(|one| one.began);
-        since
+        let all = self.all();
+        let from = all.partition_point(|one| one.began < then);
+        all[from..].to_vec()
     }
 
     fn all(&self) -> MutexGuard<'_, Vec<Asked>> {
@@ -102,21 +116,25 @@ pub(crate) fn told(all: &[Asked], function: Function, began: Instant, ended: Ins
     }
     let mut why: BTreeMap<&str, usize> = BTreeMap::new();
     for one in &of {
-        if let Outcome::Not(reason) = &one.outcome {
-            *why.entry(reason).or_default() += 1;
+        match &one.ended {
+            Some((_, Outcome::Done)) => {}
+            Some((_, Outcome::Not(reason))) => *why.entry(reason).or_default() += 1,
+            None => *why.entry("no end").or_default() += 1,
         }
     }
     let refused: usize = why.values().sum();
     let reasons: Vec<_> = why.keys().copied().collect();
     let reasons = reasons.join(", ");
-    let done: Vec<_> = of
-        .iter()
-        .filter(|one| one.outcome == Outcome::Done)
+    let done = of.iter().filter(|one| one.is_done());
+    let done: Vec<_> = done
+        .filter_map(|one| Some((one.began, one.ended.as_ref()?.0)))
         .collect();
-    let in_time = done.iter().filter(|one| one.ended <= ended).count();
-    let longest = done.iter().map(|one| one.ended - one.began).max();
+    let in_time = done.iter().filter(|(_, at)| *at <= ended).count();
+    let longest = done.iter().map(|(began, at)| *at - *began).max();
     let slow = match longest {
-        Some(longest) if longest > AT_ONCE => format!(", ≤ {:.0} s", longest.as_secs_f64().ceil()),
+        Some(longest) if longest > AT_ONCE => {
+            format!(", ≤ {:.0} s", longest.as_secs_f64().ceil())
+        }
         _ => String::new(),
     };
     match (refused, in_time) {
@@ -128,26 +146,31 @@ pub(crate) fn told(all: &[Asked], function: Function, began: Instant, ended: Ins
     }
 }
 
-/// When a function worked again after `ended`: from then on nothing that was
-/// begun failed, and `enough` of it were done. None: it does not yet.
+/// How long after `ended` a function worked again: from then on nothing that was
+/// begun failed, `enough` of it were done, and whoever asked from `began` on knows
+/// what became of it. None: it does not yet.
 pub(crate) fn recovered(
     all: &[Asked],
     function: Function,
     ended: Instant,
     enough: usize,
 ) -> Option<Duration> {
-    let mut of: Vec<_> = all
-        .iter()
-        .filter(|one| one.function == function && one.began >= ended)
-        .collect();
-    of.sort_by_key(|one| one.began);
-    let last_failure = of.iter().rposition(|one| one.outcome != Outcome::Done);
-    let well = &of[last_failure.map_or(0, |at| at + 1)..];
-    if well.len() < enough {
+    let of = |one: &&Asked| one.function == function;
+    let (before, after): (Vec<_>, Vec<_>) =
+        all.iter().filter(of).partition(|one| one.began < ended);
+    let mut last = ended;
+    for one in before {
+        last = last.max(one.ended.as_ref()?.0);
+    }
+    let well = after.iter().rposition(|one| one.refused().is_some());
+    let well = &after[well.map_or(0, |at| at + 1)..];
+    let done = well.iter().filter(|one| one.is_done());
+    let done: Vec<_> = done.filter_map(|one| Some(one.ended.as_ref()?.0)).collect();
+    if done.len() < enough {
         return None;
     }
-    let first = well.iter().map(|one| one.ended).min()?;
-    Some(first - ended)
+    let first = done.into_iter().min()?;
+    Some(first.max(last) - ended)
 }
 
 #[cfg(test)]
@@ -159,8 +182,7 @@ mod tests {
         Asked {
             function: Function::Query,
             began: at(began),
-            ended: at(began + took),
-            outcome,
+            ended: Some((at(began + took), outcome)),
         }
     }
 
@@ -199,5 +221,15 @@ mod tests {
         assert_eq!(well(&all), None);
         all.push(asked(from, 200, 20, Outcome::Done));
         assert_eq!(well(&all), Some(Duration::from_millis(120)));
+        // Who asked before it ended has to know what became of it.
+        let before = from.checked_sub(Duration::from_millis(50)).unwrap();
+        all.insert(0, asked(before, 0, 300, not("503")));
+        assert_eq!(well(&all), Some(Duration::from_millis(250)));
+        all[0].ended = None;
+        assert_eq!(well(&all), None);
+        assert_eq!(
+            told(&all[..1], Function::Query, before, from),
+            "refused: no end"
+        );
     }
 }

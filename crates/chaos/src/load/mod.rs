@@ -9,7 +9,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hilum_testkit::Files;
 use tokio::runtime::Runtime;
@@ -25,6 +25,8 @@ use crate::world::{Keys, TENANTS, World};
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// What one user has begun and not ended: more means that nothing ends.
 const BEGUN_MAX: usize = 200;
+/// The same of signing in: who tries often without being let in is sent away.
+const SIGN_INS_MAX: usize = 2;
 /// Between two series that the model takes.
 const SERIES_EVERY: Duration = Duration::from_secs(3);
 /// How often results that are awaited are looked for.
@@ -103,7 +105,11 @@ impl Load {
 
     fn keeps_asking(&self, function: Function, pace: Duration) {
         let (ground, stop) = (Arc::clone(&self.ground), self.stop.clone());
-        let (begun, tasks) = (Arc::new(Semaphore::new(BEGUN_MAX)), self.tasks.clone());
+        let most = match function {
+            Function::SignIn => SIGN_INS_MAX,
+            _ => BEGUN_MAX,
+        };
+        let (begun, tasks) = (Arc::new(Semaphore::new(most)), self.tasks.clone());
         self.tasks.spawn(async move {
             let mut ticks = tokio::time::interval(pace);
             while stop.run_until_cancelled(ticks.tick()).await.is_some() {
@@ -112,11 +118,7 @@ impl Load {
                 };
                 let ground = Arc::clone(&ground);
                 tasks.spawn(async move {
-                    let began = Instant::now();
-                    // Nothing to ask for yet.
-                    if let Some(outcome) = ground.asks(function).await {
-                        ground.seen.add(function, began, outcome);
-                    }
+                    ground.asks(function).await;
                     drop(permit);
                 });
             }
@@ -158,14 +160,25 @@ impl Load {
 }
 
 impl Ground {
-    async fn asks(&self, function: Function) -> Option<Outcome> {
-        match function {
-            Function::Dicom => Some(senders::one_by_dicom(self).await),
-            Function::Stow => Some(senders::one_by_stow(self).await),
-            Function::Query => Some(readers::query(self).await),
-            Function::Retrieve => readers::retrieve(self).await,
-            Function::SignIn => Some(readers::sign_in(self).await),
+    async fn asks(&self, function: Function) {
+        // What was acknowledged; nothing yet.
+        let known = match function {
+            Function::Retrieve => self.ledger.one_of(),
+            _ => None,
+        };
+        if function == Function::Retrieve && known.is_none() {
+            return;
         }
+        let one = self.seen.begins(function);
+        let outcome = match (function, known) {
+            (Function::Dicom, _) => senders::one_by_dicom(self).await,
+            (Function::Stow, _) => senders::one_by_stow(self).await,
+            (Function::Query, _) => readers::query(self).await,
+            (Function::SignIn, _) => readers::sign_in(self).await,
+            (Function::Retrieve, Some(known)) => readers::retrieve(self, known).await,
+            (Function::Retrieve, None) => return,
+        };
+        self.seen.ended(one, outcome);
     }
 
     /// A study of its own; every second one is of the other tenant.

@@ -1,7 +1,8 @@
 //! People who look for studies and images and sign in, and who looks for the
 //! results that must come.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::time::Duration;
 
 use hilum_testkit::Files;
 use serde_json::{Value, json};
@@ -14,6 +15,8 @@ use crate::world::{EMAIL, PASSWORD};
 
 /// Series that are looked for at once, those first that wait longest.
 const AWAITED: usize = 12;
+/// Longest look for them: one that stands still says nothing about the others.
+const LOOK: Duration = Duration::from_secs(5);
 /// Modalities of what the model makes.
 pub(crate) const RESULTS_ARE: [&str; RESULTS] = ["SEG", "SR"];
 const MODALITY: &str = "00080060";
@@ -31,9 +34,11 @@ pub(super) async fn query(ground: &Ground) -> Outcome {
     judged(&answer.await)
 }
 
-/// Some image that was acknowledged, with an API key; none yet.
-pub(super) async fn retrieve(ground: &Ground) -> Option<Outcome> {
-    let (tenant, study, uid) = ground.ledger.one_of()?;
+/// An image that was acknowledged, with an API key.
+pub(super) async fn retrieve(
+    ground: &Ground,
+    (tenant, study, uid): (&str, u64, String),
+) -> Outcome {
     let (study_uid, series_uid) = (Files::study(study), Files::series(study));
     let path = format!("/dicomweb/studies/{study_uid}/series/{series_uid}/instances/{uid}");
     let answer = ground
@@ -46,25 +51,25 @@ pub(super) async fn retrieve(ground: &Ground) -> Option<Outcome> {
     let outcome = judged(&answer);
     let answer = match answer {
         Ok(answer) => answer,
-        Err(_) => return Some(outcome),
+        Err(_) => return outcome,
     };
     if answer.status() == 404 {
         let what = format!("{uid} was acknowledged and is not there (404)");
         ground.ledger.is_wrong(what);
     }
     if outcome != Outcome::Done {
-        return Some(outcome);
+        return outcome;
     }
     // It breaks off when what serves it breaks.
     let Ok(bytes) = answer.bytes().await else {
-        return Some(Outcome::Not("broke off".to_owned()));
+        return Outcome::Not("broke off".to_owned());
     };
     if memchr::memmem::find(&bytes, uid.as_bytes()).is_none() {
         ground
             .ledger
             .is_wrong(format!("{uid} was asked for and another one was given"));
     }
-    Some(outcome)
+    outcome
 }
 
 /// A password for a session.
@@ -83,9 +88,8 @@ pub(super) async fn results(ground: &Ground, receiver: &Receiver) {
     let all = ground.ledger.series();
     for series in all.iter().filter(|series| series.delivered.is_none()) {
         let uid = Files::study(series.study);
-        let came = receiver.came().get(&uid).map_or(0, BTreeMap::len);
-        if came >= RESULTS {
-            ground.ledger.delivered(series.study);
+        if let Some(at) = receiver.came().get(&uid).and_then(|of| of.whole) {
+            ground.ledger.delivered(series.study, at);
         }
     }
     let is_awaited = |series: &&Series| series.acknowledged.is_some() && series.result.is_none();
@@ -95,9 +99,8 @@ pub(super) async fn results(ground: &Ground, receiver: &Receiver) {
         .take(AWAITED)
         .map(async |series| {
             let path = format!("/dicomweb/studies/{}/series", Files::study(series.study));
-            let listed = listed(ground, series.tenant, &path)
-                .await
-                .unwrap_or_default();
+            let looking = tokio::time::timeout(LOOK, listed(ground, series.tenant, &path));
+            let listed = looking.await.ok().flatten().unwrap_or_default();
             let is_result = |one: &&Value| RESULTS_ARE.contains(&text(one, MODALITY));
             if listed.iter().filter(is_result).count() >= RESULTS {
                 ground.ledger.results_are_there(series.study);

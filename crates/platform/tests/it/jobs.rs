@@ -81,7 +81,7 @@ async fn a_dead_job_starts_anew_when_it_is_asked_for_again_and_a_waiting_one_sta
     enqueue(&db, "a", 0).await;
     enqueue(&db, "a", 0).await;
     let job = lease(&db, "w", 0).await.unwrap();
-    assert!(lease(&db, "w", 0).await.is_none());
+    assert!(lease(&db, "other", 0).await.is_none());
     assert!(finish(&db, &job, "w", End::Dead("broken")).await);
     assert!(lease(&db, "w", 99_999).await.is_none());
     enqueue(&db, "a", 100).await;
