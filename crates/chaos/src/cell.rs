@@ -177,7 +177,7 @@ impl Cell {
             (_, Fault::Slowed) => return Vec::new(),
             (Row::Service("imaging"), _) => return Vec::new(),
             (Row::Service(_) | Row::RabbitMq, _) => images.to_vec(),
-            (Row::Postgres | Row::PgBouncer, _) => return Vec::new(),
+            (Row::Postgres | Row::PgBouncer | Row::Bucket, _) => return Vec::new(),
         };
         if self.row == Row::Service("identity") {
             must.push(("queries", of(Function::Query)));

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use hilum_testkit::{Cluster, Place, Relay, SERVICES};
+use hilum_testkit::{Cluster, Place, Relay, S3, SERVICES};
 
 use crate::world::World;
 
@@ -18,13 +18,19 @@ pub(crate) enum Row {
     Postgres,
     PgBouncer,
     RabbitMq,
+    Bucket,
 }
 
 impl Row {
     pub(crate) fn all() -> Vec<Self> {
         let services = SERVICES.iter().rev().map(|service| Self::Service(service));
         services
-            .chain([Self::Postgres, Self::PgBouncer, Self::RabbitMq])
+            .chain([
+                Self::Postgres,
+                Self::PgBouncer,
+                Self::RabbitMq,
+                Self::Bucket,
+            ])
             .collect()
     }
 
@@ -34,6 +40,7 @@ impl Row {
             Self::Postgres => "PostgreSQL",
             Self::PgBouncer => "PgBouncer",
             Self::RabbitMq => "RabbitMQ",
+            Self::Bucket => "S3",
         }
     }
 
@@ -51,6 +58,7 @@ impl Row {
             Self::Postgres => Box::new(Database(&mut world.place)),
             Self::PgBouncer => Box::new(Pooler(&mut world.place)),
             Self::RabbitMq => Box::new(Broker(&mut world.cluster)),
+            Self::Bucket => Box::new(Bucket(&mut world.bucket)),
         }
     }
 }
@@ -204,5 +212,29 @@ impl Part for Pooler<'_> {
 
     fn ways(&self) -> Vec<&Relay> {
         vec![self.0.way_to_pooler()]
+    }
+}
+
+struct Bucket<'a>(&'a mut S3);
+
+impl Part for Bucket<'_> {
+    fn is_killed(&mut self) {
+        self.0.is_killed();
+    }
+
+    fn comes_back(&mut self) {
+        self.0.comes_up();
+    }
+
+    fn freezes(&mut self) {
+        self.0.freezes();
+    }
+
+    fn goes_on(&mut self) {
+        self.0.goes_on();
+    }
+
+    fn ways(&self) -> Vec<&Relay> {
+        vec![self.0.way()]
     }
 }

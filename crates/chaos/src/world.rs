@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use hilum_testkit::{As, Cluster, Place, SERVICES};
+use hilum_testkit::{As, Cluster, Place, S3, SERVICES};
 use serde_json::json;
 use tokio::runtime::Runtime;
 
@@ -25,6 +25,7 @@ pub(crate) struct World {
     /// Before what it stands on: it ends first.
     pub(crate) cluster: Cluster,
     pub(crate) place: Place,
+    pub(crate) bucket: S3,
     pub(crate) receiver: Receiver,
 }
 
@@ -43,7 +44,8 @@ impl World {
         let receiver = Receiver::default();
         let address = runtime.block_on(receiver.listen())?;
         let place = Place::over_relays();
-        let settings = settings(&place, address)?;
+        let bucket = S3::over_relay();
+        let settings = settings(&place, &bucket, address)?;
         let hilum = hilum
             .to_str()
             .ok_or_else(|| io::Error::other("a path that is no text"))?;
@@ -52,6 +54,7 @@ impl World {
         Ok(Self {
             cluster: cluster.started(),
             place,
+            bucket,
             receiver,
         })
     }
@@ -107,7 +110,7 @@ impl World {
     }
 }
 
-fn settings(place: &Place, receiver: SocketAddr) -> io::Result<String> {
+fn settings(place: &Place, bucket: &S3, receiver: SocketAddr) -> io::Result<String> {
     let none = || io::Error::other("a place without a database");
     let database = place.database().ok_or_else(none)?;
     let owner = database.owner_url_file.ok_or_else(none)?;
@@ -117,8 +120,9 @@ fn settings(place: &Place, receiver: SocketAddr) -> io::Result<String> {
         )
     });
     Ok(format!(
-        "database = {{ url_file = {:?}, owner_url_file = {owner:?} }}\ndestinations = [{}]",
+        "database = {{ url_file = {:?}, owner_url_file = {owner:?} }}\nobjects = {}\ndestinations = [{}]",
         database.url_file,
+        bucket.setting(),
         destinations.join(", ")
     ))
 }

@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use crate::peers::free_address;
 use crate::processes::Server;
+use crate::relay::{Behind, Relay};
 use crate::tools::{root, wait_until};
 
 /// Its one user, and that one's secret.
@@ -19,6 +20,8 @@ pub const S3_KEY: &str = "S3RVER";
 pub struct S3 {
     server: Server,
     address: SocketAddr,
+    /// On the way to it.
+    way: Option<Relay>,
     folder: TempDir,
 }
 
@@ -52,10 +55,28 @@ impl S3 {
         let this = Self {
             server: Server::start(launch, Signal::TERM),
             address,
+            way: None,
             folder,
         };
         this.listens();
         this
+    }
+
+    /// One that is reached over a relay.
+    #[must_use]
+    pub fn over_relay() -> Self {
+        let mut this = Self::up();
+        this.way = Some(Relay::to(Behind::Tcp(this.address)));
+        this
+    }
+
+    /// The relay on the way to it.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[must_use]
+    pub fn way(&self) -> &Relay {
+        self.way.as_ref().expect("a bucket over a relay")
     }
 
     fn listens(&self) {
@@ -88,7 +109,8 @@ impl S3 {
     /// Its address.
     #[must_use]
     pub fn endpoint(&self) -> String {
-        format!("http://{}", self.address)
+        let way = self.way.as_ref();
+        format!("http://{}", way.map_or(self.address, Relay::address))
     }
 
     /// Where its bucket's objects lie, by their keys.
