@@ -19,7 +19,7 @@ use crate::world::World;
 /// A fault of the short form.
 const SHORT: Duration = Duration::from_secs(4);
 /// Between two things that a user begins, in the short form and in the long one.
-const PACES: [Duration; 2] = [Duration::from_millis(400), Duration::from_millis(1_000)];
+const PACES: [Duration; 2] = [Duration::from_millis(500), Duration::from_millis(1_500)];
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Run {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::StreamExt as _;
 use hilum_archive::{InstanceFilter, Page, SeriesFilter, StudyFilter};
 use hilum_contracts::Event;
 use hilum_contracts::error::{ErrorCode, ServiceError};
@@ -25,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use crate::ImagingService;
 use crate::digest::{Sha256, hex};
 use crate::domain::readiness::{Verdict, judge};
-use crate::limits::{INPUT_SET_INSTANCES, READINESS_POLL};
+use crate::limits::{INPUT_SET_INSTANCES, JUDGED_AT_ONCE, READINESS_POLL};
 use crate::store::arrivals::{deleted, stored};
 use crate::store::changed::{Changed, moved};
 use crate::store::readiness::{Completion, Unready};
@@ -133,46 +134,58 @@ impl ImagingService {
 
     /// Judges every input set that is not ready; how long nothing will change.
     async fn judge_all(&self) -> Result<Duration, ServiceError> {
-        let mut wait = READINESS_POLL;
         self.record_ends().await.map_err(|e| database_error(&e))?;
-        for set in self.store.unready().await.map_err(|e| database_error(&e))? {
-            let scope = auth::service(&set.tenant, "imaging");
-            let senders = self
-                .store
-                .senders(&scope, &set, &self.live)
-                .await
-                .map_err(|e| database_error(&e))?;
-            let now = self.clock.now_millis();
-            match judge(&senders, set.last_instance_at, now) {
-                Verdict::Receiving => {}
-                Verdict::QuietUntil(at) => {
-                    let millis = u64::try_from(at.saturating_sub(now)).unwrap_or(0);
-                    wait = wait.min(Duration::from_millis(millis.saturating_add(1)));
-                }
-                Verdict::Incomplete if set.state == "receiving" => {
-                    self.store
-                        .mark_incomplete(&scope, set.id)
-                        .await
-                        .map_err(|e| database_error(&e))?;
-                    self.notices
-                        .tell(scope.tenant(), Topic::Studies, Some(&set.study_uid));
-                }
-                Verdict::Incomplete => {}
-                Verdict::Ready { reason, quiet_ms } => {
-                    match self.complete(&scope, &set, reason, quiet_ms).await {
-                        Ok(true) => {}
-                        // Events of what was stored are on their way.
-                        Ok(false) => wait = wait.min(Duration::from_millis(50)),
-                        // One that can't be judged holds up no other.
-                        Err(error) => tracing::error!(
-                            correlation_id = %set.correlation_id, input_set = %set.id, %error,
-                            "an input set can't be made ready"
-                        ),
-                    }
+        let unready = self.store.unready().await.map_err(|e| database_error(&e))?;
+        // Several at once: on a server each costs a dozen ways there and back.
+        let judged = futures::stream::iter(unready).map(|set| async move {
+            match self.judge_one(&set).await {
+                Ok(wait) => wait,
+                // One that can't be judged holds up no other.
+                Err(error) => {
+                    tracing::error!(
+                        correlation_id = %set.correlation_id, input_set = %set.id, %error,
+                        "an input set can't be judged"
+                    );
+                    READINESS_POLL
                 }
             }
+        });
+        let waits = judged.buffer_unordered(JUDGED_AT_ONCE);
+        let shortest = waits.fold(READINESS_POLL, |wait, one| async move { wait.min(one) });
+        Ok(shortest.await)
+    }
+
+    /// Judges an input set; how long nothing will change.
+    async fn judge_one(&self, set: &Unready) -> Result<Duration, ServiceError> {
+        let scope = auth::service(&set.tenant, "imaging");
+        let senders = self
+            .store
+            .senders(&scope, set, &self.live)
+            .await
+            .map_err(|e| database_error(&e))?;
+        let now = self.clock.now_millis();
+        match judge(&senders, set.last_instance_at, now) {
+            Verdict::QuietUntil(at) => {
+                let millis = u64::try_from(at.saturating_sub(now)).unwrap_or(0);
+                return Ok(Duration::from_millis(millis.saturating_add(1)));
+            }
+            Verdict::Incomplete if set.state == "receiving" => {
+                self.store
+                    .mark_incomplete(&scope, set.id)
+                    .await
+                    .map_err(|e| database_error(&e))?;
+                self.notices
+                    .tell(scope.tenant(), Topic::Studies, Some(&set.study_uid));
+            }
+            Verdict::Ready { reason, quiet_ms } => {
+                if !self.complete(&scope, set, reason, quiet_ms).await? {
+                    // Events of what was stored are on their way.
+                    return Ok(Duration::from_millis(50));
+                }
+            }
+            Verdict::Receiving | Verdict::Incomplete => {}
         }
-        Ok(wait)
+        Ok(READINESS_POLL)
     }
 
     /// Makes an input set ready with what the archive holds of it. `false`:
