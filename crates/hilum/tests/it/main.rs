@@ -35,6 +35,7 @@ mod rejecting;
 mod results;
 mod schemathesis;
 mod traces;
+mod upgrading;
 
 /// A Hilum under test: tenants `a` and `b`.
 fn hilum() -> hilum_testkit::Setup {
