@@ -8,11 +8,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
+use crate::db::copy_of;
 use crate::engine::Engine;
 use crate::erasures::copies::{self, KNOWN};
 use crate::erasures::ledger::{self, DUE, LEDGER, SINCE};
 use crate::error::{ArchiveError, Result};
-use crate::index::{objects, sqlite};
+use crate::index::objects;
 use crate::lookup;
 use crate::model::{BackupReport, Progress, RestoreReport};
 use crate::tenant::object_path;
@@ -48,9 +49,9 @@ impl Engine {
         {
             let _whole = self.snapshot.lock().unwrap_or_else(PoisonError::into_inner);
             let _files = self.packs.lookup.pause();
-            self.readers.read_here(|db| sqlite::backup(db, &index))?;
+            self.readers.read_here(|db| db.copy_to(&index))?;
             self.keys.backup(&to.join("keys").join("keys.sqlite"))?;
-            lookup::copy(&open_copy(&index)?, &self.dir, to)?;
+            lookup::copy(&copy_of(&index)?, &self.dir, to)?;
         }
         let report = copy_objects(&index, &self.dir, to, progress)?;
         sync_dir(&to.join("keys"))?;
@@ -112,7 +113,7 @@ pub(crate) fn restore(
     }
     let index = from.join("archive.sqlite");
     let copied = copy_objects(&index, from, to, progress)?;
-    lookup::copy(&open_copy(&index)?, from, to)?;
+    lookup::copy(&copy_of(&index)?, from, to)?;
     copy(
         &from.join("keys").join("keys.sqlite"),
         &to.join("keys.sqlite"),
@@ -129,18 +130,13 @@ pub(crate) fn restore(
     })
 }
 
-fn open_copy(index: &Path) -> Result<rusqlite::Connection> {
-    let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
-    Ok(rusqlite::Connection::open_with_flags(index, flags)?)
-}
-
 fn copy_objects(
     index: &Path,
     from: &Path,
     to: &Path,
     progress: Option<&Progress>,
 ) -> Result<BackupReport> {
-    let db = open_copy(index)?;
+    let db = copy_of(index)?;
     let total = objects::count_live(&db)?;
     let mut report = BackupReport::default();
     let mut folders = std::collections::BTreeSet::new();

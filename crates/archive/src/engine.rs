@@ -15,6 +15,7 @@ use hilum_platform::clock::SharedClock;
 use hilum_platform::scope::TenantScope;
 use tokio::sync::{Notify, RwLock, Semaphore};
 
+use crate::db::{Connection, Whose};
 use crate::disk::Disk;
 use crate::error::{ArchiveError, Result};
 use crate::hot::{Changes, Hot};
@@ -22,7 +23,7 @@ use crate::index::audit::{self, By, Told};
 use crate::index::route::Marks;
 use crate::index::schema::MIGRATIONS;
 use crate::index::stores::Stores;
-use crate::index::{Readers, objects, sqlite};
+use crate::index::{Readers, objects};
 use crate::keys::KeyStore;
 use crate::limits::Limits;
 use crate::lookup::{self, Extent, Lookup};
@@ -89,11 +90,10 @@ impl Engine {
         steps::at("open.locked");
         let keys = Arc::new(KeyStore::open(&dir, &master_key, limits.cached_keys)?);
         let index = dir.join("archive.sqlite");
-        let mut db = sqlite::open_writer(&index)?;
-        sqlite::migrate(&mut db, MIGRATIONS)?;
-        sqlite::make_shrinkable(&db)?;
+        let db = Connection::writer(&index, MIGRATIONS)?;
+        db.make_shrinkable()?;
         // An earlier run may have ended in doubt of its log (see `writer`).
-        sqlite::fold(&db)?;
+        db.fold()?;
         let opening = objects::begin_opening(&db, clock.now_millis())?;
         disk.sync_dir(&dir)?;
         sync_above(disk.as_ref(), &dir)?;
@@ -239,7 +239,7 @@ impl Engine {
         }
         let of = name.clone();
         let row = self.writer.run_here(move |db, _| {
-            let tx = db.transaction()?;
+            let tx = db.begin(Whose::Every)?;
             let row = objects::tenant_row(&tx, &of)?;
             tx.commit()?;
             Ok(row)

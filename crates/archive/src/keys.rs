@@ -14,14 +14,13 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use aws_lc_rs::aead::LessSafeKey;
 use aws_lc_rs::hmac;
-use rusqlite::{Connection, OptionalExtension, params};
 use zeroize::Zeroizing;
 
 use self::master::MasterFile;
 pub(crate) use self::wrap::random;
 use self::wrap::{study_context, tenant_context, unwrap, wrap, wrapping_key};
+use crate::db::{Connection, OptionalExtension, params};
 use crate::error::{ArchiveError, Result};
-use crate::index::sqlite;
 use crate::steps;
 
 /// Where the master key comes from.
@@ -90,8 +89,7 @@ const PROOF: &[u8] = b"hilum master proof";
 
 impl KeyStore {
     pub(crate) fn open(dir: &Path, master: &MasterKey, capacity: usize) -> Result<Self> {
-        let mut db = sqlite::open_writer(&dir.join("keys.sqlite"))?;
-        sqlite::migrate(&mut db, MIGRATIONS)?;
+        let db = Connection::writer(&dir.join("keys.sqlite"), MIGRATIONS)?;
         let file = MasterFile::of(dir);
         let opens = |secret: &Zeroizing<[u8; 32]>| {
             wrapping_key(secret).and_then(|key| prove(&db, &key)) == Ok(Some(true))
@@ -272,8 +270,8 @@ impl KeyStore {
     /// Leaves nothing of destroyed keys in free pages or the write-ahead log.
     pub(crate) fn scrub(&self) -> Result<()> {
         let db = self.db.lock().unwrap_or_else(PoisonError::into_inner);
-        db.execute_batch("VACUUM")?;
-        if sqlite::truncate_log(&db)? {
+        db.rewrite()?;
+        if db.empty_log()? {
             return Ok(());
         }
         Err(ArchiveError::Index(
@@ -284,7 +282,7 @@ impl KeyStore {
     /// An online copy of the wrapped keys.
     pub(crate) fn backup(&self, to: &Path) -> Result<()> {
         let db = self.db.lock().unwrap_or_else(PoisonError::into_inner);
-        sqlite::backup(&db, to)
+        db.copy_to(to)
     }
 
     fn cache(&self) -> std::sync::MutexGuard<'_, Cache> {

@@ -7,9 +7,9 @@ use std::fs::File;
 use std::path::Path;
 
 use aws_lc_rs::digest;
-use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 
+use crate::db::Connection;
 use crate::descriptor::{Digest, NoteDescriptor, hex};
 use crate::disk::Disk;
 use crate::engine::Engine;
@@ -182,8 +182,8 @@ impl Engine {
     {
         let done = self.writer.run_here(move |db, context| {
             let outcome = work(db, context);
-            if outcome.is_err() && !db.is_autocommit() {
-                let _ = db.execute_batch("ROLLBACK");
+            if outcome.is_err() {
+                db.abandon();
             }
             outcome
         });

@@ -7,9 +7,9 @@ use hilum_contracts::error::ServiceError;
 use hilum_contracts::export::{ExportPage, Exports};
 use hilum_platform::db::export::{COLUMNS, Column, Place, line, page};
 use hilum_platform::scope::TenantScope;
-use rusqlite::Connection;
 
 use super::Archive;
+use crate::db::{Connection, Value, params_from_iter};
 use crate::error::{ArchiveError, Result};
 
 /// Every table that is not how instances are kept or found.
@@ -55,11 +55,9 @@ fn next(db: &Connection, tenant: i64, mut place: Option<Place>) -> Result<Export
         let key = key.and_then(|place| place.key);
         let columns = columns(db, table)?;
         let mut query = db.prepare(&page(table, &columns, "tenant = $1", key.is_some()))?;
-        query.raw_bind_parameter(1, tenant)?;
-        if let Some(key) = key {
-            query.raw_bind_parameter(2, key)?;
-        }
-        let (mut rows, mut lines, mut last) = (query.raw_query(), Vec::new(), None);
+        let values = [Value::Integer(tenant)].into_iter();
+        let mut rows = query.query(params_from_iter(values.chain(key.map(Value::Text))))?;
+        let (mut lines, mut last) = (Vec::new(), None);
         while let Some(row) = rows.next()? {
             last = Some(row.get(0)?);
             let row: String = row.get(1)?;
@@ -90,5 +88,5 @@ fn columns(db: &Connection, table: &str) -> Result<Vec<Column>> {
             is_keyed: row.get(2)?,
         })
     })?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(rows.collect::<crate::db::Result<_>>()?)
 }

@@ -21,9 +21,9 @@ use hilum_contracts::Event;
 use hilum_platform::clock::SharedClock;
 use hilum_platform::events::{OutboxError, OutboxSource};
 use hilum_platform::scope::TenantScope;
-use rusqlite::Connection;
 use tokio::sync::Notify;
 
+use crate::db::Connection;
 use crate::disk::{Disk, LocalDisk};
 use crate::error::{ArchiveError, Result};
 use crate::index::{instances, objects, outbox, query};
@@ -448,10 +448,7 @@ impl OutboxSource for Archive {
             .run_aside(move |db, _| {
                 // Losing this only repeats an event, which consumers
                 // recognise: not worth a barrier in the way of intake.
-                db.pragma_update(None, "synchronous", "NORMAL")?;
-                let marked = outbox::delete_sent(db, &positions);
-                db.pragma_update(None, "synchronous", "FULL")?;
-                marked
+                db.without_barrier(|db| outbox::delete_sent(db, &positions))
             })
             .await
             .map_err(|error| OutboxError(error.to_string()))

@@ -5,7 +5,6 @@
 use hilum_contracts::Event;
 use hilum_contracts::audit::Act;
 use hilum_contracts::ids::{CorrelationId, TenantId};
-use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use super::audit::By;
 use super::levels::Levels;
@@ -15,6 +14,7 @@ use super::schema::{NO_NUMBER, state};
 use super::stores::Stores;
 use super::tombstone::{self, Marks};
 use super::{conflict, instances, outbox, placement, query};
+use crate::db::{Connection, Transaction, params};
 use crate::descriptor::{Blocks, Descriptor};
 use crate::error::{ArchiveError, Result};
 use crate::format::Kind;
@@ -73,7 +73,7 @@ pub(crate) fn commit(
     now: i64,
     more_names: Option<(i64, usize)>,
 ) -> Result<(Committed, Vec<Name>)> {
-    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let tx = db.begin(unit.tenant_row)?;
     if let Some(publication) = &unit.publication
         && let Some(instances) = query::published(&tx, unit.tenant_row, &publication.key)?
     {

@@ -1,8 +1,7 @@
 //! Typed filters as SQL conditions with bound values: text of callers never
 //! becomes SQL.
 
-use rusqlite::types::Value;
-
+use crate::db::Value;
 use crate::error::{ArchiveError, Result};
 use crate::limits;
 use crate::model::{

@@ -3,10 +3,9 @@
 //! some at a time. What stays is the row itself, which keeps its number from
 //! being given twice, and the audit trail, whose subjects go.
 
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
-
 use super::audit::Told;
 use super::schema::state;
+use crate::db::{Connection, OptionalExtension, Whose, params};
 use crate::error::Result;
 use crate::limits;
 use crate::model::TenantHoldings;
@@ -58,7 +57,7 @@ pub(crate) const TABLES: &[(&str, Rows)] = &[
 /// Nothing is committed for the tenant from here on: what was reserved for it
 /// is dead. Its row, made when there was none; asked again, it does no harm.
 pub(crate) fn close(db: &mut Connection, name: &str, now: i64, told: Option<&Told>) -> Result<i64> {
-    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let tx = db.begin(Whose::Every)?;
     tx.execute(
         "INSERT INTO tenant (name) VALUES (?1) ON CONFLICT DO NOTHING",
         [name],
@@ -93,7 +92,7 @@ pub(crate) fn emptied(db: &Connection) -> Result<Vec<String>> {
          WHERE ended_at IS NOT NULL AND objects = 0",
     )?;
     let rows = query.query_map([], |row| row.get(0))?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(rows.collect::<crate::db::Result<_>>()?)
 }
 
 /// Legal holds that stand.
@@ -135,7 +134,7 @@ pub(crate) fn among(db: &Connection, table: &str, tenant: i64, after: i64) -> Re
         "SELECT id FROM {table} WHERE id > ?2 AND +tenant = ?1 ORDER BY id LIMIT ?3"
     ))?;
     let rows = query.query_map(params![tenant, after, limits::ENDED_ROWS], |row| row.get(0))?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(rows.collect::<crate::db::Result<_>>()?)
 }
 
 /// Deletes some rows of a tenant; how many.
@@ -149,7 +148,7 @@ pub(crate) fn delete_of(db: &Connection, table: &str, key: &str, tenant: i64) ->
 
 /// Deletes these rows.
 pub(crate) fn delete_rows(db: &mut Connection, table: &str, rows: &[i64]) -> Result<()> {
-    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let tx = db.begin(Whose::Every)?;
     {
         let mut delete = tx.prepare(&format!("DELETE FROM {table} WHERE id = ?1"))?;
         for row in rows {
@@ -161,7 +160,7 @@ pub(crate) fn delete_rows(db: &mut Connection, table: &str, rows: &[i64]) -> Res
 
 /// Makes these objects dead.
 pub(crate) fn bury(db: &mut Connection, objects: &[i64], now: i64) -> Result<()> {
-    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let tx = db.begin(Whose::Every)?;
     {
         let mut bury = tx.prepare(
             "UPDATE object SET state = ?2, changed_at = ?3 WHERE id = ?1 AND state IN (0, 1)",
@@ -197,12 +196,10 @@ mod tests {
 
     use super::*;
     use crate::index::schema::MIGRATIONS;
-    use crate::index::sqlite;
 
     #[test]
     fn no_table_with_rows_of_a_tenant_is_left_out() {
-        let mut db = Connection::open_in_memory().unwrap();
-        sqlite::migrate(&mut db, MIGRATIONS).unwrap();
+        let db = Connection::in_memory(MIGRATIONS);
         let mut query = db
             .prepare(
                 "SELECT m.name FROM sqlite_schema m JOIN pragma_table_info(m.name) c
@@ -212,7 +209,7 @@ mod tests {
         let found: BTreeSet<String> = query
             .query_map([], |row| row.get(0))
             .unwrap()
-            .collect::<rusqlite::Result<_>>()
+            .collect::<crate::db::Result<_>>()
             .unwrap();
         let known = TABLES.iter().map(|(name, _)| *name).chain([
             "object",

@@ -7,9 +7,9 @@ use hilum_contracts::Event;
 use hilum_contracts::ids::CorrelationId;
 use hilum_contracts::imaging::{InstancesStored, PatientIdentity as WirePatient};
 use hilum_platform::clock::from_millis;
-use rusqlite::{Connection, OptionalExtension, ToSql, Transaction, params, params_from_iter};
 
 use super::{attributes, outbox, packs, row_digest};
+use crate::db::{Connection, OptionalExtension, Row, ToSql, Transaction, params, params_from_iter};
 use crate::descriptor::Descriptor;
 use crate::error::{ArchiveError, Result};
 use crate::model::{Origin, PatientIdentity, Standing};
@@ -169,7 +169,7 @@ fn patient_of(tx: &Connection, study: i64, received: &PatientIdentity) -> Result
         "SELECT issuer, patient_id, patient_name, birth_date, sex FROM study
          WHERE id = ?1 AND overlay IS NOT NULL",
     )?;
-    let text = |row: &rusqlite::Row<'_>, at| row.get::<_, Option<String>>(at);
+    let text = |row: Row<'_>, at| row.get::<Option<String>>(at);
     let corrected = query
         .query_row([study], |row| {
             Ok(WirePatient {

@@ -33,7 +33,6 @@ pub(crate) mod route;
 pub(crate) mod row_digest;
 pub(crate) mod schema;
 pub(crate) mod series_metadata;
-pub(crate) mod sqlite;
 pub(crate) mod stores;
 pub(crate) mod texts;
 pub(crate) mod tombstone;
@@ -41,19 +40,10 @@ pub(crate) mod tombstone;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rusqlite::Connection;
 use tokio::sync::Semaphore;
 
+use crate::db::Connection;
 use crate::error::{ArchiveError, Result};
-
-/// Runs `work` on one state of the index, however many questions it asks.
-fn snapshot<T>(db: &Connection, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
-    // Kept prepared: parsing them would be a good part of a small question.
-    db.prepare_cached("BEGIN")?.execute([])?;
-    let answer = work(db);
-    db.prepare_cached("COMMIT")?.execute([])?;
-    answer
-}
 
 /// Reader connections, opened when first needed and kept.
 #[derive(Clone)]
@@ -120,9 +110,9 @@ impl Readers {
             .pop();
         let connection = match idle {
             Some(connection) => connection,
-            None => sqlite::open_reader(&self.path)?,
+            None => Connection::reader(&self.path)?,
         };
-        let answer = snapshot(&connection, work);
+        let answer = connection.snapshot(work);
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < self.kept {
             idle.push(connection);
@@ -134,7 +124,7 @@ impl Readers {
     /// full-text search keeps the form of its index per connection, and takes
     /// it for damage when it is checked after others wrote.
     pub(crate) fn read_anew<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
-        snapshot(&sqlite::open_reader(&self.path)?, work)
+        Connection::reader(&self.path)?.snapshot(work)
     }
 
     /// Runs `work` on a reader, and once more on a newer snapshot when a pack

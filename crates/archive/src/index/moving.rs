@@ -3,10 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
-
 use super::tombstone::{self, Marks, study_row};
 use super::{answer, hold, packs};
+use crate::db::{Connection, OptionalExtension, params};
 use crate::error::{ArchiveError, Result};
 use crate::model::{MoveOf, NewMove, Overlay};
 use crate::pack::Packs;
@@ -70,7 +69,7 @@ pub(crate) fn unpack(
     (tenant, study, of): (i64, &str, &MoveOf),
     now: i64,
 ) -> Result<()> {
-    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let tx = db.begin(tenant)?;
     let row = study_row(&tx, tenant, study)?;
     let only = match of {
         MoveOf::Study => None,
@@ -79,7 +78,7 @@ pub(crate) fn unpack(
     let series: Vec<i64> = tx
         .prepare_cached("SELECT id FROM series WHERE study = ?1 AND (?2 IS NULL OR uid = ?2)")?
         .query_map(params![row, only], |row| row.get(0))?
-        .collect::<rusqlite::Result<_>>()?;
+        .collect::<crate::db::Result<_>>()?;
     for series in series {
         if let Some(pack) = packs::of_series(&tx, series)? {
             packs::dissolve(&tx, packs, pack, now)?;

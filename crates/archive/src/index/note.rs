@@ -1,9 +1,8 @@
 //! Notes in the index: which objects hold them.
 
-use rusqlite::{Connection, OptionalExtension, params};
-
 use super::objects;
 use super::schema::state;
+use crate::db::{Connection, OptionalExtension, params};
 use crate::error::Result;
 use crate::format::Kind;
 use crate::note::Written;

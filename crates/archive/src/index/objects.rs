@@ -2,9 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
-
 use super::schema::state;
+use crate::db::{Connection, OptionalExtension, Transaction, params};
 use crate::error::{ArchiveError, Result};
 use crate::format::Kind;
 use crate::keys::random;
@@ -57,7 +56,7 @@ pub(crate) fn find_tenant(db: &Connection, name: &str) -> Result<Option<i64>> {
 pub(crate) fn tenants(db: &Connection) -> Result<Vec<(i64, String)>> {
     let mut query = db.prepare_cached("SELECT id, name FROM tenant")?;
     let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(rows.collect::<crate::db::Result<_>>()?)
 }
 
 pub(crate) fn tenant_names(db: &Connection, rows: &BTreeSet<i64>) -> Result<Vec<String>> {
@@ -69,8 +68,9 @@ pub(crate) fn tenant_names(db: &Connection, rows: &BTreeSet<i64>) -> Result<Vec<
 
 /// Starts a run of the program; names of earlier ones are dead from now on.
 pub(crate) fn begin_opening(db: &Connection, now: i64) -> Result<i64> {
-    db.execute("INSERT INTO opening (opened_at) VALUES (?1)", [now])?;
-    Ok(db.last_insert_rowid())
+    Ok(db
+        .prepare("INSERT INTO opening (opened_at) VALUES (?1)")?
+        .insert([now])?)
 }
 
 pub(crate) fn reserve(
@@ -188,7 +188,7 @@ pub(crate) fn dead(db: &Connection, limit: u32) -> Result<Vec<(i64, String, [u8;
          WHERE state = 2 LIMIT ?1",
     )?;
     let rows = query.query_map([limit], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(rows.collect::<crate::db::Result<_>>()?)
 }
 
 /// Names of earlier openings that are neither live nor gone: row, tenant, name.
@@ -204,7 +204,7 @@ pub(crate) fn unsettled_before(
          WHERE state = 2 AND kind = 0 AND opening < ?1",
     )?;
     let rows = query.query_map([opening], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(rows.collect::<crate::db::Result<_>>()?)
 }
 
 /// A dead object whose file is gone, and its folder synced: nothing is left to
@@ -235,7 +235,7 @@ pub(crate) fn gone(db: &Connection) -> Result<Vec<i64>> {
     let rows = query.query_map(params![state::GONE, limits::GONE_ROWS_DELETED], |row| {
         row.get(0)
     })?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(rows.collect::<crate::db::Result<_>>()?)
 }
 
 /// Live objects after row `after`, in order.
@@ -253,7 +253,7 @@ pub(crate) fn live_after(db: &Connection, after: i64, limit: u32) -> Result<Vec<
             bytes: row.get(3)?,
         })
     })?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(rows.collect::<crate::db::Result<_>>()?)
 }
 
 pub(crate) fn count_live(db: &Connection) -> Result<u64> {
@@ -279,7 +279,7 @@ pub(crate) fn members(db: &Connection, object: i64) -> Result<Vec<Member>> {
             sha256: row.get(3)?,
         })
     })?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(rows.collect::<crate::db::Result<_>>()?)
 }
 
 /// The state of the object of that name.

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use hilum_contracts::Event;
 use hilum_platform::traces;
-use rusqlite::Connection;
 
+use crate::db::Connection;
 use crate::error::{ArchiveError, Result};
 use crate::limits;
 

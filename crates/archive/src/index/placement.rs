@@ -2,9 +2,8 @@
 //! later arrivals follow. A placement is shared by every instance that was
 //! moved alike, and goes with the last of them.
 
-use rusqlite::{Connection, OptionalExtension, params};
-
 use super::answer::{self, STUDY};
+use crate::db::{Connection, OptionalExtension, params};
 use crate::error::Result;
 use crate::limits;
 use crate::model::StudyRow;
@@ -154,7 +153,7 @@ pub(crate) fn followers(
     )?;
     found.instances = query
         .query_map(params![tenant, study, series], |row| row.get(0))?
-        .collect::<rusqlite::Result<_>>()?;
+        .collect::<crate::db::Result<_>>()?;
     Ok(found)
 }
 

@@ -1,11 +1,10 @@
 //! Questions to the index. Each takes the tenant's row and cannot be asked
 //! without it.
 
-use rusqlite::{Connection, OptionalExtension, params, params_from_iter, types::Value};
-
 use super::answer::{self, SERIES, STUDY};
 use super::condition::Conditions;
 use super::route::{self, After, Asked, Marks};
+use crate::db::{Connection, OptionalExtension, Value, params, params_from_iter};
 use crate::error::Result;
 use crate::limits;
 use crate::model::{

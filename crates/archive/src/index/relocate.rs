@@ -7,9 +7,6 @@ use hilum_contracts::Event;
 use hilum_contracts::ids::{CorrelationId, TenantId};
 use hilum_contracts::imaging::{InstancesMoved, StudyCorrected};
 use hilum_platform::clock::from_millis;
-use rusqlite::{
-    Connection, OptionalExtension, ToSql, TransactionBehavior, params, params_from_iter,
-};
 
 use super::audit::Told;
 use super::conflict::recount;
@@ -20,6 +17,7 @@ use super::objects::{self, Name};
 use super::schema::state;
 use super::tombstone::{self, Marks, study_row};
 use super::{attributes, note, outbox, packs, placement, row_digest};
+use crate::db::{Connection, OptionalExtension, ToSql, params, params_from_iter};
 use crate::error::{ArchiveError, Result};
 use crate::format::Kind;
 use crate::model::{MoveOf, MoveTo, Moved, NewMove, Overlay};
@@ -54,7 +52,7 @@ pub(crate) struct Unit {
 
 /// Runs the transaction.
 pub(crate) fn relocate(db: &mut Connection, unit: &Unit, now: i64) -> Result<Moved> {
-    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let tx = db.begin(unit.tenant_row)?;
     let tenant = unit.tenant_row;
     let asked = &unit.asked;
     let from = admits(&tx, (tenant, asked), Some(&unit.marks))?;

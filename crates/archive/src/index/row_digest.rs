@@ -3,9 +3,8 @@
 //! times of reception are not in it: they change with every commit.
 
 use aws_lc_rs::digest;
-use rusqlite::types::ValueRef;
-use rusqlite::{Connection, Row, params};
 
+use crate::db::{Connection, Row, ValueRef, Whose, params};
 use crate::error::Result;
 use crate::limits;
 
@@ -56,14 +55,14 @@ pub(crate) fn write(tx: &Connection, of: Of, row: i64) -> Result<()> {
 /// Writes the digests of some rows from before there were any; whether there
 /// may be more.
 pub(crate) fn complete(db: &mut Connection, of: Of) -> Result<bool> {
-    let tx = db.transaction()?;
+    let tx = db.begin(Whose::Every)?;
     let table = of.table();
     let rows: Vec<i64> = tx
         .prepare_cached(&format!(
             "SELECT id FROM {table} WHERE digest IS NULL LIMIT ?1"
         ))?
         .query_map([limits::DIGESTS_COMPLETED], |row| row.get(0))?
-        .collect::<rusqlite::Result<_>>()?;
+        .collect::<crate::db::Result<_>>()?;
     for row in &rows {
         write(&tx, of, *row)?;
     }
@@ -92,9 +91,9 @@ pub(crate) fn damaged(db: &Connection, of: Of) -> Result<Vec<(String, i64)>> {
 }
 
 /// Of the values from `first` on, each with its kind and length.
-fn digest(row: &Row<'_>, first: usize) -> rusqlite::Result<i64> {
+fn digest(row: Row<'_>, first: usize) -> crate::db::Result<i64> {
     let mut hash = digest::Context::new(&digest::SHA256);
-    for at in first..row.as_ref().column_count() {
+    for at in first..row.columns() {
         update(&mut hash, row.get_ref(at)?);
     }
     let mut short = [0; 8];

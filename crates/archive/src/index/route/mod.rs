@@ -21,11 +21,9 @@ mod source;
 #[cfg(test)]
 mod tests;
 
-use rusqlite::types::Value;
-use rusqlite::{Connection, params_from_iter};
-
 use super::answer::{self, STUDY};
 use super::condition::Conditions;
+use crate::db::{Connection, Value, params_from_iter};
 use crate::error::Result;
 use crate::model::{DateRange, Order, StudyFilter, StudyRow, WorklistCursor};
 use candidates::listed;

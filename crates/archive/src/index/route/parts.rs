@@ -3,11 +3,9 @@
 //! threes that begin with it are looked for first. Finds every study that a
 //! question matches, and others.
 
-use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension};
-
 use super::Few;
 use super::source::{Branch, Kind, Source};
+use crate::db::{Connection, OptionalExtension, Value};
 use crate::error::Result;
 use crate::model::{DateRange, NamePattern, StudyFilter, TextPattern};
 
@@ -53,7 +51,7 @@ pub(super) fn of_short(
     let mut terms: Vec<String> = Vec::new();
     let mut from = begin.to_owned();
     while let Some(term) = next
-        .query_row([&from, &last], |row| row.get::<_, String>(0))
+        .query_row([&from, &last], |row| row.get::<String>(0))
         .optional()?
     {
         if terms.len() == THREES_OF_SHORT {

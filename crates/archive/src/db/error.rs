@@ -1,0 +1,77 @@
+//! Why a statement failed.
+
+use crate::error::ArchiveError;
+
+/// Why a statement failed.
+#[derive(Debug)]
+pub(crate) enum Error {
+    /// One row was asked for, and there is none.
+    NoRow,
+    /// SQLite says so.
+    Sqlite(rusqlite::Error),
+}
+
+/// Result of a statement.
+pub(crate) type Result<T> = std::result::Result<T, Error>;
+
+/// Makes nothing of a row that is not there.
+pub(crate) trait OptionalExtension<T> {
+    /// `None` where there is no row.
+    fn optional(self) -> Result<Option<T>>;
+}
+
+impl<T> OptionalExtension<T> for Result<T> {
+    fn optional(self) -> Result<Option<T>> {
+        match self {
+            Ok(row) => Ok(Some(row)),
+            Err(Error::NoRow) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        match error {
+            rusqlite::Error::QueryReturnedNoRows => Self::NoRow,
+            error => Self::Sqlite(error),
+        }
+    }
+}
+
+impl From<rusqlite::Error> for ArchiveError {
+    fn from(error: rusqlite::Error) -> Self {
+        Error::from(error).into()
+    }
+}
+
+impl From<Error> for ArchiveError {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::NoRow => Self::Index("a row is missing".to_owned()),
+            Error::Sqlite(error) => of_sqlite(&error),
+        }
+    }
+}
+
+fn of_sqlite(error: &rusqlite::Error) -> ArchiveError {
+    match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::DiskFull) => ArchiveError::OutOfSpace,
+        // Only the code: SQLite's text can quote values.
+        Some(code) => ArchiveError::Index(format!("{code:?}")),
+        None => ArchiveError::Index(kind_of(error).to_owned()),
+    }
+}
+
+fn kind_of(error: &rusqlite::Error) -> &'static str {
+    match error {
+        rusqlite::Error::InvalidColumnType(..) => "a column has an unexpected type",
+        rusqlite::Error::FromSqlConversionFailure(..) => "a value does not convert",
+        _ => "unexpected",
+    }
+}
+
+/// Whether what an error says is that a call to the disk failed.
+pub(crate) fn is_failure_of_disk(said: &str) -> bool {
+    said == format!("{:?}", rusqlite::ErrorCode::SystemIoFailure)
+}
