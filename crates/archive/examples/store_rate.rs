@@ -68,6 +68,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         master_key: MasterKey::File,
         clock: Arc::clone(&clock),
         limits: Limits::default(),
+        server: None,
     })
     .await?;
     let scope = hilum_platform::auth::service(&TenantId::new("bench")?, "bench");

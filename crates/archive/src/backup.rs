@@ -27,6 +27,11 @@ impl Engine {
         to: &Path,
         progress: Option<Progress>,
     ) -> Result<BackupReport> {
+        if !self.readers.are_of_a_file() {
+            return Err(ArchiveError::Invalid(
+                "the index is on PostgreSQL: stop Hilum, run pg_dump and copy the data folder",
+            ));
+        }
         // Nothing is swept while its copy is on the way.
         let gate = Arc::clone(&self.gate).read_owned().await;
         let engine = Arc::clone(self);

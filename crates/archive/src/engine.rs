@@ -15,16 +15,16 @@ use hilum_platform::clock::SharedClock;
 use hilum_platform::scope::TenantScope;
 use tokio::sync::{Notify, RwLock, Semaphore};
 
-use crate::db::{Connection, Whose};
+use crate::db::{Lease, Places, Whose};
 use crate::disk::Disk;
 use crate::error::{ArchiveError, Result};
 use crate::hot::{Changes, Hot};
 use crate::index::audit::{self, By, Told};
 use crate::index::route::Marks;
-use crate::index::schema::MIGRATIONS;
+use crate::index::schema::{self, MIGRATIONS};
 use crate::index::stores::Stores;
 use crate::index::{Readers, objects};
-use crate::keys::KeyStore;
+use crate::keys::{self, KeyStore};
 use crate::limits::Limits;
 use crate::lookup::{self, Extent, Lookup};
 use crate::model::Resend;
@@ -72,6 +72,8 @@ pub(crate) struct Engine {
     /// What associations and requests bring, for the trail.
     pub stores: Arc<Stores>,
     _lock: File,
+    /// Given back behind the writer.
+    _lease: Option<Lease>,
 }
 
 /// Unit of the in-flight bound: semaphores count in `u32`.
@@ -84,13 +86,16 @@ impl Engine {
             master_key,
             clock,
             limits,
+            server,
         } = config;
         disk.create_dir(&dir.join("objects"))?;
         let lock = lock(&dir)?;
         steps::at("open.locked");
-        let keys = Arc::new(KeyStore::open(&dir, &master_key, limits.cached_keys)?);
-        let index = dir.join("archive.sqlite");
-        let db = Connection::writer(&index, MIGRATIONS)?;
+        let tables = [&schema::TABLES, &keys::TABLES];
+        let places = Places::of(&dir, server.as_ref(), tables)?;
+        let keys = KeyStore::open_at(&places.keys, &dir, &master_key, limits.cached_keys)?;
+        let keys = Arc::new(keys);
+        let db = places.index.writer(MIGRATIONS)?;
         db.make_shrinkable()?;
         // An earlier run may have ended in doubt of its log (see `writer`).
         db.fold()?;
@@ -121,7 +126,7 @@ impl Engine {
             doubted: AtomicBool::new(false),
         };
         let engine = Self {
-            readers: Readers::new(index, limits.readers),
+            readers: Readers::new(places.index, limits.readers.min(places.readers)),
             writer: Writer::start(db, context)?,
             keys,
             packs,
@@ -147,6 +152,7 @@ impl Engine {
             limits,
             stores,
             _lock: lock,
+            _lease: places.lease,
         };
         engine.destroy_dead_keys()?;
         for tenant in damaged {

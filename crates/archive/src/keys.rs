@@ -1,5 +1,5 @@
 //! The keys: master → tenant → study, each wrapped by the one above, in
-//! `keys.sqlite`. A study key is durable before anything is sealed with it.
+//! `keys.sqlite` or a schema of PostgreSQL. A study key is durable before anything is sealed with it.
 //! Nothing here sees instances, and no key leaves in the clear.
 
 mod ended;
@@ -14,12 +14,13 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use aws_lc_rs::aead::LessSafeKey;
 use aws_lc_rs::hmac;
+use hilum_platform::db::Migration;
 use zeroize::Zeroizing;
 
 use self::master::MasterFile;
 pub(crate) use self::wrap::random;
 use self::wrap::{study_context, tenant_context, unwrap, wrap, wrapping_key};
-use crate::db::{Connection, OptionalExtension, params};
+use crate::db::{Connection, OptionalExtension, Place, Tables, params};
 use crate::error::{ArchiveError, Result};
 use crate::steps;
 
@@ -84,12 +85,46 @@ const MIGRATIONS: &[&str] = &[
         name TEXT PRIMARY KEY, ended_at INTEGER NOT NULL) WITHOUT ROWID;",
 ];
 
+/// The same on PostgreSQL.
+pub(crate) const TABLES: Tables<'_> = Tables {
+    service: "keys",
+    owners: &[(
+        "service",
+        &[Migration {
+            version: 1,
+            sql: "",
+            postgres: "
+CREATE TABLE master (id BIGINT PRIMARY KEY CHECK (id = 1), proof BYTEA NOT NULL);
+CREATE TABLE tenant_key (
+    tenant TEXT COLLATE \"C\" PRIMARY KEY, wrapped BYTEA NOT NULL, created_at BIGINT NOT NULL);
+CREATE TABLE study_key (
+    tenant TEXT COLLATE \"C\" NOT NULL, id BYTEA NOT NULL, label BYTEA NOT NULL,
+    wrapped BYTEA NOT NULL, created_at BIGINT NOT NULL,
+    PRIMARY KEY (tenant, id), UNIQUE (tenant, label));
+CREATE TABLE ended_tenant (
+    name TEXT COLLATE \"C\" PRIMARY KEY, ended_at BIGINT NOT NULL);",
+        }],
+    )],
+    held: &[],
+};
+
 /// What the master key's proof is bound to.
 const PROOF: &[u8] = b"hilum master proof";
 
 impl KeyStore {
+    /// The keys of the archive in `dir`, in a file there.
     pub(crate) fn open(dir: &Path, master: &MasterKey, capacity: usize) -> Result<Self> {
-        let db = Connection::writer(&dir.join("keys.sqlite"), MIGRATIONS)?;
+        Self::open_at(&Place::File(dir.join("keys.sqlite")), dir, master, capacity)
+    }
+
+    /// The keys of the archive in `dir`, where the file of a master key is.
+    pub(crate) fn open_at(
+        place: &Place,
+        dir: &Path,
+        master: &MasterKey,
+        capacity: usize,
+    ) -> Result<Self> {
+        let db = place.writer(MIGRATIONS)?;
         let file = MasterFile::of(dir);
         let opens = |secret: &Zeroizing<[u8; 32]>| {
             wrapping_key(secret).and_then(|key| prove(&db, &key)) == Ok(Some(true))

@@ -95,6 +95,7 @@ async fn open_by(dir: &Path, clock: SharedClock) -> Result<Archive, ArchiveError
             bundled_instance_bytes: STREAMED_ABOVE,
             ..Limits::default()
         },
+        server: None,
     })
     .await
 }

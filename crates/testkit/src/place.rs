@@ -102,8 +102,8 @@ impl Place {
         place
     }
 
-    /// The same, behind a PgBouncer that gives each transaction another of two
-    /// connections.
+    /// The same, behind a PgBouncer that gives each transaction another connection: of
+    /// enough for an archive, which asks for a key while it reads.
     #[must_use]
     pub fn pooled() -> Self {
         let mut place = Self::postgres();
@@ -113,7 +113,7 @@ impl Place {
         let text = format!(
             "[databases]\nhilum = host={} port=5432\n[pgbouncer]\nlisten_addr =\n\
              listen_port = 6432\nunix_socket_dir = {}\nauth_type = trust\nauth_file = {}\n\
-             pool_mode = transaction\ndefault_pool_size = 2\nserver_round_robin = 1\n",
+             pool_mode = transaction\ndefault_pool_size = 12\nserver_round_robin = 1\n",
             server.display(),
             dir.display(),
             dir.join("users").display()
@@ -135,6 +135,31 @@ impl Place {
             database.url_file = url_file;
         }
         place
+    }
+
+    /// Keeps it for as long as this process lives, for tests that have nobody to hold
+    /// it: whoever ends the servers then waits for this process's end.
+    #[must_use]
+    pub fn until_the_end(mut self) -> &'static Self {
+        let servers: Vec<String> = self
+            .servers
+            .iter()
+            .rev()
+            .map(|server| server.id().to_string())
+            .collect();
+        let mut waits = Command::new("sh")
+            .args(["-c", "cat; kill -QUIT $0; sleep 1; rm -rf \"$1\""])
+            .arg(servers.join(" "))
+            .arg(self.dir.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        // Closed with this process, however it ends.
+        std::mem::forget(waits.stdin.take());
+        self.servers.push(waits);
+        Box::leak(Box::new(self))
     }
 
     /// Where services open their databases.

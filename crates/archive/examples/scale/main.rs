@@ -54,6 +54,7 @@ async fn open(dir: &Path) -> Result<Archive, Failure> {
         master_key: MasterKey::File,
         clock: hilum_platform::clock::system(),
         limits: Limits::default(),
+        server: None,
     })
     .await?)
 }

@@ -5,7 +5,9 @@
 use async_trait::async_trait;
 use hilum_contracts::error::ServiceError;
 use hilum_contracts::export::{ExportPage, Exports};
-use hilum_platform::db::export::{COLUMNS, Column, Place, line, page};
+use hilum_platform::db::export::{
+    COLUMNS, COLUMNS_OF_POSTGRES, Column, Place, line, page, page_of_postgres,
+};
 use hilum_platform::scope::TenantScope;
 
 use super::Archive;
@@ -54,6 +56,10 @@ fn next(db: &Connection, tenant: i64, mut place: Option<Place>) -> Result<Export
         let key = place.take_if(|place| place.table == table);
         let key = key.and_then(|place| place.key);
         let columns = columns(db, table)?;
+        let page = match db.sqlite() {
+            Some(_) => page,
+            None => page_of_postgres,
+        };
         let mut query = db.prepare(&page(table, &columns, "tenant = $1", key.is_some()))?;
         let values = [Value::Integer(tenant)].into_iter();
         let mut rows = query.query(params_from_iter(values.chain(key.map(Value::Text))))?;
@@ -80,12 +86,12 @@ fn next(db: &Connection, tenant: i64, mut place: Option<Place>) -> Result<Export
 }
 
 fn columns(db: &Connection, table: &str) -> Result<Vec<Column>> {
-    let mut query = db.prepare_cached(COLUMNS)?;
+    let mut query = db.prepare_cached(db.each(COLUMNS, COLUMNS_OF_POSTGRES))?;
     let rows = query.query_map([table], |row| {
         Ok(Column {
             name: row.get(0)?,
             key: row.get(1)?,
-            is_keyed: row.get(2)?,
+            is_keyed: row.get::<i64>(2)? == 1,
         })
     })?;
     Ok(rows.collect::<crate::db::Result<_>>()?)

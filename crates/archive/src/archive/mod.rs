@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use hilum_contracts::Event;
 use hilum_platform::clock::SharedClock;
+use hilum_platform::db::Server;
 use hilum_platform::events::{OutboxError, OutboxSource};
 use hilum_platform::scope::TenantScope;
 use tokio::sync::Notify;
@@ -51,6 +52,8 @@ pub struct ArchiveConfig {
     pub clock: SharedClock,
     /// Bounds.
     pub limits: Limits,
+    /// Where index and keys are, when they are not files in `dir`.
+    pub server: Option<Server>,
 }
 
 /// An open archive. Cheap to clone; all clones are the same archive.
@@ -359,8 +362,11 @@ impl Archive {
         self.engine
             .readers
             .read_packs(move |db| {
-                objects::find_tenant(db, name.as_str())?
-                    .map_or_else(|| Ok(T::default()), |row| question(db, &packs, row))
+                let Some(row) = objects::find_tenant(db, name.as_str())? else {
+                    return Ok(T::default());
+                };
+                db.narrow(row)?;
+                question(db, &packs, row)
             })
             .await
     }
@@ -412,7 +418,9 @@ impl Archive {
                     Some(row) => Some(row),
                     None => objects::find_tenant(db, name.as_str())?,
                 };
-                row.map_or(Ok(unknown), |row| question(db, row))
+                let Some(row) = row else { return Ok(unknown) };
+                db.narrow(row)?;
+                question(db, row)
             })
             .await
     }

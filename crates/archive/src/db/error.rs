@@ -9,6 +9,12 @@ pub(crate) enum Error {
     NoRow,
     /// SQLite says so.
     Sqlite(rusqlite::Error),
+    /// PostgreSQL says so, or does not answer.
+    Postgres(sqlx::Error),
+    /// A value is none that can be stored, or not what was asked for.
+    Value,
+    /// A statement before it in the same transaction failed.
+    Failed,
 }
 
 /// Result of a statement.
@@ -50,6 +56,9 @@ impl From<Error> for ArchiveError {
         match error {
             Error::NoRow => Self::Index("a row is missing".to_owned()),
             Error::Sqlite(error) => of_sqlite(&error),
+            Error::Postgres(error) => of_postgres(&error),
+            Error::Value => Self::Index("a value does not convert".to_owned()),
+            Error::Failed => Self::Index("its transaction failed".to_owned()),
         }
     }
 }
@@ -70,6 +79,23 @@ fn kind_of(error: &rusqlite::Error) -> &'static str {
         _ => "unexpected",
     }
 }
+
+fn of_postgres(error: &sqlx::Error) -> ArchiveError {
+    let Some(said) = error.as_database_error() else {
+        return ArchiveError::Index("PostgreSQL does not answer".to_owned());
+    };
+    // Only the code: the text can quote values
+    // (postgresql.org/docs/current/errcodes-appendix.html).
+    let code = said.code().unwrap_or_default();
+    match code.as_ref() {
+        "53100" => ArchiveError::OutOfSpace,
+        OWNED_ELSEWHERE => ArchiveError::InUse,
+        _ => ArchiveError::Index(format!("PostgreSQL {code}")),
+    }
+}
+
+/// `enter` says so (`index/postgres.sql`).
+const OWNED_ELSEWHERE: &str = "HI001";
 
 /// Whether what an error says is that a call to the disk failed.
 pub(crate) fn is_failure_of_disk(said: &str) -> bool {

@@ -1,13 +1,22 @@
 //! What the index and the keys are kept in, and how their statements reach it:
 //! connections, transactions, statements, rows. Nothing else in this crate names
 //! a database. Blocks: whoever asks is on a thread that may.
+//!
+//! One text serves SQLite and PostgreSQL where it can ([`Connection::each`] where it
+//! can't), with `?1` or `?` for what is bound.
 
 mod error;
+mod lease;
 mod params;
+mod place;
+mod postgres;
+mod spelling;
 mod sqlite;
 mod statement;
 mod transaction;
+mod turns;
 mod upkeep;
+mod value;
 
 use std::path::Path;
 
@@ -15,45 +24,51 @@ pub(crate) use rusqlite::params;
 pub(crate) use rusqlite::types::{FromSql, ToSql, ToSqlOutput, Value, ValueRef};
 
 pub(crate) use error::{OptionalExtension, Result, is_failure_of_disk};
+pub(crate) use lease::Lease;
 pub(crate) use params::{Params, params_from_iter};
+pub(crate) use place::{Place, Places, Tables};
 pub(crate) use statement::{Row, Statement};
 pub(crate) use transaction::{Transaction, Whose};
+pub(crate) use turns::Turns;
 pub(crate) use upkeep::copy_of;
 
+use postgres::Session;
+
 /// A connection to one database.
-pub(crate) struct Connection(rusqlite::Connection);
+pub(crate) struct Connection(Held);
+
+enum Held {
+    Sqlite(rusqlite::Connection),
+    Postgres(Box<Session>),
+}
 
 impl Connection {
-    /// The one connection that writes a file, made when there is none, with its
-    /// tables up to date.
-    pub(crate) fn writer(path: &Path, migrations: &[&str]) -> crate::error::Result<Self> {
-        let mut db = sqlite::open_writer(path)?;
-        sqlite::migrate(&mut db, migrations)?;
-        Ok(Self(db))
+    fn of_sqlite(db: rusqlite::Connection) -> Self {
+        Self(Held::Sqlite(db))
     }
 
-    /// The same for a file that is worth nothing before it is whole, and is synced
-    /// then.
+    /// One for a file that is worth nothing before it is whole, and is synced then.
     pub(crate) fn draft(path: &Path, migrations: &[&str]) -> crate::error::Result<Self> {
         let mut db = sqlite::open_writer(path)?;
         db.pragma_update(None, "synchronous", "OFF")?;
         sqlite::migrate(&mut db, migrations)?;
-        Ok(Self(db))
-    }
-
-    /// One of many that read a file.
-    pub(crate) fn reader(path: &Path) -> crate::error::Result<Self> {
-        Ok(Self(sqlite::open_reader(path)?))
+        Ok(Self::of_sqlite(db))
     }
 
     /// A statement that is asked often: kept prepared.
-    pub(crate) fn prepare_cached(&self, text: &str) -> Result<Statement<'_>> {
-        Ok(Statement::kept(self.0.prepare_cached(text)?))
+    pub(crate) fn prepare_cached<'c>(&'c self, text: &str) -> Result<Statement<'c>> {
+        match &self.0 {
+            Held::Sqlite(db) => Ok(Statement::kept(db.prepare_cached(text)?)),
+            Held::Postgres(session) => Ok(Statement::of_postgres(session, text)),
+        }
     }
 
     /// A statement that is seldom asked.
-    pub(crate) fn prepare(&self, text: &str) -> Result<Statement<'_>> {
-        Ok(Statement::once(self.0.prepare(text)?))
+    pub(crate) fn prepare<'c>(&'c self, text: &str) -> Result<Statement<'c>> {
+        match &self.0 {
+            Held::Sqlite(db) => Ok(Statement::once(db.prepare(text)?)),
+            Held::Postgres(session) => Ok(Statement::of_postgres(session, text)),
+        }
     }
 
     /// Does a statement; how many rows it added, changed or removed.
@@ -73,12 +88,26 @@ impl Connection {
 
     /// Does several statements without values, one after the other.
     pub(crate) fn execute_batch(&self, text: &str) -> Result<()> {
-        Ok(self.0.execute_batch(text)?)
+        match &self.0 {
+            Held::Sqlite(db) => Ok(db.execute_batch(text)?),
+            Held::Postgres(session) => session.script(text.to_owned()),
+        }
+    }
+
+    /// A statement that the engines spell differently.
+    pub(crate) fn each<'t>(&self, sqlite: &'t str, postgres: &'t str) -> &'t str {
+        match self.0 {
+            Held::Sqlite(_) => sqlite,
+            Held::Postgres(_) => postgres,
+        }
     }
 
     /// SQLite's own, for what only it has.
     pub(crate) fn sqlite(&self) -> Option<&rusqlite::Connection> {
-        Some(&self.0)
+        match &self.0 {
+            Held::Sqlite(db) => Some(db),
+            Held::Postgres(_) => None,
+        }
     }
 }
 
@@ -86,18 +115,21 @@ impl Connection {
 impl Connection {
     /// In memory, with some of the tables' migrations.
     pub(crate) fn in_memory(migrations: &[&str]) -> Self {
-        let mut db = Self(rusqlite::Connection::open_in_memory().unwrap());
+        let mut db = Self::of_sqlite(rusqlite::Connection::open_in_memory().unwrap());
         db.migrate(migrations);
         db
     }
 
     /// Applies what is new of `migrations`.
     pub(crate) fn migrate(&mut self, migrations: &[&str]) {
-        sqlite::migrate(&mut self.0, migrations).unwrap();
+        let Held::Sqlite(db) = &mut self.0 else {
+            return;
+        };
+        sqlite::migrate(db, migrations).unwrap();
     }
 
     /// The number of the row that was added last.
     pub(crate) fn last_insert_rowid(&self) -> i64 {
-        self.0.last_insert_rowid()
+        self.sqlite().unwrap().last_insert_rowid()
     }
 }

@@ -1,6 +1,7 @@
 //! What is bound to a statement, in the order of the numbers `?1`, `?2`.
 
-use super::ToSql;
+use super::error::{Error, Result};
+use super::{ToSql, ToSqlOutput, Value};
 
 /// Values that are bound to a statement.
 pub(crate) trait Params {
@@ -9,6 +10,17 @@ pub(crate) trait Params {
 
     /// As SQLite takes them.
     fn for_sqlite(self) -> Self::Sqlite;
+
+    /// Each by itself.
+    fn values(self) -> Result<Vec<Value>>;
+}
+
+fn value(of: &dyn ToSql) -> Result<Value> {
+    match of.to_sql()? {
+        ToSqlOutput::Borrowed(value) => Value::try_from(value).map_err(|_| Error::Value),
+        ToSqlOutput::Owned(value) => Ok(value),
+        _ => Err(Error::Value),
+    }
 }
 
 /// None.
@@ -17,6 +29,10 @@ impl Params for [&(dyn ToSql + Send + Sync); 0] {
 
     fn for_sqlite(self) -> Self {
         self
+    }
+
+    fn values(self) -> Result<Vec<Value>> {
+        Ok(Vec::new())
     }
 }
 
@@ -27,6 +43,10 @@ impl<'a> Params for &'a [&'a dyn ToSql] {
     fn for_sqlite(self) -> Self {
         self
     }
+
+    fn values(self) -> Result<Vec<Value>> {
+        self.iter().map(|one| value(*one)).collect()
+    }
 }
 
 macro_rules! of_one_type {
@@ -36,6 +56,10 @@ macro_rules! of_one_type {
 
             fn for_sqlite(self) -> Self {
                 self
+            }
+
+            fn values(self) -> Result<Vec<Value>> {
+                self.iter().map(|one| value(one)).collect()
             }
         }
     )*};
@@ -64,5 +88,9 @@ where
 
     fn for_sqlite(self) -> Self::Sqlite {
         rusqlite::params_from_iter(self.0)
+    }
+
+    fn values(self) -> Result<Vec<Value>> {
+        self.0.into_iter().map(|one| value(&one)).collect()
     }
 }

@@ -2,7 +2,8 @@
 
 use super::error::{Error, Result};
 use super::params::Params;
-use super::{FromSql, ValueRef};
+use super::postgres::{Answer, Session};
+use super::{FromSql, Value, ValueRef};
 
 /// A statement.
 pub(crate) struct Statement<'c>(Prepared<'c>);
@@ -10,10 +11,17 @@ pub(crate) struct Statement<'c>(Prepared<'c>);
 enum Prepared<'c> {
     Kept(rusqlite::CachedStatement<'c>),
     Once(rusqlite::Statement<'c>),
+    Postgres { session: &'c Session, text: String },
 }
 
 /// Rows that a statement gives, one after the other.
-pub(crate) struct Rows<'s>(rusqlite::Rows<'s>);
+pub(crate) struct Rows<'s>(Given<'s>);
+
+enum Given<'s> {
+    Sqlite(rusqlite::Rows<'s>),
+    /// All of them, and how many were taken.
+    Postgres(Vec<Vec<Value>>, usize),
+}
 
 /// The same as what each is read as.
 pub(crate) struct Mapped<'s, F> {
@@ -23,7 +31,13 @@ pub(crate) struct Mapped<'s, F> {
 
 /// A row.
 #[derive(Clone, Copy)]
-pub(crate) struct Row<'r>(&'r rusqlite::Row<'r>);
+pub(crate) struct Row<'r>(Read<'r>);
+
+#[derive(Clone, Copy)]
+enum Read<'r> {
+    Sqlite(&'r rusqlite::Row<'r>),
+    Postgres(&'r [Value]),
+}
 
 impl<'c> Statement<'c> {
     pub(super) fn kept(statement: rusqlite::CachedStatement<'c>) -> Self {
@@ -34,21 +48,41 @@ impl<'c> Statement<'c> {
         Self(Prepared::Once(statement))
     }
 
-    fn prepared(&mut self) -> &mut rusqlite::Statement<'c> {
+    pub(super) fn of_postgres(session: &'c Session, text: &str) -> Self {
+        let text = text.to_owned();
+        Self(Prepared::Postgres { session, text })
+    }
+
+    fn on(&mut self) -> On<'_, 'c> {
         match &mut self.0 {
-            Prepared::Kept(statement) => statement,
-            Prepared::Once(statement) => statement,
+            Prepared::Kept(statement) => On::Sqlite(statement),
+            Prepared::Once(statement) => On::Sqlite(statement),
+            Prepared::Postgres { session, text } => On::Postgres(session, text),
         }
     }
 
     /// Does it; how many rows it added, changed or removed.
     pub(crate) fn execute(&mut self, params: impl Params) -> Result<usize> {
-        Ok(self.prepared().execute(params.for_sqlite())?)
+        match self.on() {
+            On::Sqlite(statement) => Ok(statement.execute(params.for_sqlite())?),
+            On::Postgres(session, text) => {
+                let Answer { changed, .. } = session.ask(text, params.values()?)?;
+                Ok(usize::try_from(changed).unwrap_or(usize::MAX))
+            }
+        }
     }
 
     /// Adds one row; its number.
     pub(crate) fn insert(&mut self, params: impl Params) -> Result<i64> {
-        Ok(self.prepared().insert(params.for_sqlite())?)
+        match self.on() {
+            On::Sqlite(statement) => Ok(statement.insert(params.for_sqlite())?),
+            On::Postgres(session, text) => {
+                let text = format!("{text} RETURNING id");
+                let answer = session.ask(&text, params.values()?)?;
+                let mut rows = Rows(Given::Postgres(answer.rows, 0));
+                rows.next()?.ok_or(Error::NoRow)?.get(0)
+            }
+        }
     }
 
     /// Whether it gives a row.
@@ -58,7 +92,12 @@ impl<'c> Statement<'c> {
 
     /// Its rows.
     pub(crate) fn query(&mut self, params: impl Params) -> Result<Rows<'_>> {
-        Ok(Rows(self.prepared().query(params.for_sqlite())?))
+        Ok(Rows(match self.on() {
+            On::Sqlite(statement) => Given::Sqlite(statement.query(params.for_sqlite())?),
+            On::Postgres(session, text) => {
+                Given::Postgres(session.ask(text, params.values()?)?.rows, 0)
+            }
+        }))
     }
 
     /// Its rows, as `map` reads each.
@@ -81,10 +120,22 @@ impl<'c> Statement<'c> {
     }
 }
 
+enum On<'s, 'c> {
+    Sqlite(&'s mut rusqlite::Statement<'c>),
+    Postgres(&'c Session, &'s str),
+}
+
 impl Rows<'_> {
     /// The next one.
     pub(crate) fn next(&mut self) -> Result<Option<Row<'_>>> {
-        Ok(self.0.next()?.map(Row))
+        match &mut self.0 {
+            Given::Sqlite(rows) => Ok(rows.next()?.map(|row| Row(Read::Sqlite(row)))),
+            Given::Postgres(rows, taken) => {
+                let row = rows.get(*taken);
+                *taken += 1;
+                Ok(row.map(|row| Row(Read::Postgres(row))))
+            }
+        }
     }
 }
 
@@ -105,16 +156,28 @@ where
 impl Row<'_> {
     /// The value of a column, by its place from 0.
     pub(crate) fn get<T: FromSql>(&self, at: usize) -> Result<T> {
-        Ok(self.0.get(at)?)
+        match self.0 {
+            Read::Sqlite(row) => Ok(row.get(at)?),
+            Read::Postgres(_) => T::column_result(self.get_ref(at)?).map_err(|_| Error::Value),
+        }
     }
 
     /// The same as it stands there.
     pub(crate) fn get_ref(&self, at: usize) -> Result<ValueRef<'_>> {
-        Ok(self.0.get_ref(at)?)
+        match self.0 {
+            Read::Sqlite(row) => Ok(row.get_ref(at)?),
+            Read::Postgres(row) => match row.get(at) {
+                Some(value) => Ok(value.into()),
+                None => Err(Error::Value),
+            },
+        }
     }
 
     /// How many columns there are.
     pub(crate) fn columns(&self) -> usize {
-        self.0.as_ref().column_count()
+        match self.0 {
+            Read::Sqlite(row) => row.as_ref().column_count(),
+            Read::Postgres(row) => row.len(),
+        }
     }
 }

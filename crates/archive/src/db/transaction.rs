@@ -3,8 +3,9 @@
 
 use std::ops::Deref;
 
-use super::Connection;
 use super::error::Result;
+use super::postgres::Kind;
+use super::{Connection, Held};
 
 /// Whose rows a transaction is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,8 +28,11 @@ pub(crate) struct Transaction<'c>(&'c Connection);
 impl Connection {
     /// Begins a transaction that writes the rows of `whose`: nobody else writes
     /// them until it ends.
-    pub(crate) fn begin(&mut self, _whose: impl Into<Whose>) -> Result<Transaction<'_>> {
-        self.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+    pub(crate) fn begin(&mut self, whose: impl Into<Whose>) -> Result<Transaction<'_>> {
+        match &self.0 {
+            Held::Sqlite(_) => drop(self.prepare_cached("BEGIN IMMEDIATE")?.execute([])?),
+            Held::Postgres(session) => session.begin(whose.into(), Kind::Change)?,
+        }
         Ok(Transaction(self))
     }
 
@@ -37,17 +41,37 @@ impl Connection {
         &self,
         work: impl FnOnce(&Self) -> crate::error::Result<T>,
     ) -> crate::error::Result<T> {
-        // Kept prepared: parsing them would be a good part of a small question.
-        self.prepare_cached("BEGIN")?.execute([])?;
-        let answer = work(self);
-        self.prepare_cached("COMMIT")?.execute([])?;
-        answer
+        match &self.0 {
+            Held::Sqlite(_) => {
+                // Kept prepared: parsing them would be a good part of a small question.
+                self.prepare_cached("BEGIN")?.execute([])?;
+                let answer = work(self);
+                self.prepare_cached("COMMIT")?.execute([])?;
+                answer
+            }
+            Held::Postgres(session) => {
+                session.begin(Whose::Every, Kind::Snapshot)?;
+                let answer = work(self);
+                session.abandon();
+                answer
+            }
+        }
+    }
+
+    /// Goes on with the rows of one tenant only, until the transaction ends.
+    pub(crate) fn narrow(&self, tenant: i64) -> Result<()> {
+        match &self.0 {
+            Held::Sqlite(_) => Ok(()),
+            Held::Postgres(session) => session.narrow(Whose::Of(tenant)),
+        }
     }
 
     /// Leaves nothing of a transaction whose end is not known.
     pub(crate) fn abandon(&self) {
-        if !self.0.is_autocommit() {
-            let _gone = self.execute_batch("ROLLBACK");
+        match &self.0 {
+            Held::Sqlite(db) if db.is_autocommit() => {}
+            Held::Sqlite(db) => drop(db.execute_batch("ROLLBACK")),
+            Held::Postgres(session) => session.abandon(),
         }
     }
 }
@@ -56,7 +80,10 @@ impl Transaction<'_> {
     /// Makes what was done durable.
     pub(crate) fn commit(self) -> Result<()> {
         // What fails is rolled back when this is dropped.
-        self.0.prepare_cached("COMMIT")?.execute([])?;
+        match &self.0.0 {
+            Held::Sqlite(_) => drop(self.0.prepare_cached("COMMIT")?.execute([])?),
+            Held::Postgres(session) => session.commit()?,
+        }
         Ok(())
     }
 }

@@ -84,6 +84,23 @@ impl Told {
         }
         let draft = Draft::new(&head, WRITER, scope, now, &self.entry, sealed).map_err(no_key)?;
         let Draft { raw, head } = draft;
+        if tx.sqlite().is_none() {
+            tx.prepare_cached(sql::KEEP_ENTRY_OF_POSTGRES)?
+                .execute(params![
+                    tenant,
+                    raw.position,
+                    raw.at,
+                    raw.act,
+                    raw.outcome,
+                    raw.who,
+                    raw.body,
+                    raw.hash,
+                    head.removed,
+                    head.anchor,
+                    sql::ids(&about)
+                ])?;
+            return Ok(());
+        }
         tx.prepare_cached(sql::ADD_ENTRY)?.execute(params![
             tenant,
             raw.position,
@@ -208,7 +225,11 @@ pub(crate) fn search(
         }
         about.push(found.into_iter().map(|(id, _)| id).collect());
     }
-    let (text, values) = sql::search(tenant, filter, &about, before, limit);
+    let search = match db.sqlite() {
+        Some(_) => sql::search,
+        None => sql::search_of_postgres,
+    };
+    let (text, values) = search(tenant, filter, &about, before, limit);
     let values = values.into_iter().map(|value| match value {
         sql::Value::Int(value) => SqlValue::Integer(value),
         sql::Value::Text(value) => SqlValue::Text(value),

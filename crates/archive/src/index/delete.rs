@@ -170,7 +170,7 @@ fn dissolve_packs(tx: &Connection, packs: &Packs, unit: &Unit, study: i64, now: 
         }
     };
     let mut query =
-        tx.prepare_cached("SELECT id FROM series WHERE study = ?1 AND (?2 IS NULL OR uid = ?2)")?;
+        tx.prepare_cached("SELECT id FROM series WHERE study = ?1 AND (uid = ?2 OR ?2 IS NULL)")?;
     let series = query
         .query_map(params![study, only], |row| row.get(0))?
         .collect::<crate::db::Result<Vec<i64>>>()?;
@@ -195,7 +195,7 @@ fn rows_of(tx: &Connection, unit: &Unit, study: i64) -> Result<Vec<Gone>> {
     let mut query = tx.prepare_cached(
         "SELECT i.id, i.series, i.object, i.uid, i.origin FROM instance i
          JOIN series s ON s.id = i.series
-         WHERE s.study = ?1 AND (?2 IS NULL OR s.uid = ?2) AND (?3 IS NULL OR i.uid = ?3)",
+         WHERE s.study = ?1 AND (s.uid = ?2 OR ?2 IS NULL) AND (i.uid = ?3 OR ?3 IS NULL)",
     )?;
     let ours = serde_json::to_string(&Origin::Hilum).unwrap_or_default();
     let rows = query.query_map(params![study, series, instance], |row| {
@@ -239,7 +239,7 @@ fn forget_told(tx: &Connection, tenant: i64, gone: &Emptied) -> Result<Vec<i64>>
         let notes: Vec<i64> = tx
             .prepare_cached(
                 "DELETE FROM correction WHERE tenant = ?1 AND study = ?2
-                    AND (?3 IS NULL OR series = ?3) RETURNING note",
+                    AND (series = ?3 OR ?3 IS NULL) RETURNING note",
             )?
             .query_map(params![tenant, gone.uid, series], |row| row.get(0))?
             .collect::<crate::db::Result<_>>()?;

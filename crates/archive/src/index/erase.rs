@@ -7,6 +7,7 @@ use hilum_platform::clock::from_millis;
 use crate::db::{Connection, OptionalExtension, Whose, params};
 use crate::error::{ArchiveError, Result};
 use crate::index::packs;
+use crate::limits;
 use crate::model::{ErasedPatient, ErasureRow};
 use crate::pack::Packs;
 
@@ -17,7 +18,7 @@ pub(crate) fn studies(
     patient: &ErasedPatient,
 ) -> Result<Vec<String>> {
     let mut query = db.prepare_cached(
-        "SELECT uid FROM study WHERE tenant = ?1 AND patient_id = ?2 AND issuer IS ?3 ORDER BY id",
+        "SELECT uid FROM study WHERE tenant = ?1 AND patient_id = ?2 AND issuer IS NOT DISTINCT FROM ?3 ORDER BY id",
     )?;
     let rows = query.query_map(params![tenant, patient.id, patient.issuer], |row| {
         row.get(0)
@@ -34,7 +35,7 @@ pub(crate) fn begun(
 ) -> Result<Option<Vec<String>>> {
     let studies: Option<String> = db
         .prepare_cached(
-            "SELECT studies FROM erasing WHERE tenant = ?1 AND patient_id = ?2 AND issuer IS ?3",
+            "SELECT studies FROM erasing WHERE tenant = ?1 AND patient_id = ?2 AND issuer IS NOT DISTINCT FROM ?3",
         )?
         .query_row(params![tenant, patient.id, patient.issuer], |row| {
             row.get(0)
@@ -57,7 +58,7 @@ pub(crate) fn begin(
     let studies = serde_json::to_string(studies).map_err(|_| ArchiveError::Corrupt)?;
     let tx = db.begin(tenant)?;
     tx.execute(
-        "DELETE FROM erasing WHERE tenant = ?1 AND patient_id = ?2 AND issuer IS ?3",
+        "DELETE FROM erasing WHERE tenant = ?1 AND patient_id = ?2 AND issuer IS NOT DISTINCT FROM ?3",
         params![tenant, patient.id, patient.issuer],
     )?;
     tx.execute(
@@ -103,12 +104,22 @@ pub(crate) fn each_study(
     tenant: i64,
     mut each: impl FnMut(String) -> Result<()>,
 ) -> Result<()> {
-    let mut query = db.prepare("SELECT uid FROM study WHERE tenant = ?1")?;
-    let mut rows = query.query([tenant])?;
-    while let Some(row) = rows.next()? {
-        each(row.get(0)?)?;
+    let mut query =
+        db.prepare("SELECT uid FROM study WHERE tenant = ?1 AND uid > ?2 ORDER BY uid LIMIT ?3")?;
+    let mut after = String::new();
+    loop {
+        let rows = query.query_map(params![tenant, after, limits::ROWS_LOOKED_THROUGH], |row| {
+            row.get::<String>(0)
+        })?;
+        let some = rows.collect::<crate::db::Result<Vec<_>>>()?;
+        let Some(last) = some.last() else {
+            return Ok(());
+        };
+        after.clone_from(last);
+        for study in some {
+            each(study)?;
+        }
     }
-    Ok(())
 }
 
 /// Calls `each` with the UIDs of every study and series.
@@ -224,10 +235,12 @@ pub(crate) fn scrubbed(db: &mut Connection, certified: &[i64]) -> Result<()> {
 pub(crate) fn forget_events(db: &mut Connection, tenant: &str, studies: &[String]) -> Result<()> {
     let tx = db.begin(Whose::Every)?;
     for study in studies {
-        tx.prepare_cached(
+        tx.prepare_cached(tx.each(
             "DELETE FROM outbox WHERE json_extract(event, '$.tenant') = ?1
              AND instr(event, '\"' || ?2 || '\"') > 0",
-        )?
+            "DELETE FROM outbox WHERE event::json ->> 'tenant' = ?1
+             AND instr(event, '\"' || ?2 || '\"') > 0",
+        ))?
         .execute(params![tenant, study])?;
     }
     tx.commit()?;
@@ -249,7 +262,7 @@ pub(crate) fn certify(
         .insert(params![tenant, now, certificate])?;
     tx.execute(
         "UPDATE erasing SET patient_id = NULL, issuer = NULL, studies = '[]'
-         WHERE tenant = ?1 AND patient_id = ?2 AND issuer IS ?3",
+         WHERE tenant = ?1 AND patient_id = ?2 AND issuer IS NOT DISTINCT FROM ?3",
         params![tenant, patient.id, patient.issuer],
     )?;
     told.keep(&tx, now)?;

@@ -52,7 +52,7 @@ pub(crate) fn keeping(db: &Connection, tenant: i64, study: i64) -> Result<Keepin
     let window = window(&rules(db, tenant)?, &facts);
     let sql = format!(
         "SELECT {COLUMNS} FROM hold WHERE tenant = ?1 AND lifted_at IS NULL AND (study = ?2
-         OR (patient_id = ?3 AND (issuer IS NULL OR ?4 IS NULL OR issuer = ?4))) ORDER BY id"
+         OR (patient_id = ?3 AND (issuer IS NULL OR issuer = ?4 OR ?4 IS NULL))) ORDER BY id"
     );
     let mut query = db.prepare_cached(&sql)?;
     let holds = query.query_map(params![tenant, uid, id, issuer], hold)?;
@@ -214,7 +214,7 @@ pub(crate) fn lifted(
     let mut query = db.prepare_cached(
         "SELECT id, note, study, issuer, patient_id FROM hold
          WHERE tenant = ?1 AND lifted_at IS NOT NULL AND (study = ?2
-            OR (patient_id = ?3 AND (issuer IS NULL OR issuer IS ?4)))",
+            OR (patient_id = ?3 AND (issuer IS NULL OR issuer IS NOT DISTINCT FROM ?4)))",
     )?;
     let mut found: Vec<Lifted> = Vec::new();
     let of_patient = std::iter::once(None);
@@ -277,7 +277,9 @@ pub(crate) fn lift_all(
     }
     for patient in patients {
         tx.execute(
-            &format!("{lift} patient_id = ?4 AND (issuer IS NULL OR issuer IS ?5)"),
+            &format!(
+                "{lift} patient_id = ?4 AND (issuer IS NULL OR issuer IS NOT DISTINCT FROM ?5)"
+            ),
             params![tenant, now, by, patient.id, patient.issuer],
         )?;
     }

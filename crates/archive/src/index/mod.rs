@@ -1,5 +1,5 @@
-//! The index: `archive.sqlite`. Owns its tables and every statement on them,
-//! and never touches objects. One writer connection (on the writer thread,
+//! The index: `archive.sqlite`, or a schema of PostgreSQL. Owns its tables and every
+//! statement on them, and never touches objects. One writer connection (on the writer thread,
 //! see `writer`), many readers.
 
 pub(crate) mod again;
@@ -37,31 +37,38 @@ pub(crate) mod stores;
 pub(crate) mod texts;
 pub(crate) mod tombstone;
 
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Semaphore;
 
-use crate::db::Connection;
+use crate::db::{Connection, Place, Turns};
 use crate::error::{ArchiveError, Result};
 
 /// Reader connections, opened when first needed and kept.
 #[derive(Clone)]
 pub(crate) struct Readers {
-    path: PathBuf,
+    place: Place,
     idle: Arc<Mutex<Vec<Connection>>>,
     permits: Arc<Semaphore>,
+    /// Where a connection more is one of a server's.
+    turns: Option<Turns>,
     kept: usize,
 }
 
 impl Readers {
-    pub(crate) fn new(path: PathBuf, count: usize) -> Self {
+    pub(crate) fn new(place: Place, count: usize) -> Self {
         Self {
-            path,
+            turns: (!place.is_file()).then(|| Turns::new(count.max(1))),
+            place,
             idle: Arc::default(),
             permits: Arc::new(Semaphore::new(count.max(1))),
             kept: count.max(1),
         }
+    }
+
+    /// Whether what they read is a file, which is copied as such.
+    pub(crate) fn are_of_a_file(&self) -> bool {
+        self.place.is_file()
     }
 
     /// Runs `work` on a reader, on a thread that may block.
@@ -103,6 +110,7 @@ impl Readers {
 
     /// Runs `work` on a reader, on this thread, which may block.
     pub(crate) fn read_here<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        let _turn = self.turns.as_ref().map(Turns::take).transpose()?;
         let idle = self
             .idle
             .lock()
@@ -110,7 +118,7 @@ impl Readers {
             .pop();
         let connection = match idle {
             Some(connection) => connection,
-            None => Connection::reader(&self.path)?,
+            None => self.place.reader()?,
         };
         let answer = connection.snapshot(work);
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
@@ -124,7 +132,7 @@ impl Readers {
     /// full-text search keeps the form of its index per connection, and takes
     /// it for damage when it is checked after others wrote.
     pub(crate) fn read_anew<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
-        Connection::reader(&self.path)?.snapshot(work)
+        self.place.reader()?.snapshot(work)
     }
 
     /// Runs `work` on a reader, and once more on a newer snapshot when a pack

@@ -40,7 +40,7 @@ pub(crate) fn sources(
         "SELECT i.id, i.series, s.uid, i.uid, i.object, t.overlay, s.overlay, p.overlay
          FROM instance i JOIN series s ON s.id = i.series JOIN study t ON t.id = s.study
          LEFT JOIN placement p ON p.id = i.placement
-         WHERE t.tenant = ?1 AND t.uid = ?2 AND (?3 IS NULL OR s.uid = ?3) ORDER BY i.id",
+         WHERE t.tenant = ?1 AND t.uid = ?2 AND (s.uid = ?3 OR ?3 IS NULL) ORDER BY i.id",
     )?;
     let rows = query.query_map(params![tenant, study, series], |row| {
         Ok(Source {
@@ -76,7 +76,7 @@ pub(crate) fn unpack(
         MoveOf::Series(series) | MoveOf::Instances { series, .. } => Some(series),
     };
     let series: Vec<i64> = tx
-        .prepare_cached("SELECT id FROM series WHERE study = ?1 AND (?2 IS NULL OR uid = ?2)")?
+        .prepare_cached("SELECT id FROM series WHERE study = ?1 AND (uid = ?2 OR ?2 IS NULL)")?
         .query_map(params![row, only], |row| row.get(0))?
         .collect::<crate::db::Result<_>>()?;
     for series in series {
@@ -141,7 +141,7 @@ pub(crate) fn overlays_of(
     };
     let mut query = db.prepare_cached(
         "SELECT t.overlay, s.overlay FROM series s JOIN study t ON t.id = s.study
-         WHERE t.tenant = ?1 AND t.uid = ?2 AND (?3 IS NULL OR s.uid = ?3)",
+         WHERE t.tenant = ?1 AND t.uid = ?2 AND (s.uid = ?3 OR ?3 IS NULL)",
     )?;
     let mut rows = query.query(params![tenant, study, only])?;
     while let Some(row) = rows.next()? {

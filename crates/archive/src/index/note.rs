@@ -14,7 +14,7 @@ pub(crate) fn keep(tx: &Connection, tenant: i64, note: &Written, now: i64) -> Re
     objects::settle(tx, note.name.row, state::LIVE, holds, now)?;
     Ok(tx
         .prepare_cached(
-            "INSERT INTO note (tenant, object, offset, length, sha256) VALUES (?1, ?2, ?3, ?4, ?5)",
+            "INSERT INTO note (tenant, object, \"offset\", length, sha256) VALUES (?1, ?2, ?3, ?4, ?5)",
         )?
         .insert(params![
             tenant,

@@ -267,9 +267,9 @@ pub(crate) fn count_live(db: &Connection) -> Result<u64> {
 /// What the index holds of an object.
 pub(crate) fn members(db: &Connection, object: i64) -> Result<Vec<Member>> {
     let mut query = db.prepare_cached(
-        "SELECT segment, offset, length, sha256 FROM instance WHERE object = ?1
-         UNION ALL SELECT 0, offset, length, sha256 FROM quarantine WHERE object = ?1
-         UNION ALL SELECT 0, offset, length, sha256 FROM note WHERE object = ?1",
+        "SELECT i.segment, i.offset, i.length, i.sha256 FROM instance i WHERE i.object = ?1
+         UNION ALL SELECT 0, q.offset, q.length, q.sha256 FROM quarantine q WHERE q.object = ?1
+         UNION ALL SELECT 0, n.offset, n.length, n.sha256 FROM note n WHERE n.object = ?1",
     )?;
     let rows = query.query_map([object], |row| {
         Ok(Member {

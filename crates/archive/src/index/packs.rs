@@ -123,7 +123,8 @@ pub(crate) fn supersede(tx: &Connection, pack: &PackRow, ordinal: u32, by: Stand
 pub(crate) fn unsettle(tx: &Connection, series: i64, now: i64) -> Result<()> {
     tx.prepare_cached(
         "INSERT INTO unsettled (series, since) VALUES (?1, ?2)
-         ON CONFLICT DO UPDATE SET since = excluded.since WHERE excluded.since >= since + ?3",
+         ON CONFLICT (series) DO UPDATE SET since = excluded.since
+            WHERE excluded.since >= unsettled.since + ?3",
     )?
     .execute([series, now, limits::UNSETTLED_STEP_MS])?;
     Ok(())
@@ -174,7 +175,7 @@ pub(crate) fn insert_row(
     tx.prepare_cached(
         "INSERT INTO instance (id, tenant, series, sop_class, uid, transfer_syntax, number, rows,
             columns, bits, frames, flags, origin, received_at, standing, sha256, comparison,
-            object, segment, offset, length)
+            object, segment, \"offset\", length)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,
             (SELECT id FROM object WHERE name = ?18), ?19, ?20, ?21)",
     )?
@@ -407,10 +408,13 @@ fn objects_left(tx: &Transaction<'_>, new: &NewPack) -> Result<BTreeSet<i64>> {
 }
 
 fn delete_replaced(tx: &Transaction<'_>, new: &NewPack) -> Result<()> {
-    tx.prepare_cached(
-        "UPDATE instance_floor SET floor = max(floor, (SELECT coalesce(max(id), 0) FROM instance))",
-    )?
-    .execute([])?;
+    if tx.sqlite().is_some() {
+        tx.prepare_cached(
+            "UPDATE instance_floor
+             SET floor = max(floor, (SELECT coalesce(max(id), 0) FROM instance))",
+        )?
+        .execute([])?;
+    }
     let mut deleted = 0;
     for standing in ["= 0", "<> 0"] {
         let sql = format!("DELETE FROM instance WHERE series = ?1 AND standing {standing}");

@@ -1,4 +1,4 @@
-//! Keeps `name_part` whole and quick to read, some with each turn of the writer:
+//! Keeps SQLite's `name_part` whole and quick to read, some with each turn of the writer:
 //! fills it for studies of an index from before it, and merges what intake wrote
 //! to it commit by commit.
 
@@ -7,6 +7,9 @@ use crate::error::Result;
 
 /// Merges some of what was written apart; whether there may be more to do.
 pub(crate) fn merge(db: &mut Connection, pages: u32) -> Result<bool> {
+    if db.sqlite().is_none() {
+        return Ok(false);
+    }
     let tx = db.begin(Whose::Every)?;
     let Some(sqlite) = tx.sqlite() else {
         return Ok(false);
@@ -22,6 +25,9 @@ pub(crate) fn merge(db: &mut Connection, pages: u32) -> Result<bool> {
 
 /// Takes up some studies; whether there may be more to do.
 pub(crate) fn complete(db: &mut Connection, some: u32) -> Result<bool> {
+    if db.sqlite().is_none() {
+        return Ok(false);
+    }
     let tx = db.begin(Whose::Every)?;
     let pending: Option<(i64, i64)> = tx
         .prepare_cached("SELECT done, last FROM name_part_pending")?

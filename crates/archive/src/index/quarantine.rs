@@ -96,7 +96,7 @@ pub(crate) fn keep(
             let id = tx
                 .prepare(
                     "INSERT INTO quarantine (tenant, sha256, length, reason, detail, transfer_syntax,
-                    origin, correlation, received_at, object, offset)
+                    origin, correlation, received_at, object, \"offset\")
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
                 )?
                 .insert(params![

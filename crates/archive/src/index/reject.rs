@@ -224,7 +224,7 @@ pub(crate) fn retrievable(
         return Ok(None);
     };
     let barred: Option<bool> = db
-        .prepare_cached("SELECT max(reason <> ?3) FROM rejection WHERE tenant = ?1 AND uid = ?2")?
+        .prepare_cached("SELECT max(CASE WHEN reason <> ?3 THEN 1 ELSE 0 END) FROM rejection WHERE tenant = ?1 AND uid = ?2")?
         .query_row(
             params![tenant, instance, RejectionReason::Quality.code()],
             |row| row.get(0),

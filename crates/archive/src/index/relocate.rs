@@ -88,7 +88,7 @@ pub(crate) fn relocate(db: &mut Connection, unit: &Unit, now: i64) -> Result<Mov
             .map(|(_, row)| *row)
             .ok_or(ArchiveError::Outdated)?;
         tx.prepare_cached(
-            "UPDATE instance SET series = ?2, object = ?3, segment = ?4, offset = ?5,
+            "UPDATE instance SET series = ?2, object = ?3, segment = ?4, \"offset\" = ?5,
                 placement = ?6 WHERE id = ?1",
         )?
         .execute(params![
@@ -346,7 +346,7 @@ fn remember(
     let mut notes: Vec<i64> = Vec::new();
     for series in emptied.levels() {
         let told = params![tenant, asked.study, series];
-        let of = "tenant = ?1 AND study = ?2 AND (?3 IS NULL OR series = ?3) AND NOT of_move";
+        let of = "tenant = ?1 AND study = ?2 AND (series = ?3 OR ?3 IS NULL) AND of_move = 0";
         let mut query = tx.prepare_cached(&format!("SELECT note FROM correction WHERE {of}"))?;
         for told in query.query_map(told, |row| row.get(0))? {
             notes.push(told?);

@@ -75,19 +75,26 @@ pub(crate) fn damaged(db: &Connection, of: Of) -> Result<Vec<(String, i64)>> {
     let (table, columns) = (of.table(), of.columns());
     let mut query = db.prepare(&format!(
         "SELECT id, digest, (SELECT name FROM tenant WHERE id = {table}.tenant), {columns}
-         FROM {table} WHERE digest IS NOT NULL"
+         FROM {table} WHERE digest IS NOT NULL AND id > ?1 ORDER BY id LIMIT ?2"
     ))?;
-    let mut rows = query.query([])?;
-    let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
-        // One that is no number any more was changed, too.
-        let written = row.get_ref(1)?.as_i64().ok();
-        if written != Some(digest(row, 3)?) {
-            let tenant: Option<String> = row.get(2)?;
-            found.push((tenant.unwrap_or_default(), row.get(0)?));
+    let (mut found, mut after) = (Vec::new(), i64::MIN);
+    loop {
+        let mut rows = query.query(params![after, limits::ROWS_LOOKED_THROUGH])?;
+        let mut last = None;
+        while let Some(row) = rows.next()? {
+            last = Some(row.get(0)?);
+            // One that is no number any more was changed, too.
+            let written = row.get_ref(1)?.as_i64().ok();
+            if written != Some(digest(row, 3)?) {
+                let tenant: Option<String> = row.get(2)?;
+                found.push((tenant.unwrap_or_default(), row.get(0)?));
+            }
+        }
+        match last {
+            Some(last) => after = last,
+            None => return Ok(found),
         }
     }
-    Ok(found)
 }
 
 /// Of the values from `first` on, each with its kind and length.

@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 
 use super::run::{Run, RunWriter};
 use super::*;
-use crate::db::{Connection, Whose};
+use crate::db::{Place, Whose};
 use crate::disk::LocalDisk;
 use crate::index::schema::MIGRATIONS;
 use crate::index::{Readers, objects};
@@ -31,8 +31,8 @@ impl Bench {
     }
 
     fn at(dir: tempfile::TempDir) -> Self {
-        let index = dir.path().join("archive.sqlite");
-        let mut db = Connection::writer(&index, MIGRATIONS).unwrap();
+        let index = Place::File(dir.path().join("archive.sqlite"));
+        let mut db = index.writer(MIGRATIONS).unwrap();
         let tx = db.begin(Whose::Every).unwrap();
         let tenant = objects::tenant_row(&tx, "default").unwrap();
         tx.commit().unwrap();

@@ -45,6 +45,11 @@ pub(crate) async fn rebuild(
     config: ArchiveConfig,
     progress: Option<Progress>,
 ) -> Result<RebuildReport> {
+    if config.server.is_some() {
+        return Err(ArchiveError::Invalid(
+            "the index is on PostgreSQL: restore it with pg_restore from its last dump",
+        ));
+    }
     let dir = config.dir.clone();
     let _lock = engine::lock(&dir)?;
     if !dir.join("keys.sqlite").is_file() {

@@ -7,6 +7,7 @@ use clap::Args;
 use hilum_archive::{Archive, ArchiveConfig, Limits, ObjectFault, Progress, RebuildReport};
 use hilum_platform::clock;
 
+use super::backup::home;
 use super::{Doors, Installation, master_key};
 use crate::terminal;
 
@@ -100,6 +101,7 @@ fn archive_config(config: &hilum_platform::config::Config) -> anyhow::Result<Arc
         master_key: master_key()?,
         clock: clock::system(),
         limits: Limits::default(),
+        server: home(config)?.server().cloned(),
     })
 }
 

@@ -66,6 +66,7 @@ impl Services {
         let clock = || Arc::clone(&ground.clock);
         let notices = || ground.notices.clone();
         let runs = |service| config.runs(service);
+        let home = Home::of(&config.data, config.database.as_ref())?;
         let archive = match runs(ServiceName::Imaging) {
             false => None,
             true => {
@@ -74,6 +75,7 @@ impl Services {
                     master_key,
                     clock: clock(),
                     limits: Limits::default(),
+                    server: home.server().cloned(),
                 });
                 Some(opened.await.context("the archive did not open")?)
             }
@@ -82,7 +84,6 @@ impl Services {
             Some(archive) => Arc::new(archive.clone()),
             None => Arc::new(RemoteKeys::new(neighbours.to(ServiceName::Imaging)?)),
         };
-        let home = Home::of(&config.data, config.database.as_ref())?;
         let keyring = Keyring::new(keys);
         let mut services = Self {
             imaging: None,

@@ -5,6 +5,7 @@ use std::str::FromStr as _;
 
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
+use super::migrations::{AFTER, Owner, owners};
 use super::postgres::Schema;
 use super::{Db, DbError, Engine, Migration};
 use crate::config::Database;
@@ -68,14 +69,65 @@ impl Home {
             }
             Self::Server(server) => server,
         };
-        let name = format!("{}{service}", server.prefix);
-        let schema = Schema::new(server.application.clone(), &name, server.connections);
-        if let Some(owner) = &server.owner {
-            let role = server.application.get_username();
-            schema.migrate(owner, role, migrations).await?;
-        }
-        schema.check(migrations).await?;
+        let schema = server.schema(service, &owners(migrations), &AFTER).await?;
         Ok(Db(Engine::Postgres(schema)))
+    }
+
+    /// The server, where databases are on one.
+    #[must_use]
+    pub fn server(&self) -> Option<&Server> {
+        match self {
+            Self::Folder(_) => None,
+            Self::Server(server) => Some(server),
+        }
+    }
+}
+
+impl Server {
+    /// How the role of the application reaches it; at most [`Server::connections`]
+    /// for each service.
+    #[must_use]
+    pub fn application(&self) -> &PgConnectOptions {
+        &self.application
+    }
+
+    /// Connections that a service holds at most.
+    #[must_use]
+    pub fn connections(&self) -> u32 {
+        self.connections
+    }
+
+    /// Brings the tables of a service up to date that asks them on connections of its
+    /// own; the name of their schema. `after`: statements behind the steps of each
+    /// owner, which hold the tables to their tenants.
+    ///
+    /// # Errors
+    /// When it can't be reached or a migration fails; then nothing of them is kept.
+    pub async fn prepare(
+        &self,
+        service: &str,
+        owners: &[(&'static str, &[Migration])],
+        after: &[&'static str],
+    ) -> Result<String, DbError> {
+        let schema = self.schema(service, owners, after).await?;
+        schema.pool.close().await;
+        Ok(schema.name.to_string())
+    }
+
+    async fn schema(
+        &self,
+        service: &str,
+        owners: &[Owner<'_>],
+        after: &[&'static str],
+    ) -> Result<Schema, DbError> {
+        let name = format!("{}{service}", self.prefix);
+        let schema = Schema::new(self.application.clone(), &name, self.connections);
+        if let Some(owner) = &self.owner {
+            let role = self.application.get_username();
+            schema.migrate(owner, role, owners, after).await?;
+        }
+        schema.check(owners).await?;
+        Ok(schema)
     }
 }
 

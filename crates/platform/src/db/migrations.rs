@@ -22,8 +22,14 @@ pub struct Migration {
     pub postgres: &'static str,
 }
 
+/// Steps of one owner of tables.
+pub(super) type Owner<'m> = (&'static str, &'m [Migration]);
+
+/// What is done behind the steps of a service's schema, in their transaction.
+pub(super) const AFTER: [&str; 2] = [ended::GUARD_POSTGRES, HOLD_TO_TENANT];
+
 /// The steps of each owner of tables, in their order.
-fn owners(service: &[Migration]) -> [(&'static str, &[Migration]); 5] {
+pub(super) fn owners(service: &[Migration]) -> [Owner<'_>; 5] {
     [
         ("platform", crate::events::MIGRATIONS),
         ("jobs", crate::jobs::MIGRATIONS),
@@ -59,13 +65,14 @@ impl Db {
 
 impl Schema {
     /// Brings the tables of the schema up to date as `owner`, over a connection of
-    /// its own that no pooler stands before, and gives `role` what it needs to use
-    /// them and no more.
+    /// its own that no pooler stands before, does what is to be done `after` them,
+    /// and gives `role` what it needs to use them and no more.
     pub(super) async fn migrate(
         &self,
         owner: &PgConnectOptions,
         role: &str,
-        service: &[Migration],
+        owners: &[Owner<'_>],
+        after: &[&'static str],
     ) -> Result<(), DbError> {
         let name = &self.name;
         let mut connection = PgConnection::connect_with(owner).await?;
@@ -81,8 +88,8 @@ impl Schema {
             connection
                 .execute(sqlx::raw_sql(AssertSqlSafe(begin)))
                 .await?;
-            for (owner, steps) in owners(service) {
-                for step in steps {
+            for (owner, steps) in owners {
+                for step in *steps {
                     let done: Option<i32> = sqlx::query_scalar(
                         "SELECT 1 FROM schema_migrations WHERE owner = $1 AND version = $2",
                     )
@@ -104,10 +111,9 @@ impl Schema {
                     }
                 }
             }
-            connection
-                .execute(sqlx::raw_sql(ended::GUARD_POSTGRES))
-                .await?;
-            connection.execute(sqlx::raw_sql(HOLD_TO_TENANT)).await?;
+            for text in after {
+                connection.execute(sqlx::raw_sql(*text)).await?;
+            }
             let role = role.replace('"', "\"\"");
             let grant = format!(
                 "GRANT USAGE ON SCHEMA \"{name}\" TO \"{role}\";
@@ -129,7 +135,7 @@ impl Schema {
 
     /// Refuses a role that row-level security does not hold, and tables that are not
     /// those of this program.
-    pub(super) async fn check(&self, service: &[Migration]) -> Result<(), DbError> {
+    pub(super) async fn check(&self, owners: &[Owner<'_>]) -> Result<(), DbError> {
         let mut tx = self.transaction(Whose::Every(Across::Nobody)).await?;
         let is_free: bool = query_scalar(
             "SELECT r.rolsuper OR r.rolbypassrls OR EXISTS (SELECT 1 FROM pg_namespace n
@@ -148,8 +154,8 @@ impl Schema {
         let is_there: bool = query_scalar("SELECT to_regclass('schema_migrations') IS NOT NULL")
             .fetch_one(&mut tx)
             .await?;
-        for (owner, steps) in owners(service) {
-            for step in steps {
+        for (owner, steps) in owners {
+            for step in *steps {
                 if !is_there || !is_applied(&mut tx, owner, step.version).await? {
                     return Err(DbError::Configuration(
                         format!(

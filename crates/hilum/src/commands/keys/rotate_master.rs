@@ -8,9 +8,9 @@ use hilum_contracts::audit::{Act, Entry};
 use hilum_platform::clock;
 use hilum_platform::config::Config;
 
-use crate::commands::backup::recorded;
+use crate::commands::backup::{home, recorded};
 use crate::commands::running::Connection;
-use crate::commands::{Doors, Installation, key_from, master_key};
+use crate::commands::{Doors, Installation, archive_is_there, key_from, master_key};
 use crate::http::Rotated;
 use crate::terminal;
 
@@ -29,11 +29,7 @@ pub(super) struct RotateMaster {
 impl RotateMaster {
     pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
         let config = self.installation.load(&Doors::default())?;
-        anyhow::ensure!(
-            config.data.join("keys.sqlite").is_file(),
-            "there is no archive in {}: name its folder with --data",
-            config.data.display()
-        );
+        archive_is_there(&config)?;
         let (old, new) = (master_key()?, key_from("HILUM_NEW_MASTER_KEY")?);
         let new = match (&old, new) {
             (_, Some(given)) => given,
@@ -83,12 +79,14 @@ impl RotateMaster {
 /// Rotates in this process. A rotation that broke off after its commit is done
 /// already: then the new key opens the archive.
 async fn rotate(config: &Config, old: MasterKey, new: &MasterKey) -> anyhow::Result<Rotated> {
+    let home = home(config)?;
     let open = |master_key| {
         Archive::open(ArchiveConfig {
             dir: config.data.clone(),
             master_key,
             clock: clock::system(),
             limits: Limits::default(),
+            server: home.server().cloned(),
         })
     };
     let archive = match open(old).await {

@@ -85,6 +85,7 @@ async fn judge(script: &str, arguments: &[PathBuf]) {
         master_key: MasterKey::Given([7; 32].into()),
         clock: clock::system(),
         limits: Limits::default(),
+        server: None,
     })
     .await
     .unwrap();
