@@ -69,6 +69,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         clock: Arc::clone(&clock),
         limits: Limits::default(),
         objects: ObjectsAt::Folder,
+        server: None,
     })
     .await?;
     let scope = hilum_platform::auth::service(&TenantId::new("bench")?, "bench");

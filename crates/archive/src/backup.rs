@@ -8,12 +8,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
+use crate::db::copy_of;
 use crate::disk::LocalDisk;
 use crate::engine::Engine;
 use crate::erasures::copies::{self, KNOWN};
 use crate::erasures::ledger::{self, DUE, LEDGER, SINCE};
 use crate::error::{ArchiveError, Result};
-use crate::index::{objects, sqlite};
+use crate::index::objects;
 use crate::limits::Limits;
 use crate::lookup;
 use crate::model::{BackupReport, Progress, RestoreReport};
@@ -28,6 +29,11 @@ impl Engine {
         to: &Path,
         progress: Option<Progress>,
     ) -> Result<BackupReport> {
+        if !self.readers.are_of_a_file() {
+            return Err(ArchiveError::Invalid(
+                "the index is on PostgreSQL: stop Hilum, run pg_dump and copy the data folder",
+            ));
+        }
         // Nothing is swept while its copy is on the way.
         let gate = Arc::clone(&self.gate).read_owned().await;
         let engine = Arc::clone(self);
@@ -50,9 +56,9 @@ impl Engine {
         {
             let _whole = self.snapshot.lock().unwrap_or_else(PoisonError::into_inner);
             let _files = self.packs.lookup.pause();
-            self.readers.read_here(|db| sqlite::backup(db, &index))?;
+            self.readers.read_here(|db| db.copy_to(&index))?;
             self.keys.backup(&to.join("keys").join("keys.sqlite"))?;
-            lookup::copy(&open_copy(&index)?, &self.dir, to)?;
+            lookup::copy(&copy_of(&index)?, &self.dir, to)?;
         }
         let report = copy_objects(&index, &self.objects, &Objects::in_folder(to), progress)?;
         sync_dir(&to.join("keys"))?;
@@ -116,7 +122,7 @@ pub(crate) fn restore(
     let index = from.join("archive.sqlite");
     let objects = Objects::open(objects, to, Arc::new(LocalDisk), &Limits::default())?;
     let copied = copy_objects(&index, &Objects::in_folder(from), &objects, progress)?;
-    lookup::copy(&open_copy(&index)?, from, to)?;
+    lookup::copy(&copy_of(&index)?, from, to)?;
     copy(
         &from.join("keys").join("keys.sqlite"),
         &to.join("keys.sqlite"),
@@ -133,18 +139,13 @@ pub(crate) fn restore(
     })
 }
 
-fn open_copy(index: &Path) -> Result<rusqlite::Connection> {
-    let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
-    Ok(rusqlite::Connection::open_with_flags(index, flags)?)
-}
-
 fn copy_objects(
     index: &Path,
     from: &Objects,
     to: &Objects,
     progress: Option<&Progress>,
 ) -> Result<BackupReport> {
-    let db = open_copy(index)?;
+    let db = copy_of(index)?;
     let total = objects::count_live(&db)?;
     let mut report = BackupReport::default();
     let mut after = 0;

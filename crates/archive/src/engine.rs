@@ -15,15 +15,16 @@ use hilum_platform::clock::SharedClock;
 use hilum_platform::scope::TenantScope;
 use tokio::sync::{Notify, RwLock, Semaphore};
 
+use crate::db::{Lease, Places, Whose};
 use crate::disk::Disk;
 use crate::error::{ArchiveError, Result};
 use crate::hot::{Changes, Hot};
 use crate::index::audit::{self, By, Told};
 use crate::index::route::Marks;
-use crate::index::schema::MIGRATIONS;
+use crate::index::schema::{self, MIGRATIONS};
 use crate::index::stores::Stores;
-use crate::index::{Readers, objects as index, sqlite};
-use crate::keys::KeyStore;
+use crate::index::{Readers, objects as index};
+use crate::keys::{self, KeyStore};
 use crate::limits::Limits;
 use crate::lookup::{self, Extent, Lookup};
 use crate::model::Resend;
@@ -72,6 +73,8 @@ pub(crate) struct Engine {
     /// What associations and requests bring, for the trail.
     pub stores: Arc<Stores>,
     _lock: File,
+    /// Given back behind the writer.
+    _lease: Option<Lease>,
 }
 
 /// Unit of the in-flight bound: semaphores count in `u32`.
@@ -85,18 +88,20 @@ impl Engine {
             clock,
             limits,
             objects,
+            server,
         } = config;
         disk.create_dir(&dir)?;
         let objects = Arc::new(Objects::open(&objects, &dir, Arc::clone(&disk), &limits)?);
         let lock = lock(&dir)?;
         steps::at("open.locked");
-        let keys = Arc::new(KeyStore::open(&dir, &master_key, limits.cached_keys)?);
-        let index = dir.join("archive.sqlite");
-        let mut db = sqlite::open_writer(&index)?;
-        sqlite::migrate(&mut db, MIGRATIONS)?;
-        sqlite::make_shrinkable(&db)?;
+        let tables = [&schema::TABLES, &keys::TABLES];
+        let places = Places::of(&dir, server.as_ref(), tables)?;
+        let keys = KeyStore::open_at(&places.keys, &dir, &master_key, limits.cached_keys)?;
+        let keys = Arc::new(keys);
+        let db = places.index.writer(MIGRATIONS)?;
+        db.make_shrinkable()?;
         // An earlier run may have ended in doubt of its log (see `writer`).
-        sqlite::fold(&db)?;
+        db.fold()?;
         let opening = index::begin_opening(&db, clock.now_millis())?;
         disk.sync_dir(&dir)?;
         sync_above(disk.as_ref(), &dir)?;
@@ -125,7 +130,7 @@ impl Engine {
             doubted: AtomicBool::new(false),
         };
         let engine = Self {
-            readers: Readers::new(index, limits.readers),
+            readers: Readers::new(places.index, limits.readers.min(places.readers)),
             writer: Writer::start(db, context)?,
             keys,
             packs,
@@ -151,6 +156,7 @@ impl Engine {
             limits,
             stores,
             _lock: lock,
+            _lease: places.lease,
         };
         engine.destroy_dead_keys()?;
         for tenant in damaged {
@@ -243,7 +249,7 @@ impl Engine {
         }
         let of = name.clone();
         let row = self.writer.run_here(move |db, _| {
-            let tx = db.transaction()?;
+            let tx = db.begin(Whose::Every)?;
             let row = index::tenant_row(&tx, &of)?;
             tx.commit()?;
             Ok(row)

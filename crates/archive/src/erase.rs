@@ -15,7 +15,7 @@ use crate::archive::{Archive, blocking};
 use crate::descriptor::hex;
 use crate::error::{ArchiveError, Result};
 use crate::format::{SEGMENT_HEADER, SegmentHeader};
-use crate::index::{erase, hold, sqlite, tombstone};
+use crate::index::{erase, hold, tombstone};
 use crate::limits;
 use crate::lookup::Extent;
 use crate::model::{Cause, Erased, ErasedPatient, ErasureRow, MetadataScope, NewDeletion, Page};
@@ -296,20 +296,9 @@ impl Archive {
         if !self.engine.sweep_or_leave(limits::ERASURE_WAITS).await? {
             tracing::info!("files of erased objects go when the backup that runs has ended");
         }
-        self.engine
-            .writer
-            .run(|db, _| {
-                db.execute_batch("VACUUM")?;
-                Ok(())
-            })
-            .await?;
+        self.engine.writer.run(|db, _| Ok(db.rewrite()?)).await?;
         let mut attempts = 0;
-        while !self
-            .engine
-            .writer
-            .run(|db, _| sqlite::truncate_log(db))
-            .await?
-        {
+        while !self.engine.writer.run(|db, _| db.empty_log()).await? {
             attempts += 1;
             if attempts == SCRUB_ATTEMPTS {
                 let text = "a reader keeps the write-ahead log".to_owned();

@@ -62,7 +62,7 @@ impl ArchiveError {
     /// A call of SQLite to the disk failed: what it wrote without syncing may
     /// be lost although it can still be read.
     pub(crate) fn doubts_index(&self) -> bool {
-        matches!(self, Self::Index(code) if *code == format!("{:?}", rusqlite::ErrorCode::SystemIoFailure))
+        matches!(self, Self::Index(code) if crate::db::is_failure_of_disk(code))
     }
 }
 
@@ -94,25 +94,5 @@ impl From<std::io::Error> for ArchiveError {
             | std::io::ErrorKind::FileTooLarge => Self::OutOfSpace,
             kind => Self::Disk(kind),
         }
-    }
-}
-
-impl From<rusqlite::Error> for ArchiveError {
-    fn from(error: rusqlite::Error) -> Self {
-        match error.sqlite_error_code() {
-            Some(rusqlite::ErrorCode::DiskFull) => Self::OutOfSpace,
-            // Only the code: SQLite's text can quote values.
-            Some(code) => Self::Index(format!("{code:?}")),
-            None => Self::Index(kind_of(&error).to_owned()),
-        }
-    }
-}
-
-fn kind_of(error: &rusqlite::Error) -> &'static str {
-    match error {
-        rusqlite::Error::QueryReturnedNoRows => "a row is missing",
-        rusqlite::Error::InvalidColumnType(..) => "a column has an unexpected type",
-        rusqlite::Error::FromSqlConversionFailure(..) => "a value does not convert",
-        _ => "unexpected",
     }
 }

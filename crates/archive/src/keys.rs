@@ -1,5 +1,5 @@
 //! The keys: master → tenant → study, each wrapped by the one above, in
-//! `keys.sqlite`. A study key is durable before anything is sealed with it.
+//! `keys.sqlite` or a schema of PostgreSQL. A study key is durable before anything is sealed with it.
 //! Nothing here sees instances, and no key leaves in the clear.
 
 mod ended;
@@ -14,14 +14,14 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use aws_lc_rs::aead::LessSafeKey;
 use aws_lc_rs::hmac;
-use rusqlite::{Connection, OptionalExtension, params};
+use hilum_platform::db::Migration;
 use zeroize::Zeroizing;
 
 use self::master::MasterFile;
 pub(crate) use self::wrap::random;
 use self::wrap::{study_context, tenant_context, unwrap, wrap, wrapping_key};
+use crate::db::{Connection, OptionalExtension, Place, Tables, params};
 use crate::error::{ArchiveError, Result};
-use crate::index::sqlite;
 use crate::steps;
 
 /// Where the master key comes from.
@@ -85,13 +85,46 @@ const MIGRATIONS: &[&str] = &[
         name TEXT PRIMARY KEY, ended_at INTEGER NOT NULL) WITHOUT ROWID;",
 ];
 
+/// The same on PostgreSQL.
+pub(crate) const TABLES: Tables<'_> = Tables {
+    service: "keys",
+    owners: &[(
+        "service",
+        &[Migration {
+            version: 1,
+            sql: "",
+            postgres: "
+CREATE TABLE master (id BIGINT PRIMARY KEY CHECK (id = 1), proof BYTEA NOT NULL);
+CREATE TABLE tenant_key (
+    tenant TEXT COLLATE \"C\" PRIMARY KEY, wrapped BYTEA NOT NULL, created_at BIGINT NOT NULL);
+CREATE TABLE study_key (
+    tenant TEXT COLLATE \"C\" NOT NULL, id BYTEA NOT NULL, label BYTEA NOT NULL,
+    wrapped BYTEA NOT NULL, created_at BIGINT NOT NULL,
+    PRIMARY KEY (tenant, id), UNIQUE (tenant, label));
+CREATE TABLE ended_tenant (
+    name TEXT COLLATE \"C\" PRIMARY KEY, ended_at BIGINT NOT NULL);",
+        }],
+    )],
+    held: &[],
+};
+
 /// What the master key's proof is bound to.
 const PROOF: &[u8] = b"hilum master proof";
 
 impl KeyStore {
+    /// The keys of the archive in `dir`, in a file there.
     pub(crate) fn open(dir: &Path, master: &MasterKey, capacity: usize) -> Result<Self> {
-        let mut db = sqlite::open_writer(&dir.join("keys.sqlite"))?;
-        sqlite::migrate(&mut db, MIGRATIONS)?;
+        Self::open_at(&Place::File(dir.join("keys.sqlite")), dir, master, capacity)
+    }
+
+    /// The keys of the archive in `dir`, where the file of a master key is.
+    pub(crate) fn open_at(
+        place: &Place,
+        dir: &Path,
+        master: &MasterKey,
+        capacity: usize,
+    ) -> Result<Self> {
+        let db = place.writer(MIGRATIONS)?;
         let file = MasterFile::of(dir);
         let opens = |secret: &Zeroizing<[u8; 32]>| {
             wrapping_key(secret).and_then(|key| prove(&db, &key)) == Ok(Some(true))
@@ -272,8 +305,8 @@ impl KeyStore {
     /// Leaves nothing of destroyed keys in free pages or the write-ahead log.
     pub(crate) fn scrub(&self) -> Result<()> {
         let db = self.db.lock().unwrap_or_else(PoisonError::into_inner);
-        db.execute_batch("VACUUM")?;
-        if sqlite::truncate_log(&db)? {
+        db.rewrite()?;
+        if db.empty_log()? {
             return Ok(());
         }
         Err(ArchiveError::Index(
@@ -284,7 +317,7 @@ impl KeyStore {
     /// An online copy of the wrapped keys.
     pub(crate) fn backup(&self, to: &Path) -> Result<()> {
         let db = self.db.lock().unwrap_or_else(PoisonError::into_inner);
-        sqlite::backup(&db, to)
+        db.copy_to(to)
     }
 
     fn cache(&self) -> std::sync::MutexGuard<'_, Cache> {

@@ -11,6 +11,7 @@
 
 mod archive;
 mod backup;
+mod db;
 mod delete;
 mod descriptor;
 mod disk;

@@ -260,3 +260,11 @@ pub(crate) const BUCKET_PUTS: usize = 4;
 
 /// Blocks asked for at once where somebody reads on: 4 MiB.
 pub(crate) const BUCKET_AHEAD: u64 = 16;
+/// Rows that are read at a time by who looks through all of them: PostgreSQL's answer
+/// is held in memory as a whole.
+pub const ROWS_LOOKED_THROUGH: u32 = 1_000;
+/// How long the archive of a process that died stays its own, where the index is on
+/// PostgreSQL: it says three times in it that it lives.
+pub const LEASE: Duration = Duration::from_secs(9);
+/// How often a process that starts asks whether the one before is out.
+pub const LEASE_ASKED: Duration = Duration::from_millis(500);

@@ -107,9 +107,7 @@ impl Engine {
                 }
                 Err(error) => error,
             };
-            if !db.is_autocommit() {
-                let _ = db.execute_batch("ROLLBACK");
-            }
+            db.abandon();
             // When COMMIT's own answer is unclear, the state is read.
             if objects::state_of(db, unit.name.row)? == Some(state::LIVE) {
                 context.bell.notify_one();

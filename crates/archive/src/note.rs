@@ -4,9 +4,9 @@
 //! tells of.
 
 use aws_lc_rs::digest;
-use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 
+use crate::db::Connection;
 use crate::descriptor::{Digest, NoteDescriptor, hex};
 use crate::engine::Engine;
 use crate::error::{ArchiveError, Result};
@@ -179,8 +179,8 @@ impl Engine {
     {
         let done = self.writer.run_here(move |db, context| {
             let outcome = work(db, context);
-            if outcome.is_err() && !db.is_autocommit() {
-                let _ = db.execute_batch("ROLLBACK");
+            if outcome.is_err() {
+                db.abandon();
             }
             outcome
         });

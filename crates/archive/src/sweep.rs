@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use tokio::sync::RwLockWriteGuard;
 
+use crate::db::Whose;
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::index::row_digest::{self, Of};
 use crate::index::schema::state;
-use crate::index::{objects, parts, sqlite};
+use crate::index::{objects, parts};
 use crate::limits;
 use crate::model::SweepReport;
 use crate::steps;
@@ -97,7 +98,7 @@ impl Engine {
             report.deleted += rows.len() as u64;
             self.writer
                 .run(move |db, context| {
-                    let tx = db.transaction()?;
+                    let tx = db.begin(Whose::Every)?;
                     let now = context.clock.now_millis();
                     for row in rows {
                         objects::forget(&tx, row, now)?;
@@ -139,7 +140,7 @@ impl Engine {
             }
             self.writer
                 .run(move |db, _| {
-                    let tx = db.transaction()?;
+                    let tx = db.begin(Whose::Every)?;
                     for row in gone {
                         tx.prepare_cached("DELETE FROM object WHERE id = ?1 AND state = ?2")?
                             .execute([row, state::GONE])?;
@@ -170,10 +171,10 @@ impl Engine {
             .run(|db, _| parts::merge(db, limits::NAME_PAGES_MERGED))
             .await?
         {}
-        while self.writer.run(|db, _| sqlite::release_pages(db)).await? {}
+        while self.writer.run(|db, _| db.release_pages()).await? {}
         // Intake does not ask for what all this has read.
         self.writer
-            .run_aside(|db, _| sqlite::release_memory(db))
+            .run_aside(|db, _| Ok(db.release_memory()?))
             .await
     }
 

@@ -96,6 +96,7 @@ async fn open_by(dir: &Path, clock: SharedClock) -> Result<Archive, ArchiveError
             ..Limits::default()
         },
         objects: ObjectsAt::Folder,
+        server: None,
     })
     .await
 }

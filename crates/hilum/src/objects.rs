@@ -1,4 +1,4 @@
-//! Where the archive's objects are, by the configuration.
+//! How the archive is opened: where its objects and its index are, by the configuration.
 
 use std::path::Path;
 
@@ -7,6 +7,8 @@ use hilum_archive::{ArchiveConfig, BucketConfig, BucketKey, Limits, MasterKey, O
 use hilum_platform::clock::SharedClock;
 use hilum_platform::config::Config;
 use zeroize::Zeroizing;
+
+use crate::commands::backup::home;
 
 /// How the archive of an installation is opened.
 pub(crate) fn archive_of(
@@ -20,6 +22,7 @@ pub(crate) fn archive_of(
         clock,
         limits: Limits::default(),
         objects: objects_of(config)?,
+        server: home(config)?.server().cloned(),
     })
 }
 

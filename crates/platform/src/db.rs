@@ -17,7 +17,7 @@ use std::path::Path;
 use hilum_contracts::ids::TenantId;
 
 pub use connection::{Connection, On, Reader, Tx};
-pub use home::Home;
+pub use home::{Home, Server};
 pub use migrations::{Migration, Step};
 pub use query::{
     As, AssertSqlSafe, Done, Query, Scalar, Text, each, query, query_as, query_scalar,

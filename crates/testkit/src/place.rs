@@ -110,13 +110,13 @@ impl Place {
         place
     }
 
-    /// The same, behind a PgBouncer that gives each transaction another of two
-    /// connections.
+    /// The same, behind a PgBouncer that gives each transaction another connection: of
+    /// enough for an archive, which asks for a key while it reads.
     #[must_use]
     pub fn pooled() -> Self {
         let mut place = Self::postgres();
         let server = place.dir.path().join("postgres").display().to_string();
-        place.pool(&format!("host={server} port=5432"), 2);
+        place.pool(&format!("host={server} port=5432"), 12);
         let address = place.address(
             "pooled.url",
             "hilum",
@@ -226,6 +226,26 @@ impl Place {
     pub fn pooler_answers(&self) {
         let socket = self.dir.path().join("pgbouncer/.s.PGSQL.6432");
         wait_until("PgBouncer", 60, || UnixStream::connect(&socket).ok());
+    }
+
+    /// Keeps it for as long as this process lives, for tests that have nobody to hold
+    /// it: whoever ends the servers then waits for this process's end.
+    #[must_use]
+    pub fn until_the_end(self) -> &'static Self {
+        let servers = [&self.pooler, &self.postgres].into_iter().flatten();
+        let servers: Vec<String> = servers.map(|server| server.id().to_string()).collect();
+        let waits = Command::new("sh")
+            .args(["-c", "cat; kill -QUIT $0; sleep 1; rm -rf \"$1\""])
+            .arg(servers.join(" "))
+            .arg(self.dir.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        // Closed with this process, however it ends.
+        std::mem::forget(waits);
+        Box::leak(Box::new(self))
     }
 
     /// Where services open their databases.

@@ -88,6 +88,11 @@ impl Server {
         self.each(Signal::CONT);
     }
 
+    /// Its process, while it runs.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.as_ref().expect("it runs").id()
+    }
+
     fn each(&self, what: Signal) {
         let Some(child) = &self.child else { return };
         // Itself first, so that it begins no others meanwhile.

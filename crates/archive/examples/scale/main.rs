@@ -55,6 +55,7 @@ async fn open(dir: &Path) -> Result<Archive, Failure> {
         clock: hilum_platform::clock::system(),
         limits: Limits::default(),
         objects: ObjectsAt::Folder,
+        server: None,
     })
     .await?)
 }

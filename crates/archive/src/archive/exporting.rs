@@ -5,11 +5,13 @@
 use async_trait::async_trait;
 use hilum_contracts::error::ServiceError;
 use hilum_contracts::export::{ExportPage, Exports};
-use hilum_platform::db::export::{COLUMNS, Column, Place, line, page};
+use hilum_platform::db::export::{
+    COLUMNS, COLUMNS_OF_POSTGRES, Column, Place, line, page, page_of_postgres,
+};
 use hilum_platform::scope::TenantScope;
-use rusqlite::Connection;
 
 use super::Archive;
+use crate::db::{Connection, Value, params_from_iter};
 use crate::error::{ArchiveError, Result};
 
 /// Every table that is not how instances are kept or found.
@@ -54,12 +56,14 @@ fn next(db: &Connection, tenant: i64, mut place: Option<Place>) -> Result<Export
         let key = place.take_if(|place| place.table == table);
         let key = key.and_then(|place| place.key);
         let columns = columns(db, table)?;
+        let page = match db.sqlite() {
+            Some(_) => page,
+            None => page_of_postgres,
+        };
         let mut query = db.prepare(&page(table, &columns, "tenant = $1", key.is_some()))?;
-        query.raw_bind_parameter(1, tenant)?;
-        if let Some(key) = key {
-            query.raw_bind_parameter(2, key)?;
-        }
-        let (mut rows, mut lines, mut last) = (query.raw_query(), Vec::new(), None);
+        let values = [Value::Integer(tenant)].into_iter();
+        let mut rows = query.query(params_from_iter(values.chain(key.map(Value::Text))))?;
+        let (mut lines, mut last) = (Vec::new(), None);
         while let Some(row) = rows.next()? {
             last = Some(row.get(0)?);
             let row: String = row.get(1)?;
@@ -82,13 +86,13 @@ fn next(db: &Connection, tenant: i64, mut place: Option<Place>) -> Result<Export
 }
 
 fn columns(db: &Connection, table: &str) -> Result<Vec<Column>> {
-    let mut query = db.prepare_cached(COLUMNS)?;
+    let mut query = db.prepare_cached(db.each(COLUMNS, COLUMNS_OF_POSTGRES))?;
     let rows = query.query_map([table], |row| {
         Ok(Column {
             name: row.get(0)?,
             key: row.get(1)?,
-            is_keyed: row.get(2)?,
+            is_keyed: row.get::<i64>(2)? == 1,
         })
     })?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(rows.collect::<crate::db::Result<_>>()?)
 }

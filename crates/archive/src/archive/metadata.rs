@@ -8,9 +8,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt as _};
 use hilum_platform::scope::TenantScope;
-use rusqlite::Connection;
 
 use crate::archive::Archive;
+use crate::db::Connection;
 use crate::error::Result;
 use crate::index::{reject, series_metadata, texts};
 use crate::limits::{METADATA_AHEAD_ROWS, METADATA_BATCH_BYTES};

@@ -10,6 +10,7 @@ mod metadata;
 mod moving;
 mod quarantine;
 mod reading;
+mod tables;
 mod trail;
 
 use std::path::{Path, PathBuf};
@@ -19,11 +20,12 @@ use std::time::Duration;
 
 use hilum_contracts::Event;
 use hilum_platform::clock::SharedClock;
+use hilum_platform::db::Server;
 use hilum_platform::events::{OutboxError, OutboxSource};
 use hilum_platform::scope::TenantScope;
-use rusqlite::Connection;
 use tokio::sync::Notify;
 
+use crate::db::Connection;
 use crate::disk::{Disk, LocalDisk};
 use crate::error::{ArchiveError, Result};
 use crate::index::{instances, objects, outbox, query};
@@ -54,6 +56,8 @@ pub struct ArchiveConfig {
     pub limits: Limits,
     /// Where objects are.
     pub objects: ObjectsAt,
+    /// Where index and keys are, when they are not files in `dir`.
+    pub server: Option<Server>,
 }
 
 /// An open archive. Cheap to clone; all clones are the same archive.
@@ -372,8 +376,11 @@ impl Archive {
         self.engine
             .readers
             .read_packs(move |db| {
-                objects::find_tenant(db, name.as_str())?
-                    .map_or_else(|| Ok(T::default()), |row| question(db, &packs, row))
+                let Some(row) = objects::find_tenant(db, name.as_str())? else {
+                    return Ok(T::default());
+                };
+                db.narrow(row)?;
+                question(db, &packs, row)
             })
             .await
     }
@@ -425,7 +432,9 @@ impl Archive {
                     Some(row) => Some(row),
                     None => objects::find_tenant(db, name.as_str())?,
                 };
-                row.map_or(Ok(unknown), |row| question(db, row))
+                let Some(row) = row else { return Ok(unknown) };
+                db.narrow(row)?;
+                question(db, row)
             })
             .await
     }
@@ -461,10 +470,7 @@ impl OutboxSource for Archive {
             .run_aside(move |db, _| {
                 // Losing this only repeats an event, which consumers
                 // recognise: not worth a barrier in the way of intake.
-                db.pragma_update(None, "synchronous", "NORMAL")?;
-                let marked = outbox::delete_sent(db, &positions);
-                db.pragma_update(None, "synchronous", "FULL")?;
-                marked
+                db.without_barrier(|db| outbox::delete_sent(db, &positions))
             })
             .await
             .map_err(|error| OutboxError(error.to_string()))

@@ -59,6 +59,8 @@ impl Archive {
         series: &str,
     ) -> Result<Option<Followed>> {
         let tenant = self.engine.tenant(scope).await?;
-        self.engine.followed(tenant.row, study, series)
+        let engine = Arc::clone(&self.engine);
+        let (study, series) = (study.to_owned(), series.to_owned());
+        blocking(move || engine.followed(tenant.row, &study, &series)).await
     }
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt, stream};
 use hilum_platform::scope::TenantScope;
-use rusqlite::Connection;
 
+use crate::db::Connection;
 use crate::error::{ArchiveError, Result};
 use crate::hot::{Address, Keep};
 use crate::index::{instances, reject, series_metadata, texts};

@@ -277,7 +277,7 @@ impl Engine {
             ids.push(hex::decode::<16>(key).ok_or(ArchiveError::Corrupt)?);
         }
         self.writer.run_here(move |db, _| {
-            let tx = db.transaction()?;
+            let tx = db.begin(row)?;
             for id in &ids {
                 tombstone::doom(&tx, row, id)?;
             }

@@ -3,14 +3,13 @@
 
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
-
 use super::conflict::{await_comparison, recount};
 use super::levels::{upsert_series, upsert_study};
 use super::objects::{self, Name};
 use super::packs::{self, NewPack, Overrides, PackRow};
 use super::schema::state;
 use super::{instances, query};
+use crate::db::{Connection, OptionalExtension, Transaction, params};
 use crate::descriptor::Descriptor;
 use crate::error::{ArchiveError, Result};
 use crate::format::Kind;
@@ -313,7 +312,7 @@ pub(crate) fn settle(db: &Connection, packs: &Packs) -> Result<()> {
         db.prepare("SELECT tenant, uid, min(id) FROM instance WHERE standing = 2 GROUP BY 1, 2")?;
     let contested = contested
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
-        .collect::<rusqlite::Result<Vec<(i64, String, i64)>>>()?;
+        .collect::<crate::db::Result<Vec<(i64, String, i64)>>>()?;
     for (tenant, uid, first) in contested {
         if !leads(db, packs, tenant, &uid)? {
             let series = db.query_row(
@@ -328,7 +327,7 @@ pub(crate) fn settle(db: &Connection, packs: &Packs) -> Result<()> {
     let mut published = db.prepare("SELECT tenant, key FROM publication")?;
     let published = published
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect::<rusqlite::Result<Vec<(i64, String)>>>()?;
+        .collect::<crate::db::Result<Vec<(i64, String)>>>()?;
     for (tenant, key) in published {
         for uid in query::published(db, tenant, &key)?.unwrap_or_default() {
             if !is_known(db, packs, tenant, &uid)? {

@@ -1,9 +1,9 @@
 //! Rows of the tables as the shapes that callers see.
 
 use hilum_platform::clock::from_millis;
-use rusqlite::Row;
 
 use super::schema::NO_NUMBER;
+use crate::db::Row;
 use crate::error::{ArchiveError, Result};
 use crate::model::{
     Folded, InstanceAttributes, InstanceLocation, InstanceRow, Overlay, PatientIdentity,
@@ -16,7 +16,7 @@ pub(crate) const STUDY: &str = "t.uid, t.issuer, t.patient_id, t.patient_name, t
     t.accession, t.study_id, t.description, t.description_key, t.referring, t.referring_a,
     t.referring_i, t.referring_p, t.modalities, t.series, t.instances, t.first_received,
     t.last_received, t.revision, t.id";
-const STUDY_COLUMNS: usize = 27;
+pub(crate) const STUDY_COLUMNS: usize = 27;
 
 /// Columns of [`series`], from `series AS s` and `study AS t`, before [`STUDY`]'s.
 pub(crate) const SERIES: &str = "s.uid, s.modality, s.number, s.description, s.description_key,
@@ -38,13 +38,13 @@ pub(crate) const INSTANCE_COLUMNS: usize = 24;
 /// The overlays of study, series and place are the last columns.
 const OVERLAYS: usize = 21;
 
-struct Fields<'a, 'r> {
-    row: &'a Row<'r>,
+struct Fields<'r> {
+    row: Row<'r>,
     next: usize,
 }
 
-impl Fields<'_, '_> {
-    fn get<T: rusqlite::types::FromSql>(&mut self) -> Result<T> {
+impl Fields<'_> {
+    fn get<T: crate::db::FromSql>(&mut self) -> Result<T> {
         let value = self.row.get(self.next)?;
         self.next += 1;
         Ok(value)
@@ -75,7 +75,7 @@ impl Fields<'_, '_> {
 }
 
 /// A study; `first` is where its columns begin. Also its row id.
-pub(crate) fn study(row: &Row<'_>, first: usize) -> Result<(StudyRow, i64)> {
+pub(crate) fn study(row: Row<'_>, first: usize) -> Result<(StudyRow, i64)> {
     let mut f = Fields { row, next: first };
     let study = StudyRow {
         uid: f.get()?,
@@ -113,7 +113,7 @@ pub(crate) fn study(row: &Row<'_>, first: usize) -> Result<(StudyRow, i64)> {
 }
 
 /// A series and, in the columns after it, its study.
-pub(crate) fn series(row: &Row<'_>) -> Result<(SeriesRow, StudyRow)> {
+pub(crate) fn series(row: Row<'_>) -> Result<(SeriesRow, StudyRow)> {
     let (study, _) = study(row, SERIES_COLUMNS)?;
     let mut f = Fields { row, next: 0 };
     let series = SeriesRow {
@@ -161,7 +161,7 @@ pub(crate) fn overlay(
     })
 }
 
-pub(crate) fn instance(row: &Row<'_>) -> Result<InstanceRow> {
+pub(crate) fn instance(row: Row<'_>) -> Result<InstanceRow> {
     let mut f = Fields { row, next: 0 };
     let (study, series) = (f.get()?, f.get()?);
     let (sop_class, sop_instance, transfer_syntax) = (f.get()?, f.get::<String>()?, f.get()?);

@@ -1,8 +1,7 @@
 //! What the rows of studies and series hold of an image's attributes, as values
 //! in the order that every statement writes them in. Owns no statement.
 
-use rusqlite::types::{ToSqlOutput, ValueRef};
-
+use crate::db::{ToSqlOutput, ValueRef};
 use crate::model::{PatientIdentity, PersonName, SeriesAttributes, StudyAttributes};
 
 /// `issuer, patient_id, patient_name, patient_name_a, patient_name_i,

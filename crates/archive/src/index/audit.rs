@@ -14,9 +14,8 @@ use hilum_platform::audit::{
     is_named, sql, subject_of,
 };
 use hilum_platform::scope::TenantScope;
-use rusqlite::types::Value as SqlValue;
-use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
 
+use crate::db::{Connection, OptionalExtension, Row, Value as SqlValue, Whose, params};
 use crate::error::{ArchiveError, Result};
 
 /// What the archive's entries say wrote them.
@@ -85,6 +84,23 @@ impl Told {
         }
         let draft = Draft::new(&head, WRITER, scope, now, &self.entry, sealed).map_err(no_key)?;
         let Draft { raw, head } = draft;
+        if tx.sqlite().is_none() {
+            tx.prepare_cached(sql::KEEP_ENTRY_OF_POSTGRES)?
+                .execute(params![
+                    tenant,
+                    raw.position,
+                    raw.at,
+                    raw.act,
+                    raw.outcome,
+                    raw.who,
+                    raw.body,
+                    raw.hash,
+                    head.removed,
+                    head.anchor,
+                    sql::ids(&about)
+                ])?;
+            return Ok(());
+        }
         tx.prepare_cached(sql::ADD_ENTRY)?.execute(params![
             tenant,
             raw.position,
@@ -125,7 +141,7 @@ pub(crate) fn forget(
     tenant: &str,
     subjects: &[Subject],
 ) -> Result<u64> {
-    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let tx = db.begin(Whose::Every)?;
     let mut gone = Vec::new();
     for subject in subjects {
         gone.extend(find(&tx, keys, tenant, subject)?.map(|(id, _)| id));
@@ -189,7 +205,7 @@ pub(crate) fn entries(db: &Connection, tenant: &str, after: u64, limit: u32) -> 
             hash: row.get(6)?,
         })
     })?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(rows.collect::<crate::db::Result<_>>()?)
 }
 
 /// What a filter asks for, the newest first.
@@ -209,13 +225,17 @@ pub(crate) fn search(
         }
         about.push(found.into_iter().map(|(id, _)| id).collect());
     }
-    let (text, values) = sql::search(tenant, filter, &about, before, limit);
+    let search = match db.sqlite() {
+        Some(_) => sql::search,
+        None => sql::search_of_postgres,
+    };
+    let (text, values) = search(tenant, filter, &about, before, limit);
     let values = values.into_iter().map(|value| match value {
         sql::Value::Int(value) => SqlValue::Integer(value),
         sql::Value::Text(value) => SqlValue::Text(value),
     });
     let mut query = db.prepare(&text)?;
-    let mut rows = query.query(rusqlite::params_from_iter(values))?;
+    let mut rows = query.query(crate::db::params_from_iter(values))?;
     let mut all = Vec::new();
     while let Some(row) = rows.next()? {
         let body: Vec<u8> = row.get(0)?;
@@ -253,7 +273,7 @@ pub(crate) fn beside(
 
 /// Removes what was kept long enough.
 pub(crate) fn remove(db: &mut Connection, tenant: &str, position: u64) -> Result<u64> {
-    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let tx = db.begin(Whose::Every)?;
     let head = head(&tx, tenant)?;
     if position <= head.removed || position > head.position {
         return Ok(0);
@@ -332,7 +352,7 @@ fn known(
     )?
 }
 
-fn known_of(row: &Row<'_>) -> Result<(i64, SubjectRow)> {
+fn known_of(row: Row<'_>) -> Result<(i64, SubjectRow)> {
     let row_of = SubjectRow {
         handle: row.get(1)?,
         wrapped: row.get(2)?,
@@ -340,7 +360,7 @@ fn known_of(row: &Row<'_>) -> Result<(i64, SubjectRow)> {
     Ok((row.get(0)?, row_of))
 }
 
-fn head_of(row: &Row<'_>, from: usize) -> Result<Head> {
+fn head_of(row: Row<'_>, from: usize) -> Result<Head> {
     let (hash, anchor): (Vec<u8>, Vec<u8>) = (row.get(from + 1)?, row.get(from + 3)?);
     Ok(Head {
         position: row.get(from)?,
@@ -363,7 +383,7 @@ pub(crate) fn begin_again(db: &mut Connection, by: &By, old: &Head, now: i64) ->
         by: by.clone(),
         entry,
     };
-    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let tx = db.begin(Whose::Every)?;
     told.keep(&tx, now)?;
     tx.commit()?;
     Ok(())

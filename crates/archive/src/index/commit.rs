@@ -5,7 +5,6 @@
 use hilum_contracts::Event;
 use hilum_contracts::audit::Act;
 use hilum_contracts::ids::{CorrelationId, TenantId};
-use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use super::audit::By;
 use super::levels::Levels;
@@ -15,6 +14,7 @@ use super::schema::{NO_NUMBER, state};
 use super::stores::Stores;
 use super::tombstone::{self, Marks};
 use super::{conflict, instances, outbox, placement, query};
+use crate::db::{Connection, Transaction, params};
 use crate::descriptor::{Blocks, Descriptor};
 use crate::error::{ArchiveError, Result};
 use crate::format::Kind;
@@ -73,7 +73,7 @@ pub(crate) fn commit(
     now: i64,
     more_names: Option<(i64, usize)>,
 ) -> Result<(Committed, Vec<Name>)> {
-    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let tx = db.begin(unit.tenant_row)?;
     if let Some(publication) = &unit.publication
         && let Some(instances) = query::published(&tx, unit.tenant_row, &publication.key)?
     {
@@ -203,7 +203,7 @@ pub(crate) fn publish_again(
         db.prepare_cached(
             "INSERT INTO publication (tenant, key, instances, published_at) VALUES (?1, ?2, ?3, ?4)
              ON CONFLICT (tenant, key) DO UPDATE SET
-                instances = instances || '\\' || excluded.instances",
+                instances = publication.instances || '\\' || excluded.instances",
         )?
         .execute(params![tenant, key, record.descriptor.sop_instance, now])?;
     }
@@ -226,6 +226,28 @@ fn admit(tx: &Transaction<'_>, unit: &Unit, record: &Record) -> Result<Result<()
     tombstone::lift(tx, unit.tenant_row, &record.marks)?;
     Ok(Ok(()))
 }
+
+macro_rules! insert_instance {
+    ($column:literal, $id:literal) => {
+        concat!(
+            "INSERT INTO instance (tenant, series, sop_class, uid, transfer_syntax, number, rows,
+                columns, bits, frames, flags, origin, received_at, standing, sha256, comparison,
+                object, segment, \"offset\", length, placement",
+            $column,
+            ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,
+                ?18, ?19, ?20, ?21",
+            $id,
+            ")"
+        )
+    };
+}
+
+const INSERT_INSTANCE: &str = insert_instance!(
+    ", id",
+    ", (SELECT max(floor, coalesce((SELECT max(id) FROM instance), 0)) + 1 FROM instance_floor)"
+);
+/// It gives a number once by itself.
+const INSERT_INSTANCE_OF_POSTGRES: &str = insert_instance!("", "");
 
 fn insert(
     tx: &Transaction<'_>,
@@ -266,14 +288,7 @@ fn insert(
     let origin = serde_json::to_string(&of.origin)
         .map_err(|_| ArchiveError::Invalid("the origin cannot be written"))?;
     let id = tx
-        .prepare_cached(
-            "INSERT INTO instance (tenant, series, sop_class, uid, transfer_syntax, number, rows,
-                columns, bits, frames, flags, origin, received_at, standing, sha256, comparison,
-                object, segment, offset, length, placement, id)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
-                ?19, ?20, ?21, (SELECT max(floor, coalesce((SELECT max(id) FROM instance), 0)) + 1
-                    FROM instance_floor))",
-        )?
+        .prepare_cached(tx.each(INSERT_INSTANCE, INSERT_INSTANCE_OF_POSTGRES))?
         .insert(params![
             unit.tenant_row,
             level.series,

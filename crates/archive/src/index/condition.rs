@@ -1,8 +1,7 @@
 //! Typed filters as SQL conditions with bound values: text of callers never
 //! becomes SQL.
 
-use rusqlite::types::Value;
-
+use crate::db::Value;
 use crate::error::{ArchiveError, Result};
 use crate::limits;
 use crate::model::{
@@ -233,7 +232,8 @@ fn matching(column: &str, pattern: &TextPattern) -> Result<Option<(String, Value
     if !text.contains(['*', '?']) {
         return Ok(Some((format!("{column} = ?"), Value::Text(text.clone()))));
     }
-    // SQLite's GLOB is PS3.4's wild-card matching plus `[…]`, which is escaped.
+    // SQLite's `glob` is PS3.4's wild-card matching plus `[…]`, which is escaped;
+    // PostgreSQL's is in `postgres.sql`.
     let mut glob = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
@@ -248,5 +248,5 @@ fn matching(column: &str, pattern: &TextPattern) -> Result<Option<(String, Value
     if glob.matches('*').count() > WILD_CARDS {
         return Err(ArchiveError::Invalid("a pattern has at most 6 of `*`"));
     }
-    Ok(Some((format!("{column} GLOB ?"), Value::Text(glob))))
+    Ok(Some((format!("glob(?, {column})"), Value::Text(glob))))
 }

@@ -3,11 +3,11 @@
 
 use super::audit::Told;
 use hilum_contracts::audit::Subject;
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use super::answer::{self, INSTANCE, INSTANCE_FROM, INSTANCE_ID};
 use super::levels::refresh_modalities;
 use super::{instances, packs};
+use crate::db::{Connection, OptionalExtension, params};
 use crate::error::{ArchiveError, Result};
 use crate::limits;
 use crate::model::{ConflictRow, Decision, Page, Standing, Uncompared};
@@ -57,7 +57,7 @@ pub(crate) fn begin_comparison(
     packs: &Packs,
     tenant: i64,
 ) -> Result<Option<Uncompared>> {
-    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let tx = db.begin(tenant)?;
     let next: Option<(i64, String)> = tx
         .prepare_cached(
             "SELECT i.id, i.uid FROM comparison c JOIN instance i ON i.id = c.instance
@@ -95,7 +95,7 @@ pub(crate) fn end_comparison(
     served_sha256: &[u8; 32],
     same: bool,
 ) -> Result<()> {
-    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let tx = db.begin(tenant)?;
     let uid: Option<String> = tx
         .query_row(
             "SELECT uid FROM instance WHERE id = ?1 AND tenant = ?2 AND standing = 2",
@@ -130,7 +130,7 @@ pub(crate) fn decide(
     mut told: Told,
     now: i64,
 ) -> Result<()> {
-    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let tx = db.begin(tenant)?;
     let contender: Option<(String, i64)> = tx
         .query_row(
             "SELECT uid, series FROM instance WHERE id = ?1 AND tenant = ?2 AND standing = 2",

@@ -6,13 +6,11 @@ use hilum_contracts::Event;
 use hilum_contracts::ids::{CorrelationId, TenantId};
 use hilum_contracts::imaging::StudyCorrected;
 use hilum_platform::clock::from_millis;
-use rusqlite::{
-    Connection, OptionalExtension, ToSql, TransactionBehavior, params, params_from_iter,
-};
 
 use super::levels::{refresh_modalities, wire_patient};
 use super::tombstone::study_row;
 use super::{attributes, note, outbox, placement, row_digest};
+use crate::db::{Connection, OptionalExtension, ToSql, params, params_from_iter};
 use crate::error::{ArchiveError, Result};
 use crate::model::{
     Corrected, CorrectionRow, MoveOf, NewCorrection, PatientIdentity, SeriesAttributes,
@@ -35,7 +33,7 @@ pub(crate) fn revision(db: &Connection, tenant: i64, of: &NewCorrection) -> Resu
     let study = db
         .prepare_cached("SELECT id, revision FROM study WHERE tenant = ?1 AND uid = ?2")?
         .query_row(params![tenant, of.study], |row| {
-            Ok((row.get::<_, i64>(0)?, row.get(1)?))
+            Ok((row.get::<i64>(0)?, row.get(1)?))
         })
         .optional()?;
     let Some((study, revision)) = study else {
@@ -52,7 +50,7 @@ pub(crate) fn revision(db: &Connection, tenant: i64, of: &NewCorrection) -> Resu
 
 /// Runs the transaction; the version that the row has now.
 pub(crate) fn correct(db: &mut Connection, unit: &Unit, now: i64) -> Result<u64> {
-    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let tx = db.begin(unit.tenant_row)?;
     let of = &unit.correction;
     let study = study_row(&tx, unit.tenant_row, &of.study)?;
     let told = match &unit.told {
@@ -212,7 +210,7 @@ pub(crate) fn keep_move(
     else {
         return Ok(());
     };
-    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let tx = db.begin(tenant)?;
     let note = note::keep(&tx, tenant, written, *at)?;
     if let Some(overlay) = overlay.as_ref().filter(|_| of.is_whole()) {
         let placement = placement::keep(&tx, tenant, overlay)?;
@@ -282,5 +280,5 @@ pub(crate) fn list(db: &Connection, tenant: i64, study: &str) -> Result<Vec<Corr
             at: from_millis(row.get(6)?),
         })
     })?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(rows.collect::<crate::db::Result<_>>()?)
 }

@@ -8,7 +8,6 @@ use hilum_contracts::Event;
 use hilum_contracts::ids::{CorrelationId, TenantId};
 use hilum_contracts::imaging::InstancesDeleted;
 use hilum_platform::clock::from_millis;
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use super::audit::Told;
 use super::conflict::recount;
@@ -16,6 +15,7 @@ use super::levels::refresh_modalities;
 use super::reject::{self, Touched};
 use super::tombstone::{self, Level, study_row};
 use super::{hold, note, objects, outbox, packs, placement};
+use crate::db::{Connection, OptionalExtension, params};
 use crate::descriptor::Digest;
 use crate::error::{ArchiveError, Result};
 use crate::index::schema::state;
@@ -46,7 +46,7 @@ impl MetadataScope {
 
 /// Runs the transaction.
 pub(crate) fn delete(db: &mut Connection, packs: &Packs, unit: &Unit, now: i64) -> Result<Deleted> {
-    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let tx = db.begin(unit.tenant_row)?;
     let study = study_row(&tx, unit.tenant_row, unit.deletion.of.study())?;
     if unit.deletion.cause != Cause::ErasedAgain {
         hold::may_delete(&tx, unit.tenant_row, study, now)?;
@@ -170,10 +170,10 @@ fn dissolve_packs(tx: &Connection, packs: &Packs, unit: &Unit, study: i64, now: 
         }
     };
     let mut query =
-        tx.prepare_cached("SELECT id FROM series WHERE study = ?1 AND (?2 IS NULL OR uid = ?2)")?;
+        tx.prepare_cached("SELECT id FROM series WHERE study = ?1 AND (uid = ?2 OR ?2 IS NULL)")?;
     let series = query
         .query_map(params![study, only], |row| row.get(0))?
-        .collect::<rusqlite::Result<Vec<i64>>>()?;
+        .collect::<crate::db::Result<Vec<i64>>>()?;
     for series in series {
         if let Some(row) = packs::of_series(tx, series)? {
             packs::dissolve(tx, packs, row, now)?;
@@ -195,7 +195,7 @@ fn rows_of(tx: &Connection, unit: &Unit, study: i64) -> Result<Vec<Gone>> {
     let mut query = tx.prepare_cached(
         "SELECT i.id, i.series, i.object, i.uid, i.origin FROM instance i
          JOIN series s ON s.id = i.series
-         WHERE s.study = ?1 AND (?2 IS NULL OR s.uid = ?2) AND (?3 IS NULL OR i.uid = ?3)",
+         WHERE s.study = ?1 AND (s.uid = ?2 OR ?2 IS NULL) AND (i.uid = ?3 OR ?3 IS NULL)",
     )?;
     let ours = serde_json::to_string(&Origin::Hilum).unwrap_or_default();
     let rows = query.query_map(params![study, series, instance], |row| {
@@ -204,10 +204,10 @@ fn rows_of(tx: &Connection, unit: &Unit, study: i64) -> Result<Vec<Gone>> {
             series: row.get(1)?,
             object: row.get(2)?,
             uid: row.get(3)?,
-            ours: row.get::<_, String>(4)? == ours,
+            ours: row.get::<String>(4)? == ours,
         })
     })?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(rows.collect::<crate::db::Result<_>>()?)
 }
 
 /// Where the served content of a UID went and another one is kept, the first
@@ -239,10 +239,10 @@ fn forget_told(tx: &Connection, tenant: i64, gone: &Emptied) -> Result<Vec<i64>>
         let notes: Vec<i64> = tx
             .prepare_cached(
                 "DELETE FROM correction WHERE tenant = ?1 AND study = ?2
-                    AND (?3 IS NULL OR series = ?3) RETURNING note",
+                    AND (series = ?3 OR ?3 IS NULL) RETURNING note",
             )?
             .query_map(params![tenant, gone.uid, series], |row| row.get(0))?
-            .collect::<rusqlite::Result<_>>()?;
+            .collect::<crate::db::Result<_>>()?;
         objects.extend(note::forget_unused(tx, &notes)?);
         if placement::any(tx, tenant)? {
             placement::forget_way_to(tx, tenant, &gone.uid, series)?;
@@ -288,7 +288,7 @@ pub(crate) fn remove_empty(tx: &Connection, study: i64) -> Result<Emptied> {
              AND NOT EXISTS (SELECT 1 FROM pack WHERE pack.series = series.id) RETURNING uid",
         )?
         .query_map([study], |row| row.get(0))?
-        .collect::<rusqlite::Result<_>>()?;
+        .collect::<crate::db::Result<_>>()?;
     let uid = tx
         .prepare_cached("SELECT uid FROM study WHERE id = ?1")?
         .query_row([study], |row| row.get(0))?;
@@ -335,7 +335,7 @@ pub(crate) fn replay(
     else {
         return Ok(());
     };
-    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let tx = db.begin(tenant)?;
     for mark in std::iter::once(mark).chain(also.iter().map(|Digest(mark)| mark)) {
         tombstone::raise(&tx, tenant, mark, *at)?;
     }

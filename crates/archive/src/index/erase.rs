@@ -3,10 +3,11 @@
 
 use super::audit::Told;
 use hilum_platform::clock::from_millis;
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
+use crate::db::{Connection, OptionalExtension, Whose, params};
 use crate::error::{ArchiveError, Result};
 use crate::index::packs;
+use crate::limits;
 use crate::model::{ErasedPatient, ErasureRow};
 use crate::pack::Packs;
 
@@ -17,12 +18,12 @@ pub(crate) fn studies(
     patient: &ErasedPatient,
 ) -> Result<Vec<String>> {
     let mut query = db.prepare_cached(
-        "SELECT uid FROM study WHERE tenant = ?1 AND patient_id = ?2 AND issuer IS ?3 ORDER BY id",
+        "SELECT uid FROM study WHERE tenant = ?1 AND patient_id = ?2 AND issuer IS NOT DISTINCT FROM ?3 ORDER BY id",
     )?;
     let rows = query.query_map(params![tenant, patient.id, patient.issuer], |row| {
         row.get(0)
     })?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(rows.collect::<crate::db::Result<_>>()?)
 }
 
 /// Studies of an erasure of this patient that was begun and is not certified;
@@ -34,7 +35,7 @@ pub(crate) fn begun(
 ) -> Result<Option<Vec<String>>> {
     let studies: Option<String> = db
         .prepare_cached(
-            "SELECT studies FROM erasing WHERE tenant = ?1 AND patient_id = ?2 AND issuer IS ?3",
+            "SELECT studies FROM erasing WHERE tenant = ?1 AND patient_id = ?2 AND issuer IS NOT DISTINCT FROM ?3",
         )?
         .query_row(params![tenant, patient.id, patient.issuer], |row| {
             row.get(0)
@@ -55,9 +56,9 @@ pub(crate) fn begin(
     (told, now): (&Told, i64),
 ) -> Result<()> {
     let studies = serde_json::to_string(studies).map_err(|_| ArchiveError::Corrupt)?;
-    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let tx = db.begin(tenant)?;
     tx.execute(
-        "DELETE FROM erasing WHERE tenant = ?1 AND patient_id = ?2 AND issuer IS ?3",
+        "DELETE FROM erasing WHERE tenant = ?1 AND patient_id = ?2 AND issuer IS NOT DISTINCT FROM ?3",
         params![tenant, patient.id, patient.issuer],
     )?;
     tx.execute(
@@ -79,7 +80,7 @@ pub(crate) fn unfinished(db: &Connection, tenant: i64) -> Result<Vec<(ErasedPati
         let (id, issuer) = (row.get(0)?, row.get(1)?);
         Ok((ErasedPatient { id, issuer }, row.get(2)?))
     })?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(rows.collect::<crate::db::Result<_>>()?)
 }
 
 /// Every patient who has a study or a hold.
@@ -94,7 +95,7 @@ pub(crate) fn patients(db: &Connection, tenant: i64) -> Result<Vec<ErasedPatient
             issuer: row.get(1)?,
         })
     })?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(rows.collect::<crate::db::Result<_>>()?)
 }
 
 /// Calls `each` with the UID of every study.
@@ -103,12 +104,22 @@ pub(crate) fn each_study(
     tenant: i64,
     mut each: impl FnMut(String) -> Result<()>,
 ) -> Result<()> {
-    let mut query = db.prepare("SELECT uid FROM study WHERE tenant = ?1")?;
-    let mut rows = query.query([tenant])?;
-    while let Some(row) = rows.next()? {
-        each(row.get(0)?)?;
+    let mut query =
+        db.prepare("SELECT uid FROM study WHERE tenant = ?1 AND uid > ?2 ORDER BY uid LIMIT ?3")?;
+    let mut after = String::new();
+    loop {
+        let rows = query.query_map(params![tenant, after, limits::ROWS_LOOKED_THROUGH], |row| {
+            row.get::<String>(0)
+        })?;
+        let some = rows.collect::<crate::db::Result<Vec<_>>>()?;
+        let Some(last) = some.last() else {
+            return Ok(());
+        };
+        after.clone_from(last);
+        for study in some {
+            each(study)?;
+        }
     }
-    Ok(())
 }
 
 /// Calls `each` with the UIDs of every study and series.
@@ -140,7 +151,7 @@ pub(crate) fn each_instance(
     )?;
     let mut rows = query.query([tenant])?;
     while let Some(row) = rows.next()? {
-        let text = |at: usize| row.get::<_, String>(at);
+        let text = |at: usize| row.get::<String>(at);
         each(&text(0)?, &text(1)?, &text(2)?)?;
     }
     let mut query = db.prepare("SELECT id FROM pack WHERE tenant = ?1 AND series IS NOT NULL")?;
@@ -165,7 +176,7 @@ pub(crate) fn begin_again(
     record: &str,
     studies: &[String],
 ) -> Result<Vec<String>> {
-    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let tx = db.begin(tenant)?;
     let before: Option<String> = tx
         .query_row(
             "DELETE FROM erasing WHERE record = ?1 AND patient_id IS NOT NULL RETURNING studies",
@@ -205,12 +216,12 @@ pub(crate) fn end_again(db: &Connection, record: &str) -> Result<()> {
 pub(crate) fn unscrubbed(db: &Connection) -> Result<Vec<i64>> {
     let mut query = db.prepare_cached("SELECT id FROM erasing WHERE patient_id IS NULL")?;
     let rows = query.query_map([], |row| row.get(0))?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(rows.collect::<crate::db::Result<_>>()?)
 }
 
 /// These stand nowhere any more.
 pub(crate) fn scrubbed(db: &mut Connection, certified: &[i64]) -> Result<()> {
-    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let tx = db.begin(Whose::Every)?;
     for id in certified {
         tx.prepare_cached("DELETE FROM erasing WHERE id = ?1")?
             .execute([id])?;
@@ -222,12 +233,14 @@ pub(crate) fn scrubbed(db: &mut Connection, certified: &[i64]) -> Result<()> {
 /// Deletes events of a tenant that name one of these studies, sent or not:
 /// whoever follows them is told to forget the studies.
 pub(crate) fn forget_events(db: &mut Connection, tenant: &str, studies: &[String]) -> Result<()> {
-    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let tx = db.begin(Whose::Every)?;
     for study in studies {
-        tx.prepare_cached(
+        tx.prepare_cached(tx.each(
             "DELETE FROM outbox WHERE json_extract(event, '$.tenant') = ?1
              AND instr(event, '\"' || ?2 || '\"') > 0",
-        )?
+            "DELETE FROM outbox WHERE event::json ->> 'tenant' = ?1
+             AND instr(event, '\"' || ?2 || '\"') > 0",
+        ))?
         .execute(params![tenant, study])?;
     }
     tx.commit()?;
@@ -243,15 +256,13 @@ pub(crate) fn certify(
     certificate: &str,
     told: &Told,
 ) -> Result<i64> {
-    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    tx.execute(
-        "INSERT INTO erasure (tenant, at, certificate) VALUES (?1, ?2, ?3)",
-        params![tenant, now, certificate],
-    )?;
-    let id = tx.last_insert_rowid();
+    let tx = db.begin(tenant)?;
+    let id = tx
+        .prepare("INSERT INTO erasure (tenant, at, certificate) VALUES (?1, ?2, ?3)")?
+        .insert(params![tenant, now, certificate])?;
     tx.execute(
         "UPDATE erasing SET patient_id = NULL, issuer = NULL, studies = '[]'
-         WHERE tenant = ?1 AND patient_id = ?2 AND issuer IS ?3",
+         WHERE tenant = ?1 AND patient_id = ?2 AND issuer IS NOT DISTINCT FROM ?3",
         params![tenant, patient.id, patient.issuer],
     )?;
     told.keep(&tx, now)?;
@@ -271,5 +282,5 @@ pub(crate) fn certificates(db: &Connection, tenant: i64, limit: u32) -> Result<V
             certificate: row.get(2)?,
         })
     })?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(rows.collect::<crate::db::Result<_>>()?)
 }

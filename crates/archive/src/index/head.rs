@@ -1,17 +1,16 @@
 //! What a pack keeps of the rows above its instances.
 
 use hilum_platform::clock::to_millis;
-use rusqlite::{Connection, OptionalExtension, params};
 
-use super::answer::{self, SERIES, SERIES_COLUMNS, STUDY};
+use super::answer::{self, SERIES, SERIES_COLUMNS, STUDY, STUDY_COLUMNS};
+use crate::db::{Connection, OptionalExtension, params};
 use crate::error::{ArchiveError, Result};
 use crate::pack::{Head, Publication, RowHead, SeriesHead, StudyHead};
 
 /// The rows of a series and its study.
 pub(crate) fn of_series(db: &Connection, series: i64) -> Result<Head> {
     let sql = format!(
-        "SELECT {SERIES}, {STUDY}, t.overlay IS NOT NULL AS corrected,
-            s.overlay IS NOT NULL AS series_corrected
+        "SELECT {SERIES}, {STUDY}, t.overlay IS NOT NULL, s.overlay IS NOT NULL
          FROM series s JOIN study t ON t.id = s.study WHERE s.id = ?1"
     );
     let mut query = db.prepare_cached(&sql)?;
@@ -19,8 +18,8 @@ pub(crate) fn of_series(db: &Connection, series: i64) -> Result<Head> {
     let row = rows.next()?.ok_or(ArchiveError::NotFound)?;
     let (_, study_row) = answer::study(row, SERIES_COLUMNS)?;
     let (series_row, (series, study)) = (series, answer::series(row)?);
-    let is_corrected: bool = row.get("corrected")?;
-    let is_series_corrected: bool = row.get("series_corrected")?;
+    let is_corrected: bool = row.get(SERIES_COLUMNS + STUDY_COLUMNS)?;
+    let is_series_corrected: bool = row.get(SERIES_COLUMNS + STUDY_COLUMNS + 1)?;
     Ok(Head {
         study: StudyHead {
             uid: study.uid,

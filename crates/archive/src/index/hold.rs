@@ -4,10 +4,10 @@
 use super::audit::Told;
 use hilum_contracts::audit::Detail;
 use hilum_platform::clock::from_millis;
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use super::retention::{Facts, window};
 use super::{note, objects, tombstone};
+use crate::db::{Connection, OptionalExtension, params};
 use crate::error::{ArchiveError, Result};
 use crate::model::{ErasedPatient, HoldOn, HoldRow, Keeping, RetentionRule};
 use crate::note::Written;
@@ -41,9 +41,9 @@ pub(crate) fn keeping(db: &Connection, tenant: i64, study: i64) -> Result<Keepin
                 modalities: row.get(5)?,
             };
             Ok((
-                row.get::<_, String>(0)?,
-                row.get::<_, Option<String>>(1)?,
-                row.get::<_, Option<String>>(2)?,
+                row.get::<String>(0)?,
+                row.get::<Option<String>>(1)?,
+                row.get::<Option<String>>(2)?,
                 facts,
             ))
         })
@@ -52,12 +52,12 @@ pub(crate) fn keeping(db: &Connection, tenant: i64, study: i64) -> Result<Keepin
     let window = window(&rules(db, tenant)?, &facts);
     let sql = format!(
         "SELECT {COLUMNS} FROM hold WHERE tenant = ?1 AND lifted_at IS NULL AND (study = ?2
-         OR (patient_id = ?3 AND (issuer IS NULL OR ?4 IS NULL OR issuer = ?4))) ORDER BY id"
+         OR (patient_id = ?3 AND (issuer IS NULL OR issuer = ?4 OR ?4 IS NULL))) ORDER BY id"
     );
     let mut query = db.prepare_cached(&sql)?;
     let holds = query.query_map(params![tenant, uid, id, issuer], hold)?;
     Ok(Keeping {
-        holds: holds.collect::<rusqlite::Result<_>>()?,
+        holds: holds.collect::<crate::db::Result<_>>()?,
         keep_until: window.keep_until.map(from_millis),
         expires_at: window.expires_at.map(from_millis),
     })
@@ -121,7 +121,7 @@ pub(crate) fn expired(
 
 const COLUMNS: &str = "id, study, issuer, patient_id, reason, by, placed_at";
 
-fn hold(row: &rusqlite::Row<'_>) -> rusqlite::Result<HoldRow> {
+fn hold(row: crate::db::Row<'_>) -> crate::db::Result<HoldRow> {
     let study: Option<String> = row.get(1)?;
     Ok(HoldRow {
         id: row.get(0)?,
@@ -129,7 +129,7 @@ fn hold(row: &rusqlite::Row<'_>) -> rusqlite::Result<HoldRow> {
             Some(study) => HoldOn::Study { study },
             None => HoldOn::Patient {
                 issuer: row.get(2)?,
-                id: row.get::<_, Option<String>>(3)?.unwrap_or_default(),
+                id: row.get::<Option<String>>(3)?.unwrap_or_default(),
             },
         },
         reason: row.get(4)?,
@@ -146,7 +146,7 @@ pub(crate) fn list(db: &Connection, tenant: i64, limit: u32) -> Result<Vec<HoldR
     );
     let mut query = db.prepare_cached(&sql)?;
     let rows = query.query_map(params![tenant, limit], hold)?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(rows.collect::<crate::db::Result<_>>()?)
 }
 
 pub(crate) fn get(db: &Connection, tenant: i64, id: i64) -> Result<Option<HoldRow>> {
@@ -168,7 +168,7 @@ pub(crate) fn place(
     told: Option<Told>,
     at: i64,
 ) -> Result<i64> {
-    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let tx = db.begin(tenant)?;
     let note = note::keep(&tx, tenant, written, at)?;
     let (study, issuer, patient) = match on {
         HoldOn::Study { study } => (Some(study), None, None),
@@ -214,7 +214,7 @@ pub(crate) fn lifted(
     let mut query = db.prepare_cached(
         "SELECT id, note, study, issuer, patient_id FROM hold
          WHERE tenant = ?1 AND lifted_at IS NOT NULL AND (study = ?2
-            OR (patient_id = ?3 AND (issuer IS NULL OR issuer IS ?4)))",
+            OR (patient_id = ?3 AND (issuer IS NULL OR issuer IS NOT DISTINCT FROM ?4)))",
     )?;
     let mut found: Vec<Lifted> = Vec::new();
     let of_patient = std::iter::once(None);
@@ -253,7 +253,7 @@ pub(crate) fn unexplained(db: &Connection, tenant: i64) -> Result<Vec<(i64, [u8;
          AND NOT EXISTS (SELECT 1 FROM hold h WHERE h.note = n.id)",
     )?;
     let rows = query.query_map([tenant], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(rows.collect::<crate::db::Result<_>>()?)
 }
 
 /// Lifts every hold on these patients and studies, without a note: what they
@@ -266,7 +266,7 @@ pub(crate) fn lift_all(
     by: &str,
     now: i64,
 ) -> Result<()> {
-    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let tx = db.begin(tenant)?;
     let lift = "UPDATE hold SET lifted_at = ?2, lifted_by = ?3
         WHERE tenant = ?1 AND lifted_at IS NULL AND";
     for study in studies {
@@ -277,7 +277,9 @@ pub(crate) fn lift_all(
     }
     for patient in patients {
         tx.execute(
-            &format!("{lift} patient_id = ?4 AND (issuer IS NULL OR issuer IS ?5)"),
+            &format!(
+                "{lift} patient_id = ?4 AND (issuer IS NULL OR issuer IS NOT DISTINCT FROM ?5)"
+            ),
             params![tenant, now, by, patient.id, patient.issuer],
         )?;
     }
@@ -293,7 +295,7 @@ pub(crate) fn forget(
     keys: &[[u8; 16]],
     now: i64,
 ) -> Result<()> {
-    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let tx = db.begin(tenant)?;
     for hold in holds {
         tx.prepare_cached("DELETE FROM hold WHERE id = ?1 AND lifted_at IS NOT NULL")?
             .execute([hold])?;
@@ -316,7 +318,7 @@ pub(crate) fn lift(
     told: Option<(Told, i64)>,
     at: i64,
 ) -> Result<()> {
-    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let tx = db.begin(tenant)?;
     note::keep(&tx, tenant, written, at)?;
     let lifted = tx
         .prepare_cached(

@@ -1,11 +1,10 @@
 //! Questions about instances. Each is answered from rows and packs together,
 //! on one snapshot; whoever asks can't tell where an instance is.
 
-use rusqlite::{Connection, OptionalExtension, params, params_from_iter, types::Value};
-
 use super::answer::{self, INSTANCE, INSTANCE_COLUMNS, INSTANCE_FROM, INSTANCE_ID};
 use super::condition::Conditions;
 use super::schema::NO_NUMBER;
+use crate::db::{Connection, OptionalExtension, Value, params, params_from_iter};
 use crate::descriptor::{Digest, decompress};
 use crate::error::{ArchiveError, Result};
 use crate::limits;
@@ -24,7 +23,7 @@ pub(super) struct Placed {
     pub row: InstanceRow,
 }
 
-pub(super) fn placed(row: &rusqlite::Row<'_>) -> Result<Placed> {
+pub(super) fn placed(row: crate::db::Row<'_>) -> Result<Placed> {
     let series = row.get(INSTANCE_SERIES)?;
     let id = row.get(INSTANCE_ID)?;
     let row = answer::instance(row)?;
@@ -301,7 +300,7 @@ fn of_series(
     let mut row = rows.next()?;
     while window.left > 0 {
         let key = match row {
-            Some(row) => Some((row.get::<_, i64>(INSTANCE_NUMBER)?, row.get(INSTANCE_ID)?)),
+            Some(row) => Some((row.get::<i64>(INSTANCE_NUMBER)?, row.get(INSTANCE_ID)?)),
             None => None,
         };
         match (from_pack, key) {

@@ -7,9 +7,9 @@ use hilum_contracts::Event;
 use hilum_contracts::ids::CorrelationId;
 use hilum_contracts::imaging::{InstancesStored, PatientIdentity as WirePatient};
 use hilum_platform::clock::from_millis;
-use rusqlite::{Connection, OptionalExtension, ToSql, Transaction, params, params_from_iter};
 
 use super::{attributes, outbox, packs, row_digest};
+use crate::db::{Connection, OptionalExtension, Row, ToSql, Transaction, params, params_from_iter};
 use crate::descriptor::Descriptor;
 use crate::error::{ArchiveError, Result};
 use crate::model::{Origin, PatientIdentity, Standing};
@@ -134,7 +134,7 @@ fn count(tx: &Transaction<'_>, level: &Level) -> Result<u64> {
     // A series that begins may bring a modality: in the same statement, for the
     // indexes of studies are written once then.
     let sql = match began {
-        true => format!("{COUNT}, modalities = {MODALITIES} WHERE id = ?1"),
+        true => format!("{COUNT}, modalities = {} WHERE id = ?1", modalities(tx)),
         false => format!("{COUNT} WHERE id = ?1"),
     };
     tx.prepare_cached(&sql)?.execute(params![
@@ -150,14 +150,22 @@ const COUNT: &str = "UPDATE study SET instances = instances + ?2, series = serie
     last_received = max(last_received, ?4), revision = revision + 1";
 
 /// Modalities in Study of the study `?1`, each between backslashes: `\CT\MR\`.
+fn modalities(db: &Connection) -> &'static str {
+    db.each(MODALITIES, MODALITIES_OF_POSTGRES)
+}
+
 const MODALITIES: &str = r"coalesce((SELECT '\' || group_concat(modality, '\') || '\'
     FROM (SELECT DISTINCT modality FROM series
         WHERE study = ?1 AND instances > 0 AND modality IS NOT NULL ORDER BY modality)), '')";
+const MODALITIES_OF_POSTGRES: &str = r"coalesce((SELECT '\' || string_agg(DISTINCT modality, '\'
+        ORDER BY modality) || '\'
+    FROM series WHERE study = ?1 AND instances > 0 AND modality IS NOT NULL), '')";
 
 /// Reads Modalities in Study anew from its series.
 pub(crate) fn refresh_modalities(tx: &Connection, study: i64) -> Result<()> {
     tx.prepare_cached(&format!(
-        "UPDATE study SET modalities = {MODALITIES} WHERE id = ?1"
+        "UPDATE study SET modalities = {} WHERE id = ?1",
+        modalities(tx)
     ))?
     .execute([study])?;
     Ok(())
@@ -169,7 +177,7 @@ fn patient_of(tx: &Connection, study: i64, received: &PatientIdentity) -> Result
         "SELECT issuer, patient_id, patient_name, birth_date, sex FROM study
          WHERE id = ?1 AND overlay IS NOT NULL",
     )?;
-    let text = |row: &rusqlite::Row<'_>, at| row.get::<_, Option<String>>(at);
+    let text = |row: Row<'_>, at| row.get::<Option<String>>(at);
     let corrected = query
         .query_row([study], |row| {
             Ok(WirePatient {
@@ -189,21 +197,21 @@ fn patient_of(tx: &Connection, study: i64, received: &PatientIdentity) -> Result
 /// writes every index of its columns anew, also where nothing changes.
 const STUDY_KNOWS: &str = "SELECT id FROM study WHERE tenant = ?1 AND uid = ?2
     AND (overlay IS NOT NULL OR (
-        coalesce(issuer, ?3) IS issuer AND coalesce(patient_id, ?4) IS patient_id
-        AND coalesce(patient_name, ?5) IS patient_name
-        AND coalesce(patient_name_a, ?6) IS patient_name_a
-        AND coalesce(patient_name_i, ?7) IS patient_name_i
-        AND coalesce(patient_name_p, ?8) IS patient_name_p
-        AND coalesce(birth_date, ?9) IS birth_date AND coalesce(sex, ?10) IS sex
-        AND coalesce(date, ?11) IS date AND coalesce(time, ?12) IS time
-        AND coalesce(timezone, ?13) IS timezone AND coalesce(accession, ?14) IS accession
-        AND coalesce(study_id, ?15) IS study_id
-        AND coalesce(description, ?16) IS description
-        AND coalesce(description_key, ?17) IS description_key
-        AND coalesce(referring, ?18) IS referring
-        AND coalesce(referring_a, ?19) IS referring_a
-        AND coalesce(referring_i, ?20) IS referring_i
-        AND coalesce(referring_p, ?21) IS referring_p))";
+        coalesce(issuer, ?3) IS NOT DISTINCT FROM issuer AND coalesce(patient_id, ?4) IS NOT DISTINCT FROM patient_id
+        AND coalesce(patient_name, ?5) IS NOT DISTINCT FROM patient_name
+        AND coalesce(patient_name_a, ?6) IS NOT DISTINCT FROM patient_name_a
+        AND coalesce(patient_name_i, ?7) IS NOT DISTINCT FROM patient_name_i
+        AND coalesce(patient_name_p, ?8) IS NOT DISTINCT FROM patient_name_p
+        AND coalesce(birth_date, ?9) IS NOT DISTINCT FROM birth_date AND coalesce(sex, ?10) IS NOT DISTINCT FROM sex
+        AND coalesce(date, ?11) IS NOT DISTINCT FROM date AND coalesce(time, ?12) IS NOT DISTINCT FROM time
+        AND coalesce(timezone, ?13) IS NOT DISTINCT FROM timezone AND coalesce(accession, ?14) IS NOT DISTINCT FROM accession
+        AND coalesce(study_id, ?15) IS NOT DISTINCT FROM study_id
+        AND coalesce(description, ?16) IS NOT DISTINCT FROM description
+        AND coalesce(description_key, ?17) IS NOT DISTINCT FROM description_key
+        AND coalesce(referring, ?18) IS NOT DISTINCT FROM referring
+        AND coalesce(referring_a, ?19) IS NOT DISTINCT FROM referring_a
+        AND coalesce(referring_i, ?20) IS NOT DISTINCT FROM referring_i
+        AND coalesce(referring_p, ?21) IS NOT DISTINCT FROM referring_p))";
 
 pub(crate) fn upsert_study(tx: &Transaction<'_>, tenant: i64, of: &Descriptor) -> Result<i64> {
     let attributes = attributes::of_study(&of.patient, &of.study_attributes);
@@ -231,24 +239,24 @@ pub(crate) fn upsert_study(tx: &Transaction<'_>, tenant: i64, of: &Descriptor) -
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
                 ?19, ?20, ?21, ?22, ?22)
              ON CONFLICT (tenant, uid) DO UPDATE SET
-                issuer = coalesce(issuer, excluded.issuer),
-                patient_id = coalesce(patient_id, excluded.patient_id),
-                patient_name = coalesce(patient_name, excluded.patient_name),
-                patient_name_a = coalesce(patient_name_a, excluded.patient_name_a),
-                patient_name_i = coalesce(patient_name_i, excluded.patient_name_i),
-                patient_name_p = coalesce(patient_name_p, excluded.patient_name_p),
-                birth_date = coalesce(birth_date, excluded.birth_date),
-                sex = coalesce(sex, excluded.sex),
-                date = coalesce(date, excluded.date), time = coalesce(time, excluded.time),
-                timezone = coalesce(timezone, excluded.timezone),
-                accession = coalesce(accession, excluded.accession),
-                study_id = coalesce(study_id, excluded.study_id),
-                description = coalesce(description, excluded.description),
-                description_key = coalesce(description_key, excluded.description_key),
-                referring = coalesce(referring, excluded.referring),
-                referring_a = coalesce(referring_a, excluded.referring_a),
-                referring_i = coalesce(referring_i, excluded.referring_i),
-                referring_p = coalesce(referring_p, excluded.referring_p)
+                issuer = coalesce(study.issuer, excluded.issuer),
+                patient_id = coalesce(study.patient_id, excluded.patient_id),
+                patient_name = coalesce(study.patient_name, excluded.patient_name),
+                patient_name_a = coalesce(study.patient_name_a, excluded.patient_name_a),
+                patient_name_i = coalesce(study.patient_name_i, excluded.patient_name_i),
+                patient_name_p = coalesce(study.patient_name_p, excluded.patient_name_p),
+                birth_date = coalesce(study.birth_date, excluded.birth_date),
+                sex = coalesce(study.sex, excluded.sex),
+                date = coalesce(study.date, excluded.date), time = coalesce(study.time, excluded.time),
+                timezone = coalesce(study.timezone, excluded.timezone),
+                accession = coalesce(study.accession, excluded.accession),
+                study_id = coalesce(study.study_id, excluded.study_id),
+                description = coalesce(study.description, excluded.description),
+                description_key = coalesce(study.description_key, excluded.description_key),
+                referring = coalesce(study.referring, excluded.referring),
+                referring_a = coalesce(study.referring_a, excluded.referring_a),
+                referring_i = coalesce(study.referring_i, excluded.referring_i),
+                referring_p = coalesce(study.referring_p, excluded.referring_p)
              RETURNING id",
         )?
         .query_row(params_from_iter(says().chain([received])), |row| row.get(0),

@@ -1,5 +1,5 @@
-//! The index: `archive.sqlite`. Owns its tables and every statement on them,
-//! and never touches objects. One writer connection (on the writer thread,
+//! The index: `archive.sqlite`, or a schema of PostgreSQL. Owns its tables and every
+//! statement on them, and never touches objects. One writer connection (on the writer thread,
 //! see `writer`), many readers.
 
 pub(crate) mod again;
@@ -33,45 +33,42 @@ pub(crate) mod route;
 pub(crate) mod row_digest;
 pub(crate) mod schema;
 pub(crate) mod series_metadata;
-pub(crate) mod sqlite;
 pub(crate) mod stores;
 pub(crate) mod texts;
 pub(crate) mod tombstone;
 
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rusqlite::Connection;
 use tokio::sync::Semaphore;
 
+use crate::db::{Connection, Place, Turns};
 use crate::error::{ArchiveError, Result};
-
-/// Runs `work` on one state of the index, however many questions it asks.
-fn snapshot<T>(db: &Connection, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
-    // Kept prepared: parsing them would be a good part of a small question.
-    db.prepare_cached("BEGIN")?.execute([])?;
-    let answer = work(db);
-    db.prepare_cached("COMMIT")?.execute([])?;
-    answer
-}
 
 /// Reader connections, opened when first needed and kept.
 #[derive(Clone)]
 pub(crate) struct Readers {
-    path: PathBuf,
+    place: Place,
     idle: Arc<Mutex<Vec<Connection>>>,
     permits: Arc<Semaphore>,
+    /// Where a connection more is one of a server's.
+    turns: Option<Turns>,
     kept: usize,
 }
 
 impl Readers {
-    pub(crate) fn new(path: PathBuf, count: usize) -> Self {
+    pub(crate) fn new(place: Place, count: usize) -> Self {
         Self {
-            path,
+            turns: (!place.is_file()).then(|| Turns::new(count.max(1))),
+            place,
             idle: Arc::default(),
             permits: Arc::new(Semaphore::new(count.max(1))),
             kept: count.max(1),
         }
+    }
+
+    /// Whether what they read is a file, which is copied as such.
+    pub(crate) fn are_of_a_file(&self) -> bool {
+        self.place.is_file()
     }
 
     /// Runs `work` on a reader, on a thread that may block.
@@ -113,6 +110,7 @@ impl Readers {
 
     /// Runs `work` on a reader, on this thread, which may block.
     pub(crate) fn read_here<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        let _turn = self.turns.as_ref().map(Turns::take).transpose()?;
         let idle = self
             .idle
             .lock()
@@ -120,9 +118,9 @@ impl Readers {
             .pop();
         let connection = match idle {
             Some(connection) => connection,
-            None => sqlite::open_reader(&self.path)?,
+            None => self.place.reader()?,
         };
-        let answer = snapshot(&connection, work);
+        let answer = connection.snapshot(work);
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < self.kept {
             idle.push(connection);
@@ -134,7 +132,7 @@ impl Readers {
     /// full-text search keeps the form of its index per connection, and takes
     /// it for damage when it is checked after others wrote.
     pub(crate) fn read_anew<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
-        snapshot(&sqlite::open_reader(&self.path)?, work)
+        self.place.reader()?.snapshot(work)
     }
 
     /// Runs `work` on a reader, and once more on a newer snapshot when a pack

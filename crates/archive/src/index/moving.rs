@@ -3,10 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
-
 use super::tombstone::{self, Marks, study_row};
 use super::{answer, hold, packs};
+use crate::db::{Connection, OptionalExtension, params};
 use crate::error::{ArchiveError, Result};
 use crate::model::{MoveOf, NewMove, Overlay};
 use crate::pack::Packs;
@@ -41,7 +40,7 @@ pub(crate) fn sources(
         "SELECT i.id, i.series, s.uid, i.uid, i.object, t.overlay, s.overlay, p.overlay
          FROM instance i JOIN series s ON s.id = i.series JOIN study t ON t.id = s.study
          LEFT JOIN placement p ON p.id = i.placement
-         WHERE t.tenant = ?1 AND t.uid = ?2 AND (?3 IS NULL OR s.uid = ?3) ORDER BY i.id",
+         WHERE t.tenant = ?1 AND t.uid = ?2 AND (s.uid = ?3 OR ?3 IS NULL) ORDER BY i.id",
     )?;
     let rows = query.query_map(params![tenant, study, series], |row| {
         Ok(Source {
@@ -70,16 +69,16 @@ pub(crate) fn unpack(
     (tenant, study, of): (i64, &str, &MoveOf),
     now: i64,
 ) -> Result<()> {
-    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let tx = db.begin(tenant)?;
     let row = study_row(&tx, tenant, study)?;
     let only = match of {
         MoveOf::Study => None,
         MoveOf::Series(series) | MoveOf::Instances { series, .. } => Some(series),
     };
     let series: Vec<i64> = tx
-        .prepare_cached("SELECT id FROM series WHERE study = ?1 AND (?2 IS NULL OR uid = ?2)")?
+        .prepare_cached("SELECT id FROM series WHERE study = ?1 AND (uid = ?2 OR ?2 IS NULL)")?
         .query_map(params![row, only], |row| row.get(0))?
-        .collect::<rusqlite::Result<_>>()?;
+        .collect::<crate::db::Result<_>>()?;
     for series in series {
         if let Some(pack) = packs::of_series(&tx, series)? {
             packs::dissolve(&tx, packs, pack, now)?;
@@ -142,7 +141,7 @@ pub(crate) fn overlays_of(
     };
     let mut query = db.prepare_cached(
         "SELECT t.overlay, s.overlay FROM series s JOIN study t ON t.id = s.study
-         WHERE t.tenant = ?1 AND t.uid = ?2 AND (?3 IS NULL OR s.uid = ?3)",
+         WHERE t.tenant = ?1 AND t.uid = ?2 AND (s.uid = ?3 OR ?3 IS NULL)",
     )?;
     let mut rows = query.query(params![tenant, study, only])?;
     while let Some(row) = rows.next()? {

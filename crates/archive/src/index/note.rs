@@ -1,9 +1,8 @@
 //! Notes in the index: which objects hold them.
 
-use rusqlite::{Connection, OptionalExtension, params};
-
 use super::objects;
 use super::schema::state;
+use crate::db::{Connection, OptionalExtension, params};
 use crate::error::Result;
 use crate::format::Kind;
 use crate::note::Written;
@@ -15,7 +14,7 @@ pub(crate) fn keep(tx: &Connection, tenant: i64, note: &Written, now: i64) -> Re
     objects::settle(tx, note.name.row, state::LIVE, holds, now)?;
     Ok(tx
         .prepare_cached(
-            "INSERT INTO note (tenant, object, offset, length, sha256) VALUES (?1, ?2, ?3, ?4, ?5)",
+            "INSERT INTO note (tenant, object, \"offset\", length, sha256) VALUES (?1, ?2, ?3, ?4, ?5)",
         )?
         .insert(params![
             tenant,

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
-
 use super::schema::state;
+use crate::db::{Connection, OptionalExtension, Transaction, params};
 use crate::error::{ArchiveError, Result};
 use crate::format::Kind;
 use crate::keys::random;
@@ -57,7 +56,7 @@ pub(crate) fn find_tenant(db: &Connection, name: &str) -> Result<Option<i64>> {
 pub(crate) fn tenants(db: &Connection) -> Result<Vec<(i64, String)>> {
     let mut query = db.prepare_cached("SELECT id, name FROM tenant")?;
     let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(rows.collect::<crate::db::Result<_>>()?)
 }
 
 pub(crate) fn tenant_names(db: &Connection, rows: &BTreeSet<i64>) -> Result<Vec<String>> {
@@ -69,8 +68,9 @@ pub(crate) fn tenant_names(db: &Connection, rows: &BTreeSet<i64>) -> Result<Vec<
 
 /// Starts a run of the program; names of earlier ones are dead from now on.
 pub(crate) fn begin_opening(db: &Connection, now: i64) -> Result<i64> {
-    db.execute("INSERT INTO opening (opened_at) VALUES (?1)", [now])?;
-    Ok(db.last_insert_rowid())
+    Ok(db
+        .prepare("INSERT INTO opening (opened_at) VALUES (?1)")?
+        .insert([now])?)
 }
 
 pub(crate) fn reserve(
@@ -191,10 +191,10 @@ pub(crate) fn dead(
         "SELECT object.id, tenant.name, object.name FROM object JOIN tenant ON tenant.id = object.tenant
          WHERE state = 2 AND changed_at <= ?1 LIMIT ?2",
     )?;
-    let rows = query.query_map((before, limit), |row| {
+    let rows = query.query_map(params![before, limit], |row| {
         Ok((row.get(0)?, row.get(1)?, row.get(2)?))
     })?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(rows.collect::<crate::db::Result<_>>()?)
 }
 
 /// Names of earlier openings that are neither live nor gone: row, tenant, name.
@@ -210,7 +210,7 @@ pub(crate) fn unsettled_before(
          WHERE state = 2 AND kind = 0 AND opening < ?1",
     )?;
     let rows = query.query_map([opening], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(rows.collect::<crate::db::Result<_>>()?)
 }
 
 /// A dead object whose file is gone, and its folder synced: nothing is left to
@@ -241,7 +241,7 @@ pub(crate) fn gone(db: &Connection) -> Result<Vec<i64>> {
     let rows = query.query_map(params![state::GONE, limits::GONE_ROWS_DELETED], |row| {
         row.get(0)
     })?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(rows.collect::<crate::db::Result<_>>()?)
 }
 
 /// Live objects after row `after`, in order.
@@ -259,7 +259,7 @@ pub(crate) fn live_after(db: &Connection, after: i64, limit: u32) -> Result<Vec<
             bytes: row.get(3)?,
         })
     })?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(rows.collect::<crate::db::Result<_>>()?)
 }
 
 pub(crate) fn count_live(db: &Connection) -> Result<u64> {
@@ -273,9 +273,9 @@ pub(crate) fn count_live(db: &Connection) -> Result<u64> {
 /// What the index holds of an object.
 pub(crate) fn members(db: &Connection, object: i64) -> Result<Vec<Member>> {
     let mut query = db.prepare_cached(
-        "SELECT segment, offset, length, sha256 FROM instance WHERE object = ?1
-         UNION ALL SELECT 0, offset, length, sha256 FROM quarantine WHERE object = ?1
-         UNION ALL SELECT 0, offset, length, sha256 FROM note WHERE object = ?1",
+        "SELECT i.segment, i.offset, i.length, i.sha256 FROM instance i WHERE i.object = ?1
+         UNION ALL SELECT 0, q.offset, q.length, q.sha256 FROM quarantine q WHERE q.object = ?1
+         UNION ALL SELECT 0, n.offset, n.length, n.sha256 FROM note n WHERE n.object = ?1",
     )?;
     let rows = query.query_map([object], |row| {
         Ok(Member {
@@ -285,7 +285,7 @@ pub(crate) fn members(db: &Connection, object: i64) -> Result<Vec<Member>> {
             sha256: row.get(3)?,
         })
     })?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(rows.collect::<crate::db::Result<_>>()?)
 }
 
 /// The state of the object of that name.

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use hilum_contracts::Event;
 use hilum_platform::traces;
-use rusqlite::Connection;
 
+use crate::db::Connection;
 use crate::error::{ArchiveError, Result};
 use crate::limits;
 
@@ -38,7 +38,11 @@ pub(crate) fn unsent(db: &Connection, limit: u32) -> Result<Vec<(i64, Event)>> {
 pub(crate) fn delete_sent(db: &Connection, positions: &[i64]) -> Result<()> {
     let batch = serde_json::to_string(positions)
         .map_err(|_| ArchiveError::Invalid("the positions cannot be written"))?;
-    db.prepare_cached("DELETE FROM outbox WHERE position IN (SELECT value FROM json_each(?1))")?
-        .execute([batch])?;
+    db.prepare_cached(db.each(
+        "DELETE FROM outbox WHERE position IN (SELECT value FROM json_each(?1))",
+        "DELETE FROM outbox WHERE position IN
+            (SELECT value::bigint FROM json_array_elements_text(?1::json) AS sent (value))",
+    ))?
+    .execute([batch])?;
     Ok(())
 }

@@ -4,11 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
-
 use super::answer;
 use super::objects::{self, Name};
 use super::schema::{NO_NUMBER, state};
+use crate::db::{Connection, OptionalExtension, Row, Transaction, params};
 use crate::descriptor::compress;
 use crate::error::{ArchiveError, Result};
 use crate::format::Kind;
@@ -43,7 +42,7 @@ const PACK: &str = "SELECT p.id, p.tenant, n.name, p.series, s.uid, t.uid, o.nam
     FROM pack p JOIN tenant n ON n.id = p.tenant JOIN series s ON s.id = p.series
     JOIN study t ON t.id = s.study JOIN object o ON o.id = p.object";
 
-fn pack(row: &Row<'_>) -> rusqlite::Result<PackRow> {
+fn pack(row: Row<'_>) -> crate::db::Result<PackRow> {
     Ok(PackRow {
         id: row.get(0)?,
         tenant: row.get(1)?,
@@ -79,7 +78,7 @@ pub(crate) fn after(db: &Connection, tenant: i64, after: i64, limit: u32) -> Res
         "{PACK} WHERE p.id > ?2 AND p.tenant = ?1 ORDER BY p.id LIMIT ?3"
     ))?;
     let rows = query.query_map(params![tenant, after, limit], pack)?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(rows.collect::<crate::db::Result<_>>()?)
 }
 
 /// Packs that have something in an object: its own, or those that refer to it.
@@ -88,7 +87,7 @@ pub(crate) fn in_object(db: &Connection, object: i64) -> Result<Vec<PackRow>> {
         "{PACK} WHERE p.object = ?1 OR p.id IN (SELECT pack FROM pack_object WHERE object = ?1)"
     ))?;
     let rows = query.query_map([object], pack)?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(rows.collect::<crate::db::Result<_>>()?)
 }
 
 /// Which of these ids are of packs that are served, in their order.
@@ -97,7 +96,7 @@ pub(crate) fn alive(db: &Connection, ids: Range<u64>) -> Result<Vec<u64>> {
         "SELECT id FROM pack WHERE id >= ?1 AND id < ?2 AND series IS NOT NULL ORDER BY id",
     )?;
     let rows = query.query_map([ids.start, ids.end], |row| row.get(0))?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(rows.collect::<crate::db::Result<_>>()?)
 }
 
 pub(crate) fn overrides(db: &Connection, pack: i64) -> Result<Overrides> {
@@ -124,7 +123,8 @@ pub(crate) fn supersede(tx: &Connection, pack: &PackRow, ordinal: u32, by: Stand
 pub(crate) fn unsettle(tx: &Connection, series: i64, now: i64) -> Result<()> {
     tx.prepare_cached(
         "INSERT INTO unsettled (series, since) VALUES (?1, ?2)
-         ON CONFLICT DO UPDATE SET since = excluded.since WHERE excluded.since >= since + ?3",
+         ON CONFLICT (series) DO UPDATE SET since = excluded.since
+            WHERE excluded.since >= unsettled.since + ?3",
     )?
     .execute([series, now, limits::UNSETTLED_STEP_MS])?;
     Ok(())
@@ -175,7 +175,7 @@ pub(crate) fn insert_row(
     tx.prepare_cached(
         "INSERT INTO instance (id, tenant, series, sop_class, uid, transfer_syntax, number, rows,
             columns, bits, frames, flags, origin, received_at, standing, sha256, comparison,
-            object, segment, offset, length)
+            object, segment, \"offset\", length)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,
             (SELECT id FROM object WHERE name = ?18), ?19, ?20, ?21)",
     )?
@@ -239,7 +239,7 @@ pub(crate) fn settled(
             tenant: row.get(2)?,
         })
     })?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(rows.collect::<crate::db::Result<_>>()?)
 }
 
 /// How many series are settled and not packed.
@@ -300,7 +300,7 @@ pub(crate) fn loose_row(db: &Connection, id: i64) -> Result<Option<LooseRow>> {
     rows.next()?.map(loose_of).transpose()
 }
 
-fn loose_of(row: &Row<'_>) -> Result<LooseRow> {
+fn loose_of(row: Row<'_>) -> Result<LooseRow> {
     Ok(LooseRow {
         id: row.get(0)?,
         standing: Standing::of_code(row.get(1)?)?,
@@ -343,7 +343,7 @@ pub(crate) struct NewPack {
 /// Runs the transaction. `false`: the series changed meanwhile, and nothing
 /// was done but to bury the object.
 pub(crate) fn commit(db: &mut Connection, new: &NewPack, now: i64) -> Result<bool> {
-    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let tx = db.begin(new.tenant)?;
     if !is_unchanged(&tx, new)? {
         objects::transition(&tx, new.name.row, state::RESERVED, state::DEAD, now)?;
         tx.commit()?;
@@ -404,14 +404,17 @@ fn objects_left(tx: &Transaction<'_>, new: &NewPack) -> Result<BTreeSet<i64>> {
          UNION SELECT object FROM pack_object WHERE pack = ?2",
     )?;
     let rows = query.query_map(params![new.series, replaced], |row| row.get(0))?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(rows.collect::<crate::db::Result<_>>()?)
 }
 
 fn delete_replaced(tx: &Transaction<'_>, new: &NewPack) -> Result<()> {
-    tx.prepare_cached(
-        "UPDATE instance_floor SET floor = max(floor, (SELECT coalesce(max(id), 0) FROM instance))",
-    )?
-    .execute([])?;
+    if tx.sqlite().is_some() {
+        tx.prepare_cached(
+            "UPDATE instance_floor
+             SET floor = max(floor, (SELECT coalesce(max(id), 0) FROM instance))",
+        )?
+        .execute([])?;
+    }
     let mut deleted = 0;
     for standing in ["= 0", "<> 0"] {
         let sql = format!("DELETE FROM instance WHERE series = ?1 AND standing {standing}");

@@ -1,26 +1,34 @@
-//! Keeps `name_part` whole and quick to read, some with each turn of the writer:
+//! Keeps SQLite's `name_part` whole and quick to read, some with each turn of the writer:
 //! fills it for studies of an index from before it, and merges what intake wrote
 //! to it commit by commit.
 
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
-
+use crate::db::{Connection, OptionalExtension, Whose, params};
 use crate::error::Result;
 
 /// Merges some of what was written apart; whether there may be more to do.
 pub(crate) fn merge(db: &mut Connection, pages: u32) -> Result<bool> {
-    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let before = tx.total_changes();
+    if db.sqlite().is_none() {
+        return Ok(false);
+    }
+    let tx = db.begin(Whose::Every)?;
+    let Some(sqlite) = tx.sqlite() else {
+        return Ok(false);
+    };
+    let before = sqlite.total_changes();
     tx.prepare_cached("INSERT INTO name_part (name_part, rank) VALUES ('merge', ?1)")?
         .execute([pages])?;
     // What does nothing changes less than two rows (sqlite.org/fts5.html, 6.8).
-    let is_changed = tx.total_changes() - before > 1;
+    let is_changed = sqlite.total_changes() - before > 1;
     tx.commit()?;
     Ok(is_changed)
 }
 
 /// Takes up some studies; whether there may be more to do.
 pub(crate) fn complete(db: &mut Connection, some: u32) -> Result<bool> {
-    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    if db.sqlite().is_none() {
+        return Ok(false);
+    }
+    let tx = db.begin(Whose::Every)?;
     let pending: Option<(i64, i64)> = tx
         .prepare_cached("SELECT done, last FROM name_part_pending")?
         .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))

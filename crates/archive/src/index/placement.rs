@@ -2,9 +2,8 @@
 //! later arrivals follow. A placement is shared by every instance that was
 //! moved alike, and goes with the last of them.
 
-use rusqlite::{Connection, OptionalExtension, params};
-
 use super::answer::{self, STUDY};
+use crate::db::{Connection, OptionalExtension, params};
 use crate::error::Result;
 use crate::limits;
 use crate::model::StudyRow;
@@ -74,10 +73,12 @@ fn step(db: &Connection, tenant: i64, study: &str, series: &str) -> Result<Optio
 /// The row of an overlay.
 pub(crate) fn keep(tx: &Connection, tenant: i64, overlay: &str) -> Result<i64> {
     Ok(tx
-        .prepare_cached(
+        .prepare_cached(tx.each(
             "INSERT INTO placement (tenant, overlay) VALUES (?1, ?2)
              ON CONFLICT (tenant, overlay) DO UPDATE SET tenant = excluded.tenant RETURNING id",
-        )?
+            "INSERT INTO placement (tenant, overlay) VALUES (?1, ?2)
+             ON CONFLICT (tenant, md5(overlay)) DO UPDATE SET tenant = excluded.tenant RETURNING id",
+        ))?
         .query_row(params![tenant, overlay], |row| row.get(0))?)
 }
 
@@ -136,7 +137,7 @@ pub(crate) fn followers(
     let mut query = db.prepare_cached(
         "SELECT r.study, r.series, EXISTS
             (SELECT 1 FROM study s WHERE s.tenant = ?1 AND s.uid = r.study)
-         FROM redirect r WHERE r.tenant = ?1 AND r.to_study = ?2 AND (?3 IS NULL OR r.to_series = ?3)",
+         FROM redirect r WHERE r.tenant = ?1 AND r.to_study = ?2 AND (r.to_series = ?3 OR ?3 IS NULL)",
     )?;
     let mut rows = query.query(params![tenant, study, series])?;
     while let Some(row) = rows.next()? {
@@ -150,11 +151,11 @@ pub(crate) fn followers(
     let mut query = db.prepare_cached(
         "SELECT DISTINCT i.uid FROM instance i JOIN series s ON s.id = i.series
          JOIN study t ON t.id = s.study WHERE t.tenant = ?1 AND t.uid = ?2
-         AND (?3 IS NULL OR s.uid = ?3) AND i.placement IS NOT NULL",
+         AND (s.uid = ?3 OR ?3 IS NULL) AND i.placement IS NOT NULL",
     )?;
     found.instances = query
         .query_map(params![tenant, study, series], |row| row.get(0))?
-        .collect::<rusqlite::Result<_>>()?;
+        .collect::<crate::db::Result<_>>()?;
     Ok(found)
 }
 
@@ -166,7 +167,7 @@ pub(crate) fn forget_way_to(
     series: Option<&str>,
 ) -> Result<()> {
     tx.prepare_cached(
-        "DELETE FROM redirect WHERE tenant = ?1 AND to_study = ?2 AND (?3 IS NULL OR to_series = ?3)",
+        "DELETE FROM redirect WHERE tenant = ?1 AND to_study = ?2 AND (to_series = ?3 OR ?3 IS NULL)",
     )?
     .execute(params![tenant, study, series])?;
     forget_unused(tx, tenant)

@@ -3,11 +3,11 @@
 use super::audit::Told;
 use hilum_contracts::audit::Detail;
 use hilum_platform::clock::from_millis;
-use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
 
 use super::objects::{self, Name};
 use super::schema::state;
 use super::tombstone;
+use crate::db::{Connection, OptionalExtension, Row, params};
 use crate::descriptor::QuarantineDescriptor;
 use crate::error::{ArchiveError, Result};
 use crate::format::Kind;
@@ -53,7 +53,7 @@ pub(crate) fn admit(
 pub(crate) fn digests(db: &Connection, tenant: i64) -> Result<Vec<(i64, [u8; 32])>> {
     let mut query = db.prepare("SELECT id, sha256 FROM quarantine WHERE tenant = ?1")?;
     let rows = query.query_map([tenant], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(rows.collect::<crate::db::Result<_>>()?)
 }
 
 /// Where an item was written.
@@ -77,7 +77,7 @@ pub(crate) fn keep(
     told: Option<&Told>,
     now: i64,
 ) -> Result<QuarantineOutcome> {
-    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let tx = db.begin(tenant)?;
     let outcome = match admit(&tx, tenant, &of.sha256, of.length, bounds)? {
         Some(outcome) => {
             objects::transition(&tx, place.name.row, state::RESERVED, state::DEAD, now)?;
@@ -93,11 +93,13 @@ pub(crate) fn keep(
             )?;
             let origin = serde_json::to_string(&of.origin)
                 .map_err(|_| ArchiveError::Invalid("the origin cannot be written"))?;
-            tx.execute(
-                "INSERT INTO quarantine (tenant, sha256, length, reason, detail, transfer_syntax,
-                    origin, correlation, received_at, object, offset)
+            let id = tx
+                .prepare(
+                    "INSERT INTO quarantine (tenant, sha256, length, reason, detail, transfer_syntax,
+                    origin, correlation, received_at, object, \"offset\")
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
-                params![
+                )?
+                .insert(params![
                     tenant,
                     of.sha256,
                     of.length,
@@ -109,9 +111,7 @@ pub(crate) fn keep(
                     of.received_at,
                     place.name.row,
                     place.offset
-                ],
-            )?;
-            let id = tx.last_insert_rowid();
+                ])?;
             if let Some(mut told) = told.cloned() {
                 told.entry = told.entry.with(Detail::Item, id);
                 told.keep(&tx, now)?;
@@ -128,7 +128,7 @@ pub(crate) fn keep(
 const COLUMNS: &str = "q.id, q.length, q.sha256, q.reason, q.detail, q.transfer_syntax, q.origin,
     q.correlation, q.received_at, q.times, o.name, q.offset";
 
-fn item(row: &Row<'_>) -> Result<QuarantineItem> {
+fn item(row: Row<'_>) -> Result<QuarantineItem> {
     let origin: String = row.get(6)?;
     let correlation: String = row.get(7)?;
     Ok(QuarantineItem {
@@ -181,7 +181,7 @@ pub(crate) fn delete(
     told: &Told,
     now: i64,
 ) -> Result<()> {
-    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let tx = db.begin(tenant)?;
     let object: i64 = tx
         .query_row(
             "DELETE FROM quarantine WHERE tenant = ?1 AND id = ?2 RETURNING object",

@@ -1,11 +1,10 @@
 //! Questions to the index. Each takes the tenant's row and cannot be asked
 //! without it.
 
-use rusqlite::{Connection, OptionalExtension, params, params_from_iter, types::Value};
-
 use super::answer::{self, SERIES, STUDY};
 use super::condition::Conditions;
 use super::route::{self, After, Asked, Marks};
+use crate::db::{Connection, OptionalExtension, Value, params, params_from_iter};
 use crate::error::Result;
 use crate::limits;
 use crate::model::{
@@ -82,6 +81,7 @@ pub(crate) fn series(
 ) -> Result<Vec<(SeriesRow, StudyRow)>> {
     let mut conditions = Conditions::of_tenant("t.tenant", tenant);
     conditions.series(filter)?;
+    route::narrow(db, &mut conditions, tenant, &filter.study);
     let (from, mut values) = match route::few(db, tenant, &filter.study)? {
         Some((ids, values)) => (
             format!(
@@ -96,8 +96,13 @@ pub(crate) fn series(
     };
     let sql = format!(
         "SELECT {SERIES}, {STUDY} FROM {from} WHERE {} AND s.instances > 0
-         ORDER BY t.date DESC, t.time DESC, t.id DESC, s.number, s.uid LIMIT ? OFFSET ?",
-        conditions.sql()
+         ORDER BY {} LIMIT ? OFFSET ?",
+        conditions.sql(),
+        db.each(
+            "t.date DESC, t.time DESC, t.id DESC, s.number, s.uid",
+            "t.date DESC NULLS LAST, t.time DESC NULLS LAST, t.id DESC,
+                s.number NULLS FIRST, s.uid"
+        )
     );
     values.append(&mut conditions.values);
     window(&mut values, page);
@@ -133,7 +138,7 @@ pub(crate) fn storage(db: &Connection, tenant: Option<i64>) -> Result<StorageRep
     };
     let tally = |column: &str| {
         one(&format!(
-            "SELECT coalesce(sum({column}), 0) FROM tally WHERE ?1 IS NULL OR tenant = ?1"
+            "SELECT coalesce(sum({column}), 0) FROM tally WHERE tenant = ?1 OR ?1 IS NULL"
         ))
     };
     Ok(StorageReport {
@@ -145,12 +150,14 @@ pub(crate) fn storage(db: &Connection, tenant: Option<i64>) -> Result<StorageRep
         series: tally("series")?,
         instances: tally("instances")?,
         conflicts: one(
-            "SELECT count(*) FROM instance WHERE standing = 2 AND (?1 IS NULL OR tenant = ?1)",
+            "SELECT count(*) FROM instance WHERE standing = 2 AND (tenant = ?1 OR ?1 IS NULL)",
         )?,
-        quarantined: one("SELECT count(*) FROM quarantine WHERE ?1 IS NULL OR tenant = ?1")?,
+        quarantined: one("SELECT count(*) FROM quarantine WHERE tenant = ?1 OR ?1 IS NULL")?,
         quarantined_bytes: one(
-            "SELECT coalesce(sum(length), 0) FROM quarantine WHERE ?1 IS NULL OR tenant = ?1",
+            "SELECT coalesce(sum(length), 0) FROM quarantine WHERE tenant = ?1 OR ?1 IS NULL",
         )?,
-        outbox: one("SELECT count(*) FROM outbox WHERE ?1 IS NULL OR 1")?,
+        outbox: db
+            .prepare_cached("SELECT count(*) FROM outbox")?
+            .query_row([], |row| row.get(0))?,
     })
 }

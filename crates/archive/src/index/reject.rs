@@ -8,11 +8,11 @@ use hilum_contracts::Event;
 use hilum_contracts::ids::{CorrelationId, TenantId};
 use hilum_contracts::imaging::InstancesRejected;
 use hilum_platform::clock::from_millis;
-use rusqlite::{Connection, OptionalExtension, params};
 
 use super::answer::{self, INSTANCE, INSTANCE_COLUMNS, INSTANCE_FROM};
 use super::conflict::recount;
 use super::{outbox, packs};
+use crate::db::{Connection, OptionalExtension, params};
 use crate::descriptor::decompress;
 use crate::error::{ArchiveError, Result};
 use crate::limits;
@@ -136,7 +136,7 @@ pub(crate) fn lift(
     let uids: Vec<String> = tx
         .prepare_cached("DELETE FROM rejection WHERE tenant = ?1 AND note = ?2 RETURNING uid")?
         .query_map(params![tenant, note], |row| row.get(0))?
-        .collect::<rusqlite::Result<_>>()?;
+        .collect::<crate::db::Result<_>>()?;
     for uid in uids {
         if !stands(tx, tenant, &uid)? {
             show(tx, packs, tenant, &uid, touched)?;
@@ -224,7 +224,7 @@ pub(crate) fn retrievable(
         return Ok(None);
     };
     let barred: Option<bool> = db
-        .prepare_cached("SELECT max(reason <> ?3) FROM rejection WHERE tenant = ?1 AND uid = ?2")?
+        .prepare_cached("SELECT max(CASE WHEN reason <> ?3 THEN 1 ELSE 0 END) FROM rejection WHERE tenant = ?1 AND uid = ?2")?
         .query_row(
             params![tenant, instance, RejectionReason::Quality.code()],
             |row| row.get(0),
@@ -282,7 +282,7 @@ pub(crate) fn of_study(
     )?;
     let mut rows = loose.query(params![tenant, study])?;
     while let Some(row) = rows.next()? {
-        count(&row.get::<_, String>(0)?)?;
+        count(&row.get::<String>(0)?)?;
     }
     let mut packed = db.prepare_cached(
         "SELECT s.id FROM study t JOIN series s ON s.study = t.id JOIN pack p ON p.series = s.id
@@ -324,7 +324,7 @@ pub(crate) fn to_retire(
     )?;
     let uids: Vec<String> = query
         .query_map(params![tenant, after, limit], |row| row.get(0))?
-        .collect::<rusqlite::Result<_>>()?;
+        .collect::<crate::db::Result<_>>()?;
     let mut found = Vec::new();
     for uid in &uids {
         found.extend(place_of(db, packs, tenant, uid)?);

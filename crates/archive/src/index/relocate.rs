@@ -7,9 +7,6 @@ use hilum_contracts::Event;
 use hilum_contracts::ids::{CorrelationId, TenantId};
 use hilum_contracts::imaging::{InstancesMoved, StudyCorrected};
 use hilum_platform::clock::from_millis;
-use rusqlite::{
-    Connection, OptionalExtension, ToSql, TransactionBehavior, params, params_from_iter,
-};
 
 use super::audit::Told;
 use super::conflict::recount;
@@ -20,6 +17,7 @@ use super::objects::{self, Name};
 use super::schema::state;
 use super::tombstone::{self, Marks, study_row};
 use super::{attributes, note, outbox, packs, placement, row_digest};
+use crate::db::{Connection, OptionalExtension, ToSql, params, params_from_iter};
 use crate::error::{ArchiveError, Result};
 use crate::format::Kind;
 use crate::model::{MoveOf, MoveTo, Moved, NewMove, Overlay};
@@ -54,7 +52,7 @@ pub(crate) struct Unit {
 
 /// Runs the transaction.
 pub(crate) fn relocate(db: &mut Connection, unit: &Unit, now: i64) -> Result<Moved> {
-    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let tx = db.begin(unit.tenant_row)?;
     let tenant = unit.tenant_row;
     let asked = &unit.asked;
     let from = admits(&tx, (tenant, asked), Some(&unit.marks))?;
@@ -90,7 +88,7 @@ pub(crate) fn relocate(db: &mut Connection, unit: &Unit, now: i64) -> Result<Mov
             .map(|(_, row)| *row)
             .ok_or(ArchiveError::Outdated)?;
         tx.prepare_cached(
-            "UPDATE instance SET series = ?2, object = ?3, segment = ?4, offset = ?5,
+            "UPDATE instance SET series = ?2, object = ?3, segment = ?4, \"offset\" = ?5,
                 placement = ?6 WHERE id = ?1",
         )?
         .execute(params![
@@ -348,7 +346,7 @@ fn remember(
     let mut notes: Vec<i64> = Vec::new();
     for series in emptied.levels() {
         let told = params![tenant, asked.study, series];
-        let of = "tenant = ?1 AND study = ?2 AND (?3 IS NULL OR series = ?3) AND NOT of_move";
+        let of = "tenant = ?1 AND study = ?2 AND (series = ?3 OR ?3 IS NULL) AND of_move = 0";
         let mut query = tx.prepare_cached(&format!("SELECT note FROM correction WHERE {of}"))?;
         for told in query.query_map(told, |row| row.get(0))? {
             notes.push(told?);

@@ -3,9 +3,8 @@
 //! times of reception are not in it: they change with every commit.
 
 use aws_lc_rs::digest;
-use rusqlite::types::ValueRef;
-use rusqlite::{Connection, Row, params};
 
+use crate::db::{Connection, Row, ValueRef, Whose, params};
 use crate::error::Result;
 use crate::limits;
 
@@ -56,14 +55,14 @@ pub(crate) fn write(tx: &Connection, of: Of, row: i64) -> Result<()> {
 /// Writes the digests of some rows from before there were any; whether there
 /// may be more.
 pub(crate) fn complete(db: &mut Connection, of: Of) -> Result<bool> {
-    let tx = db.transaction()?;
+    let tx = db.begin(Whose::Every)?;
     let table = of.table();
     let rows: Vec<i64> = tx
         .prepare_cached(&format!(
             "SELECT id FROM {table} WHERE digest IS NULL LIMIT ?1"
         ))?
         .query_map([limits::DIGESTS_COMPLETED], |row| row.get(0))?
-        .collect::<rusqlite::Result<_>>()?;
+        .collect::<crate::db::Result<_>>()?;
     for row in &rows {
         write(&tx, of, *row)?;
     }
@@ -76,25 +75,32 @@ pub(crate) fn damaged(db: &Connection, of: Of) -> Result<Vec<(String, i64)>> {
     let (table, columns) = (of.table(), of.columns());
     let mut query = db.prepare(&format!(
         "SELECT id, digest, (SELECT name FROM tenant WHERE id = {table}.tenant), {columns}
-         FROM {table} WHERE digest IS NOT NULL"
+         FROM {table} WHERE digest IS NOT NULL AND id > ?1 ORDER BY id LIMIT ?2"
     ))?;
-    let mut rows = query.query([])?;
-    let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
-        // One that is no number any more was changed, too.
-        let written = row.get_ref(1)?.as_i64().ok();
-        if written != Some(digest(row, 3)?) {
-            let tenant: Option<String> = row.get(2)?;
-            found.push((tenant.unwrap_or_default(), row.get(0)?));
+    let (mut found, mut after) = (Vec::new(), i64::MIN);
+    loop {
+        let mut rows = query.query(params![after, limits::ROWS_LOOKED_THROUGH])?;
+        let mut last = None;
+        while let Some(row) = rows.next()? {
+            last = Some(row.get(0)?);
+            // One that is no number any more was changed, too.
+            let written = row.get_ref(1)?.as_i64().ok();
+            if written != Some(digest(row, 3)?) {
+                let tenant: Option<String> = row.get(2)?;
+                found.push((tenant.unwrap_or_default(), row.get(0)?));
+            }
+        }
+        match last {
+            Some(last) => after = last,
+            None => return Ok(found),
         }
     }
-    Ok(found)
 }
 
 /// Of the values from `first` on, each with its kind and length.
-fn digest(row: &Row<'_>, first: usize) -> rusqlite::Result<i64> {
+fn digest(row: Row<'_>, first: usize) -> crate::db::Result<i64> {
     let mut hash = digest::Context::new(&digest::SHA256);
-    for at in first..row.as_ref().column_count() {
+    for at in first..row.columns() {
         update(&mut hash, row.get_ref(at)?);
     }
     let mut short = [0; 8];

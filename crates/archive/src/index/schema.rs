@@ -1,4 +1,9 @@
-//! The tables of `archive.sqlite`, as numbered migrations.
+//! The tables of the index: of `archive.sqlite` as numbered migrations, and of a
+//! schema of PostgreSQL.
+
+use hilum_platform::db::Migration;
+
+use crate::db::Tables;
 
 /// `instance.number` of an instance without Instance Number: sorts last.
 pub(crate) const NO_NUMBER: i64 = i64::MAX;
@@ -11,6 +16,23 @@ pub(crate) mod state {
     /// Deleted; the row stays while something refers to it.
     pub(crate) const GONE: i64 = 3;
 }
+
+/// What is called after `database.schema_prefix`, of PostgreSQL.
+pub(crate) const TABLES: Tables<'_> = Tables {
+    service: "archive",
+    owners: &[
+        ("audit", hilum_platform::audit::MIGRATIONS),
+        (
+            "service",
+            &[Migration {
+                version: 1,
+                sql: "",
+                postgres: include_str!("postgres.sql"),
+            }],
+        ),
+    ],
+    held: &[include_str!("hold.sql")],
+};
 
 pub(crate) const MIGRATIONS: &[&str] = &[
     "

@@ -1,10 +1,9 @@
 //! The metadata of a series' instances, from rows and packs together, in the
 //! order of answers.
 
-use rusqlite::{Connection, params, params_from_iter, types::Value};
-
 use super::answer::{INSTANCE, INSTANCE_COLUMNS, INSTANCE_FROM};
 use super::instances::placed;
+use crate::db::{Connection, Value, params, params_from_iter};
 use crate::descriptor::decompress;
 use crate::error::Result;
 use crate::limits;
@@ -21,11 +20,11 @@ pub(crate) fn series_of(db: &Connection, tenant: i64, of: &MetadataScope) -> Res
     };
     let mut query = db.prepare_cached(
         "SELECT s.id FROM series s JOIN study t ON t.id = s.study
-         WHERE t.tenant = ?1 AND t.uid = ?2 AND (?3 IS NULL OR s.uid = ?3) AND s.instances > 0
-         ORDER BY s.number, s.uid",
+         WHERE t.tenant = ?1 AND t.uid = ?2 AND (s.uid = ?3 OR ?3 IS NULL) AND s.instances > 0
+         ORDER BY s.number NULLS FIRST, s.uid",
     )?;
     let rows = query.query_map(params![tenant, study, series], |row| row.get(0))?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(rows.collect::<crate::db::Result<_>>()?)
 }
 
 /// Instances of a series with their metadata, and where they ended.

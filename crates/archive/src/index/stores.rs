@@ -8,10 +8,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use hilum_contracts::CorrelationId;
 use hilum_contracts::audit::{Act, Detail, Entry, Subject};
 use hilum_contracts::ids::TenantId;
-use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::audit::{By, Told};
 use super::commit::Record;
+use crate::db::{Connection, Whose, params};
 use crate::descriptor::Descriptor;
 use crate::error::Result;
 use crate::limits;
@@ -162,7 +162,7 @@ impl Stores {
         if again.is_empty() && due.iter().all(|(_, one)| one.more == 0) {
             return Ok(());
         }
-        let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let tx = db.begin(Whose::Every)?;
         for (_, one) in due.into_iter().filter(|(_, one)| one.more > 0) {
             one.told.count(one.more).keep(&tx, now)?;
         }

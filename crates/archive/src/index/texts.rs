@@ -3,9 +3,8 @@
 
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension, params, params_from_iter, types::Value};
-
 use super::answer::{self, INSTANCE, INSTANCE_COLUMNS, INSTANCE_FROM};
+use crate::db::{Connection, OptionalExtension, Value, params, params_from_iter};
 use crate::descriptor::decompress;
 use crate::error::{ArchiveError, Result};
 use crate::limits::{LAYOUT_BYTES, METADATA_BATCH_BYTES, METADATA_BYTES};

@@ -1,8 +1,7 @@
 //! What was deleted, by keyed hashes of its UIDs, and the keys that went with
 //! it. Names nobody; asked for every instance that comes.
 
-use rusqlite::{Connection, OptionalExtension, params};
-
+use crate::db::{Connection, OptionalExtension, params};
 use crate::descriptor::Descriptor;
 use crate::error::{ArchiveError, Result};
 use crate::keys::KeyStore;
@@ -113,7 +112,7 @@ pub(crate) fn undestroyed(db: &Connection) -> Result<Vec<(i64, String, [u8; 16])
          WHERE d.destroyed = 0",
     )?;
     let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(rows.collect::<crate::db::Result<_>>()?)
 }
 
 pub(crate) fn destroyed(db: &Connection, tenant: i64, key: &[u8; 16]) -> Result<()> {

@@ -4,9 +4,9 @@
 use std::sync::PoisonError;
 
 use aws_lc_rs::digest;
-use rusqlite::{OptionalExtension, TransactionBehavior, params};
 
 use super::KeyStore;
+use crate::db::{OptionalExtension, Whose, params};
 use crate::descriptor::hex;
 use crate::error::Result;
 use crate::steps;
@@ -31,7 +31,7 @@ impl KeyStore {
     /// be read again. Asked again, it does no harm. Blocks.
     pub(crate) fn destroy_tenant(&self, tenant: &str, now: i64) -> Result<()> {
         let mut db = self.db.lock().unwrap_or_else(PoisonError::into_inner);
-        let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let tx = db.begin(Whose::Every)?;
         tx.execute(
             "INSERT INTO ended_tenant (name, ended_at) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
             params![tenant, now],

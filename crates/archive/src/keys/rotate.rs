@@ -4,9 +4,8 @@
 
 use std::sync::PoisonError;
 
-use rusqlite::{TransactionBehavior, params};
-
 use super::{KeyStore, MasterKey, PROOF, prove, tenant_context, unwrap, wrap, wrapping_key};
+use crate::db::{Whose, params};
 use crate::error::Result;
 use crate::steps;
 
@@ -22,11 +21,11 @@ impl KeyStore {
         };
         let new = wrapping_key(&secret)?;
         let mut db = self.db.lock().unwrap_or_else(PoisonError::into_inner);
-        let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let tx = db.begin(Whose::Every)?;
         let wrapped: Vec<(String, Vec<u8>)> = tx
             .prepare("SELECT tenant, wrapped FROM tenant_key")?
             .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
-            .collect::<rusqlite::Result<_>>()?;
+            .collect::<crate::db::Result<_>>()?;
         for (tenant, old) in &wrapped {
             let context = tenant_context(tenant);
             let anew = wrap(&new, &*unwrap(&master, old, &context)?, &context)?;
@@ -44,7 +43,7 @@ impl KeyStore {
         *master = new;
         // What the old key opens leaves the file: the log is folded back, and
         // freed bytes are overwritten (secure_delete).
-        db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        db.fold_some()?;
         drop(db);
         match to {
             MasterKey::File => self.file.take_next()?,

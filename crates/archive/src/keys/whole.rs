@@ -5,19 +5,18 @@ use std::sync::PoisonError;
 
 use super::{KeyStore, study_context, unwrap};
 use crate::error::{ArchiveError, Result};
-use crate::verify;
 
 impl KeyStore {
     /// What is wrong; `None`: nothing. Blocks.
     pub(crate) fn damage(&self) -> Result<Option<String>> {
         let tenants: Vec<String> = {
             let db = self.db.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(damage) = verify::damage(&db)? {
+            if let Some(damage) = db.damage()? {
                 return Ok(Some(damage));
             }
             let mut query = db.prepare("SELECT DISTINCT tenant FROM study_key")?;
             let rows = query.query_map([], |row| row.get(0))?;
-            rows.collect::<rusqlite::Result<_>>()?
+            rows.collect::<crate::db::Result<_>>()?
         };
         for tenant in tenants {
             let owner = match self.existing_tenant_key(&tenant) {
@@ -37,10 +36,10 @@ impl KeyStore {
                         "SELECT id, wrapped FROM study_key WHERE tenant = ?1 AND id > ?2
                          ORDER BY id LIMIT 256",
                     )?
-                    .query_map(rusqlite::params![tenant, after], |row| {
+                    .query_map(crate::db::params![tenant, after], |row| {
                         Ok((row.get(0)?, row.get(1)?))
                     })?
-                    .collect::<rusqlite::Result<_>>()?;
+                    .collect::<crate::db::Result<_>>()?;
                 drop(db);
                 for (id, wrapped) in &batch {
                     let opens = <[u8; 16]>::try_from(id.as_slice()).is_ok_and(|id| {

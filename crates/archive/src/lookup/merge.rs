@@ -10,10 +10,9 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, TransactionBehavior, params};
-
 use super::run::{Run, RunWriter};
 use super::{Entry, Extent, Lookup, Name, Owner, Retired, lock, path, registered};
+use crate::db::{Connection, params};
 use crate::error::{ArchiveError, Result};
 use crate::index::Readers;
 use crate::keys::random;
@@ -212,7 +211,7 @@ impl Lookup {
         }
         let replaced = replaced.to_vec();
         writer.run_here(move |db, _| {
-            let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let tx = db.begin(tenant)?;
             for name in replaced {
                 let gone = tx.execute("DELETE FROM lookup_run WHERE name = ?1", [name])?;
                 if gone != 1 {
@@ -280,7 +279,7 @@ fn recent(db: &Connection, tenant: i64) -> Result<Vec<Entry>> {
             ordinal: row.get(2)?,
         })
     })?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(rows.collect::<crate::db::Result<_>>()?)
 }
 
 /// Exactly these rows, never ones that were added meanwhile.
@@ -289,7 +288,7 @@ fn delete_recent(writer: &Writer, tenant: i64, entries: Vec<Entry>) -> Result<()
     for from in (0..entries.len()).step_by(LOOKUP_DELETED) {
         let entries = Arc::clone(&entries);
         writer.run_here(move |db, _| {
-            let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let tx = db.begin(tenant)?;
             {
                 let mut delete = tx.prepare_cached(
                     "DELETE FROM lookup_recent

@@ -28,8 +28,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use aws_lc_rs::hmac;
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
+use crate::db::{Connection, OptionalExtension, Transaction, params};
 use crate::descriptor::hex;
 use crate::disk::Disk;
 use crate::error::{ArchiveError, Result};
@@ -119,7 +119,7 @@ impl Lookup {
         let mut query = db.prepare("SELECT DISTINCT tenant FROM lookup_run")?;
         let tenants = query
             .query_map([], |row| row.get(0))?
-            .collect::<rusqlite::Result<Vec<i64>>>()?;
+            .collect::<crate::db::Result<Vec<i64>>>()?;
         for tenant in tenants {
             let Some(owner) = self.owner(db, tenant)? else {
                 continue;
@@ -298,7 +298,7 @@ pub(crate) fn crowded(db: &Connection) -> Result<Vec<i64>> {
     let mut query =
         db.prepare("SELECT tenant FROM lookup_recent GROUP BY tenant HAVING count(*) >= ?1")?;
     let rows = query.query_map([2 * LOOKUP_RECENT], |row| row.get(0))?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(rows.collect::<crate::db::Result<_>>()?)
 }
 
 /// The names of a tenant's runs.
@@ -312,7 +312,7 @@ fn registered(db: &Connection, tenant: i64) -> Result<Vec<(Name, u64)>> {
     let mut query =
         db.prepare_cached("SELECT name, entries FROM lookup_run WHERE tenant = ?1 ORDER BY id")?;
     let rows = query.query_map([tenant], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(rows.collect::<crate::db::Result<_>>()?)
 }
 
 fn path(owner: &Owner, name: &Name) -> PathBuf {
@@ -333,7 +333,7 @@ fn entries_of(folder: &Path) -> Result<Vec<PathBuf>> {
 /// backups.
 pub(crate) fn copy(index: &Connection, from: &Path, to: &Path) -> Result<()> {
     // An index from before there were any has no table of them.
-    if !index.table_exists(None, "lookup_run")? {
+    if !index.has_table("lookup_run")? {
         return Ok(());
     }
     let mut query = index.prepare(

@@ -8,9 +8,10 @@ use tokio::sync::Notify;
 
 use super::run::{Run, RunWriter};
 use super::*;
+use crate::db::{Place, Whose};
 use crate::disk::LocalDisk;
 use crate::index::schema::MIGRATIONS;
-use crate::index::{Readers, objects, sqlite};
+use crate::index::{Readers, objects};
 use crate::keys::MasterKey;
 use crate::limits::LOOKUP_RECENT;
 use crate::objects::Objects;
@@ -31,10 +32,9 @@ impl Bench {
     }
 
     fn at(dir: tempfile::TempDir) -> Self {
-        let index = dir.path().join("archive.sqlite");
-        let mut db = sqlite::open_writer(&index).unwrap();
-        sqlite::migrate(&mut db, MIGRATIONS).unwrap();
-        let tx = db.transaction().unwrap();
+        let index = Place::File(dir.path().join("archive.sqlite"));
+        let mut db = index.writer(MIGRATIONS).unwrap();
+        let tx = db.begin(Whose::Every).unwrap();
         let tenant = objects::tenant_row(&tx, "default").unwrap();
         tx.commit().unwrap();
         let keys = KeyStore::open(dir.path(), &MasterKey::File, 16).unwrap();
@@ -91,7 +91,7 @@ impl Bench {
     fn add(&self, entries: Vec<Entry>) {
         let tenant = self.tenant;
         let added = self.writer.run_here(move |db, _| {
-            let tx = db.transaction()?;
+            let tx = db.begin(Whose::Every)?;
             Lookup::add(&tx, tenant, entries)?;
             tx.commit()?;
             Ok(())

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hilum_platform::clock::from_millis;
-use rusqlite::Connection;
 
+use crate::db::Connection;
 use crate::error::{ArchiveError, Result};
 use crate::format::BLOCK_SEGMENT;
 use crate::index::packs::{self, Overrides, PackRow};

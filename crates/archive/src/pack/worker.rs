@@ -243,9 +243,7 @@ impl Engine {
                 Ok(done) => return Ok(done),
                 Err(error) => error,
             };
-            if !db.is_autocommit() {
-                let _ = db.execute_batch("ROLLBACK");
-            }
+            db.abandon();
             if objects::state_of(db, new.name.row)? == Some(state::LIVE) {
                 return Ok(true);
             }

@@ -17,19 +17,19 @@ use std::path::Path;
 use std::sync::Arc;
 
 use futures::{StreamExt, stream};
-use rusqlite::Connection;
 
 use self::found::{Buried, Found, deletions, headers, moves};
 use self::packs::{Opened, Sealed};
 use self::replay::replay;
 use self::told::tell;
 use crate::archive::ArchiveConfig;
+use crate::db::Connection;
 use crate::disk::{Disk, LocalDisk};
 use crate::engine;
 use crate::error::{ArchiveError, Result};
 use crate::format::Kind;
+use crate::index::again;
 use crate::index::schema::MIGRATIONS;
-use crate::index::{again, sqlite};
 use crate::keys::KeyStore;
 use crate::limits;
 use crate::lookup::Lookup;
@@ -46,6 +46,11 @@ pub(crate) async fn rebuild(
     config: ArchiveConfig,
     progress: Option<Progress>,
 ) -> Result<RebuildReport> {
+    if config.server.is_some() {
+        return Err(ArchiveError::Invalid(
+            "the index is on PostgreSQL: restore it with pg_restore from its last dump",
+        ));
+    }
     let dir = config.dir.clone();
     let _lock = engine::lock(&dir)?;
     if !dir.join("keys.sqlite").is_file() {
@@ -156,17 +161,13 @@ fn draft(dir: &Path) -> Result<Connection> {
     for end in ["", "-wal", "-shm"] {
         remove(&dir.join(format!("{DRAFT}{end}")))?;
     }
-    let mut db = sqlite::open_writer(&dir.join(DRAFT))?;
-    // Worth nothing before it is whole, and synced then.
-    db.pragma_update(None, "synchronous", "OFF")?;
-    sqlite::migrate(&mut db, MIGRATIONS)?;
-    Ok(db)
+    Connection::draft(&dir.join(DRAFT), MIGRATIONS)
 }
 
 /// Puts the draft in the index's place, durably.
 fn finish(db: Connection, dir: &Path, report: &mut RebuildReport) -> Result<()> {
-    db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
-    db.close().map_err(|(_, error)| error)?;
+    db.fold_some()?;
+    db.close()?;
     let draft = dir.join(DRAFT);
     File::open(&draft)?.sync_all()?;
     let index = dir.join("archive.sqlite");

@@ -1,8 +1,8 @@
 //! What notes tell is carried out again.
 
 use hilum_contracts::ids::TenantId;
-use rusqlite::Connection;
 
+use crate::db::Connection;
 use crate::error::{ArchiveError, Result};
 use crate::index::{correct, delete, hold};
 use crate::model::{Corrected, NewCorrection};

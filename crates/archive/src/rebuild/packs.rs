@@ -7,8 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use rusqlite::{Connection, TransactionBehavior};
-
+use crate::db::{Connection, Whose};
 use crate::descriptor::hex;
 use crate::error::{ArchiveError, Result};
 use crate::format::{BLOCK_SEGMENT, Kind};
@@ -231,7 +230,7 @@ pub(super) fn take(
             }
             if *level == Level::Study {
                 // The deletion was committed and the key not yet destroyed.
-                let tx = db.transaction()?;
+                let tx = db.begin(Whose::Every)?;
                 let tenant = objects::tenant_row(&tx, &one.found.tenant)?;
                 tombstone::doom(&tx, tenant, &one.key)?;
                 tx.commit()?;
@@ -266,7 +265,7 @@ pub(super) fn take_broken(
             one.broken.contains(&ordinal)
         })?;
         if one.whole && objects::state_by_name(db, &one.found.name)?.is_none() {
-            let tx = db.transaction()?;
+            let tx = db.begin(Whose::Every)?;
             let tenant = objects::tenant_row(&tx, &one.found.tenant)?;
             let row = objects::reserve_as(&tx, tenant, &one.found.name, one.found.created)?;
             let at = one.found.created;
@@ -330,12 +329,12 @@ fn with(
     packs: &Packs,
     one: &Sealed,
     others: &HashMap<[u8; 16], (Kind, u64)>,
-    work: impl FnOnce(&rusqlite::Transaction<'_>, &Again<'_>) -> Result<()>,
+    work: impl FnOnce(&crate::db::Transaction<'_>, &Again<'_>) -> Result<()>,
 ) -> Result<()> {
     let found = &one.found;
     let block = packs.block_at(&found.tenant, &found.name, one.block_at, one.block_length)?;
     let block = Arc::new(block);
-    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let tx = db.begin(Whose::Every)?;
     let tenant = objects::tenant_row(&tx, &found.tenant)?;
     let row = objects::reserve_as(&tx, tenant, &found.name, found.created)?;
     let elsewhere: BTreeSet<_> = block
@@ -375,7 +374,7 @@ pub(super) fn reach(
 ) -> Result<()> {
     let found = &one.found;
     let block = packs.block_at(&found.tenant, &found.name, one.block_at, one.block_length)?;
-    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let tx = db.begin(Whose::Every)?;
     let tenant = objects::tenant_row(&tx, &found.tenant)?;
     if tombstone::any(&tx, tenant)? {
         for (entry, ordinal) in block.entries.iter().zip(0_u32..) {

@@ -1,9 +1,9 @@
 //! What an object tells is committed again, by the transaction that did so at
 //! intake.
 
+use crate::db::{Connection, Whose};
 use crate::index::stores::Stores;
 use hilum_contracts::ids::TenantId;
-use rusqlite::Connection;
 
 use crate::error::{ArchiveError, Result};
 use crate::format::Kind;
@@ -128,7 +128,7 @@ pub(super) fn replay(
 
 /// The rows of an object and its tenant, as if its name had just been reserved.
 pub(super) fn reserved(db: &mut Connection, found: &Found) -> Result<(i64, Name)> {
-    let tx = db.transaction()?;
+    let tx = db.begin(Whose::Every)?;
     let tenant = objects::tenant_row(&tx, &found.tenant)?;
     let row = objects::reserve_as(&tx, tenant, &found.name, found.created)?;
     tx.commit()?;

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use hilum_contracts::ids::TenantId;
 use hilum_platform::audit::{Keys, PURPOSE};
 use hilum_platform::auth;
-use rusqlite::Connection;
 
+use crate::db::{Connection, Whose};
 use crate::error::{ArchiveError, Result};
 use crate::index::audit::{self, By};
 use crate::keys::KeyStore;
@@ -46,7 +46,7 @@ pub(super) fn take_over(dir: &Path, db: &mut Connection, keys: &KeyStore, now: i
         let mut query =
             db.prepare("SELECT name FROM tenant UNION SELECT tenant FROM audit_head")?;
         let rows = query.query_map([], |row| row.get(0))?;
-        rows.collect::<rusqlite::Result<_>>()?
+        rows.collect::<crate::db::Result<_>>()?
     };
     for tenant in tenants {
         let tenant = TenantId::stored(tenant).map_err(|_| ArchiveError::Corrupt)?;
@@ -69,7 +69,7 @@ pub(super) fn take_over(dir: &Path, db: &mut Connection, keys: &KeyStore, now: i
 fn copy(db: &mut Connection, old: &Path, statements: &str) -> Result<()> {
     db.execute("ATTACH DATABASE ?1 AS old", [old.to_string_lossy()])?;
     let copied = (|| {
-        let tx = db.transaction()?;
+        let tx = db.begin(Whose::Every)?;
         tx.execute_batch(statements)?;
         tx.commit()
     })();

@@ -2,8 +2,7 @@
 //! does not. A bit of a name that flips leaves a database that is well formed;
 //! the row's digest tells.
 
-use rusqlite::{Connection, OptionalExtension};
-
+use crate::db::Connection;
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::index::row_digest::{self, Of};
@@ -16,7 +15,7 @@ impl Engine {
     pub(super) fn check_databases(&self) -> Result<Vec<ObjectFault>> {
         let mut faults = self.readers.read_anew(|db| {
             let mut faults = Vec::new();
-            if let Some(detail) = damage(db)? {
+            if let Some(detail) = db.damage()? {
                 faults.push(database("archive.sqlite", detail));
             }
             for of in [Of::Study, Of::Series] {
@@ -59,19 +58,6 @@ fn database(file: &str, detail: String) -> ObjectFault {
     }
 }
 
-/// What SQLite finds wrong first: pages, indexes, constraints, references. It
-/// names tables and rows, never what is in them.
-pub(crate) fn damage(db: &Connection) -> Result<Option<String>> {
-    let said: String = db.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
-    if said != "ok" {
-        return Ok(Some(said));
-    }
-    let dangling: Option<String> = db
-        .query_row("PRAGMA foreign_key_check", [], |row| row.get(0))
-        .optional()?;
-    Ok(dangling.map(|table| format!("a row of {table} refers to nothing")))
-}
-
 /// Rows that contradict each other: counts that are not those of the rows below,
 /// another tenant than the row above, or an object that is not live.
 fn contradictory(db: &Connection) -> Result<Vec<ObjectFault>> {
@@ -99,5 +85,5 @@ fn contradictory(db: &Connection) -> Result<Vec<ObjectFault>> {
             row: row.get(2)?,
         })
     })?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(rows.collect::<crate::db::Result<_>>()?)
 }

@@ -5,9 +5,8 @@
 use std::collections::HashMap;
 
 use aws_lc_rs::digest;
-use rusqlite::Connection;
-use rusqlite::types::ValueRef;
 
+use crate::db::{Connection, ValueRef};
 use crate::descriptor::{Blocks, Descriptor, QuarantineDescriptor, decompress};
 use crate::error::Result;
 use crate::index::row_digest::update;
@@ -93,7 +92,7 @@ fn quarantined(db: &Connection, object: i64) -> Result<Option<Described>> {
     };
     let fields: Vec<ValueRef<'_>> = (0..COLUMNS)
         .map(|at| row.get_ref(at))
-        .collect::<rusqlite::Result<_>>()?;
+        .collect::<crate::db::Result<_>>()?;
     Ok(Some(Described {
         row: hash(&fields),
         texts: None,
@@ -115,7 +114,7 @@ fn instances(db: &Connection, object: i64) -> Result<HashMap<u32, Described>> {
     while let Some(row) = rows.next()? {
         let fields: Vec<ValueRef<'_>> = (0..COLUMNS)
             .map(|at| row.get_ref(at))
-            .collect::<rusqlite::Result<_>>()?;
+            .collect::<crate::db::Result<_>>()?;
         let blob = |at: usize| {
             row.get_ref(at)
                 .map(|value| value.as_blob().unwrap_or_default())

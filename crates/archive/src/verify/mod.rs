@@ -13,7 +13,6 @@ use std::sync::Arc;
 
 use futures::{StreamExt, stream};
 
-pub(crate) use self::databases::damage;
 pub(crate) use self::walk::{Walked, segments, walk};
 use crate::engine::Engine;
 use crate::error::{ArchiveError, Result};

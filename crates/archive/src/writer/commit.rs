@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use aws_lc_rs::digest;
 use bytes::Bytes;
-use rusqlite::Connection;
 
+use crate::db::Connection;
 use crate::error::{ArchiveError, Result};
 use crate::format::{Kind, SEGMENT_HEADER, TRAILER, Trailer};
 use crate::index::commit::{self, Committed, Unit};
@@ -193,9 +193,7 @@ pub(crate) fn settle(
         }
         Err(error) => error,
     };
-    if !db.is_autocommit() {
-        let _ = db.execute_batch("ROLLBACK");
-    }
+    db.abandon();
     if objects::state_of(db, unit.name.row)? == Some(state::LIVE) {
         context.bell.notify_one();
         return Ok(Committed::Stored(read_back(db, context, unit)?));

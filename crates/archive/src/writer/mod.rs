@@ -8,13 +8,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use hilum_platform::clock::SharedClock;
-use rusqlite::Connection;
 use tokio::sync::{Notify, oneshot};
 
+use crate::db::Connection;
 use crate::error::{ArchiveError, Result};
 use crate::hot::Changes;
 use crate::index::objects::{self, Name};
-use crate::index::sqlite;
 use crate::index::stores::Stores;
 use crate::objects::Objects;
 use crate::pack::Packs;
@@ -61,9 +60,9 @@ impl Context {
             return;
         }
         let folded = db
-            .pragma_update(None, "query_only", false)
+            .refuse_changes(false)
             .map_err(Into::into)
-            .and_then(|()| sqlite::fold(db));
+            .and_then(|()| db.fold());
         match folded {
             Ok(()) => {
                 self.doubted.store(false, Ordering::SeqCst);
@@ -71,8 +70,8 @@ impl Context {
             }
             Err(error) => {
                 tracing::error!(%error, "the index takes nothing until its log can be folded back");
-                if let Err(error) = db.pragma_update(None, "query_only", true) {
-                    tracing::error!(code = ?error.sqlite_error_code(), "the index can't be closed to writing");
+                if let Err(error) = db.refuse_changes(true).map_err(ArchiveError::from) {
+                    tracing::error!(%error, "the index can't be closed to writing");
                 }
             }
         }
@@ -173,7 +172,7 @@ impl Writer {
             let names = Arc::clone(tenant);
             let reserved = self.submit_aside(move |db, context| {
                 if names.names_wanted().is_some() {
-                    let tx = db.transaction()?;
+                    let tx = db.begin(names.row)?;
                     let now = context.clock.now_millis();
                     let count = crate::limits::NAMES_RESERVED;
                     let fresh = objects::reserve(&tx, names.row, context.opening, now, count)?;
@@ -226,7 +225,7 @@ fn run(shared: &Arc<Shared>, mut db: Connection, context: &Context) {
     {
         tracing::error!(%error, "what came in last was not counted in the audit trail");
     }
-    if let Err((_, error)) = db.close() {
-        tracing::warn!(code = ?error.sqlite_error_code(), "the index did not close cleanly");
+    if let Err(error) = db.close().map_err(ArchiveError::from) {
+        tracing::warn!(%error, "the index did not close cleanly");
     }
 }

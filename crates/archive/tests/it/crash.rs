@@ -100,6 +100,8 @@ fn arguments() -> [&'static str; 4] {
 }
 
 fn start(dir: &Path, round: u32) -> Child {
+    // Its database is there before and after it.
+    drop(config(dir));
     on_the_same_bucket(&mut Command::new(std::env::current_exe().unwrap()))
         .args(arguments())
         .env(DIR, dir)
@@ -185,6 +187,7 @@ async fn what_was_acknowledged_survives_a_kill_at_every_step_of_packing() {
     let steps = hilum_archive::steps::ALL.iter();
     for step in steps.filter(|step| step.starts_with("pack.")) {
         let dir = tempfile::tempdir().unwrap();
+        drop(config(dir.path()));
         let mut acknowledged = HashMap::new();
         for (round, passing) in [(0, 1), (1, 4)] {
             let mut child = on_the_same_bucket(&mut Command::new(std::env::current_exe().unwrap()))
@@ -219,6 +222,7 @@ async fn on_a_disk_that_takes_no_more_senders_are_told_and_nothing_acknowledged_
     // A limit on file size is the kernel's own refusal in the middle of a
     // write; the nine-megabyte objects hit it first, then the index's log.
     let dir = tempfile::tempdir().unwrap();
+    drop(config(dir.path()));
     let mut child = Command::new("sh")
         .args(["-c", "ulimit -f 2048; trap '' XFSZ; exec \"$0\" \"$@\""])
         .arg(std::env::current_exe().unwrap())

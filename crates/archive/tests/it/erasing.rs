@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use hilum_archive::{ArchiveError, Corrected, ErasedPatient, HoldOn, NewCorrection, Page};
 
-use crate::support::{TestArchive, files, instance, noise, unreadable};
+use crate::support::{
+    TestArchive, asked, files, instance, is_on_postgres, noise, tables_with, unhex, unreadable,
+};
 
 fn patient(id: &str) -> ErasedPatient {
     ErasedPatient {
@@ -24,17 +26,20 @@ fn holders(test: &TestArchive, trace: &[u8]) -> Vec<String> {
             bytes.windows(trace.len()).any(|part| part == trace)
         })
         .map(|path| path.display().to_string())
+        .chain(tables_with(test.dir.path(), &[trace]))
         .collect()
 }
 
 /// Every wrapped study key, by its id in hexadecimal.
 fn wrapped(test: &TestArchive) -> Vec<(String, Vec<u8>)> {
-    let db = rusqlite::Connection::open(test.dir.path().join("keys.sqlite")).unwrap();
-    let mut query = db
-        .prepare("SELECT lower(hex(id)), wrapped FROM study_key")
-        .unwrap();
-    let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)));
-    rows.unwrap().map(Result::unwrap).collect()
+    let sql = match is_on_postgres() {
+        true => "SELECT encode(id, 'hex') || ' ' || encode(wrapped, 'hex') FROM study_key",
+        false => "SELECT lower(hex(id)) || ' ' || lower(hex(wrapped)) FROM study_key",
+    };
+    let rows = asked(test.dir.path(), "keys", sql);
+    let rows = rows.iter().map(|row| row.split_once(' ').unwrap());
+    rows.map(|(id, wrapped)| (id.to_owned(), unhex(wrapped)))
+        .collect()
 }
 
 #[tokio::test]

@@ -26,6 +26,7 @@ mod moving;
 mod pack_faults;
 mod pack_model;
 mod packs;
+mod postgres;
 mod pressure;
 mod publish;
 mod quarantine;

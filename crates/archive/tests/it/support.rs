@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,8 +14,10 @@ use hilum_archive::{
 use hilum_contracts::ids::{CorrelationId, TenantId};
 use hilum_platform::auth;
 use hilum_platform::clock::from_millis;
+use hilum_platform::config::Database;
+use hilum_platform::db::{Home, Server};
 use hilum_platform::scope::TenantScope;
-use hilum_testkit::{S3, S3_KEY};
+use hilum_testkit::{Place, S3, S3_KEY};
 
 pub(crate) fn scope(tenant: &str) -> TenantScope {
     auth::service(&TenantId::new(tenant).unwrap(), "test")
@@ -85,7 +87,73 @@ pub(crate) fn config(dir: &Path) -> ArchiveConfig {
             ..Limits::default()
         },
         objects: objects(dir),
+        server: server(dir),
     }
+}
+
+/// Where the archive of a folder has its index, in a run of the tests that is about
+/// PostgreSQL: schemas of its own, on one server for all of a process. A process that
+/// this one starts finds it by a file in the folder.
+fn server(dir: &Path) -> Option<Server> {
+    let told = dir.join("postgres");
+    let place = match std::fs::read_to_string(&told) {
+        Ok(told) => PathBuf::from(told),
+        Err(_) => {
+            let place = place()?.path();
+            std::fs::create_dir_all(dir).unwrap();
+            std::fs::write(&told, place.to_str().unwrap()).unwrap();
+            place.to_owned()
+        }
+    };
+    let database = Database {
+        url_file: match place.join("pooled.url") {
+            pooled if pooled.exists() => pooled,
+            _ => place.join("app.url"),
+        },
+        owner_url_file: Some(place.join("owner.url")),
+        schema_prefix: schemas(dir),
+        connections: 4,
+    };
+    let home = Home::of(&place, Some(&database)).unwrap();
+    home.server().cloned()
+}
+
+fn place() -> Option<&'static Place> {
+    static PLACE: OnceLock<&'static Place> = OnceLock::new();
+    is_on_postgres().then(|| *PLACE.get_or_init(|| Place::new().until_the_end()))
+}
+
+/// How the schemas of an archive begin.
+fn schemas(dir: &Path) -> String {
+    let name = sha256(dir.as_os_str().as_encoded_bytes());
+    let name = name.iter().take(6).map(|byte| format!("{byte:02x}"));
+    "t".to_owned() + &name.collect::<String>() + "_"
+}
+
+/// What is about files of SQLite (a look into them, copies of them, an index that is
+/// made again beside the old one) is not asked of PostgreSQL.
+pub(crate) fn is_on_postgres() -> bool {
+    std::env::var("HILUM_TEST_DATABASE").is_ok_and(|engine| engine != "sqlite")
+}
+
+/// Does statements, past row-level security, in the schema of an archive or its keys;
+/// the first column of what the last one gives, as text.
+pub(crate) fn asked(dir: &Path, database: &str, sql: &str) -> Vec<String> {
+    if let Some(place) = place() {
+        let schema = format!("SET search_path = {}{database}", schemas(dir));
+        let text = place.sql(&format!("{schema};{sql}"), "hilum");
+        return text.lines().map(str::to_owned).collect();
+    }
+    let path = dir.join(format!("{database}.sqlite"));
+    let index = rusqlite::Connection::open(path).unwrap();
+    let mut query = index.prepare(sql).unwrap();
+    let rows = query.query_map([], |row| {
+        Ok(match row.get_ref(0)? {
+            rusqlite::types::ValueRef::Integer(value) => value.to_string(),
+            other => other.as_str()?.to_owned(),
+        })
+    });
+    rows.unwrap().map(Result::unwrap).collect()
 }
 
 impl TestArchive {
@@ -167,7 +235,6 @@ pub(crate) async fn assert_tally(test: &TestArchive) {
         report.series,
         report.instances,
     ];
-    let index = rusqlite::Connection::open(test.dir.path().join("archive.sqlite")).unwrap();
     let counted = [
         "SELECT count(*) FROM object WHERE state = 1",
         "SELECT coalesce(sum(bytes), 0) FROM object WHERE state = 1",
@@ -178,9 +245,8 @@ pub(crate) async fn assert_tally(test: &TestArchive) {
         "SELECT coalesce(sum(instances), 0) FROM study",
     ]
     .map(|sql| {
-        index
-            .query_row(sql, [], |row| row.get::<_, u64>(0))
-            .unwrap()
+        let found = asked(test.dir.path(), "archive", sql);
+        found.first().unwrap().parse::<u64>().unwrap()
     });
     assert_eq!(told, counted);
 }
@@ -290,4 +356,40 @@ pub(crate) fn unreadable(body: &[u8]) -> NewQuarantined {
         correlation: CorrelationId::new(),
         received_at: from_millis(1),
     }
+}
+
+/// Tables on PostgreSQL in a row of which any of these bytes stand.
+pub(crate) fn tables_with<T: AsRef<[u8]>>(dir: &Path, traces: &[T]) -> Vec<String> {
+    if !is_on_postgres() || traces.is_empty() {
+        return Vec::new();
+    }
+    let spelt = traces.iter().flat_map(|trace| {
+        let trace = trace.as_ref();
+        let hex = trace.iter().map(|byte| format!("{byte:02x}")).collect();
+        let text = str::from_utf8(trace).map(|text| text.replace('.', "[.]"));
+        [Some(hex), text.ok()].into_iter().flatten()
+    });
+    let any = spelt.collect::<Vec<String>>().join("|");
+    let mut found = Vec::new();
+    for database in ["archive", "keys"] {
+        let tables = "SELECT table_name FROM information_schema.tables
+            WHERE table_schema = current_schema AND table_type = 'BASE TABLE'";
+        let holds = asked(dir, database, tables).into_iter().map(|table| {
+            format!(
+                "SELECT '{database}.{table}' WHERE EXISTS (SELECT 1 FROM \"{table}\" AS held
+                    WHERE held::text ~ '{any}')"
+            )
+        });
+        let holds = holds.collect::<Vec<_>>().join(" UNION ALL ");
+        found.extend(asked(dir, database, &holds));
+    }
+    found
+}
+
+/// Bytes in hexadecimal.
+pub(crate) fn unhex(text: &str) -> Vec<u8> {
+    let digits = text.as_bytes().chunks(2);
+    digits
+        .map(|pair| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap())
+        .collect()
 }

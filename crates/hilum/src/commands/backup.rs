@@ -97,11 +97,11 @@ pub(crate) fn home(config: &Config) -> anyhow::Result<Home> {
     Ok(Home::of(&config.data, config.database.as_ref())?)
 }
 
-/// Refuses an installation of whose services' databases there are no files.
+/// Refuses an installation whose databases are no files.
 pub(crate) fn files_only(config: &Config) -> anyhow::Result<()> {
     anyhow::ensure!(
         config.database.is_none(),
-        "the services' databases are on PostgreSQL, which this does not copy: stop Hilum, dump them \
+        "the databases are on PostgreSQL, which this does not copy: stop Hilum, dump them \
          (pg_dump) and copy the data folder (docs/operations/postgresql.md)"
     );
     Ok(())

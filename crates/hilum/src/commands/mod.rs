@@ -219,8 +219,12 @@ pub(crate) fn tenant(config: &Config, named: Option<&TenantId>) -> anyhow::Resul
 /// Refuses a folder that holds no archive: a command that asks about one must
 /// not make one where its caller did not mean it.
 pub(crate) fn archive_is_there(config: &Config) -> anyhow::Result<()> {
+    let file = match &config.database {
+        Some(_) => "archive.id",
+        None => "archive.sqlite",
+    };
     anyhow::ensure!(
-        config.data.join("archive.sqlite").is_file(),
+        config.data.join(file).is_file(),
         "there is no archive in {}: name its folder with --data",
         config.data.display()
     );

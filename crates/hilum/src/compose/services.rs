@@ -67,6 +67,7 @@ impl Services {
         let clock = || Arc::clone(&ground.clock);
         let notices = || ground.notices.clone();
         let runs = |service| config.runs(service);
+        let home = Home::of(&config.data, config.database.as_ref())?;
         let archive = match runs(ServiceName::Imaging) {
             false => None,
             true => {
@@ -79,7 +80,6 @@ impl Services {
             Some(archive) => Arc::new(archive.clone()),
             None => Arc::new(RemoteKeys::new(neighbours.to(ServiceName::Imaging)?)),
         };
-        let home = Home::of(&config.data, config.database.as_ref())?;
         let keyring = Keyring::new(keys);
         let mut services = Self {
             imaging: None,

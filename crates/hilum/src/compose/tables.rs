@@ -1,5 +1,6 @@
 //! The tables of every service, for who brings them up to date before it runs.
 
+use hilum_archive::Archive;
 use hilum_contracts::service::ServiceName;
 use hilum_platform::config::Config;
 use hilum_platform::db::{Home, Migration, Step};
@@ -28,7 +29,11 @@ pub(crate) async fn migrate(config: &Config) -> anyhow::Result<Vec<Migrated>> {
     let home = Home::of(&config.data, config.database.as_ref())?;
     let mut all = Vec::new();
     for service in ServiceName::ALL.iter().copied() {
-        let steps = home.migrate(service.as_str(), steps_of(service)).await?;
+        let mut steps = home.migrate(service.as_str(), steps_of(service)).await?;
+        // The archive is Imaging's, in schemas of its own.
+        if let (ServiceName::Imaging, Some(server)) = (service, home.server()) {
+            steps.extend(Archive::migrate(server).await?);
+        }
         all.push(Migrated { service, steps });
     }
     Ok(all)

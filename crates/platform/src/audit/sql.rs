@@ -99,14 +99,16 @@ pub const ADD_ABOUT: &str = add_about!();
 /// [`ADD_ENTRY`], [`SET_HEAD`] and [`ADD_ABOUT`] in one.
 pub(super) const KEEP_ENTRY: Text = each(
     concat!(add_entry!(), ";", set_head!(), ";", add_about!()),
-    concat!(
-        "WITH entry AS (",
-        add_entry!(),
-        "), head AS (",
-        set_head!(),
-        ") INSERT INTO audit_about (position, subject)
-            SELECT $2, value::bigint FROM json_array_elements_text($11::json) AS told (value)"
-    ),
+    KEEP_ENTRY_OF_POSTGRES,
+);
+/// The same for PostgreSQL.
+pub const KEEP_ENTRY_OF_POSTGRES: &str = concat!(
+    "WITH entry AS (",
+    add_entry!(),
+    "), head AS (",
+    set_head!(),
+    ") INSERT INTO audit_about (position, subject)
+        SELECT $2, value::bigint FROM json_array_elements_text($11::json) AS told (value)"
 );
 /// Entries after a position, in their order.
 pub const ENTRIES: &str = "SELECT position, at, act, outcome, who, body, hash FROM audit_entry
@@ -172,7 +174,8 @@ pub fn search(
 }
 
 /// [`search`] for PostgreSQL.
-pub(super) fn search_of_postgres(
+#[must_use]
+pub fn search_of_postgres(
     tenant: &str,
     filter: &Filter,
     about: &[Vec<i64>],

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::ConfigError;
 use crate::limits::PG_CONNECTIONS;
 
-/// A database of PostgreSQL (15 or later) that has a schema for each service. The
-/// archive's index and its keys stay files.
+/// A database of PostgreSQL (15 or later) that has a schema for each service, for the
+/// archive's index and for its keys.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Database {

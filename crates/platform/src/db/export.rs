@@ -94,7 +94,7 @@ pub fn page(table: &str, columns: &[Column], condition: &str, is_behind: bool) -
 
 /// A table's columns on PostgreSQL, which numbers no rows by itself. A column that
 /// only says in which order rows came is no part of them.
-const COLUMNS_OF_POSTGRES: &str = "SELECT a.attname::text, coalesce((SELECT k.place
+pub const COLUMNS_OF_POSTGRES: &str = "SELECT a.attname::text, coalesce((SELECT k.place
         FROM pg_index i, unnest(i.indkey::int2[]) WITH ORDINALITY AS k (number, place)
         WHERE i.indrelid = a.attrelid AND i.indisprimary AND k.number = a.attnum), 0),
         CASE WHEN a.atttypid = 'bytea'::regtype THEN 2::bigint ELSE 1::bigint END
@@ -102,7 +102,13 @@ const COLUMNS_OF_POSTGRES: &str = "SELECT a.attname::text, coalesce((SELECT k.pl
         AND NOT a.attisdropped ORDER BY a.attnum";
 
 /// [`page`] for PostgreSQL.
-fn page_of_postgres(table: &str, columns: &[Column], condition: &str, is_behind: bool) -> String {
+#[must_use]
+pub fn page_of_postgres(
+    table: &str,
+    columns: &[Column],
+    condition: &str,
+    is_behind: bool,
+) -> String {
     let mut keys: Vec<&Column> = columns.iter().filter(|one| one.key > 0).collect();
     keys.sort_by_key(|one| one.key);
     let names: Vec<String> = keys.iter().map(|one| format!("\"{}\"", one.name)).collect();

@@ -8,6 +8,7 @@ use sqlx::Connection as _;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
 use uuid::Uuid;
 
+use super::migrations::{AFTER, Owner, owners};
 use super::postgres::Schema;
 use super::{Db, DbError, Engine, Migration, Step};
 use crate::config::Database;
@@ -78,13 +79,17 @@ impl Home {
             }
             Self::Server(server) => server,
         };
-        let schema = server.schema(service);
-        if let Some(owner) = &server.owner {
-            let role = server.application.get_username();
-            schema.migrate(owner, role, migrations).await?;
-        }
-        schema.check(migrations).await?;
+        let schema = server.opened(service, &owners(migrations), &AFTER).await?;
         Ok(Db(Engine::Postgres(schema)))
+    }
+
+    /// The server, where databases are on one.
+    #[must_use]
+    pub fn server(&self) -> Option<&Server> {
+        match self {
+            Self::Folder(_) => None,
+            Self::Server(server) => Some(server),
+        }
     }
 
     /// Brings the tables of a service up to date, and nothing else: as a step of its
@@ -98,34 +103,16 @@ impl Home {
         service: &str,
         migrations: &[Migration],
     ) -> Result<Vec<Step>, DbError> {
-        let unusable = |text: &'static str| DbError::Configuration(text.into());
-        let Self::Server(server) = self else {
-            return Err(unusable(
+        let server = self.server().ok_or_else(|| {
+            DbError::Configuration(
                 "no [database] is configured: the tables are files, and `hilum serve` brings them \
-                 up to date when it starts",
-            ));
-        };
-        let owner = server.owner.as_ref().ok_or_else(|| {
-            unusable("name database.owner_url_file, the address of the role that owns the tables")
+                 up to date when it starts"
+                    .into(),
+            )
         })?;
-        let role = server.application.get_username();
-        server
-            .schema(service)
-            .migrate(owner, role, migrations)
-            .await
+        server.migrate(service, &owners(migrations), &AFTER).await
     }
-}
 
-impl Server {
-    /// The schema of a service, not reached yet.
-    fn schema(&self, service: &str) -> Schema {
-        let name = format!("{}{service}", self.prefix);
-        let (options, node) = (self.application.clone(), Arc::clone(&self.node));
-        Schema::new(options, &name, self.connections, node)
-    }
-}
-
-impl Home {
     /// Asks whether the databases can be reached.
     ///
     /// # Errors
@@ -139,6 +126,81 @@ impl Home {
             .await
             .map_err(|_| DbError::PoolTimedOut)??;
         connection.close().await
+    }
+}
+
+impl Server {
+    /// How the role of the application reaches it; at most [`Server::connections`]
+    /// for each service.
+    #[must_use]
+    pub fn application(&self) -> &PgConnectOptions {
+        &self.application
+    }
+
+    /// Connections that a service holds at most.
+    #[must_use]
+    pub fn connections(&self) -> u32 {
+        self.connections
+    }
+
+    /// Opens the tables of a service that asks them on connections of its own, brought
+    /// up to date where somebody says who owns them; the name of their schema. `after`:
+    /// statements behind the steps of each owner, which hold the tables to their
+    /// tenants.
+    ///
+    /// # Errors
+    /// When it can't be reached or a migration fails; then nothing of them is kept.
+    pub async fn prepare(
+        &self,
+        service: &str,
+        owners: &[(&'static str, &[Migration])],
+        after: &[&'static str],
+    ) -> Result<String, DbError> {
+        let schema = self.opened(service, owners, after).await?;
+        schema.pool.close().await;
+        Ok(schema.name.to_string())
+    }
+
+    /// Brings the tables of such a service up to date, and nothing else; the steps that
+    /// were taken.
+    ///
+    /// # Errors
+    /// When nobody says who owns them, and as [`Server::prepare`].
+    pub async fn migrate(
+        &self,
+        service: &str,
+        owners: &[(&'static str, &[Migration])],
+        after: &[&'static str],
+    ) -> Result<Vec<Step>, DbError> {
+        let owner = self.owner.as_ref().ok_or_else(|| {
+            DbError::Configuration(
+                "name database.owner_url_file, the address of the role that owns the tables".into(),
+            )
+        })?;
+        let role = self.application.get_username();
+        let schema = self.schema(service);
+        schema.migrate(owner, role, owners, after).await
+    }
+
+    async fn opened(
+        &self,
+        service: &str,
+        owners: &[Owner<'_>],
+        after: &[&'static str],
+    ) -> Result<Schema, DbError> {
+        if self.owner.is_some() {
+            self.migrate(service, owners, after).await?;
+        }
+        let schema = self.schema(service);
+        schema.check(owners).await?;
+        Ok(schema)
+    }
+
+    /// The schema of a service, not reached yet.
+    fn schema(&self, service: &str) -> Schema {
+        let name = format!("{}{service}", self.prefix);
+        let (options, node) = (self.application.clone(), Arc::clone(&self.node));
+        Schema::new(options, &name, self.connections, node)
     }
 }
 

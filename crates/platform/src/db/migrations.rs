@@ -34,8 +34,14 @@ pub struct Step {
     pub version: i64,
 }
 
+/// Steps of one owner of tables.
+pub(super) type Owner<'m> = (&'static str, &'m [Migration]);
+
+/// What is done behind the steps of a service's schema, in their transaction.
+pub(super) const AFTER: [&str; 2] = [ended::GUARD_POSTGRES, HOLD_TO_TENANT];
+
 /// The steps of each owner of tables, in their order.
-fn owners(service: &[Migration]) -> [(&'static str, &[Migration]); 5] {
+pub(super) fn owners(service: &[Migration]) -> [Owner<'_>; 5] {
     [
         ("platform", crate::events::MIGRATIONS),
         ("jobs", crate::jobs::MIGRATIONS),
@@ -71,14 +77,16 @@ impl Db {
 
 impl Schema {
     /// Brings the tables of the schema up to date as `owner`, over a connection of
-    /// its own that no pooler stands before, and gives `role` what it needs to use
-    /// them and no more; the steps that were taken. What is up to date is only read:
-    /// whoever works on the tables meanwhile waits for nothing.
+    /// its own that no pooler stands before, does what is to be done `after` them, and
+    /// gives `role` what it needs to use them and no more; the steps that were taken.
+    /// What is up to date is only read: whoever works on the tables meanwhile waits for
+    /// nothing.
     pub(super) async fn migrate(
         &self,
         owner: &PgConnectOptions,
         role: &str,
-        service: &[Migration],
+        owners: &[Owner<'_>],
+        after: &[&'static str],
     ) -> Result<Vec<Step>, DbError> {
         let name = &self.name;
         let mut connection = PgConnection::connect_with(owner).await?;
@@ -97,25 +105,27 @@ impl Schema {
             connection
                 .execute(sqlx::raw_sql(AssertSqlSafe(begin)))
                 .await?;
-            for (owner, steps) in owners(service) {
-                for step in steps {
+            for (owner, steps) in owners {
+                for step in *steps {
                     let version = step.version;
                     if !is_recorded(&mut connection, owner, version).await? {
                         connection.execute(sqlx::raw_sql(step.postgres)).await?;
                         record(&mut connection, owner, version).await?;
-                        taken.push(Step { owner, version });
+                        taken.push(Step {
+                            owner: *owner,
+                            version,
+                        });
                     }
                 }
             }
-            let guards = guards(role);
+            let guards = guards(after, role);
             if taken.is_empty() && is_recorded(&mut connection, GUARDS, guards).await? {
                 connection.execute(sqlx::raw_sql("COMMIT")).await?;
                 return Ok(taken);
             }
-            connection
-                .execute(sqlx::raw_sql(ended::GUARD_POSTGRES))
-                .await?;
-            connection.execute(sqlx::raw_sql(HOLD_TO_TENANT)).await?;
+            for text in after {
+                connection.execute(sqlx::raw_sql(*text)).await?;
+            }
             // One row: another version's are not there any more.
             let others = format!("DELETE FROM schema_migrations WHERE owner = '{GUARDS}'");
             connection
@@ -143,7 +153,7 @@ impl Schema {
 
     /// Refuses a role that row-level security does not hold, and tables that are not
     /// those of this program.
-    pub(super) async fn check(&self, service: &[Migration]) -> Result<(), DbError> {
+    pub(super) async fn check(&self, owners: &[Owner<'_>]) -> Result<(), DbError> {
         let mut tx = self.transaction(Whose::Every(Across::Nobody)).await?;
         let is_free: bool = query_scalar(
             "SELECT r.rolsuper OR r.rolbypassrls OR EXISTS (SELECT 1 FROM pg_namespace n
@@ -162,8 +172,8 @@ impl Schema {
         let is_there: bool = query_scalar("SELECT to_regclass('schema_migrations') IS NOT NULL")
             .fetch_one(&mut tx)
             .await?;
-        for (owner, steps) in owners(service) {
-            for step in steps {
+        for (owner, steps) in owners {
+            for step in *steps {
                 if !is_there || !is_applied(&mut tx, owner, step.version).await? {
                     return Err(DbError::Configuration(
                         format!(
@@ -209,8 +219,8 @@ const GUARDS: &str = "guards";
 
 /// The number of what guards the tables for `role` in this version: made anew where
 /// it is another.
-fn guards(role: &str) -> i64 {
-    let text = [ended::GUARD_POSTGRES, HOLD_TO_TENANT, role].join("\n");
+fn guards(after: &[&str], role: &str) -> i64 {
+    let text = [after, &[role]].concat().join("\n");
     let digest = digest::digest(&digest::SHA256, text.as_bytes());
     let first = digest.as_ref().first_chunk().copied();
     i64::from_be_bytes(first.unwrap_or_default())

@@ -4,8 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rusqlite::Connection;
-
+use crate::db::Connection;
 use crate::error::Result;
 
 /// Steps after which SQLite asks whether to go on: a few microseconds.
@@ -17,10 +16,13 @@ pub(super) fn within<T>(
     steps: u64,
     work: impl FnOnce() -> Result<T>,
 ) -> Result<Option<T>> {
+    let Some(sqlite) = db.sqlite() else {
+        return work().map(Some);
+    };
     let spent = Arc::new(AtomicBool::new(false));
     let mut left = steps / u64::from(ASKED_AFTER);
     let tells = Arc::clone(&spent);
-    db.progress_handler(
+    sqlite.progress_handler(
         ASKED_AFTER.into(),
         Some(move || {
             let is_over = left == 0;
@@ -32,7 +34,7 @@ pub(super) fn within<T>(
         }),
     )?;
     let answer = work();
-    db.progress_handler(0, None::<fn() -> bool>)?;
+    sqlite.progress_handler(0, None::<fn() -> bool>)?;
     match answer {
         Err(_) if spent.load(Ordering::Relaxed) => Ok(None),
         answer => answer.map(Some),

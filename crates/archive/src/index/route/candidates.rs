@@ -1,11 +1,9 @@
 //! The page of a question whose candidates are known: of most of them an index
 //! tells that they come after the page, and their rows are not read.
 
-use rusqlite::types::Value;
-use rusqlite::{Connection, params_from_iter};
-
 use super::period::{MINUTE_MS, is_told, quarter};
 use super::{After, Asked, Few, STUDY, conditions, order, rows};
+use crate::db::{Connection, Value, params_from_iter};
 use crate::error::Result;
 use crate::model::{Order, StudyRow};
 
@@ -92,7 +90,7 @@ fn in_order(db: &Connection, asked: &Asked<'_>, ids: &[i64]) -> Result<Vec<(Valu
     let found = query.query_map(params_from_iter(values), |row| {
         Ok((row.get(0)?, row.get(1)?))
     })?;
-    Ok(found.collect::<rusqlite::Result<_>>()?)
+    Ok(found.collect::<crate::db::Result<_>>()?)
 }
 
 /// The page, when all of it is among these few.

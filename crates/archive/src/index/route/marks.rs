@@ -7,10 +7,8 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use rusqlite::Connection;
-use rusqlite::types::Value;
-
 use super::{After, Asked, studies};
+use crate::db::{Connection, Value};
 use crate::error::Result;
 use crate::model::{Order, StudyFilter, StudyRow};
 

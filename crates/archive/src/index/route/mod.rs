@@ -11,21 +11,22 @@
 //! a range of dates or a modality may be far from what came last: there the orders
 //! of its quarters are merged (`period`). When the walk takes too many steps
 //! (`budget`), the condition that leaves the fewest is taken all the same.
+//!
+//! PostgreSQL's planner knows both, and is asked (`planned`).
 
 mod budget;
 mod candidates;
 mod marks;
 mod parts;
 mod period;
+mod planned;
 mod source;
 #[cfg(test)]
 mod tests;
 
-use rusqlite::types::Value;
-use rusqlite::{Connection, params_from_iter};
-
 use super::answer::{self, STUDY};
 use super::condition::Conditions;
+use crate::db::{Connection, Value, params_from_iter};
 use crate::error::Result;
 use crate::model::{DateRange, Order, StudyFilter, StudyRow, WorklistCursor};
 use candidates::listed;
@@ -34,6 +35,7 @@ use period::periods;
 use source::{Kind, Source, covered_dates, sources};
 
 pub(crate) use marks::{Marks, page};
+pub(crate) use planned::narrow;
 
 /// How many studies are few.
 #[derive(Debug, Clone, Copy)]
@@ -96,7 +98,10 @@ pub(crate) enum After {
 
 /// The page, each study with its row id.
 pub(crate) fn studies(db: &Connection, asked: &Asked<'_>) -> Result<Vec<(StudyRow, i64)>> {
-    within(db, asked, FEW)
+    match db.sqlite() {
+        Some(_) => within(db, asked, FEW),
+        None => planned::studies(db, asked),
+    }
 }
 
 fn within(db: &Connection, asked: &Asked<'_>, few: Few) -> Result<Vec<(StudyRow, i64)>> {
@@ -152,6 +157,9 @@ pub(crate) fn few(
     tenant: i64,
     filter: &StudyFilter,
 ) -> Result<Option<(String, Vec<Value>)>> {
+    if db.sqlite().is_none() {
+        return Ok(None);
+    }
     // Nothing but their ids is read of these here.
     let few = Few {
         looked_up: 1_000,

@@ -3,11 +3,9 @@
 //! threes that begin with it are looked for first. Finds every study that a
 //! question matches, and others.
 
-use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension};
-
 use super::Few;
 use super::source::{Branch, Kind, Source};
+use crate::db::{Connection, OptionalExtension, Value};
 use crate::error::Result;
 use crate::model::{DateRange, NamePattern, StudyFilter, TextPattern};
 
@@ -53,7 +51,7 @@ pub(super) fn of_short(
     let mut terms: Vec<String> = Vec::new();
     let mut from = begin.to_owned();
     while let Some(term) = next
-        .query_row([&from, &last], |row| row.get::<_, String>(0))
+        .query_row([&from, &last], |row| row.get::<String>(0))
         .optional()?
     {
         if terms.len() == THREES_OF_SHORT {
@@ -75,7 +73,7 @@ pub(super) fn of_short(
 }
 
 /// Any one of several groups finds every candidate.
-fn pattern(filter: &StudyFilter) -> Option<&TextPattern> {
+pub(super) fn pattern(filter: &StudyFilter) -> Option<&TextPattern> {
     match filter.patient_name.as_ref()? {
         NamePattern::AnyGroup(pattern) => Some(pattern),
         NamePattern::Groups(groups) => groups.iter().flatten().next(),
@@ -167,11 +165,17 @@ fn runs(pattern: &TextPattern) -> impl Iterator<Item = &str> {
 
 /// Three characters in a row that must be there, as a full-text query.
 fn threes(pattern: &TextPattern) -> String {
+    let quoted: Vec<String> = threes_of(pattern).iter().map(|one| quoted(one)).collect();
+    quoted.join(" AND ")
+}
+
+/// Three characters in a row that must be there: some of them.
+pub(super) fn threes_of(pattern: &TextPattern) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     for run in runs(pattern) {
         let characters: Vec<char> = run.chars().collect();
         for three in characters.windows(3) {
-            let text = quoted(&three.iter().collect::<String>());
+            let text: String = three.iter().collect();
             if !found.contains(&text) {
                 found.push(text);
             }
@@ -179,15 +183,14 @@ fn threes(pattern: &TextPattern) -> String {
     }
     // The first, the last, and what is between them.
     let last = found.len().saturating_sub(1);
-    let mut spread: Vec<&str> = (0..THREES)
-        .filter_map(|at| found.get(last * at / (THREES - 1)))
-        .map(String::as_str)
+    let mut spread: Vec<String> = (0..THREES)
+        .filter_map(|at| found.get(last * at / (THREES - 1)).cloned())
         .collect();
     spread.dedup();
-    spread.join(" AND ")
+    spread
 }
 
-fn longest(pattern: &TextPattern) -> &str {
+pub(super) fn longest(pattern: &TextPattern) -> &str {
     runs(pattern)
         .max_by_key(|run| run.chars().count())
         .unwrap_or_default()

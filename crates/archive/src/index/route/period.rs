@@ -5,11 +5,9 @@
 
 use std::collections::HashSet;
 
-use rusqlite::types::Value;
-use rusqlite::{Connection, params_from_iter};
-
 use super::source::covered_dates;
 use super::{After, Asked, integer, only_in_modality};
+use crate::db::{Connection, Value, params_from_iter};
 use crate::error::Result;
 use crate::index::condition::Conditions;
 use crate::model::{DateRange, Order};
@@ -97,7 +95,7 @@ fn existing(
          SELECT period FROM known WHERE period <= ?4 LIMIT ?5",
     )?;
     let rows = query.query_map(
-        rusqlite::params![
+        crate::db::params![
             tenant,
             facet,
             from.unwrap_or_default(),
@@ -107,7 +105,7 @@ fn existing(
         ],
         |row| row.get(0),
     )?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(rows.collect::<crate::db::Result<_>>()?)
 }
 
 impl Periods<'_> {

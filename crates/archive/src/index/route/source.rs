@@ -1,9 +1,7 @@
 //! The conditions by which an index finds studies, and how many each leaves.
 
-use rusqlite::types::Value;
-use rusqlite::{Connection, params_from_iter};
-
 use super::{Few, integer, parts};
+use crate::db::{Connection, Value, params_from_iter};
 use crate::error::Result;
 use crate::index::condition::Conditions;
 use crate::model::{DateRange, NamePattern, StudyFilter, TextPattern};
@@ -93,7 +91,7 @@ impl Source {
         let sql = format!("SELECT DISTINCT id FROM ({})", sql.join(" UNION ALL "));
         let mut query = db.prepare_cached(&sql)?;
         let found = query.query_map(params_from_iter(values.concat()), |row| row.get(0))?;
-        Ok(found.collect::<rusqlite::Result<_>>()?)
+        Ok(found.collect::<crate::db::Result<_>>()?)
     }
 }
 

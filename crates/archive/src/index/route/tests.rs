@@ -4,7 +4,6 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::index::schema::MIGRATIONS;
-use crate::index::sqlite;
 use crate::model::{DateRange, NamePattern, TextPattern};
 
 const NAMES: [&str; 8] = [
@@ -67,8 +66,7 @@ fn filled() -> Connection {
 
 /// By the archive as it was before a migration; what came later is applied.
 fn filled_before(migration: usize) -> Connection {
-    let mut db = Connection::open_in_memory().unwrap();
-    sqlite::migrate(&mut db, MIGRATIONS.get(..migration).unwrap()).unwrap();
+    let mut db = Connection::in_memory(MIGRATIONS.get(..migration).unwrap());
     db.execute_batch("INSERT INTO tenant (name) VALUES ('a'), ('b')")
         .unwrap();
     for n in 0..120_i64 {
@@ -81,7 +79,7 @@ fn filled_before(migration: usize) -> Connection {
             "INSERT INTO study (tenant, uid, patient_id, patient_name_a, patient_name_i,
                 patient_name_p, date, time, accession, instances, first_received, last_received)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0, ?11)",
-            rusqlite::params![
+            crate::db::params![
                 1 + n % 2,
                 format!("1.2.{n}"),
                 format!("P{}", n % 9),
@@ -102,7 +100,7 @@ fn filled_before(migration: usize) -> Connection {
             db.execute(
                 "INSERT INTO series (study, tenant, uid, modality, instances, first_received,
                     last_received) VALUES (?1, ?2, ?3, ?4, ?5, 0, 0)",
-                rusqlite::params![
+                crate::db::params![
                     study,
                     1 + n % 2,
                     series.to_string(),
@@ -114,7 +112,7 @@ fn filled_before(migration: usize) -> Connection {
         }
         crate::index::levels::refresh_modalities(&db, study).unwrap();
     }
-    sqlite::migrate(&mut db, MIGRATIONS).unwrap();
+    db.migrate(MIGRATIONS);
     db
 }
 

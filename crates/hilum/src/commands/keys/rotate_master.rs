@@ -10,7 +10,7 @@ use hilum_platform::config::Config;
 
 use crate::commands::backup::recorded;
 use crate::commands::running::Connection;
-use crate::commands::{Doors, Installation, key_from, master_key};
+use crate::commands::{Doors, Installation, archive_is_there, key_from, master_key};
 use crate::http::Rotated;
 use crate::objects::archive_of;
 use crate::terminal;
@@ -30,11 +30,7 @@ pub(super) struct RotateMaster {
 impl RotateMaster {
     pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
         let config = self.installation.load(&Doors::default())?;
-        anyhow::ensure!(
-            config.data.join("keys.sqlite").is_file(),
-            "there is no archive in {}: name its folder with --data",
-            config.data.display()
-        );
+        archive_is_there(&config)?;
         let (old, new) = (master_key()?, key_from("HILUM_NEW_MASTER_KEY")?);
         let new = match (&old, new) {
             (_, Some(given)) => given,

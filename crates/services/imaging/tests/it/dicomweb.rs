@@ -86,6 +86,7 @@ async fn judge(script: &str, arguments: &[PathBuf]) {
         clock: clock::system(),
         limits: Limits::default(),
         objects: ObjectsAt::Folder,
+        server: None,
     })
     .await
     .unwrap();

@@ -94,7 +94,7 @@ fn an_older_index_answers_alike_while_its_names_are_taken_up() {
         for study in [3 * turn, 3 * turn + 40] {
             let to = ["C", "XA", "PT\\CT"].get(study % 3);
             let changed = "UPDATE series SET modality = ?2 WHERE study = ?1 AND uid = '1'";
-            db.execute(changed, rusqlite::params![study, to]).unwrap();
+            db.execute(changed, crate::db::params![study, to]).unwrap();
             crate::index::levels::refresh_modalities(&db, study.try_into().unwrap()).unwrap();
         }
         check_all_patterns(&db);

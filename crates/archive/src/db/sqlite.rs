@@ -16,7 +16,7 @@ const BUSY: Duration = Duration::from_secs(30);
 /// Statements kept prepared per connection: more than this crate has.
 const STATEMENTS: usize = 128;
 
-pub(crate) fn open_writer(path: &Path) -> Result<Connection> {
+pub(super) fn open_writer(path: &Path) -> Result<Connection> {
     let db = Connection::open(path)?;
     db.busy_timeout(BUSY)?;
     db.set_prepared_statement_cache_capacity(STATEMENTS);
@@ -34,7 +34,7 @@ pub(crate) fn open_writer(path: &Path) -> Result<Connection> {
     Ok(db)
 }
 
-pub(crate) fn open_reader(path: &Path) -> Result<Connection> {
+pub(super) fn open_reader(path: &Path) -> Result<Connection> {
     let db = Connection::open_with_flags(
         path,
         OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
@@ -57,7 +57,7 @@ fn keep_plans(db: &Connection) -> Result<()> {
 
 /// Applies what is new of `steps`, each in a transaction of its own. A newer
 /// database than this program is left alone.
-pub(crate) fn migrate(db: &mut Connection, steps: &[&str]) -> Result<()> {
+pub(super) fn migrate(db: &mut Connection, steps: &[&str]) -> Result<()> {
     let done: usize = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if done > steps.len() {
         return Err(ArchiveError::Invalid(
@@ -77,7 +77,7 @@ pub(crate) fn migrate(db: &mut Connection, steps: &[&str]) -> Result<()> {
 
 /// Rewrites a database that can't give free pages back, when that is done
 /// before anybody waits for it. A larger one is rewritten by the next erasure.
-pub(crate) fn make_shrinkable(db: &Connection) -> Result<()> {
+pub(super) fn make_shrinkable(db: &Connection) -> Result<()> {
     const INCREMENTAL: i64 = 2;
     let count = |name: &str| db.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let bytes = count("page_count")?.saturating_mul(count("page_size")?);
@@ -89,7 +89,7 @@ pub(crate) fn make_shrinkable(db: &Connection) -> Result<()> {
 
 /// Gives some free pages back to the file system, but for those that intake
 /// takes again at once; whether there are more.
-pub(crate) fn release_pages(db: &Connection) -> Result<bool> {
+pub(super) fn release_pages(db: &Connection) -> Result<bool> {
     let free = || db.pragma_query_value(None, "freelist_count", |row| row.get::<_, u32>(0));
     let before = free()?;
     let some = before
@@ -109,7 +109,7 @@ pub(crate) fn release_pages(db: &Connection) -> Result<bool> {
 /// Folds the write-ahead log back and empties its file, durably: SQLite itself
 /// does not sync the shorter length, and a power cut would bring everything
 /// back that stood in it. `false` while a reader still needs it.
-pub(crate) fn truncate_log(db: &Connection) -> Result<bool> {
+pub(super) fn truncate_log(db: &Connection) -> Result<bool> {
     let busy: i64 = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
     if busy != 0 {
         return Ok(false);
@@ -126,7 +126,7 @@ pub(crate) fn truncate_log(db: &Connection) -> Result<bool> {
 }
 
 /// The same, where nothing may go on before it is done.
-pub(crate) fn fold(db: &Connection) -> Result<()> {
+pub(super) fn fold(db: &Connection) -> Result<()> {
     if truncate_log(db)? {
         return Ok(());
     }
@@ -135,13 +135,8 @@ pub(crate) fn fold(db: &Connection) -> Result<()> {
     ))
 }
 
-/// Gives back the memory that pages are kept in.
-pub(crate) fn release_memory(db: &Connection) -> Result<()> {
-    Ok(db.execute_batch("PRAGMA shrink_memory")?)
-}
-
 /// Copies a database while others go on writing to it.
-pub(crate) fn backup(from: &Connection, to: &Path) -> Result<()> {
+pub(super) fn backup(from: &Connection, to: &Path) -> Result<()> {
     let mut copy = Connection::open(to)?;
     // All pages in one step: a snapshot, never restarted by a writer.
     let step = rusqlite::backup::Backup::new(from, &mut copy)?.step(-1)?;

@@ -1,0 +1,290 @@
+//! A schema of PostgreSQL, asked from threads that may block. Each connection has a
+//! runtime of its own, which the waiting thread drives: no other thread has to wake
+//! it. Nothing is left on a connection for later, neither a prepared statement nor a
+//! setting of a session, so that a pooler may stand in between; every statement is
+//! in a transaction, which says whose rows it is about.
+
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+
+use futures::TryStreamExt as _;
+use hilum_platform::limits::{PG_ACQUIRE, PG_IN_TRANSACTION, PG_STATEMENT};
+use rusqlite::types::Value;
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection};
+use sqlx::{Arguments as _, AssertSqlSafe, Connection as _, Either, Executor as _, Row as _};
+use tokio::runtime::Runtime;
+
+use super::Whose;
+use super::error::{Error, Result};
+use super::spelling::spelt;
+use super::value::{Bound, read};
+
+/// A schema, and how it is reached.
+#[derive(Clone, Debug)]
+pub(crate) struct Schema {
+    options: Arc<PgConnectOptions>,
+    name: Arc<str>,
+    /// Who changes it; `None`: whoever comes, one at a time.
+    owner: Option<Arc<str>>,
+}
+
+/// What a transaction may do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Read one state.
+    Snapshot,
+    /// Change.
+    Change,
+}
+
+/// A connection, made when it is needed and again after it was lost.
+pub(super) struct Session {
+    schema: Schema,
+    reached: RefCell<Option<Reached>>,
+    state: Cell<State>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Idle,
+    Open,
+    /// A statement failed: nothing of the transaction is kept.
+    Failed,
+}
+
+struct Reached {
+    connection: PgConnection,
+    runtime: Option<Runtime>,
+}
+
+/// What a statement gave.
+pub(super) struct Answer {
+    pub(super) rows: Vec<Vec<Value>>,
+    pub(super) changed: u64,
+}
+
+impl Schema {
+    pub(crate) fn new(options: PgConnectOptions, name: &str) -> Self {
+        Self {
+            options: Arc::new(options),
+            name: name.into(),
+            owner: None,
+        }
+    }
+
+    /// The same, to be changed by the process of this name alone.
+    pub(crate) fn owned_by(self, token: &str) -> Self {
+        Self {
+            owner: Some(token.into()),
+            ..self
+        }
+    }
+
+    fn beginning(&self, whose: Whose, kind: Kind) -> String {
+        let begin = match kind {
+            Kind::Snapshot => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+            Kind::Change => "BEGIN",
+        };
+        let mut text = format!(
+            "{begin}; SET LOCAL search_path = \"{}\"; SET LOCAL statement_timeout = {}; \
+             SET LOCAL idle_in_transaction_session_timeout = {}; {}",
+            self.name,
+            PG_STATEMENT.as_millis(),
+            PG_IN_TRANSACTION.as_millis(),
+            scoped(whose)
+        );
+        if kind == Kind::Change {
+            let row = match whose {
+                Whose::Of(tenant) => tenant,
+                Whose::Every => 0,
+            };
+            text.push_str(&match &self.owner {
+                Some(token) => format!("; SELECT enter('{token}', {row})"),
+                None => {
+                    "; SELECT pg_advisory_xact_lock(hashtextextended(current_schema, 0))".to_owned()
+                }
+            });
+        }
+        text
+    }
+}
+
+/// Settings of a transaction that hold it to the rows of `whose`.
+fn scoped(whose: Whose) -> String {
+    match whose {
+        Whose::Of(tenant) => {
+            format!("SET LOCAL hilum.tenant = '{tenant}'; SET LOCAL hilum.across = 'off'")
+        }
+        Whose::Every => "SET LOCAL hilum.tenant = ''; SET LOCAL hilum.across = 'on'".to_owned(),
+    }
+}
+
+impl Session {
+    pub(super) fn new(schema: Schema) -> Self {
+        Self {
+            schema,
+            reached: RefCell::default(),
+            state: Cell::new(State::Idle),
+        }
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.state.get() != State::Idle
+    }
+
+    /// Begins a transaction.
+    pub(super) fn begin(&self, whose: Whose, kind: Kind) -> Result<()> {
+        self.abandon();
+        let text = self.schema.beginning(whose, kind);
+        let was_reached = self.reached.borrow().is_some();
+        let mut begun = self.script(text.clone());
+        // A connection that was lost since its last use: nothing was done on it.
+        if begun.is_err() && was_reached && self.reached.borrow().is_none() {
+            begun = self.script(text);
+        }
+        self.state.set(State::Open);
+        if begun.is_err() {
+            self.abandon();
+        }
+        begun
+    }
+
+    /// Goes on with the rows of `whose` in the same transaction.
+    pub(super) fn narrow(&self, whose: Whose) -> Result<()> {
+        self.script(scoped(whose))
+    }
+
+    /// Ends the transaction; an error: it may have been kept or not.
+    pub(super) fn commit(&self) -> Result<()> {
+        if self.state.get() == State::Failed {
+            self.abandon();
+            return Err(Error::Failed);
+        }
+        self.script("COMMIT".to_owned())?;
+        self.state.set(State::Idle);
+        Ok(())
+    }
+
+    /// Leaves nothing of the transaction.
+    pub(super) fn abandon(&self) {
+        if self.state.replace(State::Idle) != State::Idle
+            && self.script("ROLLBACK".to_owned()).is_err()
+        {
+            self.reached.replace(None);
+        }
+        self.state.set(State::Idle);
+    }
+
+    /// Does statements without values, one after the other.
+    pub(super) fn script(&self, text: String) -> Result<()> {
+        self.on(|reached| {
+            let script = sqlx::raw_sql(AssertSqlSafe(text));
+            reached.wait(|connection| async { connection.execute(script).await.map(drop) })
+        })
+    }
+
+    /// Does a statement, in a transaction of its own where none is open.
+    pub(super) fn ask(&self, text: &str, values: Vec<Value>) -> Result<Answer> {
+        if self.is_open() {
+            return self.ask_within(text, values);
+        }
+        self.begin(Whose::Every, Kind::Change)?;
+        let answer = self.ask_within(text, values);
+        match &answer {
+            Ok(_) => self.commit()?,
+            Err(_) => self.abandon(),
+        }
+        answer
+    }
+
+    fn ask_within(&self, text: &str, values: Vec<Value>) -> Result<Answer> {
+        let mut bound = PgArguments::default();
+        for value in values {
+            bound.add(Bound(value)).map_err(|_| Error::Value)?;
+        }
+        let query = sqlx::query_with(AssertSqlSafe(spelt(text)), bound).persistent(false);
+        self.on(|reached| {
+            reached.wait(|connection| async {
+                let mut answer = Answer {
+                    rows: Vec::new(),
+                    changed: 0,
+                };
+                let mut given = connection.fetch_many(query);
+                while let Some(one) = given.try_next().await? {
+                    match one {
+                        Either::Left(done) => answer.changed += done.rows_affected(),
+                        Either::Right(row) => {
+                            let values = (0..row.len()).map(|at| read(row.try_get_raw(at)?));
+                            answer.rows.push(values.collect::<sqlx::Result<_>>()?);
+                        }
+                    }
+                }
+                Ok(answer)
+            })
+        })
+    }
+
+    /// Runs `work` on the connection, made when there is none.
+    fn on<T>(&self, work: impl FnOnce(&mut Reached) -> sqlx::Result<T>) -> Result<T> {
+        let mut reached = self.reached.borrow_mut();
+        if reached.is_none() {
+            if self.is_open() {
+                self.state.set(State::Failed);
+                return Err(Error::Failed);
+            }
+            *reached = Some(Reached::new(&self.schema.options)?);
+        }
+        let Some(open) = reached.as_mut() else {
+            return Err(Error::Failed);
+        };
+        work(open).map_err(|error| {
+            if self.is_open() {
+                self.state.set(State::Failed);
+            }
+            if error.as_database_error().is_none() {
+                // What it would say next is the answer to something else.
+                *reached = None;
+            }
+            Error::Postgres(error)
+        })
+    }
+}
+
+impl Reached {
+    fn new(options: &PgConnectOptions) -> Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| Error::Postgres(error.into()))?;
+        let connected = runtime.block_on(async {
+            let connect = PgConnection::connect_with(options);
+            match tokio::time::timeout(PG_ACQUIRE, connect).await {
+                Ok(connected) => connected,
+                Err(_) => Err(sqlx::Error::PoolTimedOut),
+            }
+        });
+        Ok(Self {
+            connection: connected.map_err(Error::Postgres)?,
+            runtime: Some(runtime),
+        })
+    }
+
+    fn wait<'c, T, F>(&'c mut self, work: impl FnOnce(&'c mut PgConnection) -> F) -> sqlx::Result<T>
+    where
+        F: Future<Output = sqlx::Result<T>>,
+    {
+        match &self.runtime {
+            Some(runtime) => runtime.block_on(work(&mut self.connection)),
+            None => Err(sqlx::Error::WorkerCrashed),
+        }
+    }
+}
+
+impl Drop for Reached {
+    fn drop(&mut self) {
+        // Also where nobody may wait.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
