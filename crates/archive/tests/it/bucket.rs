@@ -12,7 +12,9 @@ use hilum_archive::{
 use hilum_platform::clock::{Clock, from_millis};
 use hilum_testkit::S3;
 
-use crate::support::{config, in_bucket, instance, noise, objects_of_bucket, scope};
+use crate::support::{
+    config, in_bucket, instance, is_on_postgres, noise, objects_of_bucket, scope,
+};
 
 struct Bench {
     server: S3,
@@ -212,6 +214,9 @@ async fn a_lost_object_and_a_strange_one_are_found_by_verify() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_index_is_made_again_from_the_bucket_and_the_keys() {
+    if is_on_postgres() {
+        return;
+    }
     let bench = Bench::new();
     let archive = bench.open().await;
     let scope = scope("default");
@@ -245,6 +250,9 @@ async fn an_index_is_made_again_from_the_bucket_and_the_keys() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backup_goes_from_a_bucket_to_files_and_from_files_to_a_bucket() {
+    if is_on_postgres() {
+        return;
+    }
     let bench = Bench::new();
     let archive = bench.open().await;
     let scope = scope("default");

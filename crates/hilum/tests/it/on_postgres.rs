@@ -1,13 +1,14 @@
-//! Hilum with its services' tables on PostgreSQL, behind PgBouncer.
+//! Hilum with its tables and its index on PostgreSQL, behind PgBouncer.
 
+use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Output, Stdio};
 
-use hilum_testkit::{Place, Series, Setup, Storescp, run, wait_until};
+use hilum_testkit::{Place, Series, Setup, Storescp, python, run, wait_until};
 use serde_json::{Value, json};
 
 use crate::hilum;
 
-/// A Hilum with the fast model and its services' tables there.
+/// A Hilum with the fast model and its databases there.
 fn on(place: &Place) -> Setup {
     let database = place.database().unwrap();
     let owner = database.owner_url_file.unwrap();
@@ -18,18 +19,45 @@ fn on(place: &Place) -> Setup {
     hilum().with_fast_model().with_setting("database", setting)
 }
 
+/// Sends files over one association, prints what was answered, and releases it when it
+/// is told to.
+const HOLDS_AN_ASSOCIATION: &str = r#"
+import sys
+from pydicom import dcmread
+from pynetdicom import AE
+
+images = [dcmread(path) for path in sys.argv[2:]]
+entity = AE("PYNETDICOM")
+entity.add_requested_context(images[0].SOPClassUID, images[0].file_meta.TransferSyntaxUID)
+association = entity.associate("127.0.0.1", int(sys.argv[1]), ae_title="HILUM_A")
+print({association.send_c_store(image).Status for image in images}, flush=True)
+sys.stdin.readline()
+association.release()
+"#;
+
 #[test]
 fn a_series_is_worked_on_although_the_database_was_away_when_its_sender_ended() {
     let place = Place::over_relays();
     let hilum = on(&place).start();
     let series = Series::sample();
+    let mut sender = python()
+        .args(["-c", HOLDS_AN_ASSOCIATION])
+        .arg(hilum.dicom().port().to_string())
+        .args(series.files())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut answered = String::new();
+    let said = sender.stdout.take().unwrap();
+    BufReader::new(said).read_line(&mut answered).unwrap();
+    assert_eq!(answered.trim(), "{0}");
     place.way_to_pooler().cuts_off();
-    let stored = hilum.stow(series.files());
-    assert_eq!(stored.status, 200, "{}", stored.text());
-    assert!(
-        hilum.log().contains("recorded later"),
-        "the database was asked for nothing"
-    );
+    drop(sender.stdin.take());
+    assert!(sender.wait().unwrap().success());
+    wait_until("its end is to be recorded later", 30, || {
+        hilum.log().contains("recorded later").then_some(())
+    });
     place.way_to_pooler().carries_on();
     hilum.run_becomes(series.study_uid(), "succeeded");
 }
