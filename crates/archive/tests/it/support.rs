@@ -377,11 +377,12 @@ pub(crate) fn tables_with<T: AsRef<[u8]>>(dir: &Path, traces: &[T]) -> Vec<Strin
         let holds = asked(dir, database, tables).into_iter().map(|table| {
             format!(
                 "SELECT '{database}.{table}' WHERE EXISTS (SELECT 1 FROM \"{table}\" AS held
-                    WHERE held::text ~ '{any}')"
+                    WHERE held::text ~ (SELECT any_of FROM sought))"
             )
         });
         let holds = holds.collect::<Vec<_>>().join(" UNION ALL ");
-        found.extend(asked(dir, database, &holds));
+        let sought = format!("WITH sought (any_of) AS (SELECT '{any}') {holds}");
+        found.extend(asked(dir, database, &sought));
     }
     found
 }
