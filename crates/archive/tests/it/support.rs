@@ -114,7 +114,7 @@ fn server(dir: &Path) -> Option<Server> {
         schema_prefix: schemas(dir),
         connections: 4,
     };
-    let home = Home::of(&place, Some(&database)).unwrap();
+    let home = Home::of(dir, Some(&database)).unwrap();
     home.server().cloned()
 }
 

@@ -111,10 +111,7 @@ impl Schema {
                     if !is_recorded(&mut connection, owner, version).await? {
                         connection.execute(sqlx::raw_sql(step.postgres)).await?;
                         record(&mut connection, owner, version).await?;
-                        taken.push(Step {
-                            owner: *owner,
-                            version,
-                        });
+                        taken.push(Step { owner, version });
                     }
                 }
             }
