@@ -25,8 +25,10 @@ use crate::world::{Keys, TENANTS, World};
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// What one user has begun and not ended: more means that nothing ends.
 const BEGUN_MAX: usize = 200;
-/// The same of signing in: who tries often without being let in is sent away.
-const SIGN_INS_MAX: usize = 2;
+/// The same of signing in, and how much less often it is done: who tries often and
+/// is not let in is told to wait, whoever's fault it is.
+const SIGN_INS_MAX: usize = 1;
+const SIGN_INS_FEWER: u32 = 3;
 /// Between two series that the model takes.
 const SERIES_EVERY: Duration = Duration::from_secs(3);
 /// How often results that are awaited are looked for.
@@ -105,9 +107,9 @@ impl Load {
 
     fn keeps_asking(&self, function: Function, pace: Duration) {
         let (ground, stop) = (Arc::clone(&self.ground), self.stop.clone());
-        let most = match function {
-            Function::SignIn => SIGN_INS_MAX,
-            _ => BEGUN_MAX,
+        let (most, pace) = match function {
+            Function::SignIn => (SIGN_INS_MAX, pace * SIGN_INS_FEWER),
+            _ => (BEGUN_MAX, pace),
         };
         let (begun, tasks) = (Arc::new(Semaphore::new(most)), self.tasks.clone());
         self.tasks.spawn(async move {
