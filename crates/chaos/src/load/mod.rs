@@ -37,9 +37,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// What all users know.
 pub(crate) struct Ground {
     files: Files,
-    /// Where HTTP is answered, and which is next.
+    /// Where HTTP is answered.
     doors: RwLock<Vec<SocketAddr>>,
-    next: AtomicU64,
     dicom: SocketAddr,
     keys: Keys,
     client: reqwest::Client,
@@ -73,7 +72,6 @@ impl Load {
         let ground = Arc::new(Ground {
             files: Files::of_slices()?,
             doors: RwLock::new(world.doors(None)),
-            next: AtomicU64::new(0),
             dicom: world.cluster.dicom(),
             keys,
             client,
@@ -86,6 +84,7 @@ impl Load {
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
         };
+        runtime.block_on(readers::visit_every_door(&load.ground));
         let _entered = runtime.enter();
         for function in Function::ALL {
             load.keeps_asking(function, pace);
@@ -189,13 +188,15 @@ impl Ground {
         (usize::from(study % 2 == 1), study)
     }
 
-    /// One door after the other.
+    /// Any door: in turn, who asks as often as there are doors would see one only.
     fn url(&self, path: &str) -> String {
-        let doors = self.doors.read().unwrap_or_else(PoisonError::into_inner);
-        let next = self.next.fetch_add(1, Ordering::Relaxed);
-        let next = usize::try_from(next).unwrap_or_default() % doors.len().max(1);
-        let door = doors.get(next);
+        let door = fastrand::choice(self.all_doors());
         door.map_or_else(String::new, |door| format!("http://{door}{path}"))
+    }
+
+    fn all_doors(&self) -> Vec<SocketAddr> {
+        let doors = self.doors.read().unwrap_or_else(PoisonError::into_inner);
+        doors.clone()
     }
 
     /// The client that everybody asks with.
