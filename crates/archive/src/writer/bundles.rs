@@ -248,11 +248,11 @@ pub(super) enum Turn {
 pub(super) fn next(shared: &Shared) -> Turn {
     let mut state = shared.state();
     loop {
-        if state.tasks.is_empty() || state.task_was_last {
-            if let Some((bundle, length)) = state.written.pop_front() {
-                state.task_was_last = false;
-                return Turn::Written(Box::new(bundle), length);
-            }
+        if (state.tasks.is_empty() || state.task_was_last)
+            && let Some((bundle, length)) = state.written.pop_front()
+        {
+            state.task_was_last = false;
+            return Turn::Written(Box::new(bundle), length);
         }
         if state.closing.is_none() {
             let ready = state.bundles.iter().position(|bundle| {
