@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
-use std::sync::Arc;
 
 use sqlx::Connection as _;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
@@ -33,7 +32,8 @@ pub struct Server {
     owner: Option<PgConnectOptions>,
     prefix: String,
     connections: u32,
-    node: Arc<str>,
+    /// The data folder, which names this process among those who share the database.
+    data: PathBuf,
 }
 
 impl Home {
@@ -62,7 +62,7 @@ impl Home {
             owner: owner.transpose()?,
             prefix: database.schema_prefix.clone(),
             connections: database.connections,
-            node: node(data)?.into(),
+            data: data.to_owned(),
         })))
     }
 
@@ -78,7 +78,7 @@ impl Home {
             }
             Self::Server(server) => server,
         };
-        let schema = server.schema(service);
+        let schema = server.schema(service, node(&server.data)?);
         if let Some(owner) = &server.owner {
             let role = server.application.get_username();
             schema.migrate(owner, role, migrations).await?;
@@ -109,8 +109,9 @@ impl Home {
             unusable("name database.owner_url_file, the address of the role that owns the tables")
         })?;
         let role = server.application.get_username();
+        // It holds nothing, and may have no folder.
         server
-            .schema(service)
+            .schema(service, String::new())
             .migrate(owner, role, migrations)
             .await
     }
@@ -118,10 +119,14 @@ impl Home {
 
 impl Server {
     /// The schema of a service, not reached yet.
-    fn schema(&self, service: &str) -> Schema {
+    fn schema(&self, service: &str, node: String) -> Schema {
         let name = format!("{}{service}", self.prefix);
-        let (options, node) = (self.application.clone(), Arc::clone(&self.node));
-        Schema::new(options, &name, self.connections, node)
+        Schema::new(
+            self.application.clone(),
+            &name,
+            self.connections,
+            node.into(),
+        )
     }
 }
 
