@@ -27,8 +27,8 @@ fn images_become_results_in_a_bucket_through_kills_of_it_and_of_hilum() {
             refused.output
         );
         let refused = hilum.stow(&series.files()[..1]);
-        // A700H (PS3.18 table I.2-2).
-        assert_eq!(refused.status, 409, "{}", refused.text());
+        // Insufficient Storage, and A700H of the instance (PS3.18 table I.2-2).
+        assert_eq!(refused.status, 507, "{}", refused.text());
         assert!(refused.text().contains("42752"), "{}", refused.text());
         assert_eq!(hilum.api().get("/readyz").status, 503);
         bucket.comes_up();
