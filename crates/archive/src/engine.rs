@@ -106,7 +106,7 @@ impl Engine {
         disk.sync_dir(&dir)?;
         sync_above(disk.as_ref(), &dir)?;
         steps::at("open.begun");
-        objects.answers()?;
+        objects.lets_us_in()?;
         note::remove_refused(&db, &objects, opening, clock.now_millis())?;
         let bell = Arc::new(Notify::new());
         let lookup = Lookup::new(&dir, Arc::clone(&disk), Arc::clone(&keys));

@@ -35,7 +35,7 @@ pub(crate) struct Run {
     /// Only these faults; may be given several times.
     #[arg(long = "fault", value_enum)]
     faults: Vec<Fault>,
-    /// Each part killed and one of each other fault, for seconds: what CI runs.
+    /// Each part killed and one of each other fault, for seconds.
     /// How long recovery takes is told and not judged.
     #[arg(long)]
     quick: bool,

@@ -11,6 +11,7 @@ use std::process::{Command, Stdio};
 
 use hilum_platform::config::Database;
 use hilum_platform::db::Home;
+use hilum_platform::limits::PG_CONNECTIONS;
 use rustix::process::Signal;
 
 use crate::processes::Server;
@@ -152,6 +153,7 @@ impl Place {
         place.is_reached_at(pooled);
         if let Some(database) = &mut place.database {
             database.owner_url_file = Some(owner);
+            database.connections = PG_CONNECTIONS;
         }
         place.ways = Some([to_pooler, to_server]);
         place

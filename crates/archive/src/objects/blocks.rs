@@ -11,6 +11,8 @@ use crate::lru::{Lru, Names, Weighed};
 
 /// Bytes of a block: about what a bucket sends in the time that it takes to begin.
 pub(super) const BLOCK: u64 = 256 << 10;
+/// The same, of what is in memory.
+pub(super) const BLOCK_LEN: usize = 256 << 10;
 
 #[derive(Clone)]
 struct Block(Bytes);

@@ -255,25 +255,42 @@ impl Bucket {
         }
     }
 
-    /// Whether the bucket answers, and lets us ask; it is asked when it did
-    /// nothing for us lately.
+    /// Whether the bucket is there, and lets us ask what is in it.
+    pub(super) fn lets_us_in(&self) -> Result<()> {
+        let (store, top) = (self.store(), self.prefix.clone().join("objects"));
+        let first = self.wait(async move {
+            let first = store.list(Some(&top)).take(1);
+            first.try_collect::<Vec<_>>().await
+        });
+        match first {
+            Err(ArchiveError::Missing) => {
+                Err(ArchiveError::Invalid("there is no bucket of this name"))
+            }
+            other => other.map(drop),
+        }
+    }
+
+    /// Whether the bucket answers; it is asked when it did nothing for us lately.
     pub(super) fn answers(&self) -> Result<()> {
         let heard = *self.heard.lock().unwrap_or_else(PoisonError::into_inner);
         if heard.is_some_and(|heard| heard.elapsed() < BUCKET_HEARD) {
             return Ok(());
         }
-        let (store, top) = (self.store(), self.prefix.clone().join("objects"));
-        self.wait(async move {
-            let some = store.list(Some(&top)).take(1).try_collect::<Vec<_>>();
-            match tokio::time::timeout(BUCKET_CONNECT, some).await {
-                Ok(some) => some,
-                Err(late) => Err(object_store::Error::Generic {
+        // Of an object that there never is: cheaper than to list.
+        let (store, key) = (self.store(), self.prefix.clone().join("answers"));
+        let asked = self.wait(async move {
+            let head = tokio::time::timeout(BUCKET_CONNECT, store.head(&key));
+            head.await.unwrap_or_else(|late| {
+                Err(object_store::Error::Generic {
                     store: "S3",
                     source: late.into(),
-                }),
-            }
-        })
-        .map(drop)
+                })
+            })
+        });
+        match asked {
+            Err(ArchiveError::Missing) => Ok(()),
+            other => other.map(drop),
+        }
     }
 }
 

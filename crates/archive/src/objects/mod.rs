@@ -45,13 +45,14 @@ impl ObjectsAt {
     ///
     /// # Errors
     /// [`ArchiveError::Bucket`] when the bucket does not answer or refuses,
-    /// [`ArchiveError::Invalid`] when it can't be asked as it is configured.
+    /// [`ArchiveError::Invalid`] when there is none, or it can't be asked as it is
+    /// configured.
     pub async fn answers(&self) -> Result<()> {
         let Self::Bucket(config) = self else {
             return Ok(());
         };
         let config = config.clone();
-        blocking(move || Bucket::open(&config, &Limits::default())?.answers()).await
+        blocking(move || Bucket::open(&config, &Limits::default())?.lets_us_in()).await
     }
 }
 
@@ -152,6 +153,14 @@ impl Objects {
         match self {
             Self::Files(files) => files.list(each),
             Self::Bucket(bucket) => bucket.list(each),
+        }
+    }
+
+    /// Whether this is a place for objects, before the first is put there.
+    pub(crate) fn lets_us_in(&self) -> Result<()> {
+        match self {
+            Self::Files(_) => Ok(()),
+            Self::Bucket(bucket) => bucket.lets_us_in(),
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::Instant;
 use object_store::path::Path as Key;
 
 use super::ObjectName;
-use super::blocks::BLOCK;
+use super::blocks::{BLOCK, BLOCK_LEN};
 use super::bucket::Bucket;
 use crate::error::{ArchiveError, Result};
 use crate::limits::BUCKET_AHEAD;
@@ -105,8 +105,8 @@ impl Remote {
         self.length.get_or_init(|| length);
         blocks.ends(&self.name, end);
         let mut first = None;
-        for (number, from) in (block..end).zip((0..bytes.len()).step_by(BLOCK as usize)) {
-            let piece = bytes.slice(from..(from + BLOCK as usize).min(bytes.len()));
+        for (number, from) in (block..end).zip((0..bytes.len()).step_by(BLOCK_LEN)) {
+            let piece = bytes.slice(from..(from + BLOCK_LEN).min(bytes.len()));
             // Apart, so that one block does not keep the others' memory.
             let piece = match end - block {
                 1 => piece,

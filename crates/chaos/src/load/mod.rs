@@ -25,8 +25,10 @@ use crate::world::{Keys, TENANTS, World};
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// What one user has begun and not ended: more means that nothing ends.
 const BEGUN_MAX: usize = 200;
-/// The same of signing in: who tries often without being let in is sent away.
-const SIGN_INS_MAX: usize = 2;
+/// The same of signing in, and how much less often it is done: who tries often and
+/// is not let in is told to wait, whoever's fault it is.
+const SIGN_INS_MAX: usize = 1;
+const SIGN_INS_FEWER: u32 = 3;
 /// Between two series that the model takes.
 const SERIES_EVERY: Duration = Duration::from_secs(3);
 /// How often results that are awaited are looked for.
@@ -35,9 +37,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// What all users know.
 pub(crate) struct Ground {
     files: Files,
-    /// Where HTTP is answered, and which is next.
+    /// Where HTTP is answered.
     doors: RwLock<Vec<SocketAddr>>,
-    next: AtomicU64,
     dicom: SocketAddr,
     keys: Keys,
     client: reqwest::Client,
@@ -71,7 +72,6 @@ impl Load {
         let ground = Arc::new(Ground {
             files: Files::of_slices()?,
             doors: RwLock::new(world.doors(None)),
-            next: AtomicU64::new(0),
             dicom: world.cluster.dicom(),
             keys,
             client,
@@ -84,6 +84,7 @@ impl Load {
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
         };
+        runtime.block_on(readers::visit_every_door(&load.ground));
         let _entered = runtime.enter();
         for function in Function::ALL {
             load.keeps_asking(function, pace);
@@ -105,9 +106,9 @@ impl Load {
 
     fn keeps_asking(&self, function: Function, pace: Duration) {
         let (ground, stop) = (Arc::clone(&self.ground), self.stop.clone());
-        let most = match function {
-            Function::SignIn => SIGN_INS_MAX,
-            _ => BEGUN_MAX,
+        let (most, pace) = match function {
+            Function::SignIn => (SIGN_INS_MAX, pace * SIGN_INS_FEWER),
+            _ => (BEGUN_MAX, pace),
         };
         let (begun, tasks) = (Arc::new(Semaphore::new(most)), self.tasks.clone());
         self.tasks.spawn(async move {
@@ -187,13 +188,15 @@ impl Ground {
         (usize::from(study % 2 == 1), study)
     }
 
-    /// One door after the other.
+    /// Any door: in turn, who asks as often as there are doors would see one only.
     fn url(&self, path: &str) -> String {
-        let doors = self.doors.read().unwrap_or_else(PoisonError::into_inner);
-        let next = self.next.fetch_add(1, Ordering::Relaxed);
-        let next = usize::try_from(next).unwrap_or_default() % doors.len().max(1);
-        let door = doors.get(next);
+        let door = fastrand::choice(self.all_doors());
         door.map_or_else(String::new, |door| format!("http://{door}{path}"))
+    }
+
+    fn all_doors(&self) -> Vec<SocketAddr> {
+        let doors = self.doors.read().unwrap_or_else(PoisonError::into_inner);
+        doors.clone()
     }
 
     /// The client that everybody asks with.

@@ -21,9 +21,15 @@ fn images_become_results_in_a_bucket_through_kills_of_it_and_of_hilum() {
         let refused = hilum.receives(&series.files()[..1]);
         assert!(!refused.accepted, "{}", refused.output);
         // Refused: out of resources (PS3.4 §B.2.3): the sender sends again.
-        assert!(refused.output.contains("0xa700"), "{}", refused.output);
+        assert!(
+            refused.output.contains("Refused: OutOfResources"),
+            "{}",
+            refused.output
+        );
         let refused = hilum.stow(&series.files()[..1]);
-        assert_eq!(refused.status, 503, "{}", refused.text());
+        // Insufficient Storage, and A700H of the instance (PS3.18 table I.2-2).
+        assert_eq!(refused.status, 507, "{}", refused.text());
+        assert!(refused.text().contains("42752"), "{}", refused.text());
         assert_eq!(hilum.api().get("/readyz").status, 503);
         bucket.comes_up();
         wait_until("it is ready", 20, || {

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
-use std::sync::Arc;
 
 use sqlx::Connection as _;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
@@ -34,7 +33,8 @@ pub struct Server {
     owner: Option<PgConnectOptions>,
     prefix: String,
     connections: u32,
-    node: Arc<str>,
+    /// The data folder, which names this process among those who share the database.
+    data: PathBuf,
 }
 
 impl Home {
@@ -63,7 +63,7 @@ impl Home {
             owner: owner.transpose()?,
             prefix: database.schema_prefix.clone(),
             connections: database.connections,
-            node: node(data)?.into(),
+            data: data.to_owned(),
         })))
     }
 
@@ -178,7 +178,8 @@ impl Server {
             )
         })?;
         let role = self.application.get_username();
-        let schema = self.schema(service);
+        // It holds nothing, and may have no folder.
+        let schema = self.schema(service, String::new());
         schema.migrate(owner, role, owners, after).await
     }
 
@@ -191,16 +192,16 @@ impl Server {
         if self.owner.is_some() {
             self.migrate(service, owners, after).await?;
         }
-        let schema = self.schema(service);
+        let schema = self.schema(service, node(&self.data)?);
         schema.check(owners).await?;
         Ok(schema)
     }
 
     /// The schema of a service, not reached yet.
-    fn schema(&self, service: &str) -> Schema {
+    fn schema(&self, service: &str, node: String) -> Schema {
         let name = format!("{}{service}", self.prefix);
-        let (options, node) = (self.application.clone(), Arc::clone(&self.node));
-        Schema::new(options, &name, self.connections, node)
+        let options = self.application.clone();
+        Schema::new(options, &name, self.connections, node.into())
     }
 }
 

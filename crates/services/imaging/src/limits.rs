@@ -26,9 +26,9 @@ pub const END_RECORDED_WITHIN: Duration = Duration::from_secs(1);
 /// Ends of senders that are kept in memory while the database can't be told of
 /// them: an hour of a busy hospital, some hundred bytes each.
 pub const UNRECORDED_ENDS: usize = 20_000;
-/// Input sets that are judged at once: half of the connections that a service holds
-/// to its database, so that the rest goes on.
-pub const JUDGED_AT_ONCE: usize = 4;
+/// Input sets that are judged at once: fewer than half of the connections that a
+/// service holds to its database, so that the rest goes on.
+pub const JUDGED_AT_ONCE: usize = 3;
 /// How often input sets are judged without being told.
 pub const READINESS_POLL: Duration = Duration::from_secs(1);
 /// How often settled series are looked for, one question to an index; more

@@ -289,13 +289,18 @@ async fn a_ready_input_set_becomes_one_published_result_and_late_images_supersed
     assert_eq!(running.service.outbox().unsent(10).await.unwrap().len(), 1);
 
     running.tell(InputSetId::new(), 3, "MR").await;
-    let newer = running.wait(&["succeeded", "refused", "failed"]).await;
-    let newer = if newer["id"] == run["id"] {
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        running.wait(&["succeeded", "refused", "failed"]).await
-    } else {
-        newer
+    let another = async {
+        loop {
+            let newer = running.wait(&["succeeded", "refused", "failed"]).await;
+            if newer["id"] != run["id"] {
+                return newer;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
     };
+    let newer = tokio::time::timeout(Duration::from_secs(60), another)
+        .await
+        .expect("the late images have a run of their own");
     assert_eq!(
         (newer["state"].as_str(), newer["input_revision"].as_i64()),
         (Some("succeeded"), Some(3)),
