@@ -1,6 +1,7 @@
 //! The configuration: defaults that need no file, then a TOML file, then
 //! `HILUM_…` environment variables, each over the one before.
 
+mod address;
 mod bus;
 mod database;
 mod destination;
@@ -20,6 +21,7 @@ use hilum_contracts::service::ServiceName;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use address::is_here;
 pub use bus::Bus;
 pub use database::Database;
 pub use destination::{Destination, Way};
@@ -394,12 +396,7 @@ impl Config {
                 None => Ok(()),
             };
         };
-        let is_here = mail.server == "localhost"
-            || mail
-                .server
-                .parse::<std::net::IpAddr>()
-                .is_ok_and(|address| address.is_loopback());
-        if mail.tls == MailTls::None && !is_here {
+        if mail.tls == MailTls::None && !is_here(&mail.server) {
             return invalid("mail.tls = \"none\" is for a server on this machine only");
         }
         if mail.user.is_some() != mail.password_file.is_some() {

@@ -1,11 +1,12 @@
 //! The broker between services that run in different processes.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::path::PathBuf;
 
 use lapin::uri::{AMQPScheme, AMQPUri};
 use serde::{Deserialize, Serialize};
+
+use super::address::is_here;
 
 /// A RabbitMQ.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,11 +59,6 @@ impl Bus {
             _ => Ok(uri),
         }
     }
-}
-
-fn is_here(host: &str) -> bool {
-    let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
-    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]

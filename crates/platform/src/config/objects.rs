@@ -1,10 +1,10 @@
 //! Where the archive's objects are, when they are in a bucket.
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 
-use http::Uri;
 use serde::{Deserialize, Serialize};
+
+use super::address::check_http;
 
 /// A bucket of S3, or of what speaks as S3 does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,23 +64,9 @@ impl Objects {
                 "objects.access_key_id and objects.secret_access_key_file go together".to_owned(),
             );
         }
-        let Some(endpoint) = &self.endpoint else {
-            return Ok(());
-        };
-        let form = || format!("objects.endpoint = {endpoint:?} is no address: https://HOST");
-        let uri: Uri = endpoint.parse().map_err(|_| form())?;
-        let host = uri.host().ok_or_else(form)?;
-        let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
-        let is_here = host == "localhost" || address.is_ok_and(|of| of.is_loopback());
-        match uri.scheme_str() {
-            Some("https") => Ok(()),
-            Some("http") if is_here => Ok(()),
-            Some("http") => Err(
-                "objects.endpoint: http:// is for a server on this machine only; another one is \
-                 reached by https://"
-                    .to_owned(),
-            ),
-            _ => Err(form()),
+        match &self.endpoint {
+            Some(endpoint) => check_http("objects.endpoint", endpoint, "https://HOST"),
+            None => Ok(()),
         }
     }
 }

@@ -1,10 +1,10 @@
 //! Where traces go.
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 
-use http::Uri;
 use serde::{Deserialize, Serialize};
+
+use super::address::check_http;
 
 /// What is told of the installation's work to a collector.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -35,23 +35,9 @@ impl Telemetry {
         if !(0.0..=1.0).contains(&self.share) {
             return Err("telemetry.share is between 0 and 1".to_owned());
         }
-        let Some(otlp) = &self.otlp else {
-            return Ok(());
-        };
-        let form = || format!("telemetry.otlp = {otlp:?} is no address: https://HOST:4318");
-        let uri: Uri = otlp.parse().map_err(|_| form())?;
-        let host = uri.host().ok_or_else(form)?;
-        let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
-        let is_here = host == "localhost" || address.is_ok_and(|of| of.is_loopback());
-        match uri.scheme_str() {
-            Some("https") => Ok(()),
-            Some("http") if is_here => Ok(()),
-            Some("http") => Err(
-                "telemetry.otlp: http:// is for a collector on this machine only; \
-                 another one is reached by https://"
-                    .to_owned(),
-            ),
-            _ => Err(form()),
+        match &self.otlp {
+            Some(otlp) => check_http("telemetry.otlp", otlp, "https://HOST:4318"),
+            None => Ok(()),
         }
     }
 }

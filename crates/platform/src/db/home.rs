@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::migrations::{AFTER, Owner, owners};
 use super::postgres::Schema;
 use super::{Db, DbError, Engine, Migration, Step};
-use crate::config::Database;
+use crate::config::{Database, is_here};
 use crate::durable;
 use crate::limits::PG_ACQUIRE;
 
@@ -244,12 +244,7 @@ fn options(file: &Path) -> Result<PgConnectOptions, DbError> {
             "{shown} holds no address of PostgreSQL: postgres://…"
         ))
     })?;
-    let is_here = options.get_socket().is_some()
-        || options.get_host() == "localhost"
-        || options
-            .get_host()
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|address| address.is_loopback());
+    let is_here = options.get_socket().is_some() || is_here(options.get_host());
     if !is_here && !matches!(options.get_ssl_mode(), PgSslMode::VerifyFull) {
         return Err(unusable(format!(
             "{shown} names a server elsewhere: its address needs sslmode=verify-full"
