@@ -23,6 +23,7 @@ use hilum_identity::IdentityService;
 use hilum_platform::audit::TellsAll;
 use hilum_platform::clock::SharedClock;
 use hilum_platform::config::Config;
+use hilum_platform::db::Home;
 use hilum_platform::events::Inbox;
 use hilum_platform::http_server::{self, Bounds};
 use hilum_platform::notices::Notices;
@@ -329,6 +330,7 @@ impl Opened {
                 .imaging
                 .as_ref()
                 .map(|(archive, _)| archive.clone()),
+            databases: Home::of(&config.data, config.database.as_ref())?,
             inboxes: Arc::clone(&inboxes),
             bus: carrying.bus(),
             jobs: local_jobs(&services).into(),

@@ -8,6 +8,7 @@ use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_contracts::scope::TenantScope;
 use hilum_platform::http::{Caller, Problem};
 use hilum_platform::jobs::Backlog;
+use hilum_platform::limits::DB_READY_WITHIN;
 use http::StatusCode;
 
 use super::Shared;
@@ -24,12 +25,20 @@ async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// The process can do its work now: the archive answers, and it is not stopping.
+/// The process can do its work now: its databases and the archive answer, and it is
+/// not stopping.
 /// Without the bus it still can: what it has to tell waits in its outboxes, so that
 /// taking it out of service would only refuse images as well.
 async fn readyz(State(shared): State<Shared>) -> (StatusCode, &'static str) {
     if shared.stop.is_cancelled() {
         return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n");
+    }
+    let asked = tokio::time::timeout(DB_READY_WITHIN, shared.databases.answers());
+    if !asked.await.is_ok_and(|answer| answer.is_ok()) {
+        return (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the database does not answer\n",
+        );
     }
     if let Some(archive) = &shared.archive
         && let Err(error) = archive.answers().await

@@ -43,6 +43,7 @@ use hilum_imaging::ImagingService;
 use hilum_platform::audit::{Door, TellsAll, Trail, recorded};
 use hilum_platform::clock::SharedClock;
 use hilum_platform::config::Config;
+use hilum_platform::db::Home;
 use hilum_platform::events::broker::Bus;
 use hilum_platform::events::{DeadLetters, Inbox};
 use hilum_platform::jobs::Jobs;
@@ -74,6 +75,8 @@ pub(crate) struct Parts {
     pub(crate) metrics: PrometheusHandle,
     /// The archive, where it is here.
     pub(crate) archive: Option<Archive>,
+    /// Where the databases are.
+    pub(crate) databases: Home,
     /// What the services that run here were told, each its own.
     pub(crate) inboxes: Arc<[Inbox]>,
     pub(crate) bus: Option<Bus>,
@@ -112,6 +115,7 @@ pub(crate) struct Shared {
     status: status::Parts,
     metrics: PrometheusHandle,
     archive: Option<Archive>,
+    databases: Home,
     identity: Arc<dyn Identity>,
     started_at: OffsetDateTime,
     stop: CancellationToken,
@@ -198,6 +202,7 @@ pub(crate) fn doors(parts: Parts) -> Doors {
         status: parts.status,
         metrics: parts.metrics,
         archive: parts.archive,
+        databases: parts.databases,
         identity: parts.identity,
         stop: parts.stop,
         config: parts.config,
