@@ -58,7 +58,11 @@ fn a_series_is_worked_on_although_the_database_was_away_when_its_sender_ended() 
     wait_until("its end is to be recorded later", 30, || {
         hilum.log().contains("recorded later").then_some(())
     });
+    assert_eq!(hilum.api().get("/readyz").status, 503);
     place.way_to_pooler().carries_on();
+    wait_until("it is ready", 20, || {
+        (hilum.api().get("/readyz").status == 200).then_some(())
+    });
     hilum.run_becomes(series.study_uid(), "succeeded");
 }
 
