@@ -168,7 +168,8 @@ def described(command, root):
     return OrthancAt(command, found[1], root) if found else None
 
 
-def orthanc(at: OrthancAt, folder, trace=False, preload=None):
+def orthanc(at: OrthancAt, folder, trace=False, preload=None, database=None):
+    """An Orthanc; `database`: the settings of its plugin for PostgreSQL, where its index is to be there."""
     folder.mkdir(parents=True)
     # What Orthanc sees must lie in its own tree; that is where its storage goes.
     own = folder if at.root == Path("/") else Path(tempfile.mkdtemp(prefix="bench-", dir=at.root / "srv"))
@@ -188,6 +189,9 @@ def orthanc(at: OrthancAt, folder, trace=False, preload=None):
         "Plugins": ["/usr/share/orthanc/plugins/libOrthancDicomWeb.so"],
         "DicomWeb": {"Enable": True, "Root": "/dicom-web/"},
     }
+    if database:
+        config["Plugins"].append("/usr/share/orthanc/plugins/libOrthancPostgreSQLIndex.so")
+        config["PostgreSQL"] = database
     (own / "orthanc.json").write_text(json.dumps(config, indent=1))
     environment = dict(os.environ)
     command = [*at.command, str(seen / "orthanc.json")]
