@@ -74,7 +74,7 @@ pub(crate) struct Engine {
     pub stores: Arc<Stores>,
     _lock: File,
     /// Given back behind the writer.
-    _lease: Option<Lease>,
+    pub lease: Option<Lease>,
 }
 
 /// Unit of the in-flight bound: semaphores count in `u32`.
@@ -95,7 +95,8 @@ impl Engine {
         let lock = lock(&dir)?;
         steps::at("open.locked");
         let tables = [&schema::TABLES, &keys::TABLES];
-        let places = Places::of(&dir, server.as_ref(), tables)?;
+        let keeps_objects = matches!(*objects, Objects::Files(_));
+        let places = Places::of(&dir, server.as_ref(), tables, keeps_objects)?;
         let keys = KeyStore::open_at(&places.keys, &dir, &master_key, limits.cached_keys)?;
         let keys = Arc::new(keys);
         let db = places.index.writer(MIGRATIONS)?;
@@ -156,7 +157,7 @@ impl Engine {
             limits,
             stores,
             _lock: lock,
-            _lease: places.lease,
+            lease: places.lease,
         };
         engine.destroy_dead_keys()?;
         for tenant in damaged {

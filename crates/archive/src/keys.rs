@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 use self::master::MasterFile;
 pub(crate) use self::wrap::random;
 use self::wrap::{study_context, tenant_context, unwrap, wrap, wrapping_key};
-use crate::db::{Connection, OptionalExtension, Place, Tables, params};
+use crate::db::{Connection, OptionalExtension, Place, Tables, Whose, params};
 use crate::error::{ArchiveError, Result};
 use crate::steps;
 
@@ -126,9 +126,8 @@ impl KeyStore {
     ) -> Result<Self> {
         let db = place.writer(MIGRATIONS)?;
         let file = MasterFile::of(dir);
-        let opens = |secret: &Zeroizing<[u8; 32]>| {
-            wrapping_key(secret).and_then(|key| prove(&db, &key)) == Ok(Some(true))
-        };
+        let opens =
+            |secret: &Zeroizing<[u8; 32]>| Ok(prove(&db, &wrapping_key(secret)?)? == Some(true));
         let is_new = proof(&db)?.is_none();
         let secret = match master {
             MasterKey::Given(secret) => secret.clone(),
@@ -262,17 +261,20 @@ impl KeyStore {
 
     /// Destroys a key: what it sealed can never be read again.
     pub(crate) fn destroy_id(&self, tenant: &str, id: &[u8; 16]) -> Result<()> {
-        self.db
+        let destroyed = self
+            .db
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .execute(
                 "DELETE FROM study_key WHERE tenant = ?1 AND id = ?2",
                 params![tenant, id],
-            )?;
+            );
         steps::at("erase.key-destroyed");
+        // Also when nobody knows whether it is gone.
         let mut cache = self.cache();
         cache.by_id.clear();
         cache.by_label.clear();
+        destroyed?;
         Ok(())
     }
 
@@ -355,15 +357,21 @@ impl KeyStore {
         }
         let master = self.master.read().unwrap_or_else(PoisonError::into_inner);
         let wrapped = wrap(&master, &random()?, &tenant_context(tenant))?;
-        self.db
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .execute(
+        {
+            let mut db = self.db.lock().unwrap_or_else(PoisonError::into_inner);
+            let tx = db.begin(Whose::Every)?;
+            // A rotation whose end nobody heard of may have made another one the master.
+            if prove(&tx, &master)? != Some(true) {
+                return Err(ArchiveError::WrongKey);
+            }
+            tx.execute(
                 "INSERT INTO tenant_key (tenant, wrapped, created_at) SELECT ?1, ?2, ?3
                  WHERE NOT EXISTS (SELECT 1 FROM ended_tenant WHERE name = ?1)
                  ON CONFLICT DO NOTHING",
                 params![tenant, wrapped, now],
             )?;
+            tx.commit()?;
+        }
         drop(master);
         steps::at("keys.tenant-kept");
         self.existing_tenant_key(tenant)?

@@ -20,6 +20,9 @@ pub const PG_IDLE: Duration = Duration::from_secs(300);
 pub const PG_LIFE: Duration = Duration::from_secs(1_800);
 /// Longest statement: what takes longer holds locks that others wait for.
 pub const PG_STATEMENT: Duration = Duration::from_secs(60);
+/// How long the archive waits for an answer to one: the server ends it before, unless
+/// it is gone, and then it says nothing.
+pub const PG_ANSWER: Duration = Duration::from_secs(70);
 /// How long a migration waits for a table that others use: who comes behind it waits
 /// as well, so that it gives up and is tried again.
 pub const PG_TABLE_LOCK: Duration = Duration::from_secs(10);

@@ -25,7 +25,7 @@ use hilum_platform::events::{OutboxError, OutboxSource};
 use hilum_platform::scope::TenantScope;
 use tokio::sync::Notify;
 
-use crate::db::Connection;
+use crate::db::{Connection, Lease};
 use crate::disk::{Disk, LocalDisk};
 use crate::error::{ArchiveError, Result};
 use crate::index::{instances, objects, outbox, query};
@@ -318,6 +318,19 @@ impl Archive {
         blocking(move || engine.keys.rotate(&to)).await
     }
 
+    /// Returns when another process has taken the archive from this one, which was
+    /// away for too long: what is in memory here may be out of date, and this process
+    /// should end.
+    pub async fn is_taken_away(&self) {
+        let lease = self.engine.lease.as_ref();
+        let Some(mut taken_away) = lease.map(Lease::taken_away) else {
+            return std::future::pending().await;
+        };
+        if taken_away.wait_for(|taken| *taken).await.is_err() {
+            std::future::pending().await
+        }
+    }
+
     /// Whether the index can be read and takes commits now, and objects can be
     /// reached; costs next to nothing.
     ///
@@ -325,6 +338,11 @@ impl Archive {
     /// When one of them does not answer, or takes nothing after a failure of the
     /// disk.
     pub async fn answers(&self) -> Result<()> {
+        if let Some(lease) = &self.engine.lease
+            && *lease.taken_away().borrow()
+        {
+            return Err(ArchiveError::InUse);
+        }
         let objects = Arc::clone(&self.engine.objects);
         blocking(move || objects.answers()).await?;
         self.engine

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use hilum_platform::db::{DbError, Migration, Server};
 
 use super::postgres::{Schema, Session};
-use super::{Connection, Held, Lease, sqlite};
+use super::{Connection, Held, Lease, Whose, sqlite};
 use crate::error::{ArchiveError, Result};
 
 /// Where a database is.
@@ -40,7 +40,8 @@ pub(crate) struct Places {
 
 impl Places {
     /// Those of the archive in `dir`. On PostgreSQL the tables are brought up to date,
-    /// and the archive is taken for this process.
+    /// and the archive is taken for this process. `keeps_objects`: they are files in
+    /// `dir`.
     ///
     /// # Errors
     /// [`ArchiveError::InUse`] when another process has it.
@@ -48,6 +49,7 @@ impl Places {
         dir: &Path,
         server: Option<&Server>,
         [index, keys]: [&Tables<'_>; 2],
+        keeps_objects: bool,
     ) -> Result<Self> {
         let (index_file, keys_file) = (dir.join("archive.sqlite"), dir.join("keys.sqlite"));
         let Some(server) = server else {
@@ -66,7 +68,10 @@ impl Places {
         }
         let index = prepared(server, index)?;
         let keys = prepared(server, keys)?;
-        let lease = Lease::take(&index, dir)?;
+        let lease = Lease::take(&index, dir, keeps_objects)?;
+        let keys = keys.owned_with(&index, lease.token());
+        // Behind whatever the process before changes of the keys: it begins nothing more.
+        on(&keys).begin(Whose::Every)?.commit()?;
         Ok(Self {
             index: Place::Schema(index.owned_by(lease.token())),
             keys: Place::Schema(keys),

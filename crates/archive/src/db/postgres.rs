@@ -8,9 +8,9 @@ use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use futures::TryStreamExt as _;
-use hilum_platform::limits::{PG_ACQUIRE, PG_IN_TRANSACTION, PG_STATEMENT};
+use hilum_platform::limits::{PG_ACQUIRE, PG_ANSWER, PG_IN_TRANSACTION, PG_STATEMENT};
 use rusqlite::types::Value;
-use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection};
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection, PgDatabaseError, PgSeverity};
 use sqlx::{Arguments as _, AssertSqlSafe, Connection as _, Either, Executor as _, Row as _};
 use tokio::runtime::Runtime;
 
@@ -18,14 +18,25 @@ use super::Whose;
 use super::error::{Error, Result};
 use super::spelling::spelt;
 use super::value::{Bound, read};
+use crate::limits::LEASE;
 
 /// A schema, and how it is reached.
 #[derive(Clone, Debug)]
 pub(crate) struct Schema {
     options: Arc<PgConnectOptions>,
     name: Arc<str>,
-    /// Who changes it; `None`: whoever comes, one at a time.
-    owner: Option<Arc<str>>,
+    owner: Owner,
+}
+
+/// Who may change a schema.
+#[derive(Clone, Debug)]
+enum Owner {
+    /// Whoever comes, one at a time.
+    Anybody,
+    /// The process of this name, whose archive it is.
+    Process(Arc<str>),
+    /// The same, one change at a time, where another schema has the name.
+    Of { index: Arc<str>, token: Arc<str> },
 }
 
 /// What a transaction may do.
@@ -68,14 +79,25 @@ impl Schema {
         Self {
             options: Arc::new(options),
             name: name.into(),
-            owner: None,
+            owner: Owner::Anybody,
         }
     }
 
     /// The same, to be changed by the process of this name alone.
     pub(crate) fn owned_by(self, token: &str) -> Self {
         Self {
-            owner: Some(token.into()),
+            owner: Owner::Process(token.into()),
+            ..self
+        }
+    }
+
+    /// The same, to be changed by the process alone that `index` is owned by.
+    pub(crate) fn owned_with(self, index: &Self, token: &str) -> Self {
+        Self {
+            owner: Owner::Of {
+                index: Arc::clone(&index.name),
+                token: token.into(),
+            },
             ..self
         }
     }
@@ -83,7 +105,9 @@ impl Schema {
     fn beginning(&self, whose: Whose, kind: Kind) -> String {
         let begin = match kind {
             Kind::Snapshot => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-            Kind::Change => "BEGIN",
+            // Whatever the server begins with otherwise: a statement behind a lock sees
+            // what was committed while it waited.
+            Kind::Change => "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
         };
         let mut text = format!(
             "{begin}; SET LOCAL search_path = \"{}\"; SET LOCAL statement_timeout = {}; \
@@ -98,10 +122,12 @@ impl Schema {
                 Whose::Of(tenant) => tenant,
                 Whose::Every => 0,
             };
+            let alone = "; SELECT pg_advisory_xact_lock(hashtextextended(current_schema, 0))";
             text.push_str(&match &self.owner {
-                Some(token) => format!("; SELECT enter('{token}', {row})"),
-                None => {
-                    "; SELECT pg_advisory_xact_lock(hashtextextended(current_schema, 0))".to_owned()
+                Owner::Anybody => alone.to_owned(),
+                Owner::Process(token) => format!("; SELECT enter('{token}', {row})"),
+                Owner::Of { index, token } => {
+                    format!("{alone}; SELECT \"{index}\".must_own('{token}')")
                 }
             });
         }
@@ -160,19 +186,51 @@ impl Session {
             self.abandon();
             return Err(Error::Failed);
         }
-        self.script("COMMIT".to_owned())?;
-        self.state.set(State::Idle);
-        Ok(())
+        let ended = self.script("COMMIT".to_owned());
+        match ended {
+            Ok(()) => self.state.set(State::Idle),
+            // The next one begins anew, on another connection where this was lost.
+            Err(_) => self.abandon(),
+        }
+        ended
     }
 
     /// Leaves nothing of the transaction.
     pub(super) fn abandon(&self) {
-        if self.state.replace(State::Idle) != State::Idle
+        let was_open = self.state.replace(State::Idle) != State::Idle;
+        // On a connection that was lost there is none.
+        if was_open
+            && self.reached.borrow().is_some()
             && self.script("ROLLBACK".to_owned()).is_err()
         {
             self.reached.replace(None);
         }
-        self.state.set(State::Idle);
+    }
+
+    /// Does one change of one row that no other transaction changes, with no lock
+    /// that others take, in one message; how many rows it changed.
+    pub(super) fn aside(&self, text: &str) -> Result<u64> {
+        let text = format!(
+            "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL search_path = \"{}\"; \
+             SET LOCAL statement_timeout = {}; {}; {text}; COMMIT",
+            self.schema.name,
+            LEASE.as_millis(),
+            scoped(Whose::Every)
+        );
+        self.abandon();
+        let mut changed = 0;
+        let done = self.on(|reached| {
+            let script = sqlx::raw_sql(AssertSqlSafe(text));
+            changed = reached.wait(|connection| async {
+                Ok(connection.execute(script).await?.rows_affected())
+            })?;
+            Ok(())
+        });
+        if done.is_err() {
+            // A statement of the script failed: its transaction may be open still.
+            self.reached.replace(None);
+        }
+        done.map(|()| changed)
     }
 
     /// Does statements without values, one after the other.
@@ -241,13 +299,22 @@ impl Session {
             if self.is_open() {
                 self.state.set(State::Failed);
             }
-            if error.as_database_error().is_none() {
+            if is_lost(&error) {
                 // What it would say next is the answer to something else.
                 *reached = None;
             }
             Error::Postgres(error)
         })
     }
+}
+
+/// Whether an error is the end of its connection: no answer, or the last one.
+fn is_lost(error: &sqlx::Error) -> bool {
+    let Some(said) = error.as_database_error() else {
+        return true;
+    };
+    let said = said.try_downcast_ref::<PgDatabaseError>();
+    said.is_none_or(|said| matches!(said.severity(), PgSeverity::Fatal | PgSeverity::Panic))
 }
 
 impl Reached {
@@ -274,7 +341,12 @@ impl Reached {
         F: Future<Output = sqlx::Result<T>>,
     {
         match &self.runtime {
-            Some(runtime) => runtime.block_on(work(&mut self.connection)),
+            // A server that is gone without a word says nothing for ever.
+            Some(runtime) => runtime.block_on(async {
+                tokio::time::timeout(PG_ANSWER, work(&mut self.connection))
+                    .await
+                    .unwrap_or(Err(sqlx::Error::PoolTimedOut))
+            }),
             None => Err(sqlx::Error::WorkerCrashed),
         }
     }

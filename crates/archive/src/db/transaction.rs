@@ -58,6 +58,15 @@ impl Connection {
         }
     }
 
+    /// Does one change of one row of PostgreSQL that no transaction changes, without
+    /// waiting for any; how many rows it changed.
+    pub(super) fn aside(&self, text: &str) -> Result<u64> {
+        match &self.0 {
+            Held::Sqlite(db) => Ok(u64::try_from(db.execute(text, [])?).unwrap_or(u64::MAX)),
+            Held::Postgres(session) => session.aside(text),
+        }
+    }
+
     /// Goes on with the rows of one tenant only, until the transaction ends.
     pub(crate) fn narrow(&self, tenant: i64) -> Result<()> {
         match &self.0 {

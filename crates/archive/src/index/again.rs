@@ -34,7 +34,7 @@ pub(crate) struct Again<'a> {
 pub(crate) fn whole(tx: &Transaction<'_>, packs: &Packs, of: &Again<'_>) -> Result<()> {
     let series = series_row(tx, of)?;
     let holds = (Kind::Pack, of.bytes);
-    objects::settle(tx, of.name.row, state::LIVE, holds, of.at)?;
+    objects::settle(tx, &of.name, state::LIVE, holds, of.at)?;
     let owner = packs.lookup.owner(tx, of.tenant)?;
     let owner = owner.ok_or(ArchiveError::NotFound)?;
     let entries = &of.block.entries;
@@ -86,7 +86,7 @@ pub(crate) fn rows(
     let series = series_row(tx, of)?;
     if objects::state_of(tx, of.name.row)? == Some(state::RESERVED) {
         let holds = (Kind::Pack, of.bytes);
-        objects::settle(tx, of.name.row, state::LIVE, holds, of.at)?;
+        objects::settle(tx, &of.name, state::LIVE, holds, of.at)?;
     }
     let id = pack_row(tx, of)?;
     let mut packed = Packed {
@@ -289,7 +289,8 @@ pub(crate) fn refer(
 ) -> Result<()> {
     let row = objects::reserve_as(tx, tenant, name, at)?;
     if objects::state_of(tx, row)? == Some(state::RESERVED) {
-        objects::settle(tx, row, state::LIVE, (kind, bytes), at)?;
+        let name = objects::Name { row, name: *name };
+        objects::settle(tx, &name, state::LIVE, (kind, bytes), at)?;
     }
     Ok(())
 }

@@ -120,7 +120,7 @@ pub(crate) fn commit(
         .any(|outcome| !matches!(outcome, Err(_) | Ok(StoreOutcome::Duplicate)));
     let to = if kept { state::LIVE } else { state::DEAD };
     let holds = (unit.kind, unit.bytes);
-    objects::settle(&tx, unit.name.row, to, holds, now)?;
+    objects::settle(&tx, &unit.name, to, holds, now)?;
     levels.finish(&tx, unit, now)?;
     if let Some((correlation, touched)) = rejecting.touched {
         reject::finish(&tx, &unit.tenant, correlation, touched, now)?;

@@ -11,7 +11,7 @@ use crate::note::Written;
 /// of; the note's row.
 pub(crate) fn keep(tx: &Connection, tenant: i64, note: &Written, now: i64) -> Result<i64> {
     let holds = (Kind::Note, note.bytes);
-    objects::settle(tx, note.name.row, state::LIVE, holds, now)?;
+    objects::settle(tx, &note.name, state::LIVE, holds, now)?;
     Ok(tx
         .prepare_cached(
             "INSERT INTO note (tenant, object, \"offset\", length, sha256) VALUES (?1, ?2, ?3, ?4, ?5)",

@@ -119,10 +119,11 @@ pub(crate) fn transition(db: &Connection, row: i64, from: i64, to: i64, now: i64
 
 /// The one step by which a durable object begins to exist: `reserved → to`,
 /// which is `live`, or `dead` for one that holds nothing new. When somebody
-/// buried the name meanwhile, the transaction must not go on.
+/// buried the name meanwhile, or the row is another name's in a database that was put
+/// back, the transaction must not go on.
 pub(crate) fn settle(
     tx: &Connection,
-    row: i64,
+    name: &Name,
     to: i64,
     (kind, bytes): (Kind, u64),
     now: i64,
@@ -130,9 +131,17 @@ pub(crate) fn settle(
     let changed = tx
         .prepare_cached(
             "UPDATE object SET state = ?2, kind = ?3, bytes = ?4, changed_at = ?5
-             WHERE id = ?1 AND state = ?6",
+             WHERE id = ?1 AND state = ?6 AND name = ?7",
         )?
-        .execute(params![row, to, kind.code(), bytes, now, state::RESERVED])?;
+        .execute(params![
+            name.row,
+            to,
+            kind.code(),
+            bytes,
+            now,
+            state::RESERVED,
+            name.name
+        ])?;
     if changed != 1 {
         return Err(ArchiveError::Index("the reserved name was lost".to_owned()));
     }

@@ -350,7 +350,7 @@ pub(crate) fn commit(db: &mut Connection, new: &NewPack, now: i64) -> Result<boo
         return Ok(false);
     }
     let holds = (Kind::Pack, new.bytes);
-    objects::settle(&tx, new.name.row, state::LIVE, holds, now)?;
+    objects::settle(&tx, &new.name, state::LIVE, holds, now)?;
     let left = objects_left(&tx, new)?;
     delete_replaced(&tx, new)?;
     let pack = insert(&tx, new)?;

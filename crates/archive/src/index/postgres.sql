@@ -425,6 +425,20 @@ CREATE TABLE owner (
     token TEXT COLLATE "C" NOT NULL,
     until TIMESTAMPTZ NOT NULL);
 
+-- The folder of the archive's objects, where they are files.
+CREATE TABLE home (
+    id BIGINT PRIMARY KEY CHECK (id = 1),
+    folder TEXT COLLATE "C" NOT NULL);
+
+-- Refuses a process that has not the archive. Its own schema's, whoever asks.
+CREATE FUNCTION must_own(of TEXT) RETURNS VOID LANGUAGE plpgsql
+    SET search_path FROM CURRENT AS $$
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM owner WHERE token = of) THEN
+        RAISE EXCEPTION 'another process has the archive' USING ERRCODE = 'HI001';
+    END IF;
+END $$;
+
 -- Begins a change of what one tenant has, or, with 0, of what several have: none
 -- other goes on beside it, and none of a process that the archive was taken from.
 CREATE FUNCTION enter(of TEXT, whose BIGINT) RETURNS VOID LANGUAGE plpgsql AS $$
@@ -437,9 +451,7 @@ BEGIN
         PERFORM pg_advisory_xact_lock_shared(every);
         PERFORM pg_advisory_xact_lock(hashtextextended(current_schema || '/' || whose, 0));
     END IF;
-    IF NOT EXISTS (SELECT 1 FROM owner WHERE token = of) THEN
-        RAISE EXCEPTION 'another process has the archive' USING ERRCODE = 'HI001';
-    END IF;
+    PERFORM must_own(of);
 END $$;
 
 -- Wild cards as SQLite matches them, and the index asks: `*`, `?` and `[[]`.

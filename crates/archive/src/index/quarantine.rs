@@ -86,7 +86,7 @@ pub(crate) fn keep(
         None => {
             objects::settle(
                 &tx,
-                place.name.row,
+                &place.name,
                 state::LIVE,
                 (Kind::Quarantine, place.bytes),
                 now,

@@ -65,7 +65,7 @@ pub(crate) fn relocate(db: &mut Connection, unit: &Unit, now: i64) -> Result<Mov
     let told = unit.told.clone().with_patient(&tx, tenant)?;
     told.count(unit.sources.len() as u64).keep(&tx, now)?;
     let holds = (Kind::Moved, unit.bytes);
-    objects::settle(&tx, unit.name.row, state::LIVE, holds, now)?;
+    objects::settle(&tx, &unit.name, state::LIVE, holds, now)?;
     let to = target_study(&tx, tenant, (from, &asked.to))?;
     let overlays = overlays(&tx, tenant, asked)?;
     let mut series = BTreeMap::new();

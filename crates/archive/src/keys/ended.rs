@@ -38,13 +38,15 @@ impl KeyStore {
         )?;
         tx.execute("DELETE FROM tenant_key WHERE tenant = ?1", [tenant])?;
         tx.execute("DELETE FROM study_key WHERE tenant = ?1", [tenant])?;
-        tx.commit()?;
+        let destroyed = tx.commit();
         steps::at("end.keys-destroyed");
-        // Behind the lock that whoever reads a tenant's key holds as well.
+        // Behind the lock that whoever reads a tenant's key holds as well, and also when
+        // nobody knows whether they are gone.
         let mut cache = self.cache();
         cache.tenants.remove(tenant);
         cache.by_id.clear();
         cache.by_label.clear();
+        destroyed?;
         Ok(())
     }
 

@@ -29,19 +29,41 @@ impl MasterFile {
     }
 
     /// The key that `opens` says is the one; what a rotation left is tidied up.
-    pub(super) fn find(&self, opens: impl Fn(&Secret) -> bool) -> Result<Secret> {
-        let (current, next) = (self.read("master.key")?, self.read("master.key.next")?);
-        if let Some(secret) = current.filter(&opens) {
-            if next.is_some() {
-                // Nothing was wrapped with it yet.
-                fs::remove_file(self.dir.join("master.key.next"))?;
-                self.sync()?;
-            }
+    ///
+    /// # Errors
+    /// [`ArchiveError::WrongKey`] when none is; that of `opens` when it can't say.
+    pub(super) fn find(&self, opens: impl Fn(&Secret) -> Result<bool>) -> Result<Secret> {
+        if let Some(secret) = self.read("master.key")?
+            && opens(&secret)?
+        {
+            self.drop_next()?;
             return Ok(secret);
         }
-        let secret = next.filter(opens).ok_or(ArchiveError::WrongKey)?;
-        self.take_next()?;
-        Ok(secret)
+        self.begun(opens)?.ok_or(ArchiveError::WrongKey)
+    }
+
+    /// The key of a rotation whose end nobody heard of, where `opens` says that it came
+    /// about; else what it left is tidied up, for nothing was wrapped with it.
+    pub(super) fn begun(&self, opens: impl Fn(&Secret) -> Result<bool>) -> Result<Option<Secret>> {
+        let Some(secret) = self.read("master.key.next")? else {
+            return Ok(None);
+        };
+        if opens(&secret)? {
+            self.take_next()?;
+            return Ok(Some(secret));
+        }
+        self.drop_next()?;
+        Ok(None)
+    }
+
+    fn drop_next(&self) -> Result<()> {
+        match fs::remove_file(self.dir.join("master.key.next")) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            removed => {
+                removed?;
+                self.sync()
+            }
+        }
     }
 
     /// The key of an archive that has none yet, made when there is no file.
@@ -58,7 +80,8 @@ impl MasterFile {
         Ok(secret)
     }
 
-    /// A new key as `master.key.next`, durable before anything is wrapped with it.
+    /// A new key as `master.key.next`, durable before anything is wrapped with it. There
+    /// is none yet: [`MasterFile::begun`] was asked.
     pub(super) fn draft(&self) -> Result<Secret> {
         fs::create_dir_all(&self.dir)?;
         let secret = Zeroizing::new(random()?);

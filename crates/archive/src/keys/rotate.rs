@@ -4,9 +4,10 @@
 
 use std::sync::PoisonError;
 
+use super::master::Secret;
 use super::{KeyStore, MasterKey, PROOF, prove, tenant_context, unwrap, wrap, wrapping_key};
 use crate::db::{Whose, params};
-use crate::error::Result;
+use crate::error::{ArchiveError, Result};
 use crate::steps;
 
 impl KeyStore {
@@ -15,13 +16,21 @@ impl KeyStore {
     /// How many tenant keys were wrapped anew. Blocks.
     pub(crate) fn rotate(&self, to: &MasterKey) -> Result<u64> {
         let mut master = self.master.write().unwrap_or_else(PoisonError::into_inner);
+        let mut db = self.db.lock().unwrap_or_else(PoisonError::into_inner);
+        // The one before may have come about although nobody heard of it.
+        let opens = |secret: &Secret| Ok(prove(&db, &wrapping_key(secret)?)? == Some(true));
+        if let Some(secret) = self.file.begun(opens)? {
+            *master = wrapping_key(&secret)?;
+        }
         let secret = match to {
             MasterKey::Given(secret) => secret.clone(),
             MasterKey::File => self.file.draft()?,
         };
         let new = wrapping_key(&secret)?;
-        let mut db = self.db.lock().unwrap_or_else(PoisonError::into_inner);
         let tx = db.begin(Whose::Every)?;
+        if prove(&tx, &master)? != Some(true) {
+            return Err(ArchiveError::WrongKey);
+        }
         let wrapped: Vec<(String, Vec<u8>)> = tx
             .prepare("SELECT tenant, wrapped FROM tenant_key")?
             .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
@@ -37,9 +46,13 @@ impl KeyStore {
         let proof = wrap(&new, &[0; 32], PROOF)?;
         tx.execute("UPDATE master SET proof = ?1 WHERE id = 1", [proof])?;
         steps::at("keys.rewrapped");
-        tx.commit()?;
+        if let Err(error) = tx.commit() {
+            // Kept or not: behind its lock the tables say so.
+            if prove(&db, &new)? != Some(true) {
+                return Err(error.into());
+            }
+        }
         steps::at("keys.rotated");
-        debug_assert!(prove(&db, &new).is_ok_and(|proven| proven == Some(true)));
         *master = new;
         // What the old key opens leaves the file: the log is folded back, and
         // freed bytes are overwritten (secure_delete).
@@ -60,7 +73,6 @@ mod tests {
     use zeroize::Zeroizing;
 
     use super::*;
-    use crate::error::ArchiveError;
 
     fn given(byte: u8) -> MasterKey {
         MasterKey::Given(Zeroizing::new([byte; 32]))

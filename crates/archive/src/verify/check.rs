@@ -133,7 +133,12 @@ impl Engine {
                 let stands = packs::by_id(db, row.tenant, row.id)?.is_some();
                 Ok(!stands || self.packs.leads_to(db, &row, &block)?)
             });
-            if !matches!(leads, Ok(true)) {
+            let leads = match leads {
+                // Of the index, not of the look-up.
+                Err(error @ (ArchiveError::Index(_) | ArchiveError::Bucket)) => return Err(error),
+                leads => leads == Ok(true),
+            };
+            if !leads {
                 note(&mut report, ObjectFault::Lookup { tenant: tenant() });
             }
         }

@@ -132,6 +132,10 @@ fn schemas(dir: &Path) -> String {
 
 /// What is about files of SQLite (a look into them, copies of them, an index that is
 /// made again beside the old one) is not asked of PostgreSQL.
+pub(crate) fn is_in_bucket() -> bool {
+    bucket_of_run().is_some()
+}
+
 pub(crate) fn is_on_postgres() -> bool {
     std::env::var("HILUM_TEST_DATABASE").is_ok_and(|engine| engine != "sqlite")
 }

@@ -62,7 +62,15 @@ impl Serve {
         if let Some(neighbours) = hilum.neighbours {
             terminal::line(format_args!("Neighbours {neighbours}, for {services}"));
         }
-        asked_to_stop().await?;
+        tokio::select! {
+            asked = asked_to_stop() => asked?,
+            () = hilum.is_taken_away() => {
+                hilum.stop().await;
+                anyhow::bail!(
+                    "another process has taken the archive: start again when that one has ended"
+                );
+            }
+        }
         terminal::note("Stopping: finishing or handing back what is held.");
         hilum.stop().await;
         Ok(ExitCode::SUCCESS)

@@ -212,6 +212,14 @@ impl Hilum {
         })
     }
 
+    /// Returns when another process has taken the archive that is served here.
+    pub(crate) async fn is_taken_away(&self) {
+        match &self.services.imaging {
+            Some((archive, _)) => archive.is_taken_away().await,
+            None => std::future::pending().await,
+        }
+    }
+
     /// Stops taking work, finishes or hands back what is held, and closes.
     pub(crate) async fn stop(self) {
         self.stop.cancel();

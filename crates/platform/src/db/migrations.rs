@@ -166,6 +166,17 @@ impl Schema {
                     .into(),
             ));
         }
+        // What is acknowledged has to be on the server's disk.
+        let is_late: bool = query_scalar("SELECT current_setting('synchronous_commit') = 'off'")
+            .fetch_one(&mut tx)
+            .await?;
+        if is_late {
+            return Err(DbError::Configuration(
+                "synchronous_commit is off for the role of database.url_file: what is committed \
+                 could be lost with the server's power; set it to on for the role or the database"
+                    .into(),
+            ));
+        }
         let is_there: bool = query_scalar("SELECT to_regclass('schema_migrations') IS NOT NULL")
             .fetch_one(&mut tx)
             .await?;

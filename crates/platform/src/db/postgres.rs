@@ -51,7 +51,7 @@ impl Schema {
         whose: Whose<'_>,
     ) -> Result<Transaction<'static, Postgres>, DbError> {
         let text = format!(
-            "BEGIN; SET LOCAL search_path = \"{}\"; SET LOCAL statement_timeout = {}; \
+            "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL search_path = \"{}\"; SET LOCAL statement_timeout = {}; \
              SET LOCAL idle_in_transaction_session_timeout = {}; {}",
             self.name,
             PG_STATEMENT.as_millis(),
