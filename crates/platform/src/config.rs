@@ -6,6 +6,7 @@ mod bus;
 mod database;
 mod destination;
 mod exposure;
+mod flags;
 mod neighbours;
 mod objects;
 mod telemetry;
@@ -26,6 +27,7 @@ pub use bus::Bus;
 pub use database::Database;
 pub use destination::{Destination, Way};
 pub use exposure::Tls;
+pub use flags::FlagsFile;
 pub use neighbours::Neighbours;
 pub use objects::Objects;
 pub use telemetry::Telemetry;
@@ -92,6 +94,8 @@ pub struct Config {
     pub database: Option<Database>,
     /// The bucket of the archive's objects; none: files in `data`.
     pub objects: Option<Objects>,
+    /// Where feature flags are decided; none: everything is on.
+    pub flags: Option<FlagsFile>,
 }
 
 /// What holds for the audit trail.
@@ -354,6 +358,7 @@ impl Default for Config {
             telemetry: None,
             database: None,
             objects: None,
+            flags: None,
         }
     }
 }

@@ -13,6 +13,7 @@ pub mod config;
 pub mod db;
 pub mod durable;
 pub mod events;
+pub mod flags;
 pub mod http;
 pub mod http_client;
 pub mod http_server;

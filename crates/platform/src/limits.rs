@@ -239,3 +239,9 @@ pub const ADMITTED_FRESH: Duration = Duration::from_secs(10);
 pub const ADMITTED_WITHOUT_IDENTITY: Duration = Duration::from_secs(2 * 3_600);
 /// Admissions in memory; about 300 bytes each.
 pub const ADMITTED_MAX: usize = 20_000;
+/// Longest file of feature flags.
+pub const FLAGS_BYTES_MAX: u64 = 1 << 20;
+/// How often it is read: what is switched off is off after this at the latest.
+pub const FLAGS_READ_AGAIN: Duration = Duration::from_secs(1);
+/// Made-up studies by which the part that a rule switches on is told.
+pub const FLAGS_SAMPLE: u32 = 200;

@@ -277,6 +277,8 @@ export interface Model {
   selects: string | null;
   /** It starts by itself on these. */
   automatic: boolean;
+  /** The part of the organisation's studies that it is switched on for, from 0 to 1. */
+  share: number;
 }
 
 export interface Storage {

@@ -1,6 +1,7 @@
 // The models of this installation.
 
 import { api } from '../api/client';
+import type { Model } from '../api/types';
 import { useResource } from '../api/useResource';
 import { Badge, Empty, Fact, Failure, Loading, Notice, Uid, useTitle } from '../parts';
 
@@ -21,7 +22,7 @@ export function Models() {
               <h3>{model.title}</h3>
               <p className="second">{[model.name, model.version, model.vendor].filter(Boolean).join(' · ')}</p>
             </div>
-            <Badge tone={model.state === 'ready' ? 'good' : 'bad'}>{model.state === 'ready' ? 'Ready' : 'Not usable'}</Badge>
+            <State model={model} />
           </header>
           {model.problem && <Notice tone="bad" title="This model can't run"><p>{model.problem}</p></Notice>}
           {model.not_for_clinical_use && model.state === 'ready' && <p className="research"><strong>Research demonstration — not for clinical use.</strong></p>}
@@ -35,4 +36,11 @@ export function Models() {
       ))}
     </>
   );
+}
+
+function State({ model }: { model: Model }) {
+  if (model.state !== 'ready') return <Badge tone="bad">Not usable</Badge>;
+  if (model.share === 0) return <Badge tone="warn">Switched off</Badge>;
+  if (model.share < 1) return <Badge tone="good">On for about {Math.round(model.share * 100)} % of studies</Badge>;
+  return <Badge tone="good">Ready</Badge>;
 }

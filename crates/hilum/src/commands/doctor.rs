@@ -12,10 +12,12 @@ use hilum_inference::runtime::{find_library, library_version};
 use hilum_platform::clock;
 use hilum_platform::config::Config;
 use hilum_platform::db::Home;
+use hilum_platform::flags::Flags;
 use hilum_platform::remote::member::Readiness;
 use serde::Serialize;
 use tokio::net::TcpListener;
 
+use super::flags::about_nothing;
 use super::{Doors, Installation, master_key};
 use crate::compose::neighbours_ready;
 use crate::objects::objects_of;
@@ -84,6 +86,7 @@ impl Doctor {
         if config.runs(ServiceName::Inference) {
             checks.push(runtime(&config));
             checks.extend(models(&config));
+            checks.extend(switched(&config).await);
         }
         checks.extend(tls::checks(&config, clock::system().now()));
         if let Some(neighbours) = &config.neighbours {
@@ -141,6 +144,20 @@ async fn database(config: &Config) -> Option<Check> {
     Some(match asked {
         Ok(()) => good("database", "PostgreSQL lets us in"),
         Err(error) => bad("database", error.to_string()),
+    })
+}
+
+async fn switched(config: &Config) -> Option<Check> {
+    let file = &config.flags.as_ref()?.file;
+    Some(match Flags::open(Some(file)).await {
+        Err(error) => bad("flags", error.to_string()),
+        Ok(held) => match about_nothing(&held, &config.models).as_slice() {
+            [] => good("flags", format!("{} can be used", file.display())),
+            unknown => warning(
+                "flags",
+                format!("no model is called so: {}", unknown.join(", ")),
+            ),
+        },
     })
 }
 

@@ -8,6 +8,7 @@ mod doctor;
 pub(crate) mod door;
 mod erase;
 mod export;
+mod flags;
 mod hold;
 mod import;
 mod jobs;
@@ -87,6 +88,8 @@ enum Command {
     Restore(restore::Restore),
     /// Models: list them, test them against their reference.
     Models(models::Models),
+    /// Flags: for whom models are switched on; switch one off for everybody.
+    Flags(flags::Flags),
     /// The process in which models run. Started by `hilum serve`.
     #[command(hide = true)]
     InferenceWorker,
@@ -176,6 +179,7 @@ impl Cli {
             Command::Backup(command) => block_on(command.run()),
             Command::Restore(command) => block_on(command.run()),
             Command::Models(command) => block_on(command.run()),
+            Command::Flags(command) => block_on(command.run()),
         };
         match outcome {
             Ok(_) if terminal::result_is_lost() => ExitCode::FAILURE,

@@ -21,6 +21,7 @@ use hilum_platform::config::Config;
 use hilum_platform::db::Home;
 use hilum_platform::durable;
 use hilum_platform::events::{Inbox, OutboxSource};
+use hilum_platform::flags::Flags;
 use hilum_platform::mail::Mailer;
 use hilum_platform::notices::Notices;
 use hilum_platform::remote::audit::RemoteTrail;
@@ -113,6 +114,7 @@ impl Services {
                 config,
                 std::env::current_exe().context("this program's own path is unknown")?,
                 installation_id(&config.data)?,
+                Flags::open(config.flags.as_ref().map(|flags| flags.file.as_path())).await?,
             );
             let opened =
                 InferenceService::open(&home, clock(), notices(), keyring.clone(), options);

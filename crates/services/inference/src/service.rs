@@ -10,6 +10,7 @@ use hilum_platform::clock::SharedClock;
 use hilum_platform::config::Config;
 use hilum_platform::db::{DbError, Home, Migration};
 use hilum_platform::events::{DbOutbox, Inbox};
+use hilum_platform::flags::Flags;
 use hilum_platform::jobs;
 use hilum_platform::notices::Notices;
 use tokio::sync::Notify;
@@ -41,14 +42,17 @@ pub struct Options {
     pub supervisor: SupervisorConfig,
     /// What results say of this installation.
     pub software: Software,
+    /// For whom models are switched on.
+    pub flags: Flags,
 }
 
 impl Options {
     /// Options from the configuration: workers are `program` with the hidden
     /// command `inference-worker`.
     #[must_use]
-    pub fn new(config: &Config, program: PathBuf, installation: String) -> Self {
+    pub fn new(config: &Config, program: PathBuf, installation: String, flags: Flags) -> Self {
         Self {
+            flags,
             models: config.models.clone(),
             supervisor: SupervisorConfig {
                 program,
@@ -77,6 +81,7 @@ pub struct InferenceService {
     pub(crate) models: Arc<Vec<Entry>>,
     pub(crate) supervisor: Arc<Supervisor>,
     pub(crate) software: Software,
+    pub(crate) flags: Flags,
     pub(crate) outbox: DbOutbox,
     pub(crate) bell: Arc<Notify>,
 }
@@ -119,6 +124,7 @@ impl InferenceService {
             models: Arc::new(models),
             supervisor: Arc::new(Supervisor::new(options.supervisor)),
             software: options.software,
+            flags: options.flags,
             bell: Arc::new(Notify::new()),
         })
     }
@@ -199,10 +205,16 @@ impl InferenceService {
             tasks.spawn(jobs::run(runner, stop.clone()));
         }
         tasks.spawn(self.trail.clone().run(stop.clone()));
+        tasks.spawn(self.flags.clone().follow(stop.clone()));
         let (supervisor, stop) = (Arc::clone(&self.supervisor), stop.clone());
         tasks.spawn(async move {
             stop.cancelled().await;
             supervisor.stop().await;
         });
     }
+}
+
+/// The flag that switches a model on.
+pub(crate) fn flag_of(model: &str) -> String {
+    format!("model.{model}")
 }

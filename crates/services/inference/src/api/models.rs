@@ -8,7 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::models::Entry;
-use crate::service::InferenceService;
+use crate::service::{InferenceService, flag_of};
 
 #[derive(Serialize, ToSchema)]
 pub(crate) struct ModelList {
@@ -33,20 +33,33 @@ struct ModelItem {
     selects: Option<String>,
     /// Whether it starts by itself on these.
     automatic: bool,
+    /// The part of your organisation's studies that it is switched on for, from 0 to 1.
+    share: f64,
 }
 
 /// The models of this installation.
 #[utoipa::path(get, path = "/models",
     extensions(("x-hilum-action" = json!("view-status"))), tag = "inference", responses((status = 200, body = ModelList)))]
 pub(crate) async fn list_models(
-    _: May<doors::ViewStatus>,
+    May(scope, _): May<doors::ViewStatus>,
     State(service): State<InferenceService>,
 ) -> Json<ModelList> {
-    let items = service.models.iter().map(item).collect();
+    let mut items = Vec::with_capacity(service.models.len());
+    for entry in service.models.iter() {
+        let share = match entry {
+            Entry::Broken { .. } => 0.0,
+            Entry::Ready(model) => {
+                let (name, version) = model.id();
+                let flags = &service.flags;
+                flags.share(&flag_of(name), scope.tenant(), version).await
+            }
+        };
+        items.push(item(entry, share));
+    }
     Json(ModelList { items })
 }
 
-fn item(entry: &Entry) -> ModelItem {
+fn item(entry: &Entry, share: f64) -> ModelItem {
     match entry {
         Entry::Ready(model) => {
             let m = &model.manifest;
@@ -63,6 +76,7 @@ fn item(entry: &Entry) -> ModelItem {
                 license: Some(m.model.license.clone()),
                 selects: Some(m.input.selects.clone()),
                 automatic: m.input.automatic,
+                share,
             }
         }
         Entry::Broken { name, problem } => ModelItem {
@@ -78,6 +92,7 @@ fn item(entry: &Entry) -> ModelItem {
             license: None,
             selects: None,
             automatic: false,
+            share,
         },
     }
 }

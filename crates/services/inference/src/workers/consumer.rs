@@ -8,10 +8,11 @@ use hilum_contracts::imaging::InputSetReady;
 use hilum_platform::auth;
 use hilum_platform::db::Connection;
 use hilum_platform::events::{ConsumeError, Consumer, Interest};
+use hilum_platform::flags::About;
 use hilum_platform::notices::Topic;
 
 use crate::models::Entry;
-use crate::service::InferenceService;
+use crate::service::{InferenceService, flag_of};
 use crate::store::{self, NewRun};
 
 pub(crate) struct RunsFromInputSets {
@@ -47,6 +48,16 @@ impl Consumer for RunsFromInputSets {
                 continue;
             }
             let (name, version) = model.id();
+            let about = About {
+                tenant: &event.tenant,
+                study_uid: &input.study_uid,
+                version,
+            };
+            if !self.service.flags.is_on(&flag_of(name), about).await {
+                metrics::counter!("hilum_runs_switched_off_total", "model" => name.to_owned())
+                    .increment(1);
+                continue;
+            }
             let run = NewRun {
                 input: &input,
                 correlation_id: event.correlation_id,

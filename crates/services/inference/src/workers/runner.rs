@@ -11,6 +11,7 @@ use hilum_contracts::ids::{InputSetId, RunId};
 use hilum_contracts::imaging::{Imaging, InstanceRef, ResultInstance, ResultSet};
 use hilum_platform::auth;
 use hilum_platform::clock::from_millis;
+use hilum_platform::flags::About;
 use hilum_platform::jobs::{self, Job, Leases, backoff};
 use hilum_platform::limits::{JOB_AWAY, JOB_POLL};
 use hilum_platform::notices::Topic;
@@ -25,7 +26,7 @@ use crate::limits::{
     PROGRESS_EVERY, RETRY_FIRST, RETRY_MAX, RUN_ATTEMPTS_MAX, SOURCE_ATTEMPTS_MAX,
 };
 use crate::pipeline::{RunContext, Superseded};
-use crate::service::InferenceService;
+use crate::service::{InferenceService, flag_of};
 use crate::store::{Ending, JOB_KIND, RunRow};
 use crate::worker::{Failure, Finished, RunInput};
 
@@ -128,6 +129,15 @@ impl Runner {
                 ),
             };
         };
+        let flag = flag_of(&run.model);
+        let about = About {
+            tenant: scope.tenant(),
+            study_uid: &run.study_uid,
+            version: &run.version,
+        };
+        if !self.service.flags.is_on(&flag, about).await {
+            return switched_off(run);
+        }
         let input = async {
             let input_set: InputSetId = run
                 .input_set
@@ -160,6 +170,7 @@ impl Runner {
         let outcome = tokio::select! {
             outcome = self.service.supervisor.run(input, &mut progress) => outcome,
             () = self.record_places(scope, run, places) => return Ending::Superseded,
+            () = self.service.flags.is_switched_off(&flag, about) => return switched_off(run),
         };
         match outcome {
             Ok(finished) => self.publish(scope, run, job, finished).await,
@@ -345,6 +356,14 @@ impl Runner {
             .clock
             .now_millis()
             .saturating_add(backoff(attempts, RETRY_FIRST, RETRY_MAX))
+    }
+}
+
+/// Refused, so that a person sees why, and starts it anew when the model is on again.
+fn switched_off(run: &RunRow) -> Ending {
+    Ending::Refused {
+        code: "switched-off".to_owned(),
+        reason: format!("The model {} is switched off.", run.model),
     }
 }
 

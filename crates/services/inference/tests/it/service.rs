@@ -22,6 +22,7 @@ use hilum_inference::{InferenceService, Options};
 use hilum_platform::auth;
 use hilum_platform::clock;
 use hilum_platform::events::OutboxSource;
+use hilum_platform::flags::{self, Flags};
 use hilum_platform::notices::Notices;
 use serde_json::Value;
 use time::OffsetDateTime;
@@ -150,6 +151,16 @@ impl Running {
         supervisor: SupervisorConfig,
         imaging: &Arc<FakeImaging>,
     ) -> Self {
+        Self::start_with(dir, models, supervisor, imaging, None).await
+    }
+
+    async fn start_with(
+        dir: &Path,
+        models: &Path,
+        supervisor: SupervisorConfig,
+        imaging: &Arc<FakeImaging>,
+        flags: Option<&Path>,
+    ) -> Self {
         let options = Options {
             models: models.to_path_buf(),
             supervisor,
@@ -157,6 +168,7 @@ impl Running {
                 version: "0".into(),
                 installation: "test".into(),
             },
+            flags: Flags::open(flags).await.unwrap(),
         };
         let keyring = hilum_testkit::keyring();
         let notices = Notices::default();
@@ -402,5 +414,37 @@ async fn input_that_was_superseded_meanwhile_is_not_computed() {
     let running = Running::start(dir.path(), &models, config("/bin/false", &[]), &imaging).await;
     running.tell(set, 1, "MR").await;
     running.wait(&["superseded"]).await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_that_is_switched_off_ends_what_runs_and_takes_nothing_new_until_it_is_on_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let models = small_model(dir.path());
+    let imaging = FakeImaging::new();
+    let file = dir.path().join("flags.json");
+    std::fs::write(&file, r#"{ "flags": {} }"#).unwrap();
+    let endless = config("/bin/sh", &["-c", "sleep 600"]);
+    let running = Running::start_with(dir.path(), &models, endless, &imaging, Some(&file)).await;
+    running.tell(InputSetId::new(), 1, "MR").await;
+    running.wait(&["running"]).await;
+    assert!(flags::switch_off(&file, "model.brain-mask-small").unwrap());
+    let run = running.wait(&["refused"]).await;
+    assert_eq!(run["reason_code"], "switched-off", "{run:#}");
+    let share = async || running.call("GET", "/models").await.1["items"][0]["share"].clone();
+    assert_eq!(share().await, 0.0);
+    // Nothing comes of what is ready now.
+    running.tell(InputSetId::new(), 2, "MR").await;
+    let (_, list) = running.call("GET", "/runs?study_uid=1.1").await;
+    assert_eq!(list["items"].as_array().unwrap().len(), 1, "{list:#}");
+    running.stop().await;
+
+    flags::switch_back(&file, "model.brain-mask-small").unwrap();
+    let worker = config(worker_program(), &[]);
+    let running = Running::start_with(dir.path(), &models, worker, &imaging, Some(&file)).await;
+    let path = format!("/runs/{}/retry", run["id"].as_str().unwrap());
+    assert_eq!(running.call("POST", &path).await.0, 202);
+    let run = running.wait(&["succeeded", "failed"]).await;
+    assert_eq!(run["state"], "succeeded", "{run:#}");
     running.stop().await;
 }
