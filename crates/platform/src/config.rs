@@ -3,6 +3,7 @@
 
 mod address;
 mod bus;
+mod cache;
 mod database;
 mod destination;
 mod exposure;
@@ -23,6 +24,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use address::is_here;
 pub use bus::Bus;
+pub use cache::Cache;
 pub use database::Database;
 pub use destination::{Destination, Way};
 pub use exposure::Tls;
@@ -92,6 +94,8 @@ pub struct Config {
     pub database: Option<Database>,
     /// The bucket of the archive's objects; none: files in `data`.
     pub objects: Option<Objects>,
+    /// The cache that processes share; none: each has its own only.
+    pub cache: Option<Cache>,
 }
 
 /// What holds for the audit trail.
@@ -354,6 +358,7 @@ impl Default for Config {
             telemetry: None,
             database: None,
             objects: None,
+            cache: None,
         }
     }
 }
@@ -478,6 +483,9 @@ impl Config {
         }
         if let Some(objects) = &self.objects {
             objects.check().map_err(ConfigError::Invalid)?;
+        }
+        if let Some(cache) = &self.cache {
+            cache.address().map_err(ConfigError::Invalid)?;
         }
         if self.audit.keep_days < AuditRules::KEEP_DAYS_MIN {
             let least = AuditRules::KEEP_DAYS_MIN;
