@@ -268,13 +268,15 @@ def settings(documents, config):
 
 def check_taken(hilum, name, variables, config):
     with tempfile.TemporaryDirectory() as folder:
-        # The address of the bus is read when the settings are; nothing else is.
-        bus = Path(folder) / "bus"
+        # The addresses of the bus and the cache are read when the settings are; nothing else is.
+        bus, cache = Path(folder) / "bus", Path(folder) / "cache"
         bus.write_text("amqps://hilum:word@rabbit.example.org/hilum\n")
+        cache.write_text("rediss://hilum:word@redis.example.org:6379/0\n")
         file = Path(folder) / "hilum.toml"
-        for path in ["/etc/hilum/bus/url", "/secrets/bus.url"]:
-            config = config.replace(path, str(bus))
-            variables = {key: value.replace(path, str(bus)) for key, value in variables.items()}
+        read = {"/etc/hilum/bus/url": bus, "/secrets/bus.url": bus, "/secrets/cache.url": cache}
+        for path, stands in read.items():
+            config = config.replace(path, str(stands))
+            variables = {key: value.replace(path, str(stands)) for key, value in variables.items()}
         file.write_text(config)
         command = [hilum, "doctor", "--json", "--config", str(file)]
         environment = {"PATH": os.environ["PATH"], **variables, "HILUM_DATA": folder}

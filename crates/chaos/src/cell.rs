@@ -182,6 +182,13 @@ impl Cell {
             (_, Fault::Slowed) => return Vec::new(),
             (Row::Service("imaging"), _) => return Vec::new(),
             (Row::Service(_) | Row::RabbitMq, _) => images.to_vec(),
+            (Row::Redis, _) => images
+                .into_iter()
+                .chain([
+                    ("queries", of(Function::Query)),
+                    ("retrieval", of(Function::Retrieve)),
+                ])
+                .collect(),
             (Row::Postgres | Row::PgBouncer | Row::Bucket, _) => return Vec::new(),
         };
         if self.row == Row::Service("identity") {

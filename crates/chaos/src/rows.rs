@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use hilum_testkit::{Cluster, Place, Relay, S3, SERVICES};
+use hilum_testkit::{Cluster, Place, Redis, Relay, S3, SERVICES};
 
 use crate::world::World;
 
@@ -19,6 +19,7 @@ pub(crate) enum Row {
     PgBouncer,
     RabbitMq,
     Bucket,
+    Redis,
 }
 
 impl Row {
@@ -30,6 +31,7 @@ impl Row {
                 Self::PgBouncer,
                 Self::RabbitMq,
                 Self::Bucket,
+                Self::Redis,
             ])
             .collect()
     }
@@ -41,6 +43,7 @@ impl Row {
             Self::PgBouncer => "PgBouncer",
             Self::RabbitMq => "RabbitMQ",
             Self::Bucket => "S3",
+            Self::Redis => "Redis",
         }
     }
 
@@ -59,6 +62,7 @@ impl Row {
             Self::PgBouncer => Box::new(Pooler(&mut world.place)),
             Self::RabbitMq => Box::new(Broker(&mut world.cluster)),
             Self::Bucket => Box::new(Bucket(&mut world.bucket)),
+            Self::Redis => Box::new(Cache(&mut world.cache)),
         }
     }
 }
@@ -218,6 +222,30 @@ impl Part for Pooler<'_> {
 struct Bucket<'a>(&'a mut S3);
 
 impl Part for Bucket<'_> {
+    fn is_killed(&mut self) {
+        self.0.is_killed();
+    }
+
+    fn comes_back(&mut self) {
+        self.0.comes_up();
+    }
+
+    fn freezes(&mut self) {
+        self.0.freezes();
+    }
+
+    fn goes_on(&mut self) {
+        self.0.goes_on();
+    }
+
+    fn ways(&self) -> Vec<&Relay> {
+        vec![self.0.way()]
+    }
+}
+
+struct Cache<'a>(&'a mut Redis);
+
+impl Part for Cache<'_> {
     fn is_killed(&mut self) {
         self.0.is_killed();
     }

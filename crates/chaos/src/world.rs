@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use hilum_testkit::{As, Cluster, Place, S3, SERVICES};
+use hilum_testkit::{As, Cluster, Place, Redis, S3, SERVICES};
 use serde_json::json;
 use tokio::runtime::Runtime;
 
@@ -26,6 +26,7 @@ pub(crate) struct World {
     pub(crate) cluster: Cluster,
     pub(crate) place: Place,
     pub(crate) bucket: S3,
+    pub(crate) cache: Redis,
     pub(crate) receiver: Receiver,
 }
 
@@ -44,8 +45,8 @@ impl World {
         let receiver = Receiver::default();
         let address = runtime.block_on(receiver.listen())?;
         let place = Place::over_relays();
-        let bucket = S3::over_relay();
-        let settings = settings(&place, &bucket, address)?;
+        let (bucket, cache) = (S3::over_relay(), Redis::over_relay());
+        let settings = settings(&place, &bucket, &cache, address)?;
         let hilum = hilum
             .to_str()
             .ok_or_else(|| io::Error::other("a path that is no text"))?;
@@ -55,6 +56,7 @@ impl World {
             cluster: cluster.started(),
             place,
             bucket,
+            cache,
             receiver,
         })
     }
@@ -110,7 +112,7 @@ impl World {
     }
 }
 
-fn settings(place: &Place, bucket: &S3, receiver: SocketAddr) -> io::Result<String> {
+fn settings(place: &Place, bucket: &S3, cache: &Redis, receiver: SocketAddr) -> io::Result<String> {
     let none = || io::Error::other("a place without a database");
     let database = place.database().ok_or_else(none)?;
     let owner = database.owner_url_file.ok_or_else(none)?;
@@ -120,9 +122,10 @@ fn settings(place: &Place, bucket: &S3, receiver: SocketAddr) -> io::Result<Stri
         )
     });
     Ok(format!(
-        "database = {{ url_file = {:?}, owner_url_file = {owner:?} }}\nobjects = {}\ndestinations = [{}]",
+        "database = {{ url_file = {:?}, owner_url_file = {owner:?} }}\nobjects = {}\ncache = {}\ndestinations = [{}]",
         database.url_file,
         bucket.setting(),
+        cache.setting(),
         destinations.join(", ")
     ))
 }

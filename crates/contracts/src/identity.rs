@@ -19,6 +19,9 @@ pub struct Admitted {
     pub tenant: TenantId,
     /// Who acts, and by which right.
     pub acting: Acting,
+    /// The same, signed by Identity for other processes, where it can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pass: Option<String>,
 }
 
 /// What is known of a device that asks for an association.

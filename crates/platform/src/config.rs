@@ -3,6 +3,7 @@
 
 mod address;
 mod bus;
+mod cache;
 mod database;
 mod destination;
 mod exposure;
@@ -24,6 +25,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use address::is_here;
 pub use bus::Bus;
+pub use cache::Cache;
 pub use database::Database;
 pub use destination::{Destination, Way};
 pub use exposure::Tls;
@@ -96,6 +98,8 @@ pub struct Config {
     pub objects: Option<Objects>,
     /// Where feature flags are decided; none: everything is on.
     pub flags: Option<FlagsFile>,
+    /// The cache that processes share; none: each has its own only.
+    pub cache: Option<Cache>,
 }
 
 /// What holds for the audit trail.
@@ -359,6 +363,7 @@ impl Default for Config {
             database: None,
             objects: None,
             flags: None,
+            cache: None,
         }
     }
 }
@@ -483,6 +488,9 @@ impl Config {
         }
         if let Some(objects) = &self.objects {
             objects.check().map_err(ConfigError::Invalid)?;
+        }
+        if let Some(cache) = &self.cache {
+            cache.address().map_err(ConfigError::Invalid)?;
         }
         if self.audit.keep_days < AuditRules::KEEP_DAYS_MIN {
             let least = AuditRules::KEEP_DAYS_MIN;

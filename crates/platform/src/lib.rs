@@ -1,12 +1,14 @@
 //! What every service stands on: whose data a call may touch, the clock, the
 //! configuration, the database with its outbox, inbox and jobs, files that are
 //! replaced durably, notices to open pages, neighbours in other
-//! processes, logs, metrics and traces, mail, places that tenants share, the HTTP server with its TLS, and
+//! processes, logs, metrics and traces, mail, places that tenants share, what is kept for the next question (cache), passes that
+//! Identity signs, the HTTP server with its TLS, and
 //! how errors look over HTTP. It knows no
 //! service, and nothing of DICOM.
 
 pub mod audit;
 pub mod auth;
+pub mod cache;
 pub mod cipher;
 pub mod clock;
 pub mod config;
@@ -22,6 +24,7 @@ pub mod limits;
 pub mod mail;
 pub mod network;
 pub mod notices;
+pub mod passes;
 pub mod remote;
 pub mod shares;
 pub mod telemetry;

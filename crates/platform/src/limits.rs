@@ -208,6 +208,39 @@ pub const NEIGHBOUR_READY_WITHIN: Duration = Duration::from_secs(2);
 pub const NEIGHBOUR_LOOK_EVERY: Duration = Duration::from_secs(3);
 /// and it says so within this time: who stands still costs ten seconds together.
 pub const NEIGHBOUR_THERE_WITHIN: Duration = Duration::from_secs(7);
+/// Longest time that a request waits for the shared cache: what asking who knows takes.
+pub const CACHE_WITHIN: Duration = Duration::from_millis(50);
+/// A connection to the shared cache is there within this time; no request waits for it
+/// longer than [`CACHE_WITHIN`].
+pub const CACHE_CONNECT: Duration = Duration::from_millis(500);
+/// Longest value of the shared cache that is read: what is longer is none of ours.
+pub const CACHE_VALUE_MAX: usize = 16 << 10;
+/// Values on their way into the shared cache; what comes while there are as many stays
+/// out of it.
+pub const CACHE_WRITES: usize = 64;
+/// For how long a pass holds while Identity does not answer. What ends earlier is told
+/// of for as long.
+pub const PASS_LIFE: Duration = Duration::from_secs(2 * 3_600);
+/// For how long a pass is taken without asking while Identity answers. What ends is
+/// told at once, and this is what a lost word of it may cost; it is also how exactly
+/// Identity knows when a session was used last.
+pub const PASS_FRESH: Duration = Duration::from_secs(60);
+/// By how much the clocks of two machines may differ.
+pub const PASS_SKEW: Duration = Duration::from_secs(60);
+/// For how long Identity signs with one key.
+pub const PASS_KEY_LIFE: Duration = Duration::from_secs(86_400);
+/// Sessions and keys that ended within [`PASS_LIFE`] and are told of one by one, some
+/// 60 bytes each. Of more, every pass from before them is asked about again.
+pub const PASS_ENDED_MAX: usize = 5_000;
+/// Longest text that tells of them in the shared cache.
+pub const PASS_TOLD_MAX: usize = 1 << 20;
+/// How long that text may take: no request waits for it.
+pub const PASS_TOLD_WITHIN: Duration = Duration::from_secs(1);
+/// How often Identity tells it anew: a shared cache that lost it has it again.
+pub const PASS_TOLD_EVERY: Duration = Duration::from_secs(60);
+/// What was told is written for the next start no more often: each is a flush of the
+/// disk.
+pub const PASS_KEPT_EVERY: Duration = Duration::from_secs(5);
 /// How long Identity is asked about somebody whom it let in not long ago: then they
 /// come in as they did, and are asked about again.
 pub const ADMITTED_ASKED: Duration = Duration::from_secs(1);
@@ -231,14 +264,11 @@ pub const NEIGHBOUR_ANSWER_MAX: usize = 64 << 20;
 pub const PASSED_ON_WITHIN: Duration = Duration::from_secs(900);
 /// How long a neighbour holds a question for what changes.
 pub const NEIGHBOUR_HOLDS: Duration = Duration::from_secs(20);
-/// For how long what Identity answered is taken from memory without asking again:
-/// a role or key that was taken away is told at once, and this is what a lost word
-/// of it may cost.
+/// For how long an answer of Identity without a pass is taken from memory: its
+/// release or its keys do not let it sign, and nobody tells that it ended.
 pub const ADMITTED_FRESH: Duration = Duration::from_secs(10);
-/// For how long who was let in goes on when Identity does not answer.
-pub const ADMITTED_WITHOUT_IDENTITY: Duration = Duration::from_secs(2 * 3_600);
-/// Admissions in memory; about 300 bytes each.
-pub const ADMITTED_MAX: usize = 20_000;
+/// Admissions in memory; about 500 bytes each.
+pub const ADMITTED_MAX: u64 = 20_000;
 /// Longest file of feature flags.
 pub const FLAGS_BYTES_MAX: u64 = 1 << 20;
 /// How often it is read: what is switched off is off after this at the latest.

@@ -9,6 +9,7 @@ use clap::Args;
 use hilum_contracts::service::ServiceName;
 use hilum_inference::models::Entry;
 use hilum_inference::runtime::{find_library, library_version};
+use hilum_platform::cache::Shared;
 use hilum_platform::clock;
 use hilum_platform::config::Config;
 use hilum_platform::db::Home;
@@ -83,6 +84,7 @@ impl Doctor {
             doors.push(("DICOM", config.dicom));
         }
         checks.extend(database(&config).await);
+        checks.extend(cache(&config).await);
         if config.runs(ServiceName::Inference) {
             checks.push(runtime(&config));
             checks.extend(models(&config));
@@ -158,6 +160,25 @@ async fn switched(config: &Config) -> Option<Check> {
                 format!("no model is called so: {}", unknown.join(", ")),
             ),
         },
+    })
+}
+
+/// The installation works without it.
+async fn cache(config: &Config) -> Option<Check> {
+    let told = config.cache.as_ref()?;
+    let asked = match Shared::open(told) {
+        Ok(shared) => shared.ping().await,
+        Err(error) => return Some(bad("cache", error)),
+    };
+    Some(match asked {
+        Ok(()) => good("cache", "Redis lets us in"),
+        Err(error) => warning(
+            "cache",
+            format!(
+                "Redis: {error}. Everything goes on, slower; who was not here before gets in \
+                 only while identity answers"
+            ),
+        ),
     })
 }
 

@@ -13,6 +13,7 @@ use hilum_platform::audit::Keyring;
 use hilum_platform::config::Config;
 use hilum_platform::db::Home;
 use hilum_platform::notices::Notices;
+use hilum_platform::passes::Passes;
 use hilum_platform::tenants::Directory;
 use hilum_platform::{auth, clock};
 
@@ -41,6 +42,7 @@ impl Own {
             notices.clone(),
             tenants.clone(),
             Keyring::new(Arc::new(archive.clone())),
+            Passes::new(Arc::clone(&clock), None),
         )
         .await?;
         identity.close().await;

@@ -21,16 +21,19 @@ use hilum_contracts::patients::Patients;
 use hilum_contracts::service::ServiceName;
 use hilum_identity::IdentityService;
 use hilum_platform::audit::TellsAll;
+use hilum_platform::cache::Shared;
 use hilum_platform::clock::SharedClock;
 use hilum_platform::config::Config;
 use hilum_platform::db::Home;
 use hilum_platform::events::Inbox;
 use hilum_platform::http_server::{self, Bounds};
 use hilum_platform::notices::Notices;
+use hilum_platform::passes::Passes;
 use hilum_platform::remote::directory;
 use hilum_platform::remote::identity::RemoteIdentity;
 use hilum_platform::remote::imaging::RemoteImaging;
 use hilum_platform::remote::member::{Readiness, Ready as _, RemoteMember};
+use hilum_platform::remote::passes as told_passes;
 use hilum_platform::remote::patients::RemotePatients;
 use hilum_platform::tenants::Directory;
 use hilum_platform::tls::Certificate;
@@ -243,6 +246,7 @@ pub(crate) struct Opened {
     pub(crate) operator: http::OperatorToken,
     config: Arc<Config>,
     tenants: Directory,
+    passes: Passes,
     notices: Notices,
     services: Services,
     neighbours: Neighbours,
@@ -265,13 +269,21 @@ impl Opened {
     ) -> anyhow::Result<Self> {
         let (notices, tenants) = (Notices::default(), Directory::default());
         let neighbours = Neighbours::new(&config)?;
+        let cache = config.cache.as_ref().map(Shared::open).transpose();
+        let cache = cache.map_err(anyhow::Error::msg)?;
+        let passes = Passes::new(Arc::clone(&clock), cache.clone());
         let remote_identity = match config.runs(ServiceName::Identity) {
             true => None,
             false => {
                 let told = directory::told_last(&config.data.join(KNOWN));
                 told.into_iter().for_each(|known| tenants.replace(known));
+                let told = told_passes::told_last(&config.data.join(KNOWN_PASSES));
+                told.into_iter().for_each(|known| passes.heard(known));
+                // What ended while this process was away, should Identity be so now.
+                passes.learn().await;
                 let identity = neighbours.to(ServiceName::Identity)?;
-                Some(RemoteIdentity::new(identity, tenants.clone()))
+                let (tenants, passes) = (tenants.clone(), passes.clone());
+                Some(RemoteIdentity::new(identity, tenants, passes))
             }
         };
         let ground = Ground {
@@ -280,6 +292,7 @@ impl Opened {
             notices: notices.clone(),
             tenants: tenants.clone(),
             remote_identity: remote_identity.clone(),
+            passes: passes.clone(),
         };
         let services = Services::open(&ground, master_key, &neighbours).await?;
         let (operator, stop) = (http::OperatorToken::new()?, CancellationToken::new());
@@ -341,6 +354,7 @@ impl Opened {
             databases: Home::of(&config.data, config.database.as_ref())?,
             inboxes: Arc::clone(&inboxes),
             bus: carrying.bus(),
+            cache,
             jobs: local_jobs(&services).into(),
             status: status.clone(),
             trail: services.trail()?,
@@ -364,7 +378,7 @@ impl Opened {
             &inboxes,
             &status,
             &notices,
-            &tenants,
+            (&tenants, &passes),
             &carrying.transit(),
             doors.passed_on,
         );
@@ -373,6 +387,7 @@ impl Opened {
             operator,
             config,
             tenants,
+            passes,
             notices,
             services,
             neighbours,
@@ -470,13 +485,17 @@ impl Opened {
                 Some(Arc::new(identity.clone()))
             }
             None => self.remote_identity.as_ref().map(|remote| {
-                let (notices, stop) = (self.notices.clone(), stop.clone());
-                tasks.spawn(remote.clone().follow(notices, stop.clone()));
                 tasks.spawn(directory::follow(
                     remote.neighbour(),
                     self.tenants.clone(),
                     self.config.data.join(KNOWN),
-                    stop,
+                    stop.clone(),
+                ));
+                tasks.spawn(told_passes::follow(
+                    remote.neighbour(),
+                    self.passes.clone(),
+                    self.config.data.join(KNOWN_PASSES),
+                    stop.clone(),
                 ));
                 Arc::new(remote.clone()) as Arc<dyn Identity>
             }),
@@ -522,6 +541,9 @@ impl Opened {
 
 /// What Identity told of tenants last, in the data folder of who asks it.
 const KNOWN: &str = "known-tenants.json";
+
+/// What it told of passes last, there as well.
+const KNOWN_PASSES: &str = "known-passes.json";
 
 /// What the services that run elsewhere say of themselves.
 pub(crate) async fn neighbours_ready(

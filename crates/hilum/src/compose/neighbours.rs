@@ -18,9 +18,10 @@ use hilum_platform::config::Config;
 use hilum_platform::events::{Inbox, Interest, Transit};
 use hilum_platform::http_client::HttpClient;
 use hilum_platform::notices::Notices;
+use hilum_platform::passes::Passes;
 use hilum_platform::remote::{
     Answering, Neighbour, audit, directory, identity, imaging, keys, member, notices as told,
-    passing_on, patients,
+    passes, passing_on, patients,
 };
 use hilum_platform::tenants::Directory;
 use tokio_util::sync::CancellationToken;
@@ -94,7 +95,7 @@ pub(super) fn door(
     inboxes: &[Inbox],
     status: &status::Parts,
     notices: &Notices,
-    tenants: &Directory,
+    known: (&Directory, &Passes),
     transit: &Transit,
     api: Router,
 ) -> Router {
@@ -116,7 +117,7 @@ pub(super) fn door(
         {
             answering = member::answer_inbox(answering, Arc::new(inbox.clone()));
         }
-        answering = own(services, service, answering, tenants, transit);
+        answering = own(services, service, answering, known, transit);
         router = router.merge(answering.into_router());
     }
     router.fallback_service(api.layer(from_fn(passing_on::passed_on)))
@@ -127,7 +128,7 @@ fn own(
     services: &Services,
     service: ServiceName,
     answering: Answering,
-    tenants: &Directory,
+    (tenants, known_passes): (&Directory, &Passes),
     transit: &Transit,
 ) -> Answering {
     macro_rules! forgets_and_exports {
@@ -175,6 +176,7 @@ fn own(
             Some(one) => {
                 let answering = identity::answer(answering, one);
                 let answering = directory::answer(answering, tenants.clone());
+                let answering = passes::answer(answering, known_passes.clone());
                 let answering = member::answer_ends_tenants(answering, Arc::new(one.clone()));
                 forgets_and_exports!(answering, one)
             }

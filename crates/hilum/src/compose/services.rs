@@ -24,6 +24,7 @@ use hilum_platform::events::{Inbox, OutboxSource};
 use hilum_platform::flags::Flags;
 use hilum_platform::mail::Mailer;
 use hilum_platform::notices::Notices;
+use hilum_platform::passes::Passes;
 use hilum_platform::remote::audit::RemoteTrail;
 use hilum_platform::remote::identity::RemoteIdentity;
 use hilum_platform::remote::keys::RemoteKeys;
@@ -55,6 +56,7 @@ pub(super) struct Ground {
     pub(super) notices: Notices,
     pub(super) tenants: Directory,
     pub(super) remote_identity: Option<RemoteIdentity>,
+    pub(super) passes: Passes,
 }
 
 impl Services {
@@ -91,8 +93,15 @@ impl Services {
             audit: None,
         };
         if runs(ServiceName::Identity) {
-            let (tenants, keys) = (ground.tenants.clone(), keyring.clone());
-            let opened = IdentityService::open(&home, config, clock(), notices(), tenants, keys);
+            let opened = IdentityService::open(
+                &home,
+                config,
+                clock(),
+                notices(),
+                ground.tenants.clone(),
+                keyring.clone(),
+                ground.passes.clone(),
+            );
             services.identity = Some(opened.await?);
         }
         if let Some(archive) = archive {

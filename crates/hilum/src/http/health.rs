@@ -28,7 +28,8 @@ async fn healthz() -> &'static str {
 /// The process can do its work now: its databases and the archive answer, and it is
 /// not stopping.
 /// Without the bus it still can: what it has to tell waits in its outboxes, so that
-/// taking it out of service would only refuse images as well.
+/// taking it out of service would only refuse images as well. Without the shared cache
+/// it asks who knows.
 async fn readyz(State(shared): State<Shared>) -> (StatusCode, &'static str) {
     if shared.stop.is_cancelled() {
         return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n");
@@ -53,6 +54,12 @@ async fn readyz(State(shared): State<Shared>) -> (StatusCode, &'static str) {
         return (
             StatusCode::OK,
             "ready; the bus can't be reached: events wait\n",
+        );
+    }
+    if shared.cache.as_ref().is_some_and(|cache| !cache.answers()) {
+        return (
+            StatusCode::OK,
+            "ready; the shared cache can't be reached: answers are slower\n",
         );
     }
     (StatusCode::OK, "ready\n")

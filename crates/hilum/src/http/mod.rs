@@ -41,6 +41,7 @@ use hilum_archive::Archive;
 use hilum_contracts::identity::Identity;
 use hilum_imaging::ImagingService;
 use hilum_platform::audit::{Door, TellsAll, Trail, recorded};
+use hilum_platform::cache::Shared as SharedCache;
 use hilum_platform::clock::SharedClock;
 use hilum_platform::config::Config;
 use hilum_platform::db::Home;
@@ -80,6 +81,7 @@ pub(crate) struct Parts {
     /// What the services that run here were told, each its own.
     pub(crate) inboxes: Arc<[Inbox]>,
     pub(crate) bus: Option<Bus>,
+    pub(crate) cache: Option<SharedCache>,
     /// What the services that run here work on, each its own.
     pub(crate) jobs: Arc<[Arc<dyn Jobs>]>,
     /// Who knows whether each service can do its work.
@@ -111,6 +113,7 @@ pub(crate) struct Shared {
     notices: Notices,
     inboxes: Arc<[Inbox]>,
     bus: Option<Bus>,
+    cache: Option<SharedCache>,
     jobs: Arc<[Arc<dyn Jobs>]>,
     status: status::Parts,
     metrics: PrometheusHandle,
@@ -198,6 +201,7 @@ pub(crate) fn doors(parts: Parts) -> Doors {
         notices: parts.notices,
         inboxes: parts.inboxes,
         bus: parts.bus,
+        cache: parts.cache,
         jobs: parts.jobs,
         status: parts.status,
         metrics: parts.metrics,

@@ -30,6 +30,7 @@ mod on_bucket;
 mod on_postgres;
 mod operation;
 mod overload;
+mod passes;
 mod rebuilding;
 mod rejecting;
 mod results;

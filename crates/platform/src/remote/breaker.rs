@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use crate::limits::{NEIGHBOUR_FAILURES, NEIGHBOUR_REST, NEIGHBOUR_REST_MAX};
 
+/// Whether somebody who may be away is asked now.
 #[derive(Debug, Default)]
-pub(super) struct Breaker(Mutex<State>);
+pub(crate) struct Breaker(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -21,7 +22,7 @@ struct State {
 impl Breaker {
     /// Whether the neighbour may be asked now. After a rest one caller may; the
     /// others wait for what it finds.
-    pub(super) fn may(&self, now: Instant) -> bool {
+    pub(crate) fn may(&self, now: Instant) -> bool {
         let mut state = self.state();
         match state.rests_until {
             None => true,
@@ -33,8 +34,13 @@ impl Breaker {
         }
     }
 
+    /// Whether it is not asked now, or only by who looks whether it is back.
+    pub(crate) fn rests(&self) -> bool {
+        self.state().rests_until.is_some()
+    }
+
     /// It answered, whatever it said. `true`: it had not before.
-    pub(super) fn answered(&self) -> bool {
+    pub(crate) fn answered(&self) -> bool {
         let mut state = self.state();
         let rested = state.rests_until.is_some();
         *state = State::default();
@@ -43,7 +49,7 @@ impl Breaker {
 
     /// It did not answer. `jitter` in 0…1 spreads when who comes back. `true`: it
     /// is not asked from now on.
-    pub(super) fn failed(&self, now: Instant, jitter: f64) -> bool {
+    pub(crate) fn failed(&self, now: Instant, jitter: f64) -> bool {
         let mut state = self.state();
         let rested = state.rests_until.is_some();
         state.failures = state.failures.saturating_add(1);

@@ -1,47 +1,62 @@
-//! Identity over the network: both ends. Who asks keeps what it was answered: for
-//! seconds while Identity answers, and for hours when it does not, so that whoever
-//! was let in goes on. Devices are let in by what the [`Directory`] knows, without
-//! asking at all.
+//! Identity over the network: both ends. Who asks keeps the pass that it is answered
+//! with, here and for the others, and lets in by it: without asking while it is fresh,
+//! and for hours when Identity does not answer. Devices are let in by what the
+//! [`Directory`] knows, without asking at all.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use aws_lc_rs::digest;
 use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_contracts::identity::{Admitted, DeviceAdmission, DeviceAsks, Identity, Names};
-use hilum_contracts::ids::{ApiKeyId, PersonId, TenantId};
+use hilum_contracts::ids::{ApiKeyId, PersonId};
 use hilum_contracts::scope::{Principal, TenantScope};
 use serde::{Deserialize, Serialize};
-use tokio::sync::broadcast::error::RecvError;
-use tokio_util::sync::CancellationToken;
 
 use super::{Answering, Asking, Neighbour};
-use crate::limits::{ADMITTED_ASKED, ADMITTED_FRESH, ADMITTED_MAX, ADMITTED_WITHOUT_IDENTITY};
+use crate::cache::{Near, Outcome, Purpose};
+use crate::limits::{
+    ADMITTED_ASKED, ADMITTED_FRESH, ADMITTED_MAX, CACHE_VALUE_MAX, CACHE_WITHIN, PASS_FRESH,
+    PASS_LIFE,
+};
 use crate::network::plain;
-use crate::notices::{Notices, Topic};
+use crate::passes::{Pass, Passes, Shown as Seal, millis};
 use crate::tenants::Directory;
+
+/// Who was let in.
+const ADMISSION: Purpose = Purpose {
+    name: "admission",
+    bytes: CACHE_VALUE_MAX,
+    within: CACHE_WITHIN,
+};
 
 /// Identity in another process.
 #[derive(Clone)]
 pub struct RemoteIdentity {
     neighbour: Neighbour,
     directory: Directory,
-    kept: Arc<Mutex<HashMap<Key, Kept>>>,
+    passes: Passes,
+    kept: Near<Kept>,
 }
 
-/// SHA-256 of the door and what was shown there: secrets are not kept.
-type Key = [u8; 32];
-
+/// What Identity said, as it is kept under a hash of what was shown: secrets are not
+/// kept.
 #[derive(Clone)]
-struct Kept {
-    admitted: Admitted,
-    /// When Identity said so.
-    at: Instant,
-    /// Something changed for the tenant's people since.
-    stale: bool,
+enum Kept {
+    /// With its signature.
+    Pass(Box<Pass>),
+    /// Without: then this process alone knows it, and when it was said.
+    Word(Box<Admitted>, Instant),
+}
+
+impl Kept {
+    fn admitted(&self) -> Admitted {
+        match self {
+            Self::Pass(pass) => pass.admitted(),
+            Self::Word(admitted, _) => Admitted::clone(admitted),
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -51,13 +66,18 @@ struct Shown {
 }
 
 impl RemoteIdentity {
-    /// What `neighbour` answers; devices by what `directory` knows.
+    /// What `neighbour` answers; tenants and devices by what `directory` knows, passes
+    /// by what `passes` does.
     #[must_use]
-    pub fn new(neighbour: Neighbour, directory: Directory) -> Self {
+    pub fn new(neighbour: Neighbour, directory: Directory, passes: Passes) -> Self {
+        if passes.shared().is_some() {
+            ADMISSION.counts_from_zero();
+        }
         Self {
             neighbour,
             directory,
-            kept: Arc::default(),
+            passes,
+            kept: Near::new(ADMISSION, ADMITTED_MAX, PASS_LIFE),
         }
     }
 
@@ -67,104 +87,134 @@ impl RemoteIdentity {
         self.neighbour.clone()
     }
 
-    /// Asks again about everybody of a tenant whose people, keys or rights changed,
-    /// until `stop`.
-    pub async fn follow(self, notices: Notices, stop: CancellationToken) {
-        let mut changes = notices.listen();
-        while let Some(told) = stop.run_until_cancelled(changes.recv()).await {
-            match told {
-                Ok(notice) if notice.topic == Topic::Administration => {
-                    self.changed(Some(&notice.tenant));
-                }
-                Ok(_) => {}
-                Err(RecvError::Lagged(_)) => self.changed(None),
-                Err(RecvError::Closed) => return,
-            }
-        }
-    }
-
-    fn changed(&self, tenant: Option<&TenantId>) {
-        for kept in self.kept().values_mut() {
-            if tenant.is_none_or(|tenant| *tenant == kept.admitted.tenant) {
-                kept.stale = true;
-            }
-        }
-    }
-
     async fn admitted(
         &self,
         door: &str,
         text: &str,
         from: Option<IpAddr>,
     ) -> Result<Option<Admitted>, ServiceError> {
-        let key = key(door, text);
-        let known = self.kept().get(&key).cloned();
-        if let Some(known) = known.as_ref().filter(|known| known.is_fresh()) {
-            return Ok(Some(called_from(known.admitted.clone(), from)));
+        let seal = Seal::new(door, text);
+        if let Some(fresh) = self.kept.get(seal.name(), |kept| self.is_fresh(kept)) {
+            return Ok(Some(called_from(fresh.admitted(), from)));
+        }
+        let known = self.found(&seal).await.filter(|kept| self.holds(kept));
+        if let Some(fresh) = known.as_ref().filter(|kept| self.is_fresh(kept)) {
+            return Ok(Some(called_from(fresh.admitted(), from)));
         }
         let shown = Shown {
             text: text.to_owned(),
             from,
         };
-        let goes_on = known.as_ref().is_some_and(Kept::holds_without_identity);
-        let asking = asking(goes_on);
+        let asking = asking(known.is_some());
         let told: Result<Option<Admitted>, _> =
             self.neighbour.ask(asking, door, None, &shown).await;
         match told {
             Ok(Some(admitted)) => {
-                self.keep(key, &admitted);
+                self.keep(&seal, &admitted);
                 Ok(Some(called_from(admitted, from)))
             }
             Ok(None) => {
-                self.kept().remove(&key);
+                self.kept.remove(seal.name());
                 Ok(None)
             }
-            Err(error) if error.code == ErrorCode::Unavailable => match known {
-                Some(known) if goes_on => {
-                    metrics::counter!("hilum_admitted_without_identity_total").increment(1);
-                    Ok(Some(called_from(known.admitted, from)))
+            // It may have ended while Identity was asked.
+            Err(error) if error.code == ErrorCode::Unavailable => {
+                match known.filter(|kept| self.holds(kept)) {
+                    Some(known) => {
+                        metrics::counter!("hilum_admitted_without_identity_total").increment(1);
+                        Ok(Some(called_from(known.admitted(), from)))
+                    }
+                    None => Err(error),
                 }
-                _ => Err(error),
-            },
+            }
             Err(error) => Err(error),
         }
     }
 
-    fn keep(&self, key: Key, admitted: &Admitted) {
-        let mut kept = self.kept();
-        if kept.len() >= ADMITTED_MAX && !kept.contains_key(&key) {
-            kept.retain(|_, one| one.is_fresh());
-            if kept.len() >= ADMITTED_MAX {
-                kept.clear();
-            }
-        }
-        let now = Kept {
-            admitted: admitted.clone(),
-            at: Instant::now(),
-            stale: false,
+    /// What another process has found out, or this one: the newer of both.
+    async fn found(&self, seal: &Seal) -> Option<Kept> {
+        let near = self.kept.peek(seal.name());
+        let Some(shared) = self.passes.shared() else {
+            return near;
         };
-        kept.insert(key, now);
+        let Some(bytes) = shared.get(ADMISSION, &seal.written()).await else {
+            return near;
+        };
+        let pass = match self.passes.open(seal, &bytes) {
+            Ok(pass) => pass,
+            Err(unfit) => {
+                shared.came(ADMISSION, unfit.outcome());
+                return near;
+            }
+        };
+        if let Some(Kept::Pass(near)) = &near
+            && near.issued >= pass.issued
+        {
+            shared.came(ADMISSION, Outcome::Stale);
+            return Some(Kept::Pass(near.clone()));
+        }
+        let kept = Kept::Pass(Box::new(pass));
+        let is_fresh = self.is_fresh(&kept);
+        shared.came(
+            ADMISSION,
+            if is_fresh {
+                Outcome::Hit
+            } else {
+                Outcome::Stale
+            },
+        );
+        self.kept.put(*seal.name(), kept.clone());
+        Some(kept)
+    }
+
+    fn keep(&self, seal: &Seal, admitted: &Admitted) {
+        let signed = admitted.pass.as_deref();
+        let pass = signed.and_then(|signed| Pass::of_answer(signed, seal));
+        let (Some(signed), Some(pass)) = (signed, pass) else {
+            let kept = Kept::Word(Box::new(admitted.clone()), Instant::now());
+            self.kept.put(*seal.name(), kept);
+            return;
+        };
+        let left = u64::try_from(pass.until.saturating_sub(self.passes.now())).unwrap_or_default();
+        if let (Some(shared), Some(sealed)) = (self.passes.shared(), seal.seal(signed)) {
+            let life = Duration::from_millis(left).min(PASS_LIFE);
+            shared.put_later(ADMISSION, seal.written(), sealed, life);
+        }
+        self.kept.put(*seal.name(), Kept::Pass(Box::new(pass)));
+    }
+
+    /// Whether nobody needs to be asked.
+    fn is_fresh(&self, kept: &Kept) -> bool {
+        self.holds(kept)
+            && match kept {
+                Kept::Pass(pass) => {
+                    let age = self.passes.now().saturating_sub(pass.issued);
+                    age < millis(PASS_FRESH)
+                }
+                Kept::Word(_, at) => at.elapsed() < ADMITTED_FRESH,
+            }
+    }
+
+    /// Whether it is good enough while Identity does not answer.
+    fn holds(&self, kept: &Kept) -> bool {
+        match kept {
+            Kept::Pass(pass) => {
+                let known = self.directory.known();
+                known.tenant(&pass.tenant).is_some() && self.passes.hold(pass)
+            }
+            Kept::Word(_, at) => at.elapsed() < PASS_LIFE,
+        }
     }
 
     /// Whether somebody was let in as this principal not long ago.
     fn knows(&self, principal: &Principal) -> bool {
-        let kept = self.kept();
-        let mut all = kept.values();
-        all.any(|one| one.admitted.acting.principal == *principal && one.holds_without_identity())
-    }
-
-    fn kept(&self) -> MutexGuard<'_, HashMap<Key, Kept>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Kept {
-    fn is_fresh(&self) -> bool {
-        !self.stale && self.at.elapsed() < ADMITTED_FRESH
-    }
-
-    fn holds_without_identity(&self) -> bool {
-        self.at.elapsed() < ADMITTED_WITHOUT_IDENTITY
+        self.kept.any(|kept| {
+            let is = match kept {
+                Kept::Pass(pass) => pass.acting.principal == *principal,
+                Kept::Word(admitted, _) => admitted.acting.principal == *principal,
+            };
+            is && self.holds(kept)
+        })
     }
 }
 
@@ -276,16 +326,6 @@ fn asking(goes_on: bool) -> Asking {
         true => Asking::REPEATABLE.within(ADMITTED_ASKED),
         false => Asking::REPEATABLE,
     }
-}
-
-fn key(door: &str, text: &str) -> Key {
-    let mut context = digest::Context::new(&digest::SHA256);
-    context.update(door.as_bytes());
-    context.update(&[0]);
-    context.update(text.as_bytes());
-    let mut key = [0; 32];
-    key.copy_from_slice(context.finish().as_ref());
-    key
 }
 
 fn called_from(mut admitted: Admitted, from: Option<IpAddr>) -> Admitted {

@@ -12,7 +12,7 @@
 
 mod answering;
 pub mod audit;
-mod breaker;
+pub(crate) mod breaker;
 pub mod directory;
 pub mod identity;
 pub mod imaging;
@@ -20,6 +20,7 @@ pub mod keys;
 pub mod member;
 mod neighbour;
 pub mod notices;
+pub mod passes;
 pub mod passing_on;
 pub mod patients;
 

@@ -10,6 +10,7 @@
 
 mod audit;
 mod broker;
+mod cache;
 mod certificates;
 mod db;
 mod ended;

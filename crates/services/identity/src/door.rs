@@ -67,6 +67,7 @@ impl Identity for IdentityService {
     ) -> Result<Option<Admitted>, ServiceError> {
         let failed = |error| database_error(&error);
         let (session, now) = (hash(token), self.clock.now_millis());
+        let stamp = self.issuing.stamp(now);
         let key = kept_under("session", token);
         let (emptied, found) = self.answers.get(&key, now);
         if let Some(found) = found {
@@ -78,7 +79,7 @@ impl Identity for IdentityService {
         if session.seen_at + millis(SEEN_EVERY) <= now {
             use_was_noted(self.store.session_seen(session.id, now).await);
         }
-        let mut until = (now + millis(CACHE_LIFE)).min(session.expires_at);
+        let mut until = session.expires_at;
         let right = match session.break_glass {
             Some((access, ends)) => {
                 until = until.min(ends);
@@ -89,7 +90,7 @@ impl Identity for IdentityService {
             }
             None => Right::Role(session.role),
         };
-        let admitted = Admitted {
+        let mut admitted = Admitted {
             tenant: session.tenant,
             acting: Acting {
                 principal: Principal::Person {
@@ -100,7 +101,11 @@ impl Identity for IdentityService {
                 limited_to: None,
                 from: None,
             },
+            pass: None,
         };
+        let shown = ("session", token);
+        admitted.pass = self.pass(shown, &admitted, stamp, until);
+        let until = until.min(now + millis(CACHE_LIFE));
         self.answers.keep(emptied, key, &admitted, until);
         Ok(Some(called_from(admitted, from)))
     }
@@ -116,6 +121,7 @@ impl Identity for IdentityService {
             return Ok(None);
         };
         let (key, now) = (kept_under("key", bearer), self.clock.now_millis());
+        let stamp = self.issuing.stamp(now);
         let (emptied, found) = self.answers.get(&key, now);
         if let Some(found) = found {
             return Ok(Some(called_from(found, from)));
@@ -138,8 +144,8 @@ impl Identity for IdentityService {
             let address = plain(from.unwrap_or(NOWHERE)).to_string();
             use_was_noted(self.store.key_used(&scope, id, now, &address).await);
         }
-        let until = (now + millis(CACHE_LIFE)).min(found.row.expires_at.unwrap_or(i64::MAX));
-        let admitted = Admitted {
+        let until = found.row.expires_at.unwrap_or(i64::MAX);
+        let mut admitted = Admitted {
             tenant: found.tenant,
             acting: Acting {
                 principal: Principal::ApiKey(id),
@@ -150,7 +156,11 @@ impl Identity for IdentityService {
                     .map(|actions| actions.into_iter().collect()),
                 from: None,
             },
+            pass: None,
         };
+        let shown = ("api-key", bearer);
+        admitted.pass = self.pass(shown, &admitted, stamp, until);
+        let until = until.min(now + millis(CACHE_LIFE));
         self.answers.keep(emptied, key, &admitted, until);
         Ok(Some(called_from(admitted, from)))
     }

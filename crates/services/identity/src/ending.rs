@@ -115,7 +115,7 @@ impl IdentityService {
         ended::begin(&mut tx, scope, &begun).await.map_err(failed)?;
         tx.commit().await.map_err(failed)?;
         self.publish().await?;
-        self.changed(scope);
+        self.changed(scope).await;
         Ok(())
     }
 }

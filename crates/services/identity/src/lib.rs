@@ -27,6 +27,7 @@ mod hashing;
 mod keys;
 mod limits;
 mod oidc;
+mod passes;
 mod post;
 mod sealing;
 mod secret;
@@ -48,7 +49,9 @@ use hilum_platform::clock::SharedClock;
 use hilum_platform::config::{Config, SignUp, TenantArchive, UnknownDevices};
 use hilum_platform::db::{DbError, Home, Migration};
 use hilum_platform::http::database_error;
+use hilum_platform::limits::{PASS_KEY_LIFE, PASS_LIFE};
 use hilum_platform::notices::Notices;
+use hilum_platform::passes::Passes;
 use hilum_platform::tenants::Directory;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -63,6 +66,7 @@ use crate::door::Answers;
 use crate::hashing::Hashing;
 use crate::limits::UPKEEP_EVERY;
 use crate::oidc::{Http, Reach};
+use crate::passes::Issuing;
 use crate::post::Post;
 use crate::secret::Token;
 use crate::store::Store;
@@ -99,6 +103,11 @@ pub const MIGRATIONS: &[Migration] = &[
         version: 6,
         sql: include_str!("../migrations/0006_trail.sql"),
         postgres: include_str!("../migrations/postgres/0006_trail.sql"),
+    },
+    Migration {
+        version: 7,
+        sql: include_str!("../migrations/0007_passes.sql"),
+        postgres: include_str!("../migrations/postgres/0007_passes.sql"),
     },
 ];
 
@@ -161,6 +170,7 @@ pub struct IdentityService {
     hashing: Hashing,
     post: Option<Post>,
     answers: Answers,
+    issuing: Arc<Issuing>,
     unknown_writes: Arc<devices::UnknownWrites>,
     strangers: Arc<audit::Strangers>,
     publishing: Arc<tokio::sync::Mutex<()>>,
@@ -171,7 +181,8 @@ pub struct IdentityService {
 impl IdentityService {
     /// Opens the service's database in `dir`, puts the tenants and devices of
     /// the configuration into it, and fills `directory`. What is done is
-    /// recorded under the keys of `keyring`.
+    /// recorded under the keys of `keyring`, and what ends is told to neighbours
+    /// by `passes`.
     ///
     /// # Errors
     /// When the database can't be opened or migrated, or what the configuration
@@ -183,6 +194,7 @@ impl IdentityService {
         notices: Notices,
         directory: Directory,
         keyring: Keyring,
+        passes: Passes,
     ) -> Result<Self, ServiceError> {
         let db = home
             .into()
@@ -201,6 +213,7 @@ impl IdentityService {
             hashing: Hashing::default(),
             post: config.mail.as_ref().map(Post::new).transpose()?,
             answers: Answers::default(),
+            issuing: Arc::new(Issuing::new(passes, config.neighbours.is_some())),
             unknown_writes: Arc::default(),
             strangers: Arc::default(),
             publishing: Arc::default(),
@@ -209,6 +222,8 @@ impl IdentityService {
         service.seal_reasons().await?;
         service.seed(config).await?;
         service.publish().await?;
+        let told = service.open_passes().await;
+        told.map_err(|error| database_error(&error))?;
         Ok(service)
     }
 
@@ -273,6 +288,7 @@ impl IdentityService {
     pub fn start_workers(&self, tasks: &TaskTracker, stop: &CancellationToken) {
         tasks.spawn(self.trail.clone().run(stop.clone()));
         tasks.spawn(self.clone().run_post(stop.clone()));
+        tasks.spawn(self.clone().run_passes(stop.clone()));
         let (service, stop) = (self.clone(), stop.clone());
         tasks.spawn(async move {
             loop {
@@ -297,6 +313,13 @@ impl IdentityService {
         store::new_addresses::upkeep(&mut tx, now).await?;
         store::invitations::upkeep(&mut tx, now).await?;
         store::members::forget_former(&mut tx, now - self.rules.trail_kept_ms).await?;
-        tx.commit().await
+        let endings = now - millis(PASS_LIFE);
+        store::passes::upkeep(&mut tx, endings, endings - millis(PASS_KEY_LIFE)).await?;
+        tx.commit().await?;
+        if !self.issuing.is_told() {
+            // So that they are forgotten in time, and told if there are neighbours then.
+            self.store.date_endings(now).await?;
+        }
+        Ok(())
     }
 }

@@ -50,6 +50,9 @@ pub(crate) const SEEN_EVERY: Duration = Duration::from_secs(60);
 /// How long an answer is taken from memory; what ends a session or a key in
 /// this process empties it at once.
 pub(crate) const CACHE_LIFE: Duration = Duration::from_secs(5);
+/// How often a key that passes are signed with is asked for again that could not be had:
+/// each try may wait for a neighbour.
+pub(crate) const PASS_KEY_AGAIN: Duration = Duration::from_secs(5);
 /// Answers in memory: a few hundred bytes each.
 pub(crate) const CACHE_MAX: usize = 10_000;
 

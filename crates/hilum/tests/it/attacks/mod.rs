@@ -13,7 +13,7 @@ use std::time::Duration;
 use hilum_testkit::{Answer, As, Hilum};
 use serde_json::{Value, json};
 
-const PASSWORD: &str = "a quiet harbour at dawn";
+pub(crate) const PASSWORD: &str = "a quiet harbour at dawn";
 
 /// Makes a person of tenant `a` by invitation: their id and session's cookie.
 pub(crate) fn person(hilum: &Hilum, email: &str, role: &str) -> (String, String) {

@@ -12,8 +12,10 @@ use hilum_contracts::ids::{ApiKeyId, CorrelationId, InputSetId, PersonId, RunId}
 use hilum_contracts::imaging::{Imaging as _, ResultInstance, ResultSet};
 use hilum_contracts::patients::Patients as _;
 use hilum_platform::audit::{AuditSource as _, Filter, Find, TellsAll as _, TenantKeys as _};
+use hilum_platform::clock;
 use hilum_platform::events::DeadLetters;
 use hilum_platform::jobs::{Jobs, State};
+use hilum_platform::passes::Passes;
 use hilum_platform::remote::audit::RemoteTrail;
 use hilum_platform::remote::identity::RemoteIdentity;
 use hilum_platform::remote::imaging::RemoteImaging;
@@ -59,7 +61,11 @@ pub(super) async fn asks_everything(to: &Neighbour) -> Vec<String> {
     let remote = RemotePatients(to.clone());
     ask! { "state-of-study" => remote.state_of_study(&scope, "1.2"); }
 
-    let remote = RemoteIdentity::new(to.clone(), Directory::default());
+    let remote = RemoteIdentity::new(
+        to.clone(),
+        Directory::default(),
+        Passes::new(clock::system(), None),
+    );
     let from = Some([192, 0, 2, 7].into());
     let asks = |calling: &str| DeviceAsks {
         called: "HILUM".to_owned(),

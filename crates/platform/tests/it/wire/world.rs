@@ -77,7 +77,11 @@ impl Patients for Fixed {
 impl Identity for Fixed {
     async fn session(&self, _: &str, _: Option<IpAddr>) -> Answer<Option<Admitted>> {
         let (tenant, acting) = (tenant(), acting());
-        Ok(Some(Admitted { tenant, acting }))
+        Ok(Some(Admitted {
+            tenant,
+            acting,
+            pass: None,
+        }))
     }
     async fn api_key(&self, _: &str, _: Option<IpAddr>) -> Answer<Option<Admitted>> {
         let acting = Acting {
@@ -86,7 +90,11 @@ impl Identity for Fixed {
             ..acting()
         };
         let tenant = tenant();
-        Ok(Some(Admitted { tenant, acting }))
+        Ok(Some(Admitted {
+            tenant,
+            acting,
+            pass: None,
+        }))
     }
     async fn device(&self, asks: &DeviceAsks) -> Answer<DeviceAdmission> {
         if asks.calling == "NOBODY" {

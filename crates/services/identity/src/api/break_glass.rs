@@ -135,6 +135,6 @@ pub(crate) async fn review_break_glass(
         .with(Detail::Access, access);
     service.tell(&mut tx, &scope, entry).await?;
     tx.commit().await.map_err(failed)?;
-    service.changed(&scope);
+    service.changed(&scope).await;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -149,7 +149,7 @@ pub(crate) async fn invite(
         .with(Detail::Change, "invited");
     service.tell(&mut tx, &scope, entry).await?;
     tx.commit().await.map_err(failed)?;
-    service.changed(&scope);
+    service.changed(&scope).await;
     Ok(Json(InvitationMade {
         id: invitation.id.to_string(),
         mailed: invitation.mailed,
@@ -185,6 +185,6 @@ pub(crate) async fn withdraw_invitation(
         .with(Detail::Change, "withdrawn");
     service.tell(&mut tx, &scope, entry).await?;
     tx.commit().await.map_err(failed)?;
-    service.changed(&scope);
+    service.changed(&scope).await;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -149,6 +149,6 @@ pub(crate) async fn revoke_key(
         .with(Detail::Change, "revoked");
     service.tell(&mut tx, &scope, entry).await?;
     tx.commit().await.map_err(failed)?;
-    service.changed(&scope);
+    service.changed(&scope).await;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -88,8 +88,8 @@ impl IdentityService {
 
     /// What was decided holds from now on, for everybody who is signed in and
     /// every page that shows it.
-    pub(crate) fn changed(&self, scope: &TenantScope) {
-        self.answers.empty();
+    pub(crate) async fn changed(&self, scope: &TenantScope) {
+        self.something_ended().await;
         self.notices
             .tell(scope.tenant(), Topic::Administration, None);
     }

@@ -138,7 +138,7 @@ pub(crate) async fn add_provider(
         .with(Detail::Change, "added");
     service.tell(&mut tx, &scope, entry).await?;
     tx.commit().await.map_err(failed)?;
-    service.changed(&scope);
+    service.changed(&scope).await;
     Ok(Json(provider.into()))
 }
 
@@ -182,7 +182,7 @@ pub(crate) async fn change_provider(
         .with(Detail::Change, "changed");
     service.tell(&mut tx, &scope, entry).await?;
     tx.commit().await.map_err(failed)?;
-    service.changed(&scope);
+    service.changed(&scope).await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -208,6 +208,6 @@ pub(crate) async fn remove_provider(
         .with(Detail::Change, "removed");
     service.tell(&mut tx, &scope, entry).await?;
     tx.commit().await.map_err(failed)?;
-    service.changed(&scope);
+    service.changed(&scope).await;
     Ok(StatusCode::NO_CONTENT)
 }

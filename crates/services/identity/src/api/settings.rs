@@ -144,7 +144,7 @@ pub(crate) async fn change_settings(
     service.tell(&mut tx, &scope, entry).await?;
     tx.commit().await.map_err(failed)?;
     service.publish().await?;
-    service.changed(&scope);
+    service.changed(&scope).await;
     Ok(Json(service.shown(row)))
 }
 

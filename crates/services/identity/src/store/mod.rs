@@ -12,6 +12,7 @@ pub(crate) mod keys;
 pub(crate) mod mails;
 pub(crate) mod members;
 pub(crate) mod new_addresses;
+pub(crate) mod passes;
 pub(crate) mod people;
 pub(crate) mod providers;
 pub(crate) mod sessions;

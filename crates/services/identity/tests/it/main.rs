@@ -18,6 +18,7 @@ mod forged;
 mod keys;
 mod mail;
 mod oidc;
+mod passes;
 mod people;
 mod sign_in;
 mod tenants;

@@ -20,6 +20,7 @@ use hilum_platform::clock::{self, Clock, SharedClock};
 use hilum_platform::config::{Config, Tenant, TenantArchive};
 use hilum_platform::http::Caller;
 use hilum_platform::notices::Notices;
+use hilum_platform::passes::Passes;
 use hilum_platform::tenants::Directory;
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
@@ -57,6 +58,7 @@ impl TenantKeys for Keys {
 
 pub(crate) struct World {
     pub(crate) service: IdentityService,
+    pub(crate) passes: Passes,
     pub(crate) directory: Directory,
     pub(crate) notices: Notices,
     pub(crate) config: Config,
@@ -102,6 +104,7 @@ impl World {
         let clock = Arc::new(Turned(AtomicI64::new(now)));
         let notices = Notices::default();
         let shared: SharedClock = clock.clone();
+        let passes = Passes::new(Arc::clone(&shared), None);
         let opened = IdentityService::open(
             dir.home(),
             &config,
@@ -109,9 +112,11 @@ impl World {
             notices.clone(),
             directory.clone(),
             Keyring::new(Arc::new(Keys)),
+            passes.clone(),
         );
         Self {
             service: opened.await.unwrap(),
+            passes,
             directory,
             notices,
             config,
@@ -124,6 +129,7 @@ impl World {
     pub(crate) async fn reopened(self, change: impl FnOnce(&mut Config)) -> Self {
         let Self {
             service,
+            passes: _,
             directory,
             notices,
             mut config,
@@ -133,6 +139,7 @@ impl World {
         service.close().await;
         change(&mut config);
         let shared: SharedClock = clock.clone();
+        let passes = Passes::new(Arc::clone(&shared), None);
         let opened = IdentityService::open(
             dir.home(),
             &config,
@@ -140,9 +147,11 @@ impl World {
             notices.clone(),
             directory.clone(),
             Keyring::new(Arc::new(Keys)),
+            passes.clone(),
         );
         Self {
             service: opened.await.unwrap(),
+            passes,
             directory,
             notices,
             config,

@@ -74,6 +74,6 @@ pub(crate) async fn change_own_password(
         .await
         .map_err(failed)?;
     tx.commit().await.map_err(failed)?;
-    service.answers.empty();
+    service.something_ended().await;
     Ok(StatusCode::NO_CONTENT)
 }

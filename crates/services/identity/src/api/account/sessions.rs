@@ -105,7 +105,7 @@ pub(crate) async fn end_own_sessions(
         .with(Detail::Change, "all-but-one");
     service.tell(&mut tx, &scope, entry).await?;
     tx.commit().await.map_err(failed)?;
-    service.answers.empty();
+    service.something_ended().await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -136,6 +136,6 @@ pub(crate) async fn end_own_session(
         .with(Detail::Session, session);
     service.tell(&mut tx, &scope, entry).await?;
     tx.commit().await.map_err(failed)?;
-    service.answers.empty();
+    service.something_ended().await;
     Ok(StatusCode::NO_CONTENT)
 }

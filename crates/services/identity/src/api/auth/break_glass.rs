@@ -95,7 +95,7 @@ pub(crate) async fn take_break_glass(
     service.tell(&mut tx, &scope, entry).await?;
     tx.commit().await.map_err(failed)?;
     tracing::warn!(tenant = %scope.tenant(), access = %access.id, "emergency access was taken");
-    service.changed(&scope);
+    service.changed(&scope).await;
     Ok(Json(BreakGlassTaken {
         until: from_millis(access.until),
     }))
@@ -119,7 +119,7 @@ pub(crate) async fn end_break_glass(
         service.tell(&mut tx, &scope, entry).await?;
     }
     tx.commit().await.map_err(failed)?;
-    service.changed(&scope);
+    service.changed(&scope).await;
     Ok(StatusCode::NO_CONTENT)
 }
 

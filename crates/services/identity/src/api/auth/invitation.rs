@@ -168,7 +168,7 @@ pub(crate) async fn accept_invitation(
         .begin_session(&mut tx, person.id, &taken.tenant, &visit, "invitation")
         .await?;
     tx.commit().await.map_err(failed)?;
-    service.changed(&scope);
+    service.changed(&scope).await;
     let cookies = visit.cookies(&begun.token, begun.browser.as_ref());
     Ok((StatusCode::NO_CONTENT, cookies))
 }

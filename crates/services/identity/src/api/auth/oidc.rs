@@ -194,7 +194,7 @@ impl IdentityService {
             .begin_vouched_session(&mut tx, person.id, &vouched.provider, visit)
             .await?;
         tx.commit().await.map_err(failed)?;
-        self.changed(&scope);
+        self.changed(&scope).await;
         Ok((begun, vouched.return_to))
     }
 }

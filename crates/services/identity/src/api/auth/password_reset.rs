@@ -113,7 +113,7 @@ pub(crate) async fn finish_password_reset(
         .await
         .map_err(failed)?;
     tx.commit().await.map_err(failed)?;
-    service.answers.empty();
+    service.something_ended().await;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -80,7 +80,7 @@ pub(crate) async fn sign_in(
         .begin_session(&mut tx, person.id, &first.tenant, &visit, "password")
         .await?;
     tx.commit().await.map_err(failed)?;
-    service.answers.empty();
+    service.something_ended().await;
     let cookies = visit.cookies(&begun.token, begun.browser.as_ref());
     Ok((StatusCode::NO_CONTENT, cookies))
 }

@@ -27,7 +27,7 @@ pub(crate) async fn sign_out(
         let own = of_session(&session, &visit);
         service.tell(&mut tx, &own, entry).await?;
         tx.commit().await.map_err(failed)?;
-        service.answers.empty();
+        service.something_ended().await;
     }
     Ok((StatusCode::NO_CONTENT, visit.no_session()))
 }

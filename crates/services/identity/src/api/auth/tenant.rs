@@ -61,7 +61,7 @@ pub(crate) async fn switch_tenant(
         )
         .await?;
     tx.commit().await.map_err(failed)?;
-    service.answers.empty();
+    service.something_ended().await;
     let cookies = visit.cookies(&begun.token, begun.browser.as_ref());
     Ok((StatusCode::NO_CONTENT, cookies))
 }

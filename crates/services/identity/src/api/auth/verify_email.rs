@@ -119,7 +119,8 @@ impl IdentityService {
             .map_err(failed)?;
         tx.commit().await.map_err(failed)?;
         for membership in &memberships {
-            self.changed(&auth::service(&membership.tenant, "identity"));
+            self.changed(&auth::service(&membership.tenant, "identity"))
+                .await;
         }
         Ok(StatusCode::NO_CONTENT)
     }

@@ -252,7 +252,7 @@ impl IdentityService {
         self.tell(&mut tx, scope, entry).await?;
         tx.commit().await.map_err(|error| database_error(&error))?;
         self.publish().await?;
-        self.changed(scope);
+        self.changed(scope).await;
         Ok(())
     }
 

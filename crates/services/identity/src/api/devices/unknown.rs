@@ -146,6 +146,6 @@ pub(crate) async fn forget_unknown_device(
         .with(Detail::Change, "forgotten");
     service.tell(&mut tx, &scope, entry).await?;
     tx.commit().await.map_err(failed)?;
-    service.changed(&scope);
+    service.changed(&scope).await;
     Ok(StatusCode::NO_CONTENT)
 }

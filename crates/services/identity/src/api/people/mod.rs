@@ -126,7 +126,7 @@ pub(crate) async fn change_person(
         .with(Detail::Change, format!("from {role}"));
     service.tell(&mut tx, &scope, entry).await?;
     tx.commit().await.map_err(failed)?;
-    service.changed(&scope);
+    service.changed(&scope).await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -159,7 +159,7 @@ pub(crate) async fn remove_person(
         .with(Detail::Change, "removed");
     service.tell(&mut tx, &scope, entry).await?;
     tx.commit().await.map_err(failed)?;
-    service.changed(&scope);
+    service.changed(&scope).await;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -61,6 +61,6 @@ pub(crate) async fn end_sessions_of_person(
         .with(Detail::Change, "all");
     service.tell(&mut tx, &scope, entry).await?;
     tx.commit().await.map_err(failed)?;
-    service.changed(&scope);
+    service.changed(&scope).await;
     Ok(StatusCode::NO_CONTENT)
 }
