@@ -176,6 +176,11 @@ impl Shared {
         let opened = ConnectionManager::new_lazy_with_config(self.0.client.clone(), config);
         let opened = opened.map_err(|_| Failed::Away("its address can't be used"))?;
         *held = Some(opened.clone());
+        // A handshake may take longer than who asks waits, and goes on for the next one.
+        let mut connecting = opened.clone();
+        tokio::spawn(async move {
+            let _found_out_by_who_asks = redis::cmd("PING").exec_async(&mut connecting).await;
+        });
         Ok(opened)
     }
 
