@@ -1,7 +1,7 @@
 //! What every service stands on: whose data a call may touch, the clock, the
 //! configuration, the database with its outbox, inbox and jobs, files that are
 //! replaced durably, notices to open pages, neighbours in other
-//! processes, logs, metrics and traces, mail, places that tenants share, the HTTP server with its TLS, and
+//! processes, logs, metrics and traces, mail, sealed secrets, places that tenants share, the HTTP server with its TLS, and
 //! how errors look over HTTP. It knows no
 //! service, and nothing of DICOM.
 
@@ -12,8 +12,10 @@ pub mod clock;
 pub mod config;
 pub mod db;
 pub mod durable;
+pub mod email;
 pub mod events;
 pub mod http;
+pub mod http_body;
 pub mod http_client;
 pub mod http_server;
 pub mod jobs;
@@ -21,12 +23,15 @@ pub mod limits;
 pub mod mail;
 pub mod network;
 pub mod notices;
+pub mod reach;
 pub mod remote;
+pub mod sealed;
 pub mod shares;
 pub mod telemetry;
 pub mod tenants;
 pub mod tls;
 pub mod traces;
+pub mod words;
 
 /// Whose data a call may touch.
 pub mod scope {
