@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 pub use bus::Bus;
 pub use database::Database;
-pub use destination::{Destination, Way};
+pub use destination::{DeliveryRules, Destination, Way, https_or_here};
 pub use exposure::Tls;
 pub use neighbours::Neighbours;
 pub use objects::Objects;
@@ -76,6 +76,8 @@ pub struct Config {
     pub devices: Vec<Device>,
     /// Where results are delivered.
     pub destinations: Vec<Destination>,
+    /// What holds for the destinations that tenants make.
+    pub deliveries: DeliveryRules,
     /// How people and devices come in.
     pub identity: IdentityRules,
     /// How mail is sent; none: invitations and links are handed over.
@@ -345,6 +347,7 @@ impl Default for Config {
                 .collect(),
             devices: Vec::new(),
             destinations: Vec::new(),
+            deliveries: DeliveryRules::default(),
             identity: IdentityRules::default(),
             mail: None,
             audit: AuditRules::default(),
