@@ -4,6 +4,7 @@
 //   HILUM_STUDY        a study whose patient's name and description are HTML
 //   HILUM_DICOM        host:port where images are received
 //   HILUM_IMAGE        an image to send
+//   HILUM_PACS         host:port of a DICOM node, AE title PACS
 //
 // and what `browser.mjs` reads.
 
@@ -12,11 +13,11 @@ import { promisify } from 'node:util';
 
 import { NOBODY, answer, at, base, expect, open, picture, problem, session, tell, tokenOf, visit, walk } from './browser.mjs';
 
-const { HILUM_STUDY: study, HILUM_DICOM: dicom, HILUM_IMAGE: image } = process.env;
+const { HILUM_STUDY: study, HILUM_DICOM: dicom, HILUM_IMAGE: image, HILUM_PACS: pacs } = process.env;
 const PASSWORD = 'seven grey geese went north';
 
 const PAGES = {
-  people: 'People', roles: 'Roles', devices: 'Devices', keys: 'API keys', audit: 'Audit trail',
+  people: 'People', roles: 'Roles', devices: 'Devices', destinations: 'Destinations', keys: 'API keys', audit: 'Audit trail',
   emergency: 'Emergency access', storage: 'Storage', settings: 'Settings',
 };
 /** What each sees in the navigation, and of the administration. */
@@ -24,7 +25,7 @@ const SEES = {
   radiologist: [['Worklist', 'Conflicts', 'Models', 'Status'], []],
   technologist: [['Worklist', 'Conflicts', 'Quarantine', 'Models', 'Status', 'Administration'], ['devices']],
   auditor: [['Models', 'Status', 'Administration'], ['people', 'roles', 'devices', 'keys', 'audit', 'emergency', 'storage', 'settings']],
-  administrator: [['Worklist', 'Conflicts', 'Quarantine', 'Jobs', 'Models', 'Status', 'Administration'], ['people', 'roles', 'devices', 'keys', 'audit', 'storage', 'settings']],
+  administrator: [['Worklist', 'Conflicts', 'Quarantine', 'Jobs', 'Models', 'Status', 'Administration'], ['people', 'roles', 'devices', 'destinations', 'keys', 'audit', 'storage', 'settings']],
 };
 
 const shows = (page, text, timeout = 15_000) => page.getByText(text).first().waitFor({ timeout }).catch(() => problem(`"${text}" does not show`));
@@ -144,6 +145,62 @@ async function devices() {
   expect(await sends('CT1'), 'an admitted device is turned away');
 }
 
+async function destinations() {
+  const page = await open('light', 1280, 860);
+  const item = name => page.locator('.destinations > li', { hasText: name });
+  const pressed = name => page.getByRole('button', { name, exact: true }).click();
+  await visit(page, '/admin/destinations', head('destinations'), 'destinations-none');
+  await shows(page, 'No destination yet');
+  await pressed('Add a destination…');
+  await page.getByLabel('Name', { exact: true }).fill('PACS <b>1</b>');
+  await page.getByLabel('Host and port').fill('169.254.169.254:104');
+  await page.getByLabel('AE title', { exact: true }).fill('PACS');
+  await pressed('Add');
+  await shows(page, 'a network that is not public');
+  await page.getByLabel('Host and port').fill(pacs);
+  await page.getByText('Which results').click();
+  await page.getByLabel('Modalities of the study').fill('mr, CT');
+  await picture(page, 'destination-made');
+  await pressed('Add');
+  await shows(page, 'Every result, for studies with MR or CT');
+  await item('PACS').getByRole('button', { name: 'Test' }).click();
+  await shows(page, 'It took an association and answered C-ECHO.');
+  await picture(page, 'destination-tested');
+  await item('PACS').getByRole('button', { name: 'Pause' }).click();
+  await item('PACS').getByRole('button', { name: 'Resume' }).waitFor({ timeout: 15_000 }).catch(() => problem('it is not paused'));
+
+  await pressed('Add a destination…');
+  await page.getByLabel('What is it?').selectOption('webhook');
+  await page.getByLabel('Name', { exact: true }).fill('RIS');
+  await page.getByLabel('Address', { exact: true }).fill('http://127.0.0.1:9/hook');
+  await pressed('Add');
+  await shows(page, 'Copy this secret now');
+  const secret = (await page.getByLabel('the secret', { exact: true }).innerText()).trim();
+  expect(/^whsec_/.test(secret), 'the secret does not look like one');
+  await picture(page, 'destination-secret');
+  await pressed('I have it');
+  expect(await page.getByText(secret).count() === 0, 'the secret stays');
+  await item('RIS').getByRole('button', { name: 'Test' }).click();
+  await shows(page, 'RIS: it could not be reached.');
+  await item('RIS').getByRole('button', { name: 'Change…' }).click();
+  await page.getByLabel('Name', { exact: true }).fill('Information system');
+  await pressed('Save');
+  await item('Information system').getByRole('button', { name: 'New secret…' }).click();
+  await pressed('Make it');
+  await shows(page, 'Signed with the former secret, too, until');
+  await pressed('I have it');
+  await onlyText(page);
+  await picture(page, 'destinations');
+  const narrow = await open('dark', 390, 844);
+  await visit(narrow, '/admin/destinations', '.destinations', 'destinations-narrow');
+  await picture(narrow, 'destinations-narrow');
+  for (const name of ['Information system', 'PACS']) {
+    await item(name).getByRole('button', { name: 'Remove…' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Remove', exact: true }).click();
+    await item(name).waitFor({ state: 'detached' }).catch(() => problem(`${name} stays`));
+  }
+}
+
 async function audit() {
   const page = await open('light', 1280, 860);
   await visit(page, '/admin/audit', '.trail', 'audit');
@@ -193,6 +250,7 @@ await walk(async () => {
 
   await keys();
   await devices();
+  await destinations();
   for (const [scheme, width, height] of [['light', 1280, 860], ['dark', 1280, 860], ['light', 390, 844]]) await pages(scheme, width, height);
   await seenBy('radiologist');
   await seenBy('technologist');

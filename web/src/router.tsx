@@ -46,7 +46,7 @@ export const GATES = ['sign-in', 'sign-up', 'forgotten'] as const;
 export type Gate = (typeof GATES)[number];
 
 /** Pages below `/admin/`. */
-export const ADMIN = ['people', 'roles', 'devices', 'keys', 'audit', 'emergency', 'storage', 'settings'] as const;
+export const ADMIN = ['people', 'roles', 'devices', 'destinations', 'keys', 'audit', 'emergency', 'storage', 'settings'] as const;
 export type AdminPage = (typeof ADMIN)[number];
 
 const PLAIN = ['conflicts', 'quarantine', 'jobs', 'models', 'status', 'account', 'admin'] as const;

@@ -205,6 +205,21 @@ pub struct ResultsPublished {
     /// The model that made them; empty in events from before it was told.
     #[serde(default)]
     pub model: String,
+    /// Of the study, when they were published; empty in events from before it was told.
+    #[serde(default)]
+    pub study: StudyFacts,
+}
+
+/// What rules for results may ask of their study.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StudyFacts {
+    /// Modalities in Study (0008,0061).
+    pub modalities: Vec<String>,
+    /// Body Part Examined (0018,0015) of its series, each once.
+    pub body_parts: Vec<String>,
+    /// Study Description (0008,1030); empty when absent.
+    pub description: String,
 }
 
 impl Payload for ResultsPublished {

@@ -27,7 +27,7 @@ pub(crate) use address::is_here;
 pub use bus::Bus;
 pub use cache::Cache;
 pub use database::Database;
-pub use destination::{Destination, Way};
+pub use destination::{DeliveryRules, Destination, Way, https_or_here};
 pub use exposure::Tls;
 pub use flags::FlagsFile;
 pub use neighbours::Neighbours;
@@ -82,6 +82,8 @@ pub struct Config {
     pub devices: Vec<Device>,
     /// Where results are delivered.
     pub destinations: Vec<Destination>,
+    /// What holds for the destinations that tenants make.
+    pub deliveries: DeliveryRules,
     /// How people and devices come in.
     pub identity: IdentityRules,
     /// How mail is sent; none: invitations and links are handed over.
@@ -355,6 +357,7 @@ impl Default for Config {
                 .collect(),
             devices: Vec::new(),
             destinations: Vec::new(),
+            deliveries: DeliveryRules::default(),
             identity: IdentityRules::default(),
             mail: None,
             audit: AuditRules::default(),

@@ -1,7 +1,6 @@
 //! Asks other servers over HTTP: with a deadline, few bytes of answer, and no
-//! redirects. Which addresses may be asked is up to whoever names them.
+//! redirects. Where tenants name them, addresses within a [`Reach`] only.
 
-use std::path::Path;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -15,12 +14,16 @@ use hyper_util::rt::TokioExecutor;
 
 use crate::config::Tls;
 use crate::limits::{CLIENT_ANSWER_MAX, CLIENT_CONNECT};
-use crate::tls::{self, TlsError};
+use crate::reach::{Names, Reach, is_out_of_reach};
+use crate::tls::{self, TlsError, Trusted};
 use crate::traces;
 
 /// A way to one or several servers. Cheap to clone; connections are kept.
 #[derive(Clone, Debug)]
-pub struct HttpClient(Client<HttpsConnector<HttpConnector>, Body>);
+pub struct HttpClient {
+    client: Client<HttpsConnector<HttpConnector<Names>>, Body>,
+    reach: Reach,
+}
 
 /// What a server said.
 #[derive(Clone, Debug)]
@@ -40,6 +43,9 @@ pub enum HttpError {
     /// Not in time.
     #[error("it did not answer in time")]
     TimedOut,
+    /// Its address is not one that is asked.
+    #[error("its address is not one that this installation asks")]
+    OutOfReach,
     /// More than any such answer is long, or cut off.
     #[error("its answer is too long or broke off")]
     Answer,
@@ -52,9 +58,24 @@ impl HttpClient {
     ///
     /// # Errors
     /// When a file can't be used.
-    pub fn new(authorities: Option<&Path>, own: Option<&Tls>) -> Result<Self, TlsError> {
+    pub fn new<'a>(
+        authorities: impl Into<Trusted<'a>>,
+        own: Option<&Tls>,
+    ) -> Result<Self, TlsError> {
+        Self::within(Reach::ANYWHERE, authorities, own)
+    }
+
+    /// The same, for servers within `reach` only.
+    ///
+    /// # Errors
+    /// When a file can't be used.
+    pub fn within<'a>(
+        reach: Reach,
+        authorities: impl Into<Trusted<'a>>,
+        own: Option<&Tls>,
+    ) -> Result<Self, TlsError> {
         let config = tls::client(authorities, own)?;
-        let mut tcp = HttpConnector::new();
+        let mut tcp = HttpConnector::new_with_resolver(Names::new(reach.clone()));
         tcp.enforce_http(false);
         tcp.set_connect_timeout(Some(CLIENT_CONNECT));
         tcp.set_nodelay(true);
@@ -63,7 +84,10 @@ impl HttpClient {
             .https_or_http()
             .enable_http1()
             .wrap_connector(tcp);
-        Ok(Self(Client::builder(TokioExecutor::new()).build(connector)))
+        Ok(Self {
+            client: Client::builder(TokioExecutor::new()).build(connector),
+            reach,
+        })
     }
 
     /// Sends a request; the answer has begun `within` this time, and its body is
@@ -76,12 +100,19 @@ impl HttpClient {
         mut request: Request<Body>,
         within: Duration,
     ) -> Result<Response<Incoming>, HttpError> {
+        // A name is looked at when it is looked up; an address is not looked up.
+        if !self.reach.may_ask(request.uri().host().unwrap_or_default()) {
+            return Err(HttpError::OutOfReach);
+        }
         if let Some(traceparent) = traces::current().and_then(|text| text.parse().ok()) {
             request.headers_mut().insert("traceparent", traceparent);
         }
-        let answer = tokio::time::timeout(within, self.0.request(request)).await;
+        let answer = tokio::time::timeout(within, self.client.request(request)).await;
         let answer = answer.map_err(|_| HttpError::TimedOut)?;
-        answer.map_err(|_| HttpError::Unreachable)
+        answer.map_err(|error| match is_out_of_reach(&error) {
+            true => HttpError::OutOfReach,
+            false => HttpError::Unreachable,
+        })
     }
 
     /// Sends a request; the answer is whole `within` this time.

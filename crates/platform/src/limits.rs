@@ -189,6 +189,12 @@ pub const HTTP2_PING: Duration = Duration::from_secs(20);
 /// Requests at once of one HTTP/2 connection: a viewer asks for some dozen images.
 pub const HTTP2_STREAMS: u32 = 128;
 
+/// Longest e-mail address (RFC 5321 §4.5.3.1.3, without its brackets).
+pub const EMAIL_MAX: usize = 254;
+/// Longest part of an e-mail address before the `@` (RFC 5321 §4.5.3.1.1).
+pub const EMAIL_LOCAL_MAX: usize = 64;
+/// Longest body of a request to a service's own doors: the longest is a list of settings.
+pub const BODY_MAX: usize = 64 * 1024;
 /// Another server's answer is kept up to so many bytes: what it says about one
 /// request fits many times.
 pub const CLIENT_ANSWER_MAX: usize = 1024 * 1024;

@@ -183,19 +183,43 @@ impl Certificate {
     }
 }
 
+/// Who vouches for a peer, or is one.
+#[derive(Clone, Copy, Debug)]
+pub enum Trusted<'a> {
+    /// Whom the system trusts.
+    System,
+    /// Who stands in a file (PEM), which is read at each use.
+    File(&'a Path),
+    /// Who stands in a text (PEM).
+    Text(&'a str),
+}
+
+impl<'a> From<Option<&'a Path>> for Trusted<'a> {
+    fn from(file: Option<&'a Path>) -> Self {
+        file.map_or(Self::System, Self::File)
+    }
+}
+
+impl<'a> From<Option<&'a PathBuf>> for Trusted<'a> {
+    fn from(file: Option<&'a PathBuf>) -> Self {
+        Self::from(file.map(PathBuf::as_path))
+    }
+}
+
 /// For a peer that `authorities` vouch for, or that is named there itself; without
 /// them one that the system trusts. Shows the certificate of `own` as its files are
 /// at each handshake. The authorities are read anew at each call.
 ///
 /// # Errors
 /// When a file can't be used.
-pub fn client(
-    authorities: Option<&Path>,
+pub fn client<'a>(
+    authorities: impl Into<Trusted<'a>>,
     own: Option<&Tls>,
 ) -> Result<Arc<ClientConfig>, TlsError> {
-    let roots = match authorities {
-        Some(path) => roots(path)?,
-        None => {
+    let roots = match authorities.into() {
+        Trusted::File(path) => roots(path)?,
+        Trusted::Text(text) => roots_of(text.as_bytes(), Path::new("its authorities"))?,
+        Trusted::System => {
             let mut roots = RootCertStore::empty();
             roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
             roots
@@ -310,8 +334,12 @@ fn verifier(
 }
 
 fn roots(path: &Path) -> Result<RootCertStore, TlsError> {
+    roots_of(&read(path)?, path)
+}
+
+fn roots_of(text: &[u8], path: &Path) -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
-    for authority in certificates(path)? {
+    for authority in certificates_of(text, path)? {
         let added = roots.add(authority);
         added.map_err(|error| TlsError::Unusable(format!("{}: {error}", path.display())))?;
     }
@@ -319,8 +347,11 @@ fn roots(path: &Path) -> Result<RootCertStore, TlsError> {
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let text = read(path)?;
-    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
+    certificates_of(&read(path)?, path)
+}
+
+fn certificates_of(text: &[u8], path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text).collect();
     match found {
         Ok(found) if !found.is_empty() => Ok(found),
         _ => Err(TlsError::Content {

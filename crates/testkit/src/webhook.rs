@@ -18,6 +18,7 @@ const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 pub struct Webhook {
     address: SocketAddr,
     folder: TempDir,
+    secret: String,
     child: Option<Child>,
 }
 
@@ -30,7 +31,21 @@ impl Webhook {
         Self {
             address: free_address(),
             folder,
+            secret: SECRET.to_owned(),
             child: None,
+        }
+    }
+
+    /// Knows this secret when it comes up next.
+    pub fn knows(&mut self, secret: &str) {
+        secret.clone_into(&mut self.secret);
+    }
+
+    /// Ends.
+    pub fn goes_down(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ended = child.kill();
+            let _status = child.wait();
         }
     }
 
@@ -40,7 +55,7 @@ impl Webhook {
         let mut command = script("webhook_server.py");
         command
             .arg(self.address.port().to_string())
-            .args([SECRET, &first.to_string()])
+            .args([self.secret.as_str(), &first.to_string()])
             .arg(self.folder.path().join("told"));
         self.child = Some(start(&mut command));
         wait_until("the webhook listens", 20, || {
@@ -76,9 +91,6 @@ fn lines(path: &Path) -> Vec<Value> {
 
 impl Drop for Webhook {
     fn drop(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            let _ended = child.kill();
-            let _status = child.wait();
-        }
+        self.goes_down();
     }
 }

@@ -5,7 +5,7 @@ import type {
 } from './access';
 import type { AuditEntry, Verification } from './audit';
 import { type Query, act, address, get, made, segment as id } from './http';
-import type { Page } from './types';
+import type { Destination, DestinationKind, DestinationRule, Page } from './types';
 
 const V1 = '/api/v1';
 
@@ -46,6 +46,12 @@ export const admin = {
   admit: (unknown: string) => act('POST', `${V1}/devices/unknown/${id(unknown)}/admit`),
   dismiss: (unknown: string) => act('DELETE', `${V1}/devices/unknown/${id(unknown)}`),
 
+  addDestination: (destination: DestinationWanted) => made<Destination & { secret?: string }>('POST', `${V1}/destinations`, destination),
+  changeDestination: (destination: string, change: DestinationChange) => act('PATCH', `${V1}/destinations/${id(destination)}`, change),
+  removeDestination: (destination: string) => act('DELETE', `${V1}/destinations/${id(destination)}`),
+  testDestination: (destination: string) => made<{ reached: boolean; message: string }>('POST', `${V1}/destinations/${id(destination)}/test`),
+  renewSecret: (destination: string) => made<{ secret: string; former_until: string }>('POST', `${V1}/destinations/${id(destination)}/secret`),
+
   keys: (after: string | undefined, signal: AbortSignal, rows?: string) => list<ApiKey>('/keys', after, signal, [], rows),
   makeKey: (key: KeyWanted) => made<{ key: string }>('POST', `${V1}/keys`, key),
   revokeKey: (key: string) => act('DELETE', `${V1}/keys/${id(key)}`),
@@ -72,6 +78,25 @@ export interface DeviceChange {
   issuer?: string | null;
   quiet_seconds?: number | null;
   fallback_charset?: string | null;
+}
+
+/** What is absent stays; `null` takes away. */
+export interface DestinationChange extends Partial<DestinationRule> {
+  name?: string;
+  address?: string;
+  ae_title?: string;
+  calling_ae_title?: string;
+  tls?: boolean;
+  authorities?: string | null;
+  user?: string | null;
+  secret?: string | null;
+  paused?: boolean;
+}
+
+export interface DestinationWanted extends DestinationChange {
+  name: string;
+  kind: DestinationKind;
+  address: string;
 }
 
 export interface KeyWanted {

@@ -118,6 +118,8 @@ export interface Delivery {
   run_id: string;
   study_uid: string;
   destination: string;
+  /** It is there no more: what was given up can't be sent again. */
+  destination_removed: boolean;
   correlation_id: string;
   state: DeliveryState;
   reason: string | null;
@@ -129,15 +131,36 @@ export interface Delivery {
   delivered_at: string | null;
 }
 
-export interface Destination {
+export type DestinationKind = 'dicom' | 'stow' | 'webhook' | 'mail';
+
+/** Which results go to a destination: what is empty asks for nothing. */
+export interface DestinationRule {
+  models: string[];
+  modalities: string[];
+  body_parts: string[];
+  /** `*` and `?` are wild cards. */
+  study_description: string | null;
+}
+
+export interface Destination extends DestinationRule {
+  id: string;
   name: string;
-  kind: 'dicom' | 'stow' | 'webhook' | 'mail';
+  /** Named in the configuration file, and changed there only. */
+  configured: boolean;
+  paused: boolean;
+  kind: DestinationKind;
   /** Of a DICOM node. */
   ae_title?: string;
+  calling_ae_title?: string;
   /** host:port, an http address, or one for mail. */
   address: string;
-  /** The models whose results go there; none named: every model's. */
-  models: string[];
+  tls?: boolean;
+  has_authorities: boolean;
+  user?: string;
+  has_secret: boolean;
+  former_secret_until?: string;
+  /** Deliveries that wait for it or are being sent. */
+  waiting: number;
 }
 
 /** A correction: what it changed, who made it, and why. */

@@ -13,7 +13,7 @@ const run = (change: Partial<Run>): Run => ({
   not_for_clinical_use: true, ...change,
 });
 const delivery = (state: Delivery['state']): Delivery => ({
-  id: state, run_id: 'r', study_uid: '1.2', destination: 'PACS', correlation_id: '', state, reason: null,
+  id: state, run_id: 'r', study_uid: '1.2', destination: 'PACS', destination_removed: false, correlation_id: '', state, reason: null,
   instances_total: 2, instances_sent: 0, attempts: 0, next_attempt_at: null, created_at: '', delivered_at: null,
 });
 

@@ -3,10 +3,12 @@
 import { api } from '../api/client';
 import { useMay } from '../api/session';
 import { useResource } from '../api/useResource';
+import { WAYS, taken } from '../lib/destination';
 import { moment } from '../lib/format';
 import { receiver } from '../lib/receiver';
 import { Badge, Fact, Failure, Loading, useTitle } from '../parts';
 import { PatientMerges } from '../parts/PatientMerges';
+import { Link } from '../router';
 
 export function Status() {
   useTitle('Status');
@@ -49,18 +51,21 @@ export function Status() {
   );
 }
 
-const WAYS = { dicom: 'C-STORE', stow: 'STOW-RS', webhook: 'Webhook', mail: 'Mail' } as const;
-
 function Destinations() {
-  const destinations = useResource('destinations', api.destinations, []);
+  const may = useMay();
+  const destinations = useResource('destinations', api.destinations, ['administration']);
   return (
     <section aria-labelledby="destinations">
       <h2 id="destinations">Destinations of results</h2>
       {destinations.error && <Failure error={destinations.error} retry={destinations.reload} />}
-      {destinations.data?.items.length === 0 && <p className="faint">None: results stay here. Name destinations in the configuration under [[destinations]].</p>}
+      {destinations.data?.items.length === 0 && <p className="faint">None: results stay here.{may('manage-settings') && <> <Link href="/admin/destinations">Add one.</Link></>}</p>}
       <ul className="tiles">
         {destinations.data?.items.map(one => (
-          <li key={one.name} className="card"><h3>{one.name}</h3><p className="second">{WAYS[one.kind]}{one.ae_title && ` · ${one.ae_title}`} · {one.address}</p>{one.models.length > 0 && <p className="second">Results of {one.models.join(', ')}</p>}</li>
+          <li key={one.id} className="card">
+            <div className="card-head"><h3>{one.name}</h3>{one.paused && <Badge tone="warn">Paused</Badge>}</div>
+            <p className="second">{WAYS[one.kind]}{one.ae_title && ` · ${one.ae_title}`} · {one.address}</p>
+            <p className="second">{taken(one)}</p>
+          </li>
         ))}
       </ul>
     </section>

@@ -14,7 +14,7 @@ const STATES: Record<Delivery['state'], [Tone, string]> = {
 
 export function Deliveries({ items, changed }: { items: Delivery[]; changed: () => void }) {
   if (items.length === 0) {
-    return <p className="faint">Nothing to deliver yet. Results go to each destination that Hilum's configuration names.</p>;
+    return <p className="faint">Nothing to deliver yet. Results go to each destination of the organisation that takes them.</p>;
   }
   return (
     <ul className="deliveries">
@@ -32,7 +32,7 @@ export function Deliveries({ items, changed }: { items: Delivery[]; changed: () 
                 {one.delivered_at ? ` · delivered ${moment(one.delivered_at)}` : next}
               </p>
             </div>
-            {(one.state === 'held' || one.state === 'given-up') && (
+            {(one.state === 'held' || one.state === 'given-up') && !one.destination_removed && (
               <Allowed to="retry-work"><Action act={() => api.retryDelivery(one.id)} done={changed}>Deliver again</Action></Allowed>
             )}
           </li>

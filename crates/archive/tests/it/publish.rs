@@ -15,6 +15,7 @@ fn event() -> Event {
         instances: vec![],
         patient: hilum_contracts::imaging::PatientIdentity::default(),
         model: String::new(),
+        study: hilum_contracts::imaging::StudyFacts::default(),
     };
     let tenant = TenantId::new("default").unwrap();
     let now = hilum_platform::clock::from_millis(0);

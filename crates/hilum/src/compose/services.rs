@@ -135,8 +135,7 @@ impl Services {
                 clock(),
                 notices(),
                 keyring.clone(),
-                config.destinations.clone(),
-                config.tls.clone(),
+                config,
                 mail(config)?,
             );
             services.integration = Some(opened.await?);

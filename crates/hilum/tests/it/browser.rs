@@ -209,7 +209,10 @@ fn a_person_goes_from_the_set_up_link_to_the_first_result() {
 
 #[test]
 fn a_person_administers_and_each_role_sees_what_it_may() {
-    let hilum = hilum().start();
+    let pacs = Storescp::up();
+    let hilum = hilum()
+        .with_setting("deliveries", "{ networks = [\"127.0.0.0/8\"] }")
+        .start();
     let html = "<img src=x onerror=window.stumbled=1>";
     let named = Series::another_study(
         "1.2.3.72",
@@ -229,6 +232,7 @@ fn a_person_administers_and_each_role_sees_what_it_may() {
             ("HILUM_STUDY", "1.2.3.72"),
             ("HILUM_DICOM", &hilum.dicom().to_string()),
             ("HILUM_IMAGE", image.slice(0).to_str().unwrap()),
+            ("HILUM_PACS", &pacs.address().to_string()),
         ],
     );
     hilum.ends_sound();

@@ -15,6 +15,7 @@ mod auditing;
 mod browser;
 mod bus;
 mod crashes;
+mod destinations;
 mod documents;
 mod ending;
 mod erasure;

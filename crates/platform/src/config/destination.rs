@@ -6,7 +6,17 @@ use std::path::PathBuf;
 
 use hilum_contracts::ids::TenantId;
 use http::Uri;
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
+
+/// What holds for the destinations that tenants make.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DeliveryRules {
+    /// Networks that are not public and to which tenants may have results sent:
+    /// `["10.0.0.0/8"]`. What they name is asked from within the installation.
+    pub networks: Vec<IpNet>,
+}
 
 /// Where results of a tenant go.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -128,11 +138,11 @@ impl TryFrom<Entry> for Destination {
                 calling_ae_title: entry.calling_ae_title.unwrap_or_else(|| "HILUM".to_owned()),
             },
             (Some(url), None, None, false, (_, false)) => Way::Stow {
-                url: asked(&url).map_err(|what| wrong(&what))?,
+                url: https_or_here(&url).map_err(|what| wrong(&what))?,
                 token_file,
             },
             (None, Some(url), None, false, (false, _)) => Way::Webhook {
-                url: asked(&url).map_err(|what| wrong(&what))?,
+                url: https_or_here(&url).map_err(|what| wrong(&what))?,
                 secret_file: secret_file.ok_or_else(|| wrong("secret_file is missing"))?,
             },
             (None, None, Some(to), false, (false, false)) if entry.tls_ca.is_none() => {
@@ -190,8 +200,12 @@ impl From<Destination> for Entry {
     }
 }
 
-/// An address that may be asked: over TLS, or on this machine.
-fn asked(url: &str) -> Result<String, String> {
+/// An address of HTTP that results may go to: over TLS, or on this machine; without a
+/// slash at its end.
+///
+/// # Errors
+/// Why it is none, in words.
+pub fn https_or_here(url: &str) -> Result<String, String> {
     let wrong = || format!("{url} is no https address");
     let uri: Uri = url.parse().map_err(|_| wrong())?;
     let host = uri.host().ok_or_else(wrong)?;

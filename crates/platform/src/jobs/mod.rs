@@ -275,6 +275,48 @@ pub async fn finish(
     Ok(changed == 1)
 }
 
+/// Has what waits of a kind be tried now: what it waited for has changed.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn hasten(
+    tx: &mut Connection,
+    tenant: &TenantId,
+    kind: &str,
+    now: i64,
+) -> Result<(), DbError> {
+    db::query(
+        "UPDATE jobs SET run_at = $1 WHERE kind = $2 AND tenant = $3 AND state = 'queued'
+         AND run_at > $1",
+    )
+    .bind(now)
+    .bind(kind)
+    .bind(tenant.as_str())
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// Forgets a tenant's jobs of a kind that nobody works on any more. Who holds one
+/// holds it no longer.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn forget_kind(
+    tx: &mut Connection,
+    tenant: &TenantId,
+    kind: &str,
+) -> Result<(), DbError> {
+    for table in [
+        "DELETE FROM jobs WHERE kind = $1 AND tenant = $2",
+        "DELETE FROM job_turn WHERE kind = $1 AND tenant = $2",
+    ] {
+        let query = db::query(table).bind(kind).bind(tenant.as_str());
+        query.execute(&mut *tx).await?;
+    }
+    Ok(())
+}
+
 /// A name for a worker of this process: that of no other, by which
 /// [`reclaim`] knows whose it was.
 #[must_use]

@@ -29,7 +29,7 @@ impl IdentityService {
         text: &str,
     ) -> Result<Vec<u8>, ServiceError> {
         let what = format!("break-glass {} {access}", words.name());
-        self.seal(tenant, &what, text.as_bytes()).await
+        self.sealer.seal(tenant, &what, text.as_bytes()).await
     }
 
     /// Opens them; a sentence in their place when that can't be done.
@@ -41,7 +41,7 @@ impl IdentityService {
         sealed: &[u8],
     ) -> Result<String, ServiceError> {
         let what = format!("break-glass {} {access}", words.name());
-        let opened = self.open_sealed(tenant, &what, sealed).await?;
+        let opened = self.sealer.open(tenant, &what, sealed).await?;
         let text = opened.and_then(|text| String::from_utf8(text.to_vec()).ok());
         Ok(text.unwrap_or_else(|| "(can't be read: it was changed)".to_owned()))
     }

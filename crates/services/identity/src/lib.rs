@@ -29,7 +29,6 @@ mod limits;
 mod oidc;
 mod passes;
 mod post;
-mod sealing;
 mod secret;
 mod sessions;
 mod store;
@@ -52,6 +51,7 @@ use hilum_platform::http::database_error;
 use hilum_platform::limits::{PASS_KEY_LIFE, PASS_LIFE};
 use hilum_platform::notices::Notices;
 use hilum_platform::passes::Passes;
+use hilum_platform::sealed::Sealer;
 use hilum_platform::tenants::Directory;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -65,7 +65,7 @@ use crate::domain::settings::millis;
 use crate::door::Answers;
 use crate::hashing::Hashing;
 use crate::limits::UPKEEP_EVERY;
-use crate::oidc::{Http, Reach};
+use crate::oidc::Http;
 use crate::passes::Issuing;
 use crate::post::Post;
 use crate::secret::Token;
@@ -110,6 +110,10 @@ pub const MIGRATIONS: &[Migration] = &[
         postgres: include_str!("../migrations/postgres/0007_passes.sql"),
     },
 ];
+
+/// For what the tenants' keys are derived that secrets at others, people's words and
+/// what a browser keeps at a provider are sealed under.
+const SEALED_FOR: &str = "hilum identity v1";
 
 /// The installation's rules.
 #[derive(Debug)]
@@ -165,6 +169,7 @@ pub struct IdentityService {
     directory: Directory,
     trail: Trail,
     keyring: Keyring,
+    sealer: Sealer,
     provider_http: Http,
     rules: Arc<Rules>,
     hashing: Hashing,
@@ -203,8 +208,9 @@ impl IdentityService {
             .map_err(|error| database_error(&error))?;
         let service = Self {
             trail: Trail::new(db.clone(), keyring.clone(), Arc::clone(&clock), "identity"),
+            sealer: Sealer::new(keyring.clone(), SEALED_FOR),
             keyring,
-            provider_http: Http::new(Reach::of(config))?,
+            provider_http: Http::of(config)?,
             store: Store::new(db),
             clock,
             notices,

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-/// Longest body of a request: the longest is a list of settings.
-pub(crate) const BODY_MAX: usize = 64 * 1024;
 /// Rows of a page unless more are asked for.
 pub(crate) const PAGE: u32 = 50;
 /// Most rows of a page.
@@ -12,10 +10,6 @@ pub(crate) const PAGE_MAX: u32 = 200;
 pub(crate) const QUERY_MAX: usize = 200;
 /// Longest name of a person, an organisation or a key.
 pub(crate) const NAME_MAX: usize = 100;
-/// Longest e-mail address (RFC 5321 §4.5.3.1.3, without its brackets).
-pub(crate) const EMAIL_MAX: usize = 254;
-/// Longest part of an e-mail address before the `@` (RFC 5321 §4.5.3.1.1).
-pub(crate) const EMAIL_LOCAL_MAX: usize = 64;
 /// Longest reason for emergency access, and longest review.
 pub(crate) const REASON_MAX: usize = 1_000;
 /// Shortest of both: less says nothing to who reviews it.

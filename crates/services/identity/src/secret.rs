@@ -8,7 +8,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hilum_contracts::error::ServiceError;
 use hilum_contracts::ids::ApiKeyId;
-use serde::Deserialize;
 use zeroize::Zeroizing;
 
 /// What is stored of a secret.
@@ -63,24 +62,6 @@ pub(crate) fn hash_of(parts: &[&[u8]]) -> Hash {
 /// Compares in a time that does not depend on where they differ.
 pub(crate) fn same(a: &[u8], b: &[u8]) -> bool {
     verify_slices_are_equal(a, b).is_ok()
-}
-
-/// A text that a client sent and that nobody else should see.
-#[derive(Deserialize, utoipa::ToSchema)]
-#[serde(from = "String")]
-#[schema(value_type = String, format = Password)]
-pub(crate) struct Confidential(Zeroizing<String>);
-
-impl From<String> for Confidential {
-    fn from(text: String) -> Self {
-        Self(Zeroizing::new(text))
-    }
-}
-
-impl Confidential {
-    pub(crate) fn reveal(&self) -> &str {
-        &self.0
-    }
 }
 
 /// What a program sends: `hk_<id>_<secret>`.

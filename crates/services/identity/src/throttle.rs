@@ -31,7 +31,7 @@ pub(crate) struct Attempt {
 }
 
 impl IdentityService {
-    /// Counts an attempt at `account`, an address as `domain::email` writes it,
+    /// Counts an attempt at `account`, an address as `platform::email` writes it,
     /// whether or not anybody has it.
     ///
     /// # Errors

@@ -2,11 +2,11 @@
 
 use async_trait::async_trait;
 use dicom_dictionary_std::uids;
-use hilum_archive::{InstanceRow, PublishOutcome, ResultKey};
+use hilum_archive::{InstanceRow, Page, PublishOutcome, ResultKey, SeriesFilter, StudyFilter};
 use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_contracts::ids::InputSetId;
 use hilum_contracts::imaging::{
-    DataSetStream, Imaging, InstanceRef, Published, ResultSet, ResultsPublished,
+    DataSetStream, Imaging, InstanceRef, Published, ResultSet, ResultsPublished, StudyFacts,
 };
 use hilum_contracts::{CorrelationId, Event};
 use hilum_platform::http::database_error;
@@ -15,7 +15,7 @@ use hilum_platform::scope::TenantScope;
 
 use crate::ImagingService;
 use crate::intake::{Intake, Source};
-use crate::limits::RESULT_MAX;
+use crate::limits::{RESULT_MAX, SERIES_LOOKED_AT};
 
 #[async_trait]
 impl Imaging for ImagingService {
@@ -107,7 +107,8 @@ impl Imaging for ImagingService {
             // The spool file, if any, must outlive the commit.
             instances.push((instance, spooled));
         }
-        let event = self.published_event(scope, &results, &references, patient)?;
+        let study = self.study_facts(scope, &results.study_uid).await?;
+        let event = self.published_event(scope, &results, &references, patient, study)?;
         let key = ResultKey(results.key.clone());
         let (instances, spools): (Vec<_>, Vec<_>) = instances.into_iter().unzip();
         let outcome = self
@@ -132,12 +133,45 @@ impl Imaging for ImagingService {
 }
 
 impl ImagingService {
+    /// What the rules of destinations ask of a study, as it is shown now.
+    async fn study_facts(
+        &self,
+        scope: &TenantScope,
+        study_uid: &str,
+    ) -> Result<StudyFacts, ServiceError> {
+        let Some(study) = self.archive.study(scope, study_uid).await? else {
+            return Ok(StudyFacts::default());
+        };
+        let filter = SeriesFilter {
+            study: StudyFilter {
+                uids: vec![study_uid.to_owned()],
+                ..StudyFilter::default()
+            },
+            ..SeriesFilter::default()
+        };
+        let page = Page::first(SERIES_LOOKED_AT);
+        let series = self.archive.series(scope, &filter, page).await?;
+        let mut body_parts: Vec<String> = series
+            .into_iter()
+            .filter_map(|(series, _)| series.attributes.body_part)
+            .collect();
+        body_parts.sort_unstable();
+        body_parts.dedup();
+        let description = study.attributes.description;
+        Ok(StudyFacts {
+            modalities: study.modalities,
+            body_parts,
+            description: description.map(|text| text.value).unwrap_or_default(),
+        })
+    }
+
     fn published_event(
         &self,
         scope: &TenantScope,
         results: &ResultSet,
         references: &[InstanceRef],
         patient: Option<hilum_archive::PatientIdentity>,
+        study: StudyFacts,
     ) -> Result<Event, ServiceError> {
         let published = ResultsPublished {
             run: results.run,
@@ -145,6 +179,7 @@ impl ImagingService {
             instances: references.to_vec(),
             patient: patient.map(plain_identity).unwrap_or_default(),
             model: results.model.clone(),
+            study,
         };
         let correlation: CorrelationId = results.correlation_id;
         Event::new(

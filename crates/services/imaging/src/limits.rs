@@ -70,3 +70,7 @@ pub(crate) const MERGE_PAUSE: Duration = Duration::from_millis(200);
 /// Studies that an export may name: each is a subject of its entry in the audit
 /// trail. One of more is of a patient or of everything.
 pub(crate) const EXPORTED_NAMED: usize = 10_000;
+
+/// Series of a study whose body parts destinations may ask for: more than any study of
+/// one examination has.
+pub(crate) const SERIES_LOOKED_AT: u32 = 500;

@@ -13,6 +13,7 @@ use hilum_platform::events::{ConsumeError, Consumer, Interest};
 use hilum_platform::notices::Topic;
 
 use crate::IntegrationService;
+use crate::store::destinations;
 use crate::store::planning;
 
 pub(crate) struct DeliveriesFromResults {
@@ -49,19 +50,24 @@ impl Consumer for DeliveriesFromResults {
         let own = |destination: &&Destination| {
             destination.tenant == event.tenant && destination.takes(&results.model)
         };
+        let delivery = |destination| planning::NewDelivery {
+            results: &results,
+            destination,
+            correlation_id: event.correlation_id,
+        };
         for destination in self.service.destinations.iter().filter(own) {
-            let delivery = planning::NewDelivery {
-                results: &results,
-                destination: &destination.name,
-                correlation_id: event.correlation_id,
-            };
-            planning::plan(tx, &scope, &delivery, now).await?;
+            planning::plan(tx, &scope, &delivery(&destination.name), now).await?;
+        }
+        destinations::lock(tx, &scope).await?;
+        let made = destinations::of_tenant(tx, &scope).await?;
+        for one in made.iter().filter(|one| one.settings.rule.takes(&results)) {
+            planning::plan(tx, &scope, &delivery(&one.id), now).await?;
         }
         Ok(())
     }
 
     fn consumed(&self, event: &Event) {
-        self.service.bell.notify_waiters();
+        self.service.ring();
         self.service
             .notices
             .tell(&event.tenant, Topic::Deliveries, None);

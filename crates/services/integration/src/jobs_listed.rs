@@ -44,7 +44,7 @@ impl JobSource for IntegrationService {
             .with(Detail::Delivery, id);
         self.trail.append(&mut tx, scope, entry).await?;
         tx.commit().await?;
-        self.bell.notify_waiters();
+        self.ring();
         self.notices.tell(scope.tenant(), Topic::Deliveries, None);
         Ok(true)
     }

@@ -9,6 +9,7 @@ import { useCurrentInView } from '../../parts/useCurrentInView';
 import { ADMIN, type AdminPage, Link } from '../../router';
 
 import { Audit } from './Audit';
+import { Destinations } from './Destinations';
 import { Devices } from './Devices';
 import { Emergency } from './Emergency';
 import { Keys } from './Keys';
@@ -21,6 +22,7 @@ const PAGES: Record<AdminPage, readonly [label: string, needs: Action, page: Com
   people: ['People', 'view-people', People],
   roles: ['Roles', 'view-people', Roles],
   devices: ['Devices', 'view-devices', Devices],
+  destinations: ['Destinations', 'manage-settings', Destinations],
   keys: ['API keys', 'view-keys', Keys],
   audit: ['Audit trail', 'view-audit', Audit],
   emergency: ['Emergency access', 'review-break-glass', Emergency],

@@ -47,9 +47,16 @@ pub(super) fn body(operation: &Operation, of: &Names) -> Option<Value> {
         "POST /api/v1/keys" => json!({ "name": "another", "role": "auditor" }),
         "POST /api/v1/devices" => json!({ "ae_title": "ANOTHER", "address": "192.0.2.1" }),
         "PATCH /api/v1/devices/{id}" => json!({ "issuer": "TAKEN" }),
+        "POST /api/v1/destinations" => json!({
+            "name": "another", "kind": "webhook", "address": "https://192.0.2.10/hook"
+        }),
+        "PATCH /api/v1/destinations/{id}" => json!({ "name": "Taken" }),
         "POST /api/v1/devices/unknown/{id}/admit"
         | "DELETE /api/v1/devices/unknown/{id}"
         | "DELETE /api/v1/devices/{id}"
+        | "DELETE /api/v1/destinations/{id}"
+        | "POST /api/v1/destinations/{id}/test"
+        | "POST /api/v1/destinations/{id}/secret"
         | "DELETE /api/v1/keys/{id}"
         | "DELETE /api/v1/people/{id}"
         | "DELETE /api/v1/people/{id}/sessions"

@@ -11,7 +11,7 @@ use hilum_contracts::event::Payload;
 use hilum_contracts::ids::{CorrelationId, TenantId};
 use hilum_contracts::imaging::{
     InputSetReady, InstanceRef, InstancesDeleted, InstancesMoved, InstancesRejected,
-    InstancesStored, PatientIdentity, ReadyReason, ResultsPublished, StudyCorrected,
+    InstancesStored, PatientIdentity, ReadyReason, ResultsPublished, StudyCorrected, StudyFacts,
 };
 use hilum_contracts::inference::RunFinished;
 use hilum_contracts::patients::ConflictResolved;
@@ -148,6 +148,7 @@ fn events(names: &Names, results: Vec<InstanceRef>) -> Vec<Event> {
                 instances: results,
                 patient: patient.clone(),
                 model: "a-model".to_owned(),
+                study: StudyFacts::default(),
             },
         ),
         told(
@@ -290,6 +291,7 @@ fn no_event_or_job_of_another_tenant_reaches_what_it_names() {
     let mut hilum = hilum()
         .with_fast_model()
         .with_setting("destinations", format!("[{}]", destinations.join(", ")))
+        .with_setting("deliveries", super::DELIVERIES)
         .with_setting("identity", "{ public_url = \"http://127.0.0.1\" }")
         .start();
     let mut names = tenant_with_everything(&hilum);

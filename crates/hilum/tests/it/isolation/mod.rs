@@ -19,6 +19,9 @@ use self::bodies::body;
 use self::names::{Names, nothing, tenant_with_everything};
 use crate::hilum;
 
+/// Where tenants may have results sent: nobody is there.
+const DELIVERIES: &str = "{ networks = [\"192.0.2.0/24\"] }";
+
 /// An operation of the document.
 pub(crate) struct Operation {
     pub(crate) method: String,
@@ -163,6 +166,7 @@ fn another_tenant_sees_and_changes_nothing_with_real_identifiers() {
         .with_fast_model()
         .delivering_to("pacs", "PACS", pacs.address())
         .with_setting("identity", "{ public_url = \"http://127.0.0.1\" }")
+        .with_setting("deliveries", DELIVERIES)
         .start();
     let api = hilum.api();
     let names = tenant_with_everything(&hilum);

@@ -60,6 +60,7 @@ impl Names {
             ("/input-sets/", "input_set"),
             ("/runs/", "run"),
             ("/deliveries/", "delivery"),
+            ("/destinations/", "destination"),
             ("/jobs/", "job"),
             ("/keys/", "key"),
             ("/devices/unknown/", "unknown_device"),
@@ -109,6 +110,7 @@ pub(super) fn nothing() -> Names {
         ("input_set", uuid()),
         ("run", uuid()),
         ("delivery", uuid()),
+        ("destination", uuid()),
         ("key", uuid()),
         ("unknown_device", uuid()),
         ("device", uuid()),
@@ -204,6 +206,13 @@ pub(super) fn tenant_with_everything(hilum: &Hilum) -> Names {
         json!({ "name": "Secret clinic", "issuer": provider.issuer(), "client_id": "hilum",
                 "client_secret": OIDC_SECRET }),
     );
+    // Paused, so that nothing goes there meanwhile.
+    let destination = done(
+        "POST",
+        "/api/v1/destinations",
+        json!({ "name": "Secret clinic", "kind": "webhook", "address": "https://192.0.2.9/hook",
+                "paused": true }),
+    );
     let device = done(
         "POST",
         "/api/v1/devices",
@@ -244,6 +253,7 @@ pub(super) fn tenant_with_everything(hilum: &Hilum) -> Names {
         ("run", text(&run["id"])),
         ("delivery", text(&delivery["id"])),
         ("key", text(&key["id"])),
+        ("destination", text(&destination["id"])),
         ("device", text(&device["id"])),
         ("unknown_device", text(&unknown["id"])),
         ("invitation", text(&invitation["id"])),

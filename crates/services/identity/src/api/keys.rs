@@ -8,12 +8,12 @@ use hilum_contracts::error::ServiceError;
 use hilum_contracts::ids::ApiKeyId;
 use hilum_platform::clock::from_millis;
 use hilum_platform::http::{May, Problem, ProblemBody, database_error};
+use hilum_platform::http_body::Body;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
-use super::body::Body;
 use super::id;
 use super::page::PageQuery;
 use crate::store::keys;

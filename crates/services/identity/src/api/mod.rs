@@ -2,7 +2,6 @@
 
 mod account;
 pub(crate) mod auth;
-mod body;
 mod break_glass;
 mod devices;
 mod invitations;

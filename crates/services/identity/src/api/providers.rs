@@ -7,18 +7,17 @@ use hilum_contracts::audit::{Act, Detail, Entry};
 use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_platform::clock::from_millis;
 use hilum_platform::http::{May, Problem, ProblemBody, database_error};
+use hilum_platform::http_body::{Body, Confidential};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::body::Body;
 use super::id;
 use crate::IdentityService;
 use crate::domain::text;
 use crate::limits::PROVIDERS;
-use crate::secret::Confidential;
 use crate::store::providers::{self, Provider};
 
 /// Google's issuer (OpenID Connect Discovery).
@@ -123,6 +122,7 @@ pub(crate) async fn add_provider(
         issuer,
         client_id,
         secret: service
+            .sealer
             .seal(scope.tenant(), &format!("secret {id}"), secret)
             .await?,
         created_at: service.clock.now_millis(),
@@ -162,7 +162,9 @@ pub(crate) async fn change_provider(
     let mut secret = None;
     if let Some(shown) = change.client_secret {
         let what = format!("secret {provider}");
-        let sealed = service.seal(scope.tenant(), &what, shown.reveal().as_bytes());
+        let sealed = service
+            .sealer
+            .seal(scope.tenant(), &what, shown.reveal().as_bytes());
         secret = Some(sealed.await?);
     }
     let mut tx = service.store.begin().await.map_err(failed)?;

@@ -7,10 +7,10 @@ use hilum_contracts::audit::{Act, Detail, Entry};
 use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_platform::config::{ResendPolicy, Retention, UnknownDevices};
 use hilum_platform::http::{May, Problem, ProblemBody, database_error};
+use hilum_platform::http_body::{Body, given};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::body::{Body, given};
 use crate::IdentityService;
 use crate::domain::text;
 use crate::store::tenants::{self, TenantRow};

@@ -7,11 +7,11 @@ use hilum_contracts::error::ServiceError;
 use hilum_contracts::ids::TenantId;
 use hilum_platform::clock::from_millis;
 use hilum_platform::http::{May, Problem, ProblemBody, database_error};
+use hilum_platform::http_body::Body;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
-use super::body::Body;
 use crate::{IdentityService, NewTenant};
 
 #[derive(Serialize, ToSchema)]

@@ -1,7 +1,6 @@
 //! Pure rules of identity.
 
 pub(crate) mod backoff;
-pub(crate) mod email;
 pub(crate) mod letters;
 pub(crate) mod password;
 pub(crate) mod roles;

@@ -2,6 +2,7 @@
 
 use hilum_contracts::error::ServiceError;
 use hilum_contracts::ids::{TENANT_ID_MAX, TenantId};
+use hilum_platform::words::one_line;
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_normalization::char::is_combining_mark;
 
@@ -15,21 +16,13 @@ pub(crate) fn fold(text: &str) -> String {
         .to_lowercase()
 }
 
-/// A name on one line, trimmed, or why it is none. Characters that turn the
-/// direction of text are refused: they make one name look like another.
+/// A name on one line, trimmed, or why it is none.
 pub(crate) fn name(text: &str, what: &str) -> Result<String, ServiceError> {
-    let name: String = text.trim().nfc().collect();
-    let turns = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let fine = !name.is_empty()
-        && name.chars().count() <= NAME_MAX
-        && !name.chars().any(|c| c.is_control() || turns(c));
-    if fine {
-        Ok(name)
-    } else {
-        Err(ServiceError::invalid(format!(
+    one_line(text, NAME_MAX).ok_or_else(|| {
+        ServiceError::invalid(format!(
             "{what} has 1 to {NAME_MAX} characters on one line."
-        )))
-    }
+        ))
+    })
 }
 
 /// Why somebody did something, in a few sentences.

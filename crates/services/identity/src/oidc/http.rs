@@ -4,26 +4,23 @@
 //! installation that others can't reach.
 
 use std::future::Future;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use axum::body::Bytes;
 use hilum_contracts::error::ServiceError;
 use hilum_platform::config::Config;
+use hilum_platform::network::is_loopback;
+use hilum_platform::reach::{Names, Reach};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::client::legacy::connect::dns::{GaiResolver, Name};
 use hyper_util::rt::TokioExecutor;
-use ipnet::IpNet;
 use openidconnect::{AsyncHttpClient, HttpRequest, HttpResponse};
-use tower::Service;
 
 use crate::limits::{PROVIDER_ANSWER_MAX, PROVIDER_TIMEOUT};
-use hilum_platform::network::{is_loopback, is_public, plain};
 
 /// Why a provider was not asked, or did not answer. Its own words stay with it.
 #[derive(Debug, thiserror::Error)]
@@ -36,68 +33,20 @@ pub(crate) enum HttpError {
     Answer,
 }
 
-/// Which addresses are asked.
-#[derive(Clone, Debug)]
-pub(crate) struct Reach {
-    /// This machine's, in clear as well: nobody else can reach it.
-    here: bool,
-    networks: Arc<[IpNet]>,
-}
-
-impl Reach {
-    /// As the configuration has it.
-    pub(crate) fn of(config: &Config) -> Self {
-        Self {
-            here: config.http.ip().is_loopback(),
-            networks: config.identity.provider_networks.as_slice().into(),
-        }
-    }
-
-    fn covers(&self, address: IpAddr) -> bool {
-        let address = plain(address);
-        is_public(address)
-            || self.here && is_loopback(address)
-            || self.networks.iter().any(|net| net.contains(&address))
-    }
-}
-
-/// Looks names up and leaves the addresses that may be asked. What is connected
-/// to is what was looked at: a name that leads elsewhere a moment later (DNS
-/// rebinding) leads nowhere.
-#[derive(Clone, Debug)]
-struct Names {
-    names: GaiResolver,
-    reach: Reach,
-}
-
-impl Service<Name> for Names {
-    type Response = std::vec::IntoIter<SocketAddr>;
-    type Error = std::io::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.names.poll_ready(cx)
-    }
-
-    fn call(&mut self, name: Name) -> Self::Future {
-        let (found, reach) = (self.names.call(name), self.reach.clone());
-        Box::pin(async move {
-            let mut addresses: Vec<SocketAddr> = found.await?.collect();
-            addresses.retain(|address| reach.covers(address.ip()));
-            Ok(addresses.into_iter())
-        })
-    }
-}
-
 /// The client.
 #[derive(Clone, Debug)]
 pub(crate) struct Http {
     client: Client<HttpsConnector<HttpConnector<Names>>, Full<Bytes>>,
     reach: Reach,
+    /// Only this machine reaches the installation: a provider on it may be asked in clear.
+    here: bool,
 }
 
 impl Http {
-    pub(crate) fn new(reach: Reach) -> Result<Self, ServiceError> {
+    /// As the configuration has it.
+    pub(crate) fn of(config: &Config) -> Result<Self, ServiceError> {
+        let here = config.http.ip().is_loopback();
+        let reach = Reach::within(here, &config.identity.provider_networks);
         let failed = || ServiceError::internal("TLS to providers could not be set up.");
         let mut roots = rustls::RootCertStore::empty();
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
@@ -107,10 +56,7 @@ impl Http {
             .map_err(|_| failed())?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        let mut tcp = HttpConnector::new_with_resolver(Names {
-            names: GaiResolver::new(),
-            reach: reach.clone(),
-        });
+        let mut tcp = HttpConnector::new_with_resolver(Names::new(reach.clone()));
         tcp.enforce_http(false);
         let connector = HttpsConnectorBuilder::new()
             .with_tls_config(tls)
@@ -120,6 +66,7 @@ impl Http {
         Ok(Self {
             client: Client::builder(TokioExecutor::new()).build(connector),
             reach,
+            here,
         })
     }
 
@@ -132,10 +79,9 @@ impl Http {
         let host = uri.host().unwrap_or_default();
         let literal = host.trim_matches(['[', ']']).parse::<IpAddr>().ok();
         let is_here = host == "localhost" || literal.is_some_and(is_loopback);
-        let covered = literal.is_none_or(|address| self.reach.covers(address));
         match uri.scheme_str() {
-            Some("https") => covered,
-            Some("http") => is_here && self.reach.here,
+            Some("https") => self.reach.may_ask(host),
+            Some("http") => is_here && self.here,
             _ => false,
         }
     }

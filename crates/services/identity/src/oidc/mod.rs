@@ -26,7 +26,7 @@ use openidconnect::{
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-pub(crate) use self::http::{Http, Reach};
+pub(crate) use self::http::Http;
 use crate::IdentityService;
 use crate::domain::settings::millis;
 use crate::limits::OIDC_FLOW_LIFE;
@@ -199,7 +199,7 @@ impl IdentityService {
         let flow = serde_json::to_vec(&flow)
             .map_err(|_| ServiceError::internal("The way back can't be written."))?;
         let what = format!("flow {}", provider.id);
-        let sealed = self.seal(&provider.tenant, &what, &flow).await?;
+        let sealed = self.sealer.seal(&provider.tenant, &what, &flow).await?;
         Ok(Away {
             to: to.to_string(),
             cookie: format!("{}.{}", provider.id, URL_SAFE_NO_PAD.encode(sealed)),
@@ -246,7 +246,8 @@ impl IdentityService {
             .ok_or_else(lost)?;
         let what = format!("flow {id}");
         let flow = self
-            .open_sealed(&provider.tenant, &what, &sealed)
+            .sealer
+            .open(&provider.tenant, &what, &sealed)
             .await?
             .ok_or_else(lost)?;
         let flow: Flow = serde_json::from_slice(&flow).map_err(|_| lost())?;
@@ -269,7 +270,8 @@ impl IdentityService {
         };
         let what = format!("secret {}", provider.id);
         let secret = self
-            .open_sealed(&provider.tenant, &what, &provider.secret)
+            .sealer
+            .open(&provider.tenant, &what, &provider.secret)
             .await?
             .and_then(|secret| String::from_utf8(secret.to_vec()).ok())
             .ok_or_else(|| ServiceError::internal("The provider's secret can't be opened."))?;
@@ -335,7 +337,7 @@ impl IdentityService {
         };
         Ok(Vouched {
             subject: claims.subject().to_string(),
-            email: crate::domain::email::email(&email)?,
+            email: hilum_platform::email::email(&email)?,
             name,
             provider,
             return_to: flow.return_to,

@@ -27,7 +27,7 @@ impl Store {
             .await
     }
 
-    /// The person with an address, as `domain::email` writes it.
+    /// The person with an address, as `platform::email` writes it.
     pub(crate) async fn person_by_email(&self, email: &str) -> Result<Option<Person>, DbError> {
         let row = db::query("SELECT * FROM people WHERE email = $1")
             .bind(email)

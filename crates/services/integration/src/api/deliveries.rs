@@ -24,6 +24,8 @@ struct Delivery {
     study_uid: String,
     /// The destination's name.
     destination: String,
+    /// It is there no more: what was given up can't be sent again.
+    destination_removed: bool,
     correlation_id: String,
     /// `waiting`, `sending`, `delivered`, `held` or `given-up`.
     state: String,
@@ -78,6 +80,7 @@ pub(crate) async fn list_deliveries(
             run_id: row.run_id,
             study_uid: row.study_uid,
             destination: row.destination,
+            destination_removed: row.destination_removed,
             correlation_id: row.correlation_id,
             state: row.state,
             reason: row.reason,

@@ -24,7 +24,8 @@ pub(crate) async fn retry_delivery(
         .await
         .map_err(|error| database_error(&error))?;
     if !started {
-        let text = "This delivery is neither held nor given up, so it goes on by itself.";
+        let text = "This delivery is neither held nor given up, so it goes on by itself, or its \
+                    destination was removed.";
         return Err(Problem(ServiceError::new(ErrorCode::Conflict, text)));
     }
     Ok(StatusCode::ACCEPTED)

@@ -6,9 +6,11 @@ use http::Method;
 
 /// Of REST below `/api/v1`.
 pub(crate) fn rest(method: &Method, address: &str) -> Option<Told> {
-    Some(match (method, address) {
-        (&Method::GET, "/deliveries") => Told::Look(Act::Query),
-        (&Method::POST, "/deliveries/{id}/retry") => Told::Own(Act::Retry),
+    Some(match (method, address.split('/').nth(1)?) {
+        (&Method::GET, "deliveries") => Told::Look(Act::Query),
+        (&Method::POST, "deliveries") => Told::Own(Act::Retry),
+        (&Method::GET, _) => return None,
+        (_, "destinations") => Told::Own(Act::ChangeSettings),
         _ => return None,
     })
 }

@@ -4,11 +4,13 @@
 
 mod dicom;
 mod mail;
+mod of;
+mod peer;
+mod probe;
 mod stow;
-mod web;
 mod webhook;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -16,19 +18,23 @@ use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_contracts::imaging::{DataSetStream, Imaging, InstanceRef};
 use hilum_contracts::patients::{PatientState, Patients};
 use hilum_platform::auth;
-use hilum_platform::config::{Destination, Tls, Way};
 use hilum_platform::db::DbError;
-use hilum_platform::http_client::HttpClient;
 use hilum_platform::jobs::{self, Job, Leases, backoff};
 use hilum_platform::limits::{JOB_AWAY, JOB_POLL};
 use hilum_platform::notices::Topic;
 use hilum_platform::scope::TenantScope;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::of::Of;
+pub(crate) use self::probe::probe;
+
+use self::peer::Peer;
 use crate::IntegrationService;
+use crate::domain::target::{Route, Target};
 use crate::limits::{
-    DELIVERY_ATTEMPTS, EARLIER_PAUSE, PENDING_PATIENT_PAUSE, RETRY_FIRST, RETRY_MAX,
+    DELIVERY_ATTEMPTS, EARLIER_PAUSE, PENDING_PATIENT_PAUSE, RETRY_FIRST, RETRY_MAX, ROSTER_POLL,
 };
+use crate::store::destinations::PAUSED;
 use crate::store::job_kind;
 use crate::store::progress::{Attempt, Begun, Unsent};
 
@@ -37,7 +43,7 @@ pub(crate) struct Worker {
     service: IntegrationService,
     imaging: Arc<dyn Imaging>,
     patients: Arc<dyn Patients>,
-    destination: Destination,
+    of: Of,
     /// The kind of its jobs.
     kind: String,
 }
@@ -63,41 +69,44 @@ struct Sending<'a> {
     begun: &'a Begun,
     unsent: &'a [Unsent],
     stop: &'a CancellationToken,
-    client: OnceLock<HttpClient>,
+    peer: Peer<'a>,
 }
 
 impl Sending<'_> {
     async fn send(&self) -> Result<(), Failure> {
-        match &self.destination().way {
-            Way::Dicom {
+        match &self.peer.target.route {
+            Route::Dicom {
                 ae_title,
                 address,
                 calling_ae_title,
+                tls,
             } => {
                 let node = dicom::Node {
+                    peer: &self.peer,
                     ae_title,
                     address,
                     calling_ae_title,
+                    tls: *tls,
                 };
                 node.take(self).await
             }
-            Way::Stow { url, token_file } => {
-                let token_file = token_file.as_deref();
-                stow::Server { url, token_file }.take(self).await
+            Route::Stow { url, credential } => {
+                let credential = credential.as_ref();
+                let peer = &self.peer;
+                stow::Server {
+                    peer,
+                    url,
+                    credential,
+                }
+                .take(self)
+                .await
             }
-            Way::Webhook { url, secret_file } => {
-                webhook::Hook { url, secret_file }.take(self).await
+            Route::Webhook { url, secrets } => {
+                let peer = &self.peer;
+                webhook::Hook { peer, url, secrets }.take(self).await
             }
-            Way::Mail { to } => mail::take(self, to).await,
+            Route::Mail { to } => mail::take(self, to).await,
         }
-    }
-
-    fn destination(&self) -> &Destination {
-        &self.worker.destination
-    }
-
-    fn own_tls(&self) -> Option<&Tls> {
-        self.worker.service.tls.as_ref()
     }
 
     fn now(&self) -> i64 {
@@ -148,7 +157,7 @@ impl jobs::Worker for Worker {
         let now = self.service.clock.now_millis();
         tracing::info!(
             correlation_id = %job.correlation_id, delivery = %job.subject, attempt = job.attempts,
-            destination = %self.destination.name, outcome = outcome.name(), "delivery attempt"
+            destination = %self.of.id(), outcome = outcome.name(), "delivery attempt"
         );
         metrics::counter!("hilum_delivery_attempts_total", "outcome" => outcome.name())
             .increment(1);
@@ -173,24 +182,32 @@ impl Worker {
         service: IntegrationService,
         imaging: Arc<dyn Imaging>,
         patients: Arc<dyn Patients>,
-        destination: Destination,
+        of: Of,
     ) -> Self {
         Self {
-            kind: job_kind(&destination.tenant, &destination.name),
+            kind: job_kind(of.tenant(), of.id()),
             service,
             imaging,
             patients,
-            destination,
+            of,
         }
     }
 
     async fn deliver(&self, scope: &TenantScope, job: &Job, stop: &CancellationToken) -> Attempt {
         // The job's kind names the destination, and no tenant sends to another's.
-        if job.tenant != self.destination.tenant {
+        if job.tenant != *self.of.tenant() {
             tracing::error!(delivery = %job.subject, "a delivery to another tenant's destination");
             return Attempt::NotOurs;
         }
-        let failure = match self.try_deliver(scope, job, stop).await {
+        let (outcome, changed_at) = match self.target(scope).await {
+            Ok((target, changed_at)) => {
+                let outcome = self.try_deliver(scope, job, &target, stop).await;
+                (outcome, changed_at)
+            }
+            Err(Failed::Ended(attempt)) => return attempt,
+            Err(Failed::As(failure)) => (Err(failure), None),
+        };
+        let failure = match outcome {
             Ok(attempt) => return attempt,
             Err(failure) => failure,
         };
@@ -206,17 +223,55 @@ impl Worker {
             Failure::Passing(reason) if job.attempts >= DELIVERY_ATTEMPTS => Attempt::GivenUp {
                 reason: format!("Given up after {} tries. {reason}", job.attempts),
             },
-            Failure::Passing(reason) => Attempt::Again {
-                at: self.later(backoff(job.attempts, RETRY_FIRST, RETRY_MAX)),
-                reason,
-            },
+            Failure::Passing(reason) => {
+                // What was changed meanwhile is tried as it is now.
+                let pause = match self.is_as_it_was(scope, changed_at).await {
+                    true => backoff(job.attempts, RETRY_FIRST, RETRY_MAX),
+                    false => 0,
+                };
+                Attempt::Again {
+                    at: self.later(pause),
+                    reason,
+                }
+            }
         }
+    }
+
+    async fn is_as_it_was(&self, scope: &TenantScope, changed_at: Option<i64>) -> bool {
+        let Some(changed_at) = changed_at else {
+            return true;
+        };
+        let now = self.service.store.destination(scope, self.of.id()).await;
+        now.is_ok_and(|made| made.is_some_and(|made| made.changed_at == changed_at))
+    }
+
+    /// Where results go now, and since when; or what becomes of the attempt.
+    async fn target(&self, scope: &TenantScope) -> Result<(Target, Option<i64>), Failed> {
+        let id = match &self.of {
+            Of::Configured(destination) => return Ok((Target::configured(destination), None)),
+            Of::Made { id, .. } => id,
+        };
+        let made = self.service.store.destination(scope, id).await;
+        let Some(made) = made.map_err(database)? else {
+            // It was removed, and what waited for it was given up.
+            return Err(Failed::Ended(Attempt::Nothing));
+        };
+        if made.paused {
+            return Err(Failed::Ended(Attempt::NotYet {
+                at: self.later(millis(ROSTER_POLL)),
+                reason: PAUSED.to_owned(),
+            }));
+        }
+        let changed_at = made.changed_at;
+        let target = self.service.target(scope, made).await;
+        Ok((target.map_err(ours)?, Some(changed_at)))
     }
 
     async fn try_deliver(
         &self,
         scope: &TenantScope,
         job: &Job,
+        target: &Target,
         stop: &CancellationToken,
     ) -> Result<Attempt, Failure> {
         let store = &self.service.store;
@@ -245,7 +300,7 @@ impl Worker {
             begun: &begun,
             unsent: &unsent,
             stop,
-            client: OnceLock::new(),
+            peer: Peer::new(&self.service, target),
         };
         sending.send().await?;
         Ok(Attempt::Delivered)
@@ -278,6 +333,18 @@ impl Worker {
 
     fn later(&self, millis: i64) -> i64 {
         self.service.clock.now_millis().saturating_add(millis)
+    }
+}
+
+/// Why an attempt was not begun.
+enum Failed {
+    As(Failure),
+    Ended(Attempt),
+}
+
+impl From<Failure> for Failed {
+    fn from(failure: Failure) -> Self {
+        Self::As(failure)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Results to a DICOMweb server by STOW-RS (PS3.18 §10.5), an instance a request:
 //! what was acknowledged is never sent again, and memory stays bounded.
 
-use std::path::Path;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use futures::stream;
@@ -14,13 +14,16 @@ use http::{Request, StatusCode, header};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::web::{ask, refusal, secret, unaskable};
+use super::peer::{Peer, authorization, unaskable};
 use super::{Failure, Sending};
+use crate::domain::target::Credential;
+use crate::limits::{REQUEST, TEST};
 
 /// A DICOMweb server.
 pub(super) struct Server<'a> {
+    pub(super) peer: &'a Peer<'a>,
     pub(super) url: &'a str,
-    pub(super) token_file: Option<&'a Path>,
+    pub(super) credential: Option<&'a Credential>,
 }
 
 /// FailedSOPSequence and ReferencedSOPSequence (PS3.18 annex I.2), and in their
@@ -56,16 +59,44 @@ impl Server<'_> {
         })?;
         let data = sending.data_set(instance).await?;
         let (content_type, body) = multipart(head, data);
+        let answer = self.post(content_type, body, REQUEST).await?;
+        judge(self.peer, &answer, &instance.sop_instance_uid)
+    }
+
+    async fn post(
+        &self,
+        content_type: String,
+        body: Body,
+        within: Duration,
+    ) -> Result<Answer, Failure> {
         let mut request = Request::post(format!("{}/studies", self.url))
             .header(header::CONTENT_TYPE, content_type)
             .header(header::ACCEPT, "application/dicom+json");
-        if let Some(file) = self.token_file {
-            let token = secret(file).await?;
-            request = request.header(header::AUTHORIZATION, format!("Bearer {}", *token));
+        if let Some(credential) = self.credential {
+            request = request.header(header::AUTHORIZATION, authorization(credential).await?);
         }
         let request = request.body(body).map_err(unaskable)?;
-        let answer = ask(sending, request).await?;
-        judge(sending, &answer, &instance.sop_instance_uid)
+        self.peer.ask(request, within).await
+    }
+
+    /// Stores nothing, to hear whether it takes what comes this way: a request without
+    /// an instance is refused by who would take one (PS3.18 §10.5.3).
+    pub(super) async fn test(&self) -> Result<(), Failure> {
+        let boundary = Boundary::from_bits(Uuid::new_v4().as_u128());
+        let content_type = boundary.content_type("application/dicom");
+        let nothing =
+            stream::empty::<std::io::Result<(PartHead, stream::Empty<std::io::Result<Bytes>>)>>();
+        let body = Body::from_stream(write(boundary, nothing));
+        let status = self.post(content_type, body, TEST).await?.status;
+        let is_there = status.is_success()
+            || matches!(
+                status,
+                StatusCode::BAD_REQUEST | StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY
+            );
+        match is_there {
+            true => Ok(()),
+            false => Err(self.peer.refusal(status)),
+        }
     }
 }
 
@@ -84,10 +115,10 @@ fn multipart(head: Vec<u8>, data: DataSetStream) -> (String, Body) {
     (content_type, Body::from_stream(write(boundary, parts)))
 }
 
-fn judge(sending: &Sending<'_>, answer: &Answer, instance: &str) -> Result<(), Failure> {
+fn judge(peer: &Peer<'_>, answer: &Answer, instance: &str) -> Result<(), Failure> {
     let said: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     if let Some(reason) = failed(&said, instance) {
-        let name = &sending.destination().name;
+        let name = peer.name();
         // Out of resources (PS3.18 table I.2-2): A700H to A7FFH.
         return Err(match (0xa700..0xa800).contains(&reason) {
             true => Failure::Passing(format!("{name} could not take it now ({reason:04X}H).")),
@@ -100,7 +131,7 @@ fn judge(sending: &Sending<'_>, answer: &Answer, instance: &str) -> Result<(), F
         // Everything was stored (PS3.18 table 10.5.3-1).
         StatusCode::OK => Ok(()),
         StatusCode::ACCEPTED if items(&said, STORED).any(|one| is_of(one, instance)) => Ok(()),
-        status => Err(refusal(sending, status)),
+        status => Err(peer.refusal(status)),
     }
 }
 

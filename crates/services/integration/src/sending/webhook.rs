@@ -3,7 +3,7 @@
 //! each try, so that whoever is told twice sees one. It says which instances
 //! there are and where, and nothing of what they hold.
 
-use std::path::Path;
+use std::time::Duration;
 
 use aws_lc_rs::hmac;
 use axum::body::Body;
@@ -13,23 +13,34 @@ use hilum_platform::clock::from_millis;
 use http::{Request, header};
 use serde::Serialize;
 use time::OffsetDateTime;
+use uuid::Uuid;
 
-use super::web::{ask, refusal, secret, unaskable};
+use super::peer::{Peer, secret, unaskable};
 use super::{Failure, Sending};
+use crate::domain::target::Secret;
+use crate::limits::{REQUEST, TEST};
 
 /// A webhook.
 pub(super) struct Hook<'a> {
+    pub(super) peer: &'a Peer<'a>,
     pub(super) url: &'a str,
-    pub(super) secret_file: &'a Path,
+    /// Each signs, so that either side may change to a new one first.
+    pub(super) secrets: &'a [Secret],
 }
 
 /// What a webhook is told.
 #[derive(Serialize)]
-struct Told<'a> {
+struct Told<T> {
     r#type: &'static str,
     #[serde(with = "time::serde::rfc3339")]
     timestamp: OffsetDateTime,
-    data: Results<'a>,
+    data: T,
+}
+
+/// What a test says.
+#[derive(Serialize)]
+struct Test<'a> {
+    tenant: &'a str,
 }
 
 #[derive(Serialize)]
@@ -52,44 +63,72 @@ struct Instance<'a> {
 
 impl Hook<'_> {
     pub(super) async fn take(&self, sending: &Sending<'_>) -> Result<(), Failure> {
-        let now = sending.now();
         let instances = sending.unsent.iter().map(|item| Instance {
             series_uid: &item.instance.series_uid,
             sop_class_uid: &item.instance.sop_class_uid,
             sop_instance_uid: &item.instance.sop_instance_uid,
         });
+        let results = Results {
+            tenant: sending.scope.tenant().as_str(),
+            delivery: &sending.job.subject,
+            run: &sending.begun.run,
+            study_uid: &sending.begun.study_uid,
+            path: format!("/dicomweb/studies/{}", sending.begun.study_uid),
+            instances: instances.collect(),
+        };
+        self.tell("results.published", &sending.job.subject, results, REQUEST)
+            .await?;
+        sending.told().await
+    }
+
+    /// Tells it that there is nothing to do, signed as results will be.
+    pub(super) async fn test(&self, tenant: &str) -> Result<(), Failure> {
+        let id = format!("test_{}", Uuid::new_v4().simple());
+        self.tell("test", &id, Test { tenant }, TEST).await
+    }
+
+    async fn tell(
+        &self,
+        r#type: &'static str,
+        id: &str,
+        data: impl Serialize,
+        within: Duration,
+    ) -> Result<(), Failure> {
+        let now = self.peer.service.clock.now_millis();
         let told = Told {
-            r#type: "results.published",
+            r#type,
             timestamp: from_millis(now),
-            data: Results {
-                tenant: sending.scope.tenant().as_str(),
-                delivery: &sending.job.subject,
-                run: &sending.begun.run,
-                study_uid: &sending.begun.study_uid,
-                path: format!("/dicomweb/studies/{}", sending.begun.study_uid),
-                instances: instances.collect(),
-            },
+            data,
         };
         let body = serde_json::to_string(&told)
             .map_err(|_| Failure::Lasting("The message can't be written.".to_owned()))?;
-        let (id, seconds) = (&sending.job.subject, now / 1_000);
-        let key = secret(self.secret_file).await?;
-        let signature = signature(&key, id, seconds, &body).ok_or_else(|| {
-            let file = self.secret_file.display();
-            Failure::Lasting(format!("{file} holds no secret: whsec_ and base64."))
-        })?;
+        let seconds = now / 1_000;
+        let mut signatures = Vec::with_capacity(self.secrets.len());
+        for one in self.secrets {
+            let signed = signature(&*secret(one).await?, id, seconds, &body);
+            signatures.push(signed.ok_or_else(|| {
+                let where_it_stands = match one {
+                    Secret::File(path) => path.display().to_string(),
+                    Secret::Kept(_) => self.peer.name().to_owned(),
+                };
+                Failure::Lasting(format!(
+                    "{where_it_stands} holds no secret: whsec_ and base64."
+                ))
+            })?);
+        }
         let request = Request::post(self.url)
             .header(header::CONTENT_TYPE, "application/json")
             .header("webhook-id", id)
             .header("webhook-timestamp", seconds)
-            .header("webhook-signature", signature)
+            // One for each secret, with a space between them.
+            .header("webhook-signature", signatures.join(" "))
             .body(Body::from(body))
             .map_err(unaskable)?;
-        let answer = ask(sending, request).await?;
-        if !answer.status.is_success() {
-            return Err(refusal(sending, answer.status));
+        let answer = self.peer.ask(request, within).await?;
+        match answer.status.is_success() {
+            true => Ok(()),
+            false => Err(self.peer.refusal(answer.status)),
         }
-        sending.told().await
     }
 }
 

@@ -5,6 +5,7 @@ use hilum_platform::jobs::Described;
 use hilum_platform::scope::TenantScope;
 
 use super::Store;
+use super::destinations::PAUSED;
 
 /// A delivery as a list shows it.
 #[derive(Clone, Debug)]
@@ -12,7 +13,9 @@ pub(crate) struct DeliveryRow {
     pub(crate) id: String,
     pub(crate) run_id: String,
     pub(crate) study_uid: String,
+    /// Its name.
     pub(crate) destination: String,
+    pub(crate) destination_removed: bool,
     pub(crate) correlation_id: String,
     pub(crate) state: String,
     pub(crate) reason: Option<String>,
@@ -25,6 +28,13 @@ pub(crate) struct DeliveryRow {
 }
 
 const COLUMNS: &str = "SELECT d.*,
+    coalesce((SELECT g.name FROM destinations g WHERE g.id = d.destination AND g.tenant = d.tenant),
+        d.destination) AS destination_name,
+    EXISTS (SELECT 1 FROM destinations g WHERE g.id = d.destination AND g.tenant = d.tenant
+        AND g.state = 'removed') AS destination_removed,
+    d.state IN ('waiting', 'sending') AND EXISTS (SELECT 1 FROM destinations g
+        WHERE g.id = d.destination AND g.tenant = d.tenant AND g.state = 'paused')
+        AS destination_paused,
     (SELECT COUNT(*) FROM delivery_instances i WHERE i.delivery = d.id) AS instances_total,
     (SELECT COUNT(sent_at) FROM delivery_instances i WHERE i.delivery = d.id) AS instances_sent
     FROM deliveries d";
@@ -76,7 +86,9 @@ impl Store {
         id: &str,
     ) -> Result<Option<Described>, DbError> {
         let row = db::query(
-            "SELECT destination, study_uid FROM deliveries WHERE id = $1 AND tenant = $2",
+            "SELECT coalesce((SELECT g.name FROM destinations g
+                 WHERE g.id = d.destination AND g.tenant = d.tenant), d.destination), d.study_uid
+             FROM deliveries d WHERE d.id = $1 AND d.tenant = $2",
         )
         .bind(id)
         .bind(scope.tenant().as_str())
@@ -94,14 +106,17 @@ impl Store {
 }
 
 fn read(row: &Row) -> Result<DeliveryRow, DbError> {
+    let reason: Option<String> = row.try_get("reason")?;
+    let is_paused: bool = row.try_get("destination_paused")?;
     Ok(DeliveryRow {
         id: row.try_get("id")?,
         run_id: row.try_get("run_id")?,
         study_uid: row.try_get("study_uid")?,
-        destination: row.try_get("destination")?,
+        destination: row.try_get("destination_name")?,
+        destination_removed: row.try_get("destination_removed")?,
         correlation_id: row.try_get("correlation_id")?,
         state: row.try_get("state")?,
-        reason: row.try_get("reason")?,
+        reason: is_paused.then(|| PAUSED.to_owned()).or(reason),
         attempts: row.try_get("attempts")?,
         next_attempt_at: row.try_get("next_attempt_at")?,
         created_at: row.try_get("created_at")?,

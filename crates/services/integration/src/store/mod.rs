@@ -1,6 +1,7 @@
 //! The only SQL of this service. Every function takes the scope whose rows it
 //! may touch.
 
+pub(crate) mod destinations;
 pub(crate) mod erasure;
 mod lists;
 pub(crate) mod planning;
@@ -23,7 +24,9 @@ impl Store {
     }
 }
 
-/// The kind of job that a destination's own worker takes.
+/// The kind of job that a destination's own worker takes. By the same text deliveries
+/// name their destination: the name of one of the configuration, the id of one that a
+/// tenant made, which no later namesake has.
 pub(crate) fn job_kind(tenant: &TenantId, destination: &str) -> String {
     format!("delivery/{tenant}/{destination}")
 }

@@ -7,7 +7,7 @@ use hilum_platform::jobs::{self, NewJob};
 use hilum_platform::scope::TenantScope;
 use uuid::Uuid;
 
-use super::job_kind;
+use super::{destinations, job_kind};
 
 /// A delivery to plan.
 pub(crate) struct NewDelivery<'a> {
@@ -80,16 +80,20 @@ pub(crate) async fn release_held(
 }
 
 /// Starts a held or given-up delivery anew; what the destination has
-/// acknowledged is not sent again. Its study; `None`: it is neither, or not there.
+/// acknowledged is not sent again. Its study; `None`: it is neither, or not there, or
+/// its destination was removed.
 pub(crate) async fn start_anew(
     tx: &mut Connection,
     scope: &TenantScope,
     id: &str,
     now: i64,
 ) -> Result<Option<String>, DbError> {
+    destinations::lock(tx, scope).await?;
     let row = db::query(
         "UPDATE deliveries SET state = 'waiting', reason = NULL, attempts = 0, next_attempt_at = NULL
          WHERE id = $1 AND tenant = $2 AND state IN ('held', 'given-up')
+             AND NOT EXISTS (SELECT 1 FROM destinations g WHERE g.id = deliveries.destination
+                 AND g.tenant = $2 AND g.state = 'removed')
          RETURNING destination, correlation_id, study_uid",
     )
     .bind(id)

@@ -172,6 +172,7 @@ impl Store {
         if jobs::finish(&mut tx, job, owner, end).await? {
             let of = update(&mut tx, scope, &job.subject, attempt, now).await?;
             if let (Some((study, destination)), Some(outcome)) = (of, outcome_of(attempt)) {
+                let destination = name_of(&mut tx, scope, destination).await?;
                 let entry = Entry::new(Act::Delivery)
                     .ended(outcome)
                     .about(Subject::study(study))
@@ -206,6 +207,21 @@ async fn is_due(tx: &mut Connection, scope: &TenantScope, id: &str) -> Result<bo
     .fetch_optional(tx)
     .await?;
     Ok(found.is_some())
+}
+
+/// What a destination is called that deliveries name so.
+async fn name_of(
+    tx: &mut Connection,
+    scope: &TenantScope,
+    destination: String,
+) -> Result<String, DbError> {
+    let made: Option<String> =
+        db::query_scalar("SELECT name FROM destinations WHERE id = $1 AND tenant = $2")
+            .bind(&destination)
+            .bind(scope.tenant().as_str())
+            .fetch_optional(tx)
+            .await?;
+    Ok(made.unwrap_or(destination))
 }
 
 /// Of which study, and where to.
@@ -261,6 +277,7 @@ mod tests {
             instances: Vec::new(),
             patient: PatientIdentity::default(),
             model: "a-model".to_owned(),
+            study: hilum_contracts::imaging::StudyFacts::default(),
         };
         let new = NewDelivery {
             results: &results,

@@ -9,20 +9,20 @@ use axum::extract::State;
 use hilum_contracts::access::doors;
 use hilum_contracts::audit::{Act, Detail, Entry};
 use hilum_contracts::error::{ErrorCode, ServiceError};
+use hilum_platform::email;
 use hilum_platform::http::{May, Problem, ProblemBody, database_error};
+use hilum_platform::http_body::{Body, Confidential};
 use http::StatusCode;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::oneself;
-use crate::domain::email;
+use crate::IdentityService;
 use crate::domain::settings::millis;
 use crate::limits::VERIFY_LIFE;
-use crate::secret::Confidential;
 use crate::store::mails::Mail;
 use crate::store::{new_addresses, people};
 use crate::visit::Visit;
-use crate::{IdentityService, api::body::Body};
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

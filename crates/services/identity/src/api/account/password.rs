@@ -5,18 +5,18 @@ use hilum_contracts::access::doors;
 use hilum_contracts::audit::{Act, Detail, Entry};
 use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_platform::http::{May, Problem, ProblemBody, database_error};
+use hilum_platform::http_body::{Body, Confidential};
 use http::StatusCode;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::oneself;
+use crate::IdentityService;
 use crate::domain::password;
-use crate::secret::Confidential;
 use crate::store::mails::Mail;
 use crate::store::tokens::{self, Purpose};
 use crate::store::{people, sessions};
 use crate::visit::Visit;
-use crate::{IdentityService, api::body::Body};
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -6,16 +6,17 @@ use hilum_contracts::access::doors;
 use hilum_contracts::audit::{Act, Detail, Entry};
 use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_platform::http::{May, Problem, ProblemBody, database_error};
+use hilum_platform::http_body::Body;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::oneself;
+use crate::IdentityService;
 use crate::domain::text;
 use crate::store::mails::Mail;
 use crate::store::people;
 use crate::visit::Visit;
-use crate::{IdentityService, api::body::Body};
 
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Account {

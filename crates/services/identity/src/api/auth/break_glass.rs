@@ -9,17 +9,18 @@ use hilum_contracts::ids::{BreakGlassId, PersonId, SessionId};
 use hilum_contracts::scope::{Principal, TenantScope};
 use hilum_platform::clock::from_millis;
 use hilum_platform::http::{Caller, May, Problem, ProblemBody, database_error};
+use hilum_platform::http_body::Body;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
+use crate::IdentityService;
 use crate::domain::settings::millis;
 use crate::domain::text;
 use crate::limits::{BREAK_GLASS_LIFE, TOLD_OF_BREAK_GLASS};
 use crate::store::break_glass::{self, Access, Words};
 use crate::store::mails::Mail;
-use crate::{IdentityService, api::body::Body};
 use hilum_platform::network::plain;
 
 #[derive(Deserialize, ToSchema)]

@@ -10,20 +10,21 @@ use hilum_contracts::ids::PersonId;
 use hilum_platform::auth;
 use hilum_platform::clock::from_millis;
 use hilum_platform::http::{Problem, ProblemBody, database_error};
+use hilum_platform::http_body::{Body, Confidential};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
+use crate::IdentityService;
 use crate::domain::{password, text};
-use crate::secret::{Confidential, hash};
+use crate::secret::hash;
 use crate::store::invitations::{self, Invitation};
 use crate::store::people::{self, Person};
 use crate::store::tokens::{self, Purpose};
 use crate::store::{members, tenants};
 use crate::throttle::Attempt;
 use crate::visit::Visit;
-use crate::{IdentityService, api::body::Body};
 use hilum_platform::network::plain;
 
 #[derive(Deserialize, ToSchema)]

@@ -4,19 +4,21 @@ use axum::extract::State;
 use hilum_contracts::audit::{Act, Detail, Entry};
 use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_platform::auth;
+use hilum_platform::email;
 use hilum_platform::http::{Problem, ProblemBody, database_error};
+use hilum_platform::http_body::{Body, Confidential};
 use http::StatusCode;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::domain::{email, password};
-use crate::secret::{Confidential, hash};
+use crate::IdentityService;
+use crate::domain::password;
+use crate::secret::hash;
 use crate::store::mails::Mail;
 use crate::store::tokens::{self, Purpose};
 use crate::store::{people, sessions};
 use crate::throttle::RESET;
 use crate::visit::Visit;
-use crate::{IdentityService, api::body::Body};
 use hilum_platform::network::plain;
 
 #[derive(Deserialize, ToSchema)]

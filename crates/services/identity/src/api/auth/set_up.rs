@@ -7,20 +7,22 @@ use hilum_contracts::audit::{Act, Detail, Entry};
 use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_contracts::ids::PersonId;
 use hilum_platform::auth;
+use hilum_platform::email;
 use hilum_platform::http::{Problem, ProblemBody, database_error};
+use hilum_platform::http_body::{Body, Confidential};
 use http::StatusCode;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::domain::{email, password, text};
-use crate::secret::{Confidential, hash};
+use crate::IdentityService;
+use crate::domain::{password, text};
+use crate::secret::hash;
 use crate::store::mails::Mail;
 use crate::store::people::{self, Person};
 use crate::store::tokens;
 use crate::store::{members, tenants};
 use crate::tenants::NewTenant;
 use crate::visit::Visit;
-use crate::{IdentityService, api::body::Body};
 use hilum_platform::network::plain;
 
 #[derive(Deserialize, ToSchema)]

@@ -3,16 +3,16 @@
 use axum::extract::State;
 use axum::response::IntoResponse;
 use hilum_contracts::error::{ErrorCode, ServiceError};
+use hilum_platform::email;
 use hilum_platform::http::{Problem, ProblemBody, database_error};
+use hilum_platform::http_body::{Body, Confidential};
 use http::StatusCode;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::domain::email;
-use crate::secret::Confidential;
+use crate::IdentityService;
 use crate::store::mails::Mail;
 use crate::visit::Visit;
-use crate::{IdentityService, api::body::Body};
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -8,19 +8,20 @@ use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_contracts::ids::PersonId;
 use hilum_platform::auth;
 use hilum_platform::config::SignUp as Rule;
+use hilum_platform::email;
 use hilum_platform::http::{Problem, ProblemBody, database_error};
+use hilum_platform::http_body::{Body, Confidential};
 use http::StatusCode;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::domain::{email, password, text};
-use crate::secret::Confidential;
+use crate::IdentityService;
+use crate::domain::{password, text};
 use crate::store::mails::Mail;
 use crate::store::members;
 use crate::store::people::{self, Person};
 use crate::tenants::NewTenant;
 use crate::visit::Visit;
-use crate::{IdentityService, api::body::Body};
 use hilum_platform::network::plain;
 
 #[derive(Deserialize, ToSchema)]

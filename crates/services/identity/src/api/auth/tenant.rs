@@ -5,13 +5,14 @@ use axum::response::IntoResponse;
 use hilum_contracts::audit::{Act, Detail, Entry};
 use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_platform::http::{Problem, ProblemBody, database_error};
+use hilum_platform::http_body::Body;
 use http::StatusCode;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use crate::IdentityService;
 use crate::audit::of_session;
 use crate::visit::Visit;
-use crate::{IdentityService, api::body::Body};
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

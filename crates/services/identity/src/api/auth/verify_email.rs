@@ -5,16 +5,17 @@ use hilum_contracts::audit::{Act, Detail, Entry};
 use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_platform::auth;
 use hilum_platform::http::{Problem, ProblemBody, database_error};
+use hilum_platform::http_body::{Body, Confidential};
 use http::StatusCode;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::secret::{Confidential, Hash, hash};
+use crate::IdentityService;
+use crate::secret::{Hash, hash};
 use crate::store::mails::Mail;
 use crate::store::tokens::{self, Purpose};
 use crate::store::{new_addresses, people, sessions};
 use crate::visit::Visit;
-use crate::{IdentityService, api::body::Body};
 use hilum_platform::network::plain;
 
 #[derive(Deserialize, ToSchema)]

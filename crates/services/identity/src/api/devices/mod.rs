@@ -11,6 +11,7 @@ use hilum_platform::clock::from_millis;
 use hilum_platform::config::is_ae_title;
 use hilum_platform::db::Tx;
 use hilum_platform::http::{May, Problem, ProblemBody, database_error};
+use hilum_platform::http_body::{Body, given};
 use hilum_platform::scope::TenantScope;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -18,7 +19,6 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::body::{Body, given};
 use super::id;
 use super::page::PageQuery;
 use crate::IdentityService;

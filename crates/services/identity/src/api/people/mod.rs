@@ -12,13 +12,13 @@ use hilum_contracts::ids::PersonId;
 use hilum_platform::clock::from_millis;
 use hilum_platform::db::Tx;
 use hilum_platform::http::{May, Problem, ProblemBody, database_error};
+use hilum_platform::http_body::Body;
 use hilum_platform::scope::TenantScope;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
-use super::body::Body;
 use super::id;
 use super::page::PageQuery;
 use crate::IdentityService;

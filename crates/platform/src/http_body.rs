@@ -4,15 +4,16 @@
 
 use axum::extract::{FromRequest, Request};
 use hilum_contracts::error::ServiceError;
-use hilum_platform::http::Problem;
 use http::header;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
+use crate::http::Problem;
 use crate::limits::BODY_MAX;
 
 /// A request's body.
-pub(crate) struct Body<T>(pub(crate) T);
+pub struct Body<T>(pub T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Problem;
@@ -47,10 +48,33 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
 }
 
 /// Tells a field that is `null` from one that is absent (RFC 7396).
-pub(crate) fn given<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+///
+/// # Errors
+/// When the field is not what it should be.
+pub fn given<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: serde::Deserializer<'de>,
     T: serde::Deserialize<'de>,
 {
     T::deserialize(deserializer).map(Some)
+}
+
+/// A text that a client sent and that nobody else should see.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(from = "String")]
+#[schema(value_type = String, format = Password)]
+pub struct Confidential(Zeroizing<String>);
+
+impl From<String> for Confidential {
+    fn from(text: String) -> Self {
+        Self(Zeroizing::new(text))
+    }
+}
+
+impl Confidential {
+    /// The text, for whoever it was sent to.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
 }

@@ -8,7 +8,10 @@ use crate::limits::{EMAIL_LOCAL_MAX, EMAIL_MAX};
 /// The address in lower case (no mail system in use tells case apart), or why
 /// it is none. Quoted local parts and comments of RFC 5322 are refused: nobody
 /// has one, and they are a way to smuggle a second address.
-pub(crate) fn email(text: &str) -> Result<String, ServiceError> {
+///
+/// # Errors
+/// When it is none.
+pub fn email(text: &str) -> Result<String, ServiceError> {
     let wrong = || ServiceError::invalid("That is not an e-mail address.");
     let address: String = text.trim().nfc().collect::<String>().to_lowercase();
     let (local, domain) = address.rsplit_once('@').ok_or_else(wrong)?;
