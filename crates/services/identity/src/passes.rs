@@ -214,7 +214,8 @@ impl IdentityService {
         let kept = self.store.pass_keys(since).await.map_err(failed)?;
         if let Some(key) = kept.into_iter().find(|key| key.made_at <= now) {
             let opened = self
-                .open_sealed(&installation, SEALED_AS, &key.sealed)
+                .sealer
+                .open(&installation, SEALED_AS, &key.sealed)
                 .await?;
             // One of a database that came without its keys is of no use.
             if let Some(signer) = opened.and_then(|private| Signer::of(&private).ok()) {
@@ -227,7 +228,7 @@ impl IdentityService {
         let (signer, private) = Signer::new().map_err(refused)?;
         let key = PassKey {
             public: signer.public().to_owned(),
-            sealed: self.seal(&installation, SEALED_AS, &private).await?,
+            sealed: self.sealer.seal(&installation, SEALED_AS, &private).await?,
             made_at: now,
         };
         self.store.keep_pass_key(&key).await.map_err(failed)?;
