@@ -1,11 +1,9 @@
 //! Passes: what Identity says of who showed a session or a key, signed, so that any
-//! process lets them in without asking ([ADR 28]). [`Pass`] is the statement;
+//! process lets them in without asking (docs/adr/0028-passes.md). [`Pass`] is the statement;
 //! [`Passes`] is what a process knows of who signs and of what ended since, which it is
 //! told by Identity ([`crate::remote::passes`]) or, when that does not answer, by what
 //! Identity left in the shared cache. A pass never changes and is never taken back:
 //! whether it holds is asked of what is known now, whenever it is used.
-//!
-//! [ADR 28]: https://github.com/hilum/hilum/blob/main/docs/adr/0028-passes.md
 
 mod pass;
 mod signing;
