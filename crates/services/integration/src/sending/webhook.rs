@@ -105,7 +105,7 @@ impl Hook<'_> {
         let seconds = now / 1_000;
         let mut signatures = Vec::with_capacity(self.secrets.len());
         for one in self.secrets {
-            let signed = signature(&*secret(one).await?, id, seconds, &body);
+            let signed = signature(&secret(one).await?, id, seconds, &body);
             signatures.push(signed.ok_or_else(|| {
                 let where_it_stands = match one {
                     Secret::File(path) => path.display().to_string(),
