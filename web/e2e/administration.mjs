@@ -11,7 +11,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 
-import { NOBODY, answer, at, base, expect, open, picture, problem, session, tell, tokenOf, visit, walk } from './browser.mjs';
+import { NOBODY, answer, at, base, expect, mayBeRefused, open, picture, problem, session, tell, tokenOf, visit, walk } from './browser.mjs';
 
 const { HILUM_STUDY: study, HILUM_DICOM: dicom, HILUM_IMAGE: image, HILUM_PACS: pacs } = process.env;
 const PASSWORD = 'seven grey geese went north';
@@ -155,8 +155,10 @@ async function destinations() {
   await page.getByLabel('Name', { exact: true }).fill('PACS <b>1</b>');
   await page.getByLabel('Host and port').fill('169.254.169.254:104');
   await page.getByLabel('AE title', { exact: true }).fill('PACS');
+  mayBeRefused(url => url.endsWith('/api/v1/destinations'));
   await pressed('Add');
   await shows(page, 'a network that is not public');
+  mayBeRefused(() => false);
   await page.getByLabel('Host and port').fill(pacs);
   await page.getByText('Which results').click();
   await page.getByLabel('Modalities of the study').fill('mr, CT');

@@ -33,6 +33,11 @@ let gone = () => false;
 export const mayBeGone = matches => {
   gone = matches;
 };
+let refused = () => false;
+/** Addresses that a page asks for what is refused, to see what it says then. */
+export const mayBeRefused = matches => {
+  refused = matches;
+};
 export const expect = (holds, text) => holds || problem(text);
 
 const browser = await chromium.launch({
@@ -89,6 +94,7 @@ export async function open(scheme, width, height, storageState = owned()) {
   page.on('console', message => {
     const { url } = message.location();
     if (message.type() !== 'error' || (message.text().includes('404') && gone(url))) return;
+    if (message.text().includes('400') && refused(url)) return;
     problem(`console: ${message.text().slice(0, 200)} ${url}`);
   });
   page.on('pageerror', error => problem(`exception: ${error.message.slice(0, 200)}`));

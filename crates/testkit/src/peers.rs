@@ -10,11 +10,15 @@ use tempfile::TempDir;
 use crate::answer::Api;
 use crate::tools::wait_until;
 
+/// An address that nobody listens on. Below the ports that the kernel gives to
+/// connections (32768 and up), so that none takes it before it is listened on.
 pub(crate) fn free_address() -> SocketAddr {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .unwrap()
-        .local_addr()
-        .unwrap()
+    loop {
+        let port = fastrand::u16(10_000..30_000);
+        if let Ok(free) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+            return free.local_addr().unwrap();
+        }
+    }
 }
 
 pub(crate) fn start(command: &mut Command) -> Child {

@@ -152,7 +152,8 @@ fn tables_are_made_as_a_step_of_their_own_and_a_start_without_their_owner_checks
     });
     let taken = started.map(|child| steps(&child.wait_with_output().unwrap()));
     for (one, other) in taken[0].iter().zip(&taken[1]) {
-        assert_ne!(*one == 0, *other == 0, "{taken:?}");
+        // Of several schemas of a service each may have made some.
+        assert!(one + other > 0, "{taken:?}");
     }
     let again = steps(&run(command("migrate", &with_owner).arg("--json")));
     assert_eq!(again, [0; 6]);

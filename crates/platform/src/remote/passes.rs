@@ -49,7 +49,7 @@ async fn keep(passes: Passes, file: PathBuf, stop: CancellationToken) {
     let mut changes = passes.follow();
     while let Some(Ok(())) = stop.run_until_cancelled(changes.changed()).await {
         let known = Known::clone(&changes.borrow_and_update());
-        let file = file.clone();
+        let (file, signers) = (file.clone(), known.signers.clone());
         let kept = tokio::task::spawn_blocking(move || {
             let text = serde_json::to_vec(&known).unwrap_or_default();
             durable::replace(&file, &text)
@@ -57,8 +57,14 @@ async fn keep(passes: Passes, file: PathBuf, stop: CancellationToken) {
         if !matches!(kept.await, Ok(Ok(()))) {
             tracing::warn!("what is known of passes can't be kept for the next start");
         }
-        stop.run_until_cancelled(tokio::time::sleep(PASS_KEPT_EVERY))
-            .await;
+        // Who starts without a new signer believes nothing that it signed.
+        let pause = tokio::time::timeout(PASS_KEPT_EVERY, async {
+            let other = changes.wait_for(|known| known.signers != signers).await;
+            other.is_ok()
+        });
+        if let Some(Ok(true)) = stop.run_until_cancelled(pause).await {
+            changes.mark_changed();
+        }
     }
 }
 
