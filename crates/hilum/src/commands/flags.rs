@@ -58,11 +58,14 @@ impl Flags {
             Action::Off(command) => {
                 let file = command.file()?;
                 let told = match flags::switch_off(&file, &command.flag)? {
-                    true => "is switched off: every process that reads",
-                    false => "was switched off already in",
+                    true => "is switched off",
+                    false => "was switched off already",
                 };
                 let shown = file.display();
-                terminal::line(format_args!("{} {told} {shown}", command.flag));
+                terminal::line(format_args!(
+                    "{} {told} wherever {shown} is read",
+                    command.flag
+                ));
                 Ok(ExitCode::SUCCESS)
             }
             Action::On(command) => {

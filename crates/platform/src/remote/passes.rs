@@ -47,6 +47,8 @@ async fn ask(neighbour: Neighbour, passes: Passes, stop: CancellationToken) {
 
 async fn keep(passes: Passes, file: PathBuf, stop: CancellationToken) {
     let mut changes = passes.follow();
+    // What was learned before this, from the shared cache, too.
+    changes.mark_changed();
     while let Some(Ok(())) = stop.run_until_cancelled(changes.changed()).await {
         let known = Known::clone(&changes.borrow_and_update());
         let (file, signers) = (file.clone(), known.signers.clone());
