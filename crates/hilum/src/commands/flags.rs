@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use hilum_contracts::ids::TenantId;
 use hilum_inference::models::{self, Entry};
+use hilum_platform::config::Config;
 use hilum_platform::flags::{self, Flags as Held};
 use serde_json::json;
 
@@ -49,6 +50,8 @@ struct Switch {
     flag: String,
     #[command(flatten)]
     installation: Installation,
+    #[command(flatten)]
+    doors: Doors,
 }
 
 impl Flags {
@@ -56,7 +59,7 @@ impl Flags {
         match self.action {
             Action::List(command) => command.run().await,
             Action::Off(command) => {
-                let file = command.file()?;
+                let (config, file) = command.at()?;
                 let told = match flags::switch_off(&file, &command.flag)? {
                     true => "is switched off",
                     false => "was switched off already",
@@ -66,10 +69,15 @@ impl Flags {
                     "{} {told} wherever {shown} is read",
                     command.flag
                 ));
+                let held = Held::open(Some(&file)).await?;
+                if about_nothing(&held, &config.models).contains(&command.flag) {
+                    terminal::note("But no model is called so: `hilum models list` names them.");
+                    return Ok(ExitCode::FAILURE);
+                }
                 Ok(ExitCode::SUCCESS)
             }
             Action::On(command) => {
-                flags::switch_back(&command.file()?, &command.flag)?;
+                flags::switch_back(&command.at()?.1, &command.flag)?;
                 terminal::line(format_args!("{} is what it was before", command.flag));
                 Ok(ExitCode::SUCCESS)
             }
@@ -78,13 +86,14 @@ impl Flags {
 }
 
 impl Switch {
-    fn file(&self) -> anyhow::Result<PathBuf> {
-        let config = self.installation.load(&Doors::default())?;
-        let told = config.flags.context(
+    /// The configuration, and the file that it names.
+    fn at(&self) -> anyhow::Result<(Config, PathBuf)> {
+        let config = self.installation.load(&self.doors)?;
+        let told = config.flags.clone().context(
             "no [flags] is configured: everything is on. Name a file, `[flags] file = \"…\"`, \
              which begins as `{ \"flags\": {} }`, and start Hilum again",
         )?;
-        Ok(told.file)
+        Ok((config, told.file))
     }
 }
 
