@@ -60,7 +60,7 @@ class Bucket:
     def __init__(self, place):
         self.port = servers.free_port()
         script = bench.ROOT / "crates/testkit/node/s3.mjs"
-        command = ["node", script, bench.CACHE / "s3rver", str(self.port), place / "buckets", "hilum", str(PUT_MS)]
+        command = ["node", "--openssl-legacy-provider", script, bench.CACHE / "s3rver", str(self.port), place / "buckets", "hilum", str(PUT_MS)]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
         listens(self.port)
         self.secret = place / "secret"

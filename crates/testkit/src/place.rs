@@ -180,7 +180,8 @@ impl Place {
             command.stdout(Stdio::null()).stderr(log_in(&log));
             pooler
         };
-        self.pooler = Some(Server::start(launch, Signal::QUIT));
+        // It holds nothing, and what else ends it differs from version to version.
+        self.pooler = Some(Server::start(launch, Signal::KILL));
         self.pooler_answers();
     }
 

@@ -42,6 +42,9 @@ impl S3 {
         let launch = move || {
             let mut command = Command::new("node");
             command
+                // s3rver hides where the next page of a list begins with IDEA, which
+                // OpenSSL 3 calls legacy.
+                .arg("--openssl-legacy-provider")
                 .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("node/s3.mjs"))
                 .arg(&npm)
                 .arg(address.port().to_string())
