@@ -53,6 +53,10 @@ pub enum ArchiveError {
     /// The index database failed.
     #[error("the archive's index failed ({0}): see the log")]
     Index(String),
+    /// The server of the index does not answer, or has no room for a question more;
+    /// what was in flight was not acknowledged.
+    #[error("the archive's index does not answer ({0}): try again later")]
+    IndexAway(String),
 }
 
 /// Result of the archive's operations.
@@ -79,6 +83,7 @@ impl From<ArchiveError> for ServiceError {
             ArchiveError::Closed
             | ArchiveError::InUse
             | ArchiveError::Index(_)
+            | ArchiveError::IndexAway(_)
             | ArchiveError::Bucket => ErrorCode::Unavailable,
             ArchiveError::WrongKey | ArchiveError::Disk(_) => ErrorCode::Internal,
         };

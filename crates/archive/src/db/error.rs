@@ -1,5 +1,7 @@
 //! Why a statement failed.
 
+use sqlx::postgres::{PgDatabaseError, PgSeverity};
+
 use crate::error::ArchiveError;
 
 /// Why a statement failed.
@@ -82,7 +84,7 @@ fn kind_of(error: &rusqlite::Error) -> &'static str {
 
 fn of_postgres(error: &sqlx::Error) -> ArchiveError {
     let Some(said) = error.as_database_error() else {
-        return ArchiveError::Index("PostgreSQL does not answer".to_owned());
+        return ArchiveError::IndexAway("no connection".to_owned());
     };
     // Only the code: the text can quote values
     // (postgresql.org/docs/current/errcodes-appendix.html).
@@ -90,12 +92,22 @@ fn of_postgres(error: &sqlx::Error) -> ArchiveError {
     match code.as_ref() {
         "53100" => ArchiveError::OutOfSpace,
         OWNED_ELSEWHERE => ArchiveError::InUse,
+        _ if is_lost(error) => ArchiveError::IndexAway(format!("PostgreSQL {code}")),
         _ => ArchiveError::Index(format!("PostgreSQL {code}")),
     }
 }
 
 /// `enter` says so (`index/postgres.sql`).
 const OWNED_ELSEWHERE: &str = "HI001";
+
+/// Whether an error is the end of its connection: no answer, or the last one.
+pub(super) fn is_lost(error: &sqlx::Error) -> bool {
+    let Some(said) = error.as_database_error() else {
+        return true;
+    };
+    let said = said.try_downcast_ref::<PgDatabaseError>();
+    said.is_none_or(|said| matches!(said.severity(), PgSeverity::Fatal | PgSeverity::Panic))
+}
 
 /// Whether what an error says is that a call to the disk failed.
 pub(crate) fn is_failure_of_disk(said: &str) -> bool {

@@ -10,12 +10,12 @@ use std::sync::Arc;
 use futures::TryStreamExt as _;
 use hilum_platform::limits::{PG_ACQUIRE, PG_ANSWER, PG_IN_TRANSACTION, PG_STATEMENT};
 use rusqlite::types::Value;
-use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection, PgDatabaseError, PgSeverity};
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection};
 use sqlx::{Arguments as _, AssertSqlSafe, Connection as _, Either, Executor as _, Row as _};
 use tokio::runtime::Runtime;
 
 use super::Whose;
-use super::error::{Error, Result};
+use super::error::{Error, Result, is_lost};
 use super::spelling::spelt;
 use super::value::{Bound, read};
 use crate::limits::LEASE;
@@ -306,15 +306,6 @@ impl Session {
             Error::Postgres(error)
         })
     }
-}
-
-/// Whether an error is the end of its connection: no answer, or the last one.
-fn is_lost(error: &sqlx::Error) -> bool {
-    let Some(said) = error.as_database_error() else {
-        return true;
-    };
-    let said = said.try_downcast_ref::<PgDatabaseError>();
-    said.is_none_or(|said| matches!(said.severity(), PgSeverity::Fatal | PgSeverity::Panic))
 }
 
 impl Reached {

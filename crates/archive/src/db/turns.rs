@@ -34,7 +34,7 @@ impl Turns {
             .unwrap_or_else(PoisonError::into_inner)
             .0;
         *free = free.checked_sub(1).ok_or_else(|| {
-            ArchiveError::Index("every connection to PostgreSQL is in use".to_owned())
+            ArchiveError::IndexAway("every connection to PostgreSQL is in use".to_owned())
         })?;
         Ok(Turn(self.clone()))
     }

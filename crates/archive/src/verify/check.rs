@@ -135,7 +135,11 @@ impl Engine {
             });
             let leads = match leads {
                 // Of the index, not of the look-up.
-                Err(error @ (ArchiveError::Index(_) | ArchiveError::Bucket)) => return Err(error),
+                Err(
+                    error @ (ArchiveError::Index(_)
+                    | ArchiveError::IndexAway(_)
+                    | ArchiveError::Bucket),
+                ) => return Err(error),
                 leads => leads == Ok(true),
             };
             if !leads {
@@ -164,7 +168,10 @@ impl Engine {
             let is_own = row.object == live.name;
             let block = match self.packs.check(&row) {
                 Err(
-                    error @ (ArchiveError::Disk(_) | ArchiveError::Index(_) | ArchiveError::Bucket),
+                    error @ (ArchiveError::Disk(_)
+                    | ArchiveError::Index(_)
+                    | ArchiveError::IndexAway(_)
+                    | ArchiveError::Bucket),
                 ) => return Err(error),
                 other => other,
             };

@@ -196,8 +196,10 @@ async fn lost_connections_are_made_again_and_nothing_acknowledged_is_missing() {
         }
         let new = instance(1, 1, number, noise(number.into(), 500));
         let uid = new.sop_instance.clone();
-        if test.archive.store(&test.scope, new).await.is_ok() {
-            kept.push(uid);
+        match test.archive.store(&test.scope, new).await {
+            Ok(_) => kept.push(uid),
+            // A sender is told to come back with it.
+            Err(error) => assert!(matches!(error, ArchiveError::IndexAway(_)), "{error:?}"),
         }
     }
     assert!(kept.len() > 30, "{}", kept.len());

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use hilum_dimse::{Client, ClientConfig, ClientError, StoreOperation};
+use hilum_dimse::{Client, ClientConfig, ClientError, Status, StoreOperation};
 use hilum_testkit::{Image, Odd};
 
 use super::{Ground, PATIENCE, judged};
@@ -79,6 +79,11 @@ async fn by_dicom(ground: &Ground, tenant: usize, study: u64, images: Vec<Image>
             let data = futures::stream::iter([Ok(data_set(image.bytes))]);
             let response = association.c_store(&operation, data).await?;
             if !response.status.is_accepted() {
+                // Whatever breaks, a sender is told to come back (PS3.4 §B.2.3).
+                if response.status != Status::OUT_OF_RESOURCES {
+                    let what = format!("C-STORE was answered {}", response.status);
+                    ground.ledger.is_wrong(what);
+                }
                 return Ok(Outcome::Not(response.status.to_string()));
             }
             ground.ledger.acknowledged(name, study, image.uid);

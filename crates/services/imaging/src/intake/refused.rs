@@ -30,7 +30,7 @@ pub(crate) enum Refused {
     /// The disk is full.
     #[error("no space left")]
     NoSpace,
-    /// What holds the archive's objects takes nothing now.
+    /// What holds the archive's objects or its index takes nothing now.
     #[error("the archive's storage does not answer; send it again later")]
     NoStorage,
     /// The archive does not answer.
