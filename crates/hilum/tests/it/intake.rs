@@ -33,6 +33,47 @@ fn a_series_that_breaks_off_is_kept_and_waits_for_the_rest() {
 }
 
 #[test]
+fn a_series_of_which_something_was_refused_waits_for_it() {
+    let hilum = hilum()
+        .with_fast_model()
+        .with_rules_for_a("quota_instances = 20")
+        .start();
+    let other = Series::another_study("1.2.3.71", &[]);
+    assert!(hilum.receives(&other.files()[..3]).accepted);
+    let series = Series::sample();
+    let study = series.study_uid();
+    let items: Vec<_> = series
+        .files()
+        .iter()
+        .map(|file| json!({ "path": file, "part10": true }))
+        .collect();
+    // Its association is released in order: it knows what it has to send again.
+    let statuses = hilum.receives_raw(&[], &items);
+    assert_eq!(
+        statuses,
+        [vec![Some(0); 17], vec![Some(0xa700); 3]].concat()
+    );
+    let set = hilum.input_set_becomes(study, "incomplete");
+    assert_eq!(set["instance_count"], 17);
+    let stow = hilum.stow(&series.files()[16..]);
+    assert_eq!(stow.status, 202, "{}", stow.text());
+    std::thread::sleep(Duration::from_secs(1));
+    assert_eq!(hilum.input_set_becomes(study, "incomplete")["revision"], 1);
+    assert!(hilum.runs(study).is_empty());
+
+    let path = "/api/v1/studies/1.2.3.71";
+    let reason = json!({ "reason": "room is needed" });
+    assert_eq!(hilum.api().delete_with(path, &reason).status, 200);
+    assert_eq!(hilum.stow(&series.files()[17..]).status, 200);
+    let set = hilum.input_set_becomes(study, "ready");
+    assert_eq!(
+        (&set["instance_count"], &set["revision"]),
+        (&json!(20), &json!(1))
+    );
+    hilum.run_becomes(study, "succeeded");
+}
+
+#[test]
 fn a_person_accepts_what_broke_off_as_it_is() {
     let hilum = hilum().with_fast_model().start();
     let series = Series::sample();

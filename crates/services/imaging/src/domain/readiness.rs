@@ -1,6 +1,7 @@
 //! When an input set is believed complete, and why. The end of a STOW request
 //! or the release of an association says that the sender is done; quiet
-//! afterwards says that no other sender goes on. An abort says neither: what
+//! afterwards says that no other sender goes on. An abort says neither, and nor
+//! does the end of a sender that was told to come back with something: what
 //! arrived is kept and shown as incomplete until it is sent again or a person
 //! accepts it.
 
@@ -13,8 +14,8 @@ pub(crate) enum Ending {
     Released,
     /// The STOW-RS request ended.
     StowEnded,
-    /// The association was aborted, its connection was lost, or this server
-    /// stopped in the middle of it.
+    /// The association was aborted, its connection was lost, this server stopped
+    /// in the middle of it, or something was not taken and has to be sent again.
     Aborted,
     /// Nobody sent: a rejection note, or a person, changed which instances
     /// belong to the series.
@@ -119,8 +120,9 @@ pub(crate) fn sentence(reason: ReadyReason, instances: u64, quiet_ms: i64) -> St
 }
 
 /// Why an input set is not complete, for people.
-pub(crate) const INCOMPLETE: &str = "The sender broke off before it was done. Everything that was \
-    acknowledged is kept. Send the series again, or accept it as it is.";
+pub(crate) const INCOMPLETE: &str = "Not all of it came: the sender broke off before it was done, or \
+    something that it sent could not be taken. Everything that was acknowledged is kept. Send the \
+    series again, or accept it as it is.";
 
 /// Why an imported input set waits, for people.
 pub(crate) const IMPORTED: &str = "Imported from a folder: nothing says that the series is complete, \

@@ -137,9 +137,10 @@ struct ArrivingInstance {
 #[async_trait]
 impl StoreSink for ArrivingInstance {
     async fn write(&mut self, fragment: Bytes) -> Result<(), StoreStatus> {
-        self.spool
-            .write(&fragment)
-            .map_err(|error| status_of(&error.into()))
+        self.spool.write(&fragment).map_err(|error| {
+            self.intake.lacks_something();
+            status_of(&error.into())
+        })
     }
 
     async fn finish(self: Box<Self>) -> StoreStatus {

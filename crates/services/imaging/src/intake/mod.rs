@@ -12,7 +12,7 @@ mod refused;
 mod rejection;
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hilum_archive::{ArchiveError, NewInstance, Origin, StoreOutcome};
 use hilum_contracts::ids::CorrelationId;
@@ -64,12 +64,28 @@ pub(crate) struct Intake {
     scope: TenantScope,
     id: CorrelationId,
     source: Source,
-    /// Study and series of everything acknowledged, repeats included.
-    touched: Arc<Mutex<BTreeSet<(String, String)>>>,
+    sent: Arc<Mutex<Sent>>,
     /// What it leads to is traced behind it.
     _work: Work,
     /// The last clone to go says that this intake no longer goes on.
     _going_on: Arc<live::GoingOn>,
+}
+
+/// What came, by study and series.
+#[derive(Default)]
+struct Sent {
+    /// Of everything acknowledged, repeats included.
+    touched: BTreeSet<(String, String)>,
+    /// Of what was not taken and has to come again,
+    lacking: BTreeSet<(String, String)>,
+    /// some of which is not known.
+    lacks_unknown: bool,
+}
+
+impl Sent {
+    fn lacks(&self, series: &(String, String)) -> bool {
+        self.lacks_unknown || self.lacking.contains(series)
+    }
 }
 
 /// The UIDs that a C-STORE request claims for its data set.
@@ -111,7 +127,7 @@ impl Intake {
             scope,
             id,
             source,
-            touched: Arc::default(),
+            sent: Arc::default(),
         }
     }
 
@@ -157,7 +173,10 @@ impl Intake {
                 self.quarantine(refusal, None, &whole).await;
                 return Err(Refused::NotAnInstance(refusal).into());
             }
-            Err(error) => return Err(Refused::from(error).into()),
+            Err(error) => {
+                self.lacks_something();
+                return Err(Refused::from(error).into());
+            }
         };
         let transfer_syntax_uid = &file.part10.transfer_syntax_uid;
         let mut instance = self.described(transfer_syntax_uid, &file.data_set).await?;
@@ -192,6 +211,7 @@ impl Intake {
             }
             Err(ScanError::Source(error)) => {
                 tracing::error!(correlation_id = %self.id, %error, "the spool can't be read");
+                self.lacks_something();
                 Err(Refused::Unavailable)
             }
         }
@@ -214,6 +234,9 @@ impl Intake {
             if *error == ArchiveError::Deleted {
                 return;
             }
+            self.sent()
+                .lacking
+                .insert((received.study_uid.clone(), received.series_uid.clone()));
             tracing::error!(correlation_id = %self.id, %error, "an instance was not stored");
             metrics::counter!("hilum_instances_total", "outcome" => "failed").increment(1);
         })?;
@@ -260,9 +283,10 @@ impl Intake {
             return;
         }
         let full = {
-            let mut touched = self.touched.lock().unwrap_or_else(PoisonError::into_inner);
-            touched.insert((study_uid.to_owned(), series_uid.to_owned()));
-            touched.len() > TOUCHED_SERIES
+            let mut sent = self.sent();
+            sent.touched
+                .insert((study_uid.to_owned(), series_uid.to_owned()));
+            sent.touched.len() > TOUCHED_SERIES
         };
         if full {
             self.end(Ending::Released).await;
@@ -312,12 +336,21 @@ impl Intake {
         if let Err(error) = self.service.archive.end_store(&self.scope, self.id).await {
             tracing::error!(correlation_id = %self.id, %error, "what came in was not counted in the audit trail");
         }
-        let touched =
-            std::mem::take(&mut *self.touched.lock().unwrap_or_else(PoisonError::into_inner));
+        let sent = std::mem::take(&mut *self.sent());
+        let (lacking, whole): (Vec<_>, Vec<_>) = sent
+            .touched
+            .iter()
+            .cloned()
+            .partition(|series| sent.lacks(series));
+        // What was told to come again is not complete, however politely its sender left.
+        self.tell_end(Ending::Aborted, lacking).await;
+        self.tell_end(ending, whole).await;
+    }
+
+    async fn tell_end(&self, ending: Ending, touched: Vec<(String, String)>) {
         if touched.is_empty() {
             return;
         }
-        let touched: Vec<_> = touched.into_iter().collect();
         let origin = crate::api::describe_origin(&self.origin());
         tracing::info!(
             correlation_id = %self.id, source = %origin, series = touched.len(), ending = ending.as_str(),
@@ -333,6 +366,16 @@ impl Intake {
             _going_on: Arc::clone(&self._going_on),
         };
         self.service.sender_ended(ended).await;
+    }
+
+    /// Something was not taken that has to come again, and what it belongs to is not
+    /// known: nothing of this sender's is complete.
+    pub(crate) fn lacks_something(&self) {
+        self.sent().lacks_unknown = true;
+    }
+
+    fn sent(&self) -> MutexGuard<'_, Sent> {
+        self.sent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -60,7 +60,7 @@ impl From<ArchiveError> for Refused {
     fn from(error: ArchiveError) -> Self {
         match error {
             ArchiveError::OutOfSpace => Self::NoSpace,
-            ArchiveError::Bucket => Self::NoStorage,
+            ArchiveError::Bucket | ArchiveError::IndexAway(_) => Self::NoStorage,
             ArchiveError::OverQuota => Self::OverQuota,
             ArchiveError::Deleted => Self::Deleted,
             _ => Self::Unavailable,

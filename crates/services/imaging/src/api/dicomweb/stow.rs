@@ -162,6 +162,7 @@ impl Request {
             None => Arrived::Whole(Box::new(file)),
             Some(error) => {
                 tracing::warn!(correlation_id = %self.intake.id(), %error, "spool");
+                self.intake.lacks_something();
                 Arrived::Failed(FailureReason::OutOfResources)
             }
         }))
