@@ -35,7 +35,9 @@ mod passes;
 mod rebuilding;
 mod rejecting;
 mod results;
+mod saga;
 mod schemathesis;
+mod standby;
 mod traces;
 mod upgrading;
 

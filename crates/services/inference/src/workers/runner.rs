@@ -329,6 +329,10 @@ impl Runner {
     fn source_failed(&self, run: &RunRow, job: &Job, error: &ServiceError) -> Ending {
         match error.code {
             ErrorCode::Conflict => Ending::Superseded,
+            ErrorCode::NotFound => Ending::Refused {
+                code: "input-gone".to_owned(),
+                reason: "The images that this run was to compute were deleted.".to_owned(),
+            },
             ErrorCode::Unavailable => {
                 tracing::warn!(correlation_id = %job.correlation_id, run = %run.id, error = %error, "a run waits for a neighbour or the database");
                 let now = self.service.clock.now_millis();

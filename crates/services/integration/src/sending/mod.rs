@@ -10,6 +10,7 @@ mod probe;
 mod stow;
 mod webhook;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -293,6 +294,10 @@ impl Worker {
         if unsent.is_empty() {
             return Ok(Attempt::Delivered);
         }
+        let unsent = self.still_here(scope, unsent).await?;
+        if unsent.is_empty() {
+            return Ok(Attempt::Withdrawn);
+        }
         let sending = Sending {
             worker: self,
             scope,
@@ -304,6 +309,25 @@ impl Worker {
         };
         sending.send().await?;
         Ok(Attempt::Delivered)
+    }
+
+    /// Without what was deleted since: a receiver is not told of it either.
+    async fn still_here(
+        &self,
+        scope: &TenantScope,
+        mut unsent: Vec<Unsent>,
+    ) -> Result<Vec<Unsent>, Failure> {
+        let uids = unsent
+            .iter()
+            .map(|one| one.instance.sop_instance_uid.clone());
+        let known = self
+            .imaging
+            .instances(scope, &uids.collect::<Vec<_>>())
+            .await;
+        let known = known.map_err(ours)?;
+        let known: HashSet<_> = known.iter().map(|one| &*one.sop_instance_uid).collect();
+        unsent.retain(|one| known.contains(&*one.instance.sop_instance_uid));
+        Ok(unsent)
     }
 
     /// What keeps results of this patient back, if anything does.
@@ -373,6 +397,7 @@ impl Attempt {
             Self::NotYet { .. } => "not-yet",
             Self::Held { .. } => "held",
             Self::GivenUp { .. } => "given-up",
+            Self::Withdrawn => "withdrawn",
             Self::HandedBack => "handed-back",
             Self::Nothing => "nothing",
             Self::NotOurs => "not-ours",

@@ -25,6 +25,10 @@ pub(crate) struct Begun {
     pub(crate) run: String,
 }
 
+/// Why a delivery was withdrawn, for people.
+const WITHDRAWN: &str =
+    "What was to be sent is not here any more: it was deleted before it could be sent.";
+
 /// How an attempt ended.
 #[derive(Clone, Debug)]
 pub(crate) enum Attempt {
@@ -38,6 +42,8 @@ pub(crate) enum Attempt {
     Held { reason: String },
     /// Not tried again unless a person asks.
     GivenUp { reason: String },
+    /// What was to be sent was deleted before it could be: nobody has to look after it.
+    Withdrawn,
     /// Stopped by a shutdown.
     HandedBack,
     /// There was nothing to send: held, given up or forgotten meanwhile.
@@ -167,6 +173,7 @@ impl Store {
             Attempt::Nothing => End::Done,
             Attempt::NotOurs => End::Dead("The destination is another tenant's."),
             Attempt::GivenUp { reason } => End::Dead(reason),
+            Attempt::Withdrawn => End::Done,
             Attempt::HandedBack => End::HandBack,
         };
         if jobs::finish(&mut tx, job, owner, end).await? {
@@ -192,7 +199,7 @@ fn outcome_of(attempt: &Attempt) -> Option<Outcome> {
     match attempt {
         Attempt::Delivered => Some(Outcome::Success),
         Attempt::Again { .. } | Attempt::GivenUp { .. } => Some(Outcome::Failed),
-        Attempt::Held { .. } => Some(Outcome::Refused),
+        Attempt::Held { .. } | Attempt::Withdrawn => Some(Outcome::Refused),
         Attempt::NotYet { .. } | Attempt::HandedBack | Attempt::Nothing | Attempt::NotOurs => None,
     }
 }
@@ -234,10 +241,11 @@ async fn update(
 ) -> Result<Option<(String, String)>, DbError> {
     let (state, counts, reason, next, delivered) = match attempt {
         Attempt::Delivered => ("delivered", 1, None, None, Some(now)),
-        Attempt::Again { at, reason } => ("waiting", 1, Some(reason), Some(*at), None),
-        Attempt::NotYet { at, reason } => ("waiting", 0, Some(reason), Some(*at), None),
-        Attempt::Held { reason } => ("held", 0, Some(reason), None, None),
-        Attempt::GivenUp { reason } => ("given-up", 1, Some(reason), None, None),
+        Attempt::Again { at, reason } => ("waiting", 1, Some(reason.as_str()), Some(*at), None),
+        Attempt::NotYet { at, reason } => ("waiting", 0, Some(reason.as_str()), Some(*at), None),
+        Attempt::Held { reason } => ("held", 0, Some(reason.as_str()), None, None),
+        Attempt::GivenUp { reason } => ("given-up", 1, Some(reason.as_str()), None, None),
+        Attempt::Withdrawn => ("given-up", 0, Some(WITHDRAWN), None, None),
         Attempt::HandedBack => ("waiting", 0, None, None, None),
         Attempt::Nothing | Attempt::NotOurs => return Ok(None),
     };
