@@ -41,9 +41,29 @@ pub struct Cluster {
 }
 
 struct Member {
+    /// What its data folder and its log are called.
+    name: String,
     neighbours: SocketAddr,
     ways: Option<Ways>,
     process: Option<Process>,
+}
+
+/// A process that stands by until the one of its service ends.
+pub struct Spare {
+    service: &'static str,
+    name: String,
+    neighbours: SocketAddr,
+    /// None: it took over.
+    child: Option<Child>,
+}
+
+impl Drop for Spare {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            let _ended = child.kill();
+            let _status = child.wait();
+        }
+    }
 }
 
 /// Relays before the doors of a process.
@@ -98,6 +118,7 @@ impl Cluster {
             let asked = asked.unwrap_or(neighbours);
             at += &format!("{service} = \"https://{asked}\"\n");
             let member = Member {
+                name: service.to_owned(),
                 neighbours,
                 ways,
                 process: None,
@@ -243,31 +264,90 @@ impl Cluster {
         process.unwrap_or_else(|| panic!("{service} does not run"))
     }
 
+    /// SIGTERM; returns when it has ended.
+    pub fn terminate(&mut self, service: &str) {
+        self.signal(service, Signal::TERM);
+        let member = self.members.get_mut(service).unwrap();
+        let mut process = member.process.take().unwrap();
+        assert!(process.child.wait().unwrap().success());
+    }
+
+    /// Another process of a service, on a data folder of its own, which stands by as
+    /// long as the one that runs does. For a cluster over relays.
+    #[must_use]
+    pub fn stands_by(&self, service: &'static str) -> Spare {
+        let of = &self.members[service].name;
+        let name = match of.strip_suffix("-spare") {
+            Some(first) => first.to_owned(),
+            None => format!("{of}-spare"),
+        };
+        // It has to be given the master key: no other file of the first one's.
+        let key = "keys/master.key";
+        let to = self.folder.path().join(&name).join(key);
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        std::fs::copy(self.data(service).join(key), to).unwrap();
+        let (http, neighbours) = (free_address(), free_address());
+        let child = self.launch_as(service, &name, neighbours, http);
+        wait_until("it stands by", 60, || {
+            let said = Api(http).try_get("/readyz")?;
+            (said.status == 503 && said.text() == "standing by\n").then_some(())
+        });
+        Spare {
+            service,
+            name,
+            neighbours,
+            child: Some(child),
+        }
+    }
+
+    /// Waits until a process that stood by has taken over, and leads everybody there,
+    /// as a load balancer does.
+    pub fn is_followed_by(&mut self, mut spare: Spare) {
+        let member = self.members.get_mut(spare.service).unwrap();
+        member.name = std::mem::take(&mut spare.name);
+        member.neighbours = spare.neighbours;
+        if let Some(ways) = &member.ways {
+            ways.neighbours.leads_to(Behind::Tcp(spare.neighbours));
+        }
+        let child = spare.child.take().unwrap();
+        self.ready(spare.service, child);
+    }
+
     fn log_path(&self, service: &str) -> PathBuf {
-        self.folder.path().join(format!("{service}.log"))
+        let name = &self.members[service].name;
+        self.folder.path().join(format!("{name}.log"))
     }
 
     fn data(&self, service: &str) -> PathBuf {
-        self.folder.path().join(service)
+        self.folder.path().join(&self.members[service].name)
     }
 
     fn launch(&self, service: &'static str) -> Child {
-        let data = self.data(service);
+        let member = &self.members[service];
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        self.launch_as(service, &member.name, member.neighbours, any)
+    }
+
+    fn launch_as(
+        &self,
+        service: &'static str,
+        name: &str,
+        neighbours: SocketAddr,
+        http: SocketAddr,
+    ) -> Child {
+        let data = self.folder.path().join(name);
         std::fs::create_dir_all(&data).unwrap();
         let _none = std::fs::remove_file(data.join("run.json"));
         let log = File::options()
             .create(true)
             .append(true)
-            .open(self.log_path(service))
+            .open(self.folder.path().join(format!("{name}.log")))
             .unwrap();
         let at = |name: &str| self.folder.path().join(name);
         Command::new(&self.binary)
             .args(["serve", "--services", service])
-            .args(["--http", "127.0.0.1:0", "--dicom", "127.0.0.1:0"])
-            .args([
-                "--neighbours",
-                &self.members[service].neighbours.to_string(),
-            ])
+            .args(["--http", &http.to_string(), "--dicom", "127.0.0.1:0"])
+            .args(["--neighbours", &neighbours.to_string()])
             .arg("--config")
             .arg(at("hilum.toml"))
             .arg("--models")
@@ -321,7 +401,7 @@ impl Drop for Cluster {
             let _ended = process.child.kill();
             let _status = process.child.wait();
             if failed {
-                let path = self.folder.path().join(format!("{service}.log"));
+                let path = self.folder.path().join(format!("{}.log", member.name));
                 let log = std::fs::read_to_string(path).unwrap_or_default();
                 let tail: Vec<_> = log.lines().rev().take(15).collect();
                 for line in tail.into_iter().rev() {

@@ -37,7 +37,7 @@ mod webhook;
 pub use answer::{Answer, Api, As};
 pub use authority::Authority;
 pub use cases::{Cases, hostile_cases};
-pub use cluster::{Cluster, SERVICES};
+pub use cluster::{Cluster, SERVICES, Spare};
 pub use collector::{Collector, Traced};
 pub use files::{File, Files, Image, Odd, PIXELS};
 pub use hilum::{Hilum, Setup};

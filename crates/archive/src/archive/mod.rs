@@ -30,6 +30,7 @@ use crate::disk::{Disk, LocalDisk};
 use crate::error::{ArchiveError, Result};
 use crate::index::{instances, objects, outbox, query};
 use crate::intake::Joined;
+use crate::index::schema;
 use crate::keys::MasterKey;
 use crate::limits::Limits;
 use crate::model::{
@@ -83,6 +84,19 @@ impl Archive {
     /// [`ArchiveError::Bucket`] when its bucket does not answer.
     pub async fn open(config: ArchiveConfig) -> Result<Self> {
         Self::open_on(config, Arc::new(LocalDisk)).await
+    }
+
+    /// Whether a process on another data folder has it, which this one may follow when
+    /// that ends: index and keys are on PostgreSQL, and objects in a bucket.
+    ///
+    /// # Errors
+    /// When the index does not answer.
+    pub async fn is_had_elsewhere(config: &ArchiveConfig) -> Result<bool> {
+        let (Some(server), ObjectsAt::Bucket(_)) = (&config.server, &config.objects) else {
+            return Ok(false);
+        };
+        let (server, dir) = (server.clone(), config.dir.clone());
+        blocking(move || crate::db::is_had_elsewhere(&server, &schema::TABLES, &dir)).await
     }
 
     /// Opens the archive with its object writes going through `disk`.

@@ -65,6 +65,11 @@ impl Lease {
         })
     }
 
+    /// Whether a process of another folder than `dir` has the archive now.
+    pub(super) fn is_had_elsewhere(schema: &Schema, dir: &Path) -> Result<bool> {
+        Ok(another(&on(schema), &of_folder(dir)?)?.is_some())
+    }
+
     pub(super) fn token(&self) -> &str {
         &self.token
     }

@@ -81,6 +81,11 @@ impl Places {
     }
 }
 
+/// Whether a process of another folder than `dir` has the archive.
+pub(crate) fn is_had_elsewhere(server: &Server, index: &Tables<'_>, dir: &Path) -> Result<bool> {
+    Lease::is_had_elsewhere(&prepared(server, index)?, dir)
+}
+
 impl Place {
     /// The one connection that writes; a file is made when there is none, with its
     /// tables up to date.

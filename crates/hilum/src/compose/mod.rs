@@ -5,6 +5,7 @@ mod carrying;
 mod members;
 mod neighbours;
 mod services;
+mod standby;
 mod tables;
 
 use std::net::SocketAddr;
@@ -49,6 +50,7 @@ use self::neighbours::Neighbours;
 use self::services::{Ground, Services};
 pub(crate) use self::tables::migrate;
 use crate::http::{self, Endpoints};
+use crate::objects::archive_of;
 use crate::run_file::{RunFile, Written};
 
 /// At the end, requests and jobs get this long to finish or to be handed back.
@@ -132,6 +134,10 @@ impl Hilum {
             .with_context(|| format!("can't make the data folder {}", config.data.display()))?;
         let traces = traces::start(config.telemetry.as_ref()).map_err(anyhow::Error::msg)?;
         let certificate = config.tls.as_ref().map(Certificate::open).transpose()?;
+        if config.runs(ServiceName::Imaging) {
+            let archive = archive_of(&config, master_key.clone(), Arc::clone(&clock))?;
+            standby::until_it_is_free(&archive, config.http, certificate.as_ref()).await?;
+        }
         // Services that tell addresses tell the chosen ones.
         let listeners = Listeners::open(&mut config).await?;
         let dicom = listeners.dicom.is_some().then_some(config.dicom);
