@@ -182,11 +182,12 @@ impl Cell {
             (_, Fault::Slowed) => return Vec::new(),
             (Row::Service("imaging"), _) => return Vec::new(),
             (Row::Service(_) | Row::RabbitMq, _) => images.to_vec(),
-            (Row::Redis, _) => images
+            (Row::Redis | Row::Replica, _) => images
                 .into_iter()
                 .chain([
                     ("queries", of(Function::Query)),
                     ("retrieval", of(Function::Retrieve)),
+                    ("audit search", of(Function::Search)),
                 ])
                 .collect(),
             (Row::Postgres | Row::PgBouncer | Row::Bucket, _) => return Vec::new(),

@@ -60,7 +60,7 @@ fn render(shown: &Shown, page: &mut String) -> std::fmt::Result {
         page,
         "# Reliability: what goes on when a part breaks\n\n\
          Written by `make chaos`, which anyone can run: the services as processes of their own, \
-         with RabbitMQ, PostgreSQL, PgBouncer, a bucket of S3 and Redis, each broken in each way for {} s while devices \
+         with RabbitMQ, PostgreSQL and a replica of it, PgBouncer, a bucket of S3 and Redis, each broken in each way for {} s while devices \
          send by C-STORE, programs by STOW-RS, people look and sign in, a model runs and its \
          results are delivered, for two tenants. What a crash or a power cut leaves is in \
          [reliability.md](reliability.md).\n\n\

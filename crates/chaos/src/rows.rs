@@ -16,6 +16,7 @@ pub(crate) enum Row {
     /// The process that runs a service.
     Service(&'static str),
     Postgres,
+    Replica,
     PgBouncer,
     RabbitMq,
     Bucket,
@@ -28,6 +29,7 @@ impl Row {
         services
             .chain([
                 Self::Postgres,
+                Self::Replica,
                 Self::PgBouncer,
                 Self::RabbitMq,
                 Self::Bucket,
@@ -40,6 +42,7 @@ impl Row {
         match self {
             Self::Service(service) => service,
             Self::Postgres => "PostgreSQL",
+            Self::Replica => "replica",
             Self::PgBouncer => "PgBouncer",
             Self::RabbitMq => "RabbitMQ",
             Self::Bucket => "S3",
@@ -59,6 +62,7 @@ impl Row {
         match self {
             Self::Service(service) => Box::new(Service(&mut world.cluster, service)),
             Self::Postgres => Box::new(Database(&mut world.place)),
+            Self::Replica => Box::new(Replica(&mut world.place)),
             Self::PgBouncer => Box::new(Pooler(&mut world.place)),
             Self::RabbitMq => Box::new(Broker(&mut world.cluster)),
             Self::Bucket => Box::new(Bucket(&mut world.bucket)),
@@ -191,6 +195,30 @@ impl Part for Database<'_> {
 
     fn ways(&self) -> Vec<&Relay> {
         vec![self.0.way_to_server()]
+    }
+}
+
+struct Replica<'a>(&'a mut Place);
+
+impl Part for Replica<'_> {
+    fn is_killed(&mut self) {
+        self.0.replica().is_killed();
+    }
+
+    fn comes_back(&mut self) {
+        self.0.replica().comes_back();
+    }
+
+    fn freezes(&mut self) {
+        self.0.replica().freezes();
+    }
+
+    fn goes_on(&mut self) {
+        self.0.replica().goes_on();
+    }
+
+    fn ways(&self) -> Vec<&Relay> {
+        vec![self.0.way_to_replica()]
     }
 }
 

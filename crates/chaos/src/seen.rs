@@ -17,15 +17,18 @@ pub(crate) enum Function {
     Retrieve,
     /// A password is shown for a session.
     SignIn,
+    /// Who did what, in the trails of all services.
+    Search,
 }
 
 impl Function {
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::Dicom,
         Self::Stow,
         Self::Query,
         Self::Retrieve,
         Self::SignIn,
+        Self::Search,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -35,6 +38,7 @@ impl Function {
             Self::Query => "queries",
             Self::Retrieve => "retrieval",
             Self::SignIn => "sign-in",
+            Self::Search => "audit search",
         }
     }
 }

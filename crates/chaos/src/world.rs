@@ -35,7 +35,9 @@ pub(crate) struct World {
 pub(crate) struct Keys {
     /// API keys, in the order of [`TENANTS`].
     pub(crate) keys: [String; 2],
-    /// A session of tenant `a`.
+    /// A key of tenant `a`'s auditor,
+    pub(crate) auditor: String,
+    /// and a session there.
     pub(crate) cookie: String,
 }
 
@@ -63,24 +65,25 @@ impl World {
 
     /// Makes keys and a person with a session.
     pub(crate) fn let_in(&self) -> io::Result<Keys> {
-        let api = self.cluster.api("identity");
-        let mut keys = Vec::new();
-        for (tenant, _) in TENANTS {
-            let asked = json!({ "name": "chaos", "role": "integration" });
-            let made = api.send("POST", "/api/v1/keys", As::Operator(tenant), Some(&asked));
-            match made.json()["key"].as_str() {
-                Some(key) => keys.push(key.to_owned()),
-                None => return Err(io::Error::other(format!("no key: {}", made.text()))),
-            }
-        }
+        let [a, b] = TENANTS.map(|(tenant, _)| self.key(tenant, "integration"));
         self.person(EMAIL)?;
-        let keys = keys
-            .try_into()
-            .map_err(|_| io::Error::other("a key for each"))?;
         Ok(Keys {
-            keys,
+            keys: [a?, b?],
+            auditor: self.key(TENANTS[0].0, "auditor")?,
             cookie: self.person(STAYS)?,
         })
+    }
+
+    /// Makes an API key of a tenant.
+    fn key(&self, tenant: &str, role: &str) -> io::Result<String> {
+        let api = self.cluster.api("identity");
+        let asked = json!({ "name": format!("chaos {role}"), "role": role });
+        let made = api.send("POST", "/api/v1/keys", As::Operator(tenant), Some(&asked));
+        let no_key = || io::Error::other(format!("no key: {}", made.text()));
+        made.json()["key"]
+            .as_str()
+            .map(ToOwned::to_owned)
+            .ok_or_else(no_key)
     }
 
     /// Makes a person of tenant `a`; their session.
@@ -116,13 +119,14 @@ fn settings(place: &Place, bucket: &S3, cache: &Redis, receiver: SocketAddr) -> 
     let none = || io::Error::other("a place without a database");
     let database = place.database().ok_or_else(none)?;
     let owner = database.owner_url_file.ok_or_else(none)?;
+    let replica = database.replica_url_file.ok_or_else(none)?;
     let destinations = TENANTS.map(|(tenant, _)| {
         format!(
             "{{ name = \"pacs\", tenant = \"{tenant}\", ae_title = \"PACS\", address = \"{receiver}\" }}"
         )
     });
     Ok(format!(
-        "database = {{ url_file = {:?}, owner_url_file = {owner:?} }}\nobjects = {}\ncache = {}\ndestinations = [{}]",
+        "database = {{ url_file = {:?}, owner_url_file = {owner:?}, replica_url_file = {replica:?} }}\nobjects = {}\ncache = {}\ndestinations = [{}]",
         database.url_file,
         bucket.setting(),
         cache.setting(),

@@ -8,11 +8,13 @@ mod home;
 mod migrations;
 mod postgres;
 mod query;
+mod replica;
 mod sqlite;
 mod value;
 mod whose;
 
 use std::path::Path;
+use std::time::Duration;
 
 use hilum_contracts::ids::TenantId;
 
@@ -60,7 +62,18 @@ impl Db {
     pub fn read<'c>(&'c self, whose: impl Into<Whose<'c>>) -> Reader<'c> {
         Reader(match &self.0 {
             Engine::Sqlite(file) => Read::Sqlite(&file.readers),
-            Engine::Postgres(schema) => Read::Postgres(schema, whose.into()),
+            Engine::Postgres(schema) => Read::Postgres(schema, whose.into(), Duration::ZERO),
+        })
+    }
+
+    /// The same, of a standby where there is one, for who needs not see what was
+    /// committed within the last `stale`. A standby that is further behind, or away,
+    /// is not asked.
+    #[must_use]
+    pub fn read_stale<'c>(&'c self, whose: impl Into<Whose<'c>>, stale: Duration) -> Reader<'c> {
+        Reader(match &self.0 {
+            Engine::Sqlite(file) => Read::Sqlite(&file.readers),
+            Engine::Postgres(schema) => Read::Postgres(schema, whose.into(), stale),
         })
     }
 
@@ -143,7 +156,7 @@ impl Db {
     pub async fn close(&self) {
         match &self.0 {
             Engine::Sqlite(file) => file.close().await,
-            Engine::Postgres(schema) => schema.pool.close().await,
+            Engine::Postgres(schema) => schema.close().await,
         }
     }
 }

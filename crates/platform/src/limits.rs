@@ -14,6 +14,14 @@ pub const DB_BUSY: Duration = Duration::from_secs(30);
 pub const PG_CONNECTIONS: u32 = 8;
 /// How long somebody waits for one of them before they are told to come back.
 pub const PG_ACQUIRE: Duration = Duration::from_secs(10);
+/// How often a replica of PostgreSQL is asked how far it is, while somebody reads there,
+pub const PG_REPLICA_ASKED: Duration = Duration::from_secs(1);
+/// and how long somebody waits for it before the server itself is asked.
+pub const PG_REPLICA_WITHIN: Duration = Duration::from_secs(1);
+/// A search of the audit trail need not show what was recorded within this,
+pub const AUDIT_SEARCH_STALE: Duration = Duration::from_secs(10);
+/// and nor need figures.
+pub const FIGURES_STALE: Duration = Duration::from_secs(10);
 /// A connection that nobody needs is closed after this long.
 pub const PG_IDLE: Duration = Duration::from_secs(300);
 /// Longest life of a connection: a server that took over gets its share of them.

@@ -26,8 +26,9 @@ pub struct Place {
     /// The pooler first, so that it ends first.
     pooler: Option<Server>,
     postgres: Option<Server>,
-    /// Ways to the pooler and from it to PostgreSQL that can be cut off.
-    ways: Option<[Relay; 2]>,
+    replica: Option<Server>,
+    /// Ways to the pooler, from it to PostgreSQL, and to the replica, that can be cut off.
+    ways: Option<[Relay; 3]>,
     database: Option<Database>,
     dir: tempfile::TempDir,
 }
@@ -55,6 +56,7 @@ impl Place {
         Self {
             pooler: None,
             postgres: None,
+            replica: None,
             ways: None,
             database: None,
             dir: tempfile::tempdir().unwrap(),
@@ -82,20 +84,7 @@ impl Place {
             .output()
             .unwrap();
         assert!(made.status.success(), "initdb: {made:?}");
-        let folder = dir.clone();
-        let launch = move || {
-            let mut server = as_nobody(&binary("postgres"));
-            server
-                .arg("-D")
-                .arg(&data)
-                .args(["-c", "listen_addresses=", "-c", "fsync=off", "-c"])
-                .arg(format!("unix_socket_directories={}", folder.display()))
-                .stdout(Stdio::null())
-                .stderr(log_in(&folder));
-            server
-        };
-        // At once: nobody needs what it holds.
-        place.postgres = Some(Server::start(launch, Signal::QUIT));
+        place.postgres = Some(postgres_in(dir.clone()));
         place.postgres_answers();
         place.sql(
             "CREATE ROLE hilum_owner LOGIN; CREATE ROLE hilum LOGIN;
@@ -105,9 +94,32 @@ impl Place {
         place.database = Some(Database {
             url_file: place.address("app.url", "hilum", &dir, 5432),
             owner_url_file: Some(place.address("owner.url", "hilum_owner", &dir, 5432)),
+            replica_url_file: None,
             schema_prefix: "hilum_".to_owned(),
             connections: 4,
         });
+        place
+    }
+
+    /// The same, with a hot standby that is read from.
+    #[must_use]
+    pub fn with_replica() -> Self {
+        let mut place = Self::postgres();
+        let dir = place.folder("replica");
+        let copied = as_nobody(&binary("pg_basebackup"))
+            .args(["-U", "postgres", "-c", "fast", "--no-sync", "-R", "-h"])
+            .arg(place.dir.path().join("postgres"))
+            .arg("-D")
+            .arg(dir.join("data"))
+            .output()
+            .unwrap();
+        assert!(copied.status.success(), "pg_basebackup: {copied:?}");
+        place.replica = Some(postgres_in(dir.clone()));
+        place.answers("replica");
+        let address = place.address("replica.url", "hilum", &dir, 5432);
+        if let Some(database) = &mut place.database {
+            database.replica_url_file = Some(address);
+        }
         place
     }
 
@@ -132,12 +144,13 @@ impl Place {
     /// connections as an installation would have.
     #[must_use]
     pub fn over_relays() -> Self {
-        let mut place = Self::postgres();
+        let mut place = Self::with_replica();
         let socket = |folder: &str, port: u16| {
             let path = place.dir.path().join(folder);
             Relay::to(Behind::Socket(path.join(format!(".s.PGSQL.{port}"))))
         };
         let (to_pooler, to_server) = (socket("pgbouncer", 6432), socket("postgres", 5432));
+        let to_replica = socket("replica", 5432);
         let at = |relay: &Relay, role: &str| {
             format!(
                 "postgres://{role}@{}/hilum?sslmode=disable",
@@ -146,6 +159,7 @@ impl Place {
         };
         let owner = place.names("owner.url", &at(&to_server, "hilum_owner"));
         let pooled = place.names("pooled.url", &at(&to_pooler, "hilum"));
+        let replica = place.names("replica.url", &at(&to_replica, "hilum"));
         place.pool(
             &format!("host=127.0.0.1 port={}", to_server.address().port()),
             20,
@@ -153,9 +167,10 @@ impl Place {
         place.is_reached_at(pooled);
         if let Some(database) = &mut place.database {
             database.owner_url_file = Some(owner);
+            database.replica_url_file = Some(replica);
             database.connections = PG_CONNECTIONS;
         }
-        place.ways = Some([to_pooler, to_server]);
+        place.ways = Some([to_pooler, to_server, to_replica]);
         place
     }
 
@@ -196,6 +211,11 @@ impl Place {
         self.postgres.as_mut().expect("a place on PostgreSQL")
     }
 
+    /// The hot standby.
+    pub fn replica(&mut self) -> &mut Server {
+        self.replica.as_mut().expect("a place with a replica")
+    }
+
     /// The PgBouncer.
     pub fn pooler(&mut self) -> &mut Server {
         self.pooler.as_mut().expect("a place behind PgBouncer")
@@ -207,6 +227,12 @@ impl Place {
         &self.ways.as_ref().expect("a place over relays")[1]
     }
 
+    /// The way to the replica.
+    #[must_use]
+    pub fn way_to_replica(&self) -> &Relay {
+        &self.ways.as_ref().expect("a place over relays")[2]
+    }
+
     /// The way to the pooler.
     #[must_use]
     pub fn way_to_pooler(&self) -> &Relay {
@@ -215,7 +241,11 @@ impl Place {
 
     /// Waits until PostgreSQL takes connections.
     pub fn postgres_answers(&self) {
-        let dir = self.dir.path().join("postgres");
+        self.answers("postgres");
+    }
+
+    fn answers(&self, folder: &str) {
+        let dir = self.dir.path().join(folder);
         wait_until("PostgreSQL", 60, || {
             let asked = Command::new(binary("pg_isready"))
                 .arg("-qh")
@@ -271,12 +301,21 @@ impl Place {
 
     /// What the superuser's statement gives, as text.
     pub fn sql(&self, text: &str, database: &str) -> String {
+        self.said_by("postgres", text, database)
+    }
+
+    /// The same of the hot standby.
+    pub fn sql_of_replica(&self, text: &str) -> String {
+        self.said_by("replica", text, "hilum")
+    }
+
+    fn said_by(&self, folder: &str, text: &str, database: &str) -> String {
         // Each its own transaction: a database is made in none.
         let mut psql = Command::new(binary("psql"));
         psql.args([
             "-X", "-q", "-A", "-t", "-U", "postgres", "-d", database, "-h",
         ]);
-        psql.arg(self.dir.path().join("postgres"));
+        psql.arg(self.dir.path().join(folder));
         for one in text.split(';').filter(|one| !one.trim().is_empty()) {
             psql.args(["-c", one]);
         }
@@ -308,6 +347,23 @@ impl Place {
         fs::write(&file, format!("{address}\n")).unwrap();
         file
     }
+}
+
+/// A PostgreSQL on the data in a folder, which also holds its socket and its log.
+fn postgres_in(dir: PathBuf) -> Server {
+    let launch = move || {
+        let mut server = as_nobody(&binary("postgres"));
+        server
+            .arg("-D")
+            .arg(dir.join("data"))
+            .args(["-c", "listen_addresses=", "-c", "fsync=off", "-c"])
+            .arg(format!("unix_socket_directories={}", dir.display()))
+            .stdout(Stdio::null())
+            .stderr(log_in(&dir));
+        server
+    };
+    // At once: nobody needs what it holds.
+    Server::start(launch, Signal::QUIT)
 }
 
 fn log_in(dir: &Path) -> fs::File {

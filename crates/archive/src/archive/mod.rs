@@ -28,9 +28,9 @@ use tokio::sync::Notify;
 use crate::db::{Connection, Lease};
 use crate::disk::{Disk, LocalDisk};
 use crate::error::{ArchiveError, Result};
+use crate::index::schema;
 use crate::index::{instances, objects, outbox, query};
 use crate::intake::Joined;
-use crate::index::schema;
 use crate::keys::MasterKey;
 use crate::limits::Limits;
 use crate::model::{

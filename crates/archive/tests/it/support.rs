@@ -111,6 +111,7 @@ fn server(dir: &Path) -> Option<Server> {
             _ => place.join("app.url"),
         },
         owner_url_file: Some(place.join("owner.url")),
+        replica_url_file: None,
         schema_prefix: schemas(dir),
         connections: 4,
     };

@@ -176,6 +176,7 @@ impl Ground {
             (Function::Stow, _) => senders::one_by_stow(self).await,
             (Function::Query, _) => readers::query(self).await,
             (Function::SignIn, _) => readers::sign_in(self).await,
+            (Function::Search, _) => readers::search(self).await,
             (Function::Retrieve, Some(known)) => readers::retrieve(self, known).await,
             (Function::Retrieve, None) => return,
         };

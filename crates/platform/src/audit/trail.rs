@@ -18,7 +18,7 @@ use super::{names, sql};
 use crate::clock::SharedClock;
 use crate::db::{self, Across, Connection, Db, DbError, On, Row};
 use crate::http::database_error;
-use crate::limits::{AUDIT_BESIDE_MAX, AUDIT_WALK};
+use crate::limits::{AUDIT_BESIDE_MAX, AUDIT_SEARCH_STALE, AUDIT_WALK};
 
 /// The trail that a service writes in its own database. Cheap to clone.
 #[derive(Clone)]
@@ -232,7 +232,7 @@ impl Trail {
             let rows = db::query(text)
                 .bind(tenant)
                 .bind(hash.as_slice())
-                .fetch_all(self.0.db.read(scope))
+                .fetch_all(self.0.db.read_stale(scope, AUDIT_SEARCH_STALE))
                 .await?;
             for row in &rows {
                 all.push(known_of(row)?);
@@ -253,7 +253,7 @@ impl Trail {
             let row = db::query(sql::SUBJECT_BY_HANDLE)
                 .bind(record.tenant.as_str())
                 .bind(sealed.handle.as_slice())
-                .fetch_optional(self.0.db.read(scope))
+                .fetch_optional(self.0.db.read_stale(scope, AUDIT_SEARCH_STALE))
                 .await?;
             let known = row.as_ref().map(known_of).transpose()?;
             subjects.push(known.and_then(|known| keys.open(&known.row, &sealed.sealed).ok()));
@@ -290,7 +290,9 @@ impl Trail {
                 sql::Value::Text(value) => query.bind(value),
             };
         }
-        let rows = query.fetch_all(self.0.db.read(scope)).await?;
+        let rows = query
+            .fetch_all(self.0.db.read_stale(scope, AUDIT_SEARCH_STALE))
+            .await?;
         let mut found = Vec::with_capacity(rows.len());
         for row in &rows {
             let body: Vec<u8> = row.try_get(0)?;
@@ -316,14 +318,14 @@ impl Trail {
                 .bind(one.id)
                 .bind(tenant)
                 .bind(limit.min(AUDIT_BESIDE_MAX))
-                .fetch_all(self.0.db.read(scope))
+                .fetch_all(self.0.db.read_stale(scope, AUDIT_SEARCH_STALE))
                 .await?;
             for row in &rows {
                 let known = known_of(row)?;
                 let body: Option<Vec<u8>> = db::query_scalar(sql::BODY_ABOUT)
                     .bind(known.id)
                     .bind(tenant)
-                    .fetch_optional(self.0.db.read(scope))
+                    .fetch_optional(self.0.db.read_stale(scope, AUDIT_SEARCH_STALE))
                     .await?;
                 subjects.extend(body.and_then(|body| subject_of(&keys, &known.row, &body)));
             }

@@ -20,6 +20,10 @@ pub struct Database {
     /// start with older ones is refused.
     #[serde(default)]
     pub owner_url_file: Option<PathBuf>,
+    /// The file that holds the address of a hot standby of it, for the same role. What
+    /// need not be of this moment is read there.
+    #[serde(default)]
+    pub replica_url_file: Option<PathBuf>,
     /// What the name of each schema begins with.
     #[serde(default = "prefix")]
     pub schema_prefix: String,

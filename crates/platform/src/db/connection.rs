@@ -1,6 +1,7 @@
 //! What a statement is done on: a write transaction, or whoever reads.
 
 use std::ops::{Deref, DerefMut};
+use std::time::Duration;
 
 use hilum_contracts::ids::TenantId;
 use sqlx::postgres::PgConnection;
@@ -37,7 +38,8 @@ pub struct Reader<'c>(pub(super) Read<'c>);
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Read<'c> {
     Sqlite(&'c SqlitePool),
-    Postgres(&'c Schema, Whose<'c>),
+    /// And how old what is read may be.
+    Postgres(&'c Schema, Whose<'c>, Duration),
 }
 
 /// Where a statement is done.
@@ -49,7 +51,7 @@ pub(super) enum Reached<'c> {
     Writer(&'c mut SqliteConnection),
     Readers(&'c SqlitePool),
     Transaction(&'c mut PgConnection),
-    Schema(&'c Schema, Whose<'c>),
+    Schema(&'c Schema, Whose<'c>, Duration),
 }
 
 impl Tx {
@@ -172,7 +174,7 @@ impl<'c> From<Reader<'c>> for On<'c> {
     fn from(reader: Reader<'c>) -> Self {
         Self(match reader.0 {
             Read::Sqlite(pool) => Reached::Readers(pool),
-            Read::Postgres(schema, whose) => Reached::Schema(schema, whose),
+            Read::Postgres(schema, whose, stale) => Reached::Schema(schema, whose, stale),
         })
     }
 }

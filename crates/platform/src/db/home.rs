@@ -31,6 +31,7 @@ pub enum Home {
 pub struct Server {
     application: PgConnectOptions,
     owner: Option<PgConnectOptions>,
+    replica: Option<PgConnectOptions>,
     prefix: String,
     connections: u32,
     /// The data folder, which names this process among those who share the database.
@@ -58,9 +59,11 @@ impl Home {
             ));
         }
         let owner = database.owner_url_file.as_deref().map(options);
+        let replica = database.replica_url_file.as_deref().map(options);
         Ok(Self::Server(Box::new(Server {
             application: options(&database.url_file)?,
             owner: owner.transpose()?,
+            replica: replica.transpose()?,
             prefix: database.schema_prefix.clone(),
             connections: database.connections,
             data: data.to_owned(),
@@ -157,7 +160,7 @@ impl Server {
         after: &[&'static str],
     ) -> Result<String, DbError> {
         let schema = self.opened(service, owners, after).await?;
-        schema.pool.close().await;
+        schema.close().await;
         Ok(schema.name.to_string())
     }
 
@@ -201,7 +204,8 @@ impl Server {
     fn schema(&self, service: &str, node: String) -> Schema {
         let name = format!("{}{service}", self.prefix);
         let options = self.application.clone();
-        Schema::new(options, &name, self.connections, node.into())
+        let replica = self.replica.clone();
+        Schema::new(options, &name, self.connections, node.into(), replica)
     }
 }
 

@@ -142,7 +142,7 @@ impl<'q> Query<'q> {
                     .await?;
                 Ok(Done(done.rows_affected()))
             }
-            Reached::Schema(schema, whose) => {
+            Reached::Schema(schema, whose, _) => {
                 let mut tx = schema.begin(whose).await?;
                 let done = tx.execute(prepared(self.text, self.values)?).await?;
                 tx.commit().await?;
@@ -172,8 +172,8 @@ impl<'q> Query<'q> {
                     .await?;
                 Ok(rows.into_iter().map(Row::of_postgres).collect())
             }
-            Reached::Schema(schema, whose) => {
-                let mut tx = schema.begin(whose).await?;
+            Reached::Schema(schema, whose, stale) => {
+                let mut tx = schema.begin_reading(whose, stale).await?;
                 let rows = tx.fetch_all(prepared(self.text, self.values)?).await?;
                 tx.commit().await?;
                 Ok(rows.into_iter().map(Row::of_postgres).collect())
@@ -202,8 +202,8 @@ impl<'q> Query<'q> {
                     .await?;
                 Ok(row.map(Row::of_postgres))
             }
-            Reached::Schema(schema, whose) => {
-                let mut tx = schema.begin(whose).await?;
+            Reached::Schema(schema, whose, stale) => {
+                let mut tx = schema.begin_reading(whose, stale).await?;
                 let row = tx.fetch_optional(prepared(self.text, self.values)?).await?;
                 tx.commit().await?;
                 Ok(row.map(Row::of_postgres))

@@ -11,7 +11,7 @@ use super::{Inbox, consumed};
 use crate::db::{self, Across, DbError};
 use crate::http::database_error;
 use crate::jobs::Backlog;
-use crate::limits::DEAD_LETTERS_LISTED;
+use crate::limits::{DEAD_LETTERS_LISTED, FIGURES_STALE};
 
 /// An event that a consumer could not take.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -123,12 +123,12 @@ impl Inbox {
             "SELECT count(*), min(received_at) FROM inbox WHERE consumer = $1 AND state = 'pending'",
         )
         .bind(self.consumer.name())
-        .fetch_one(self.db.read(Across::Figures))
+        .fetch_one(self.db.read_stale(Across::Figures, FIGURES_STALE))
         .await?;
         let dead: i64 =
             db::query_scalar("SELECT count(*) FROM inbox WHERE consumer = $1 AND state = 'dead'")
                 .bind(self.consumer.name())
-                .fetch_one(self.db.read(Across::Figures))
+                .fetch_one(self.db.read_stale(Across::Figures, FIGURES_STALE))
                 .await?;
         let now = self.clock.now_millis();
         Ok(Backlog {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Clock;
 use crate::db::{self, Across, Db, DbError, Row};
 use crate::http::database_error;
-use crate::limits::JOBS_LISTED;
+use crate::limits::{FIGURES_STALE, JOBS_LISTED};
 
 /// Where a job stands that is not done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -188,7 +188,7 @@ async fn backlog(db: &Db, now: i64) -> Result<Backlog, DbError> {
             count(*) FILTER (WHERE state = 'dead')
          FROM jobs WHERE state <> 'done'",
     )
-    .fetch_one(db.read(Across::Figures))
+    .fetch_one(db.read_stale(Across::Figures, FIGURES_STALE))
     .await?;
     Ok(Backlog {
         waiting: waiting.unsigned_abs(),

@@ -242,3 +242,55 @@ async fn a_role_that_nothing_holds_and_tables_that_are_not_there_are_refused() {
         "{clear}"
     );
 }
+
+#[tokio::test]
+async fn who_says_how_old_it_may_be_reads_of_the_replica_while_that_is_not_older() {
+    let mut place = Place::with_replica();
+    let home = Home::of(place.path(), place.database().as_ref()).unwrap();
+    let db = home.open("notes", MIGRATIONS).await.unwrap();
+    let (north, south) = (named("north"), named("south"));
+    noted(&db, &north).await;
+    let count = async |stale: Duration| -> i64 {
+        let counting = db::query_scalar("SELECT count(*) FROM notes");
+        counting
+            .fetch_one(db.read_stale(&north, stale))
+            .await
+            .unwrap()
+    };
+    let (now, any) = (Duration::ZERO, Duration::from_secs(3_600));
+    assert_eq!(count(any).await, 1);
+
+    // It stands still: what is asked for of this moment is there all the same.
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    assert_eq!(count(any).await, 1);
+    place.sql_of_replica("SELECT pg_wal_replay_pause()");
+    for tenant in [&north, &south] {
+        noted(&db, tenant).await;
+    }
+    assert_eq!(count(now).await, 2);
+    assert_eq!(count(any).await, 1, "of the replica");
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(count(Duration::from_millis(200)).await, 2, "too far behind");
+    place.sql_of_replica("SELECT pg_wal_replay_resume()");
+    let mut seen = 0;
+    for _ in 0..100 {
+        seen = count(any).await;
+        if seen == 2 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(seen, 2, "it caught up");
+
+    // It says nothing.
+    place.replica().freezes();
+    assert_eq!(count(any).await, 2, "of the server itself");
+    place.replica().goes_on();
+
+    // It is gone, and comes back.
+    place.replica().is_killed();
+    noted(&db, &north).await;
+    assert_eq!(count(any).await, 3, "of the server itself");
+    place.replica().comes_back();
+    assert_eq!(count(any).await, 3);
+}
