@@ -1,5 +1,7 @@
 //! Why a statement failed.
 
+use hilum_platform::db::moving::MOVING_CODE;
+
 use crate::error::ArchiveError;
 
 /// Why a statement failed.
@@ -90,6 +92,7 @@ fn of_postgres(error: &sqlx::Error) -> ArchiveError {
     match code.as_ref() {
         "53100" => ArchiveError::OutOfSpace,
         OWNED_ELSEWHERE => ArchiveError::InUse,
+        MOVING_CODE => ArchiveError::Moving,
         _ => ArchiveError::Index(format!("PostgreSQL {code}")),
     }
 }

@@ -36,6 +36,7 @@ mod rebuilding;
 mod rejecting;
 mod results;
 mod schemathesis;
+mod shards;
 mod traces;
 mod upgrading;
 
