@@ -2,6 +2,7 @@
 //! data and no UIDs: they end in logs and answers.
 
 use hilum_contracts::error::{ErrorCode, ServiceError};
+use hilum_platform::db::moving::MOVING;
 
 /// Why an operation of the archive failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -40,6 +41,10 @@ pub enum ArchiveError {
     /// Another process has this archive open.
     #[error("another process has this archive open: stop it first")]
     InUse,
+    /// The tenant is being moved to another shard, or lives there. Nothing was
+    /// acknowledged; sent again in some seconds, it is taken.
+    #[error("{MOVING}")]
+    Moving,
     /// The archive is shutting down.
     #[error("the archive is closing: send again later")]
     Closed,
@@ -81,6 +86,7 @@ impl From<ArchiveError> for ServiceError {
                 ErrorCode::Conflict
             }
             ArchiveError::Closed
+            | ArchiveError::Moving
             | ArchiveError::InUse
             | ArchiveError::Index(_)
             | ArchiveError::IndexAway(_)

@@ -322,6 +322,19 @@ impl KeyStore {
         db.copy_to(to)
     }
 
+    /// Forgets what is in memory of a tenant's keys.
+    pub(crate) fn forget_cached(&self, tenant: &str) {
+        let mut cache = self.cache();
+        cache.tenants.remove(tenant);
+        cache.by_id.clear();
+        cache.by_label.clear();
+    }
+
+    /// Whether a tenant has a key, which opens.
+    pub(crate) fn has(&self, tenant: &str) -> Result<bool> {
+        Ok(self.existing_tenant_key(tenant)?.is_some())
+    }
+
     fn cache(&self) -> std::sync::MutexGuard<'_, Cache> {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::RwLockWriteGuard;
 
-use crate::db::Whose;
+use crate::db::{Connection, Whose};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::index::row_digest::{self, Of};
@@ -183,6 +183,13 @@ impl Engine {
     pub(crate) fn walk_unknown(&self, found: &mut dyn FnMut(String)) -> Result<()> {
         self.objects.list(&mut |listed| {
             if let Some((tenant, name)) = &listed.object {
+                let of_another = || {
+                    let found = |db: &Connection| objects::find_tenant(db, tenant.as_str());
+                    Ok::<_, crate::ArchiveError>(self.readers.read_here(found)?.is_none())
+                };
+                if self.objects.is_shared() && of_another()? {
+                    return Ok(());
+                }
                 let known = self
                     .readers
                     .read_here(|db| objects::state_by_name(db, name))?;

@@ -58,5 +58,6 @@ pub(crate) fn objects_of(config: &Config) -> anyhow::Result<ObjectsAt> {
         region: objects.region.clone(),
         key,
         ca: objects.ca_file.as_deref().map(read).transpose()?,
+        is_shared: !config.shards.is_empty(),
     })))
 }

@@ -10,8 +10,10 @@ mod exposure;
 mod flags;
 mod neighbours;
 mod objects;
+mod shards;
 mod telemetry;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -32,6 +34,7 @@ pub use exposure::Tls;
 pub use flags::FlagsFile;
 pub use neighbours::Neighbours;
 pub use objects::Objects;
+pub use shards::{MAIN, Shard, ShardAt};
 pub use telemetry::Telemetry;
 
 /// Everything that can be configured.
@@ -102,6 +105,10 @@ pub struct Config {
     pub flags: Option<FlagsFile>,
     /// The cache that processes share; none: each has its own only.
     pub cache: Option<Cache>,
+    /// The shard that this process belongs to.
+    pub shard: Shard,
+    /// How shards are reached; none: there is one only.
+    pub shards: BTreeMap<String, ShardAt>,
 }
 
 /// What holds for the audit trail.
@@ -367,6 +374,8 @@ impl Default for Config {
             objects: None,
             flags: None,
             cache: None,
+            shard: Shard::default(),
+            shards: BTreeMap::new(),
         }
     }
 }
@@ -429,6 +438,7 @@ impl Config {
         let invalid = |text: String| Err(ConfigError::Invalid(text));
         self.check_exposure()?;
         self.check_neighbours()?;
+        self.check_shards()?;
         if self.tenants.is_empty() {
             return invalid("name at least one tenant".to_owned());
         }

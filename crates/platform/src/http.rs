@@ -15,6 +15,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::db::DbError;
+use crate::db::moving::{MOVING, is_moving};
 
 /// An error on its way to an HTTP client.
 #[derive(Debug)]
@@ -63,6 +64,9 @@ impl<E: Into<ServiceError>> From<E> for Problem {
 /// A database's own words stay in the log: they may quote a row.
 #[must_use]
 pub fn database_error(error: &DbError) -> ServiceError {
+    if is_moving(error) {
+        return ServiceError::new(ErrorCode::Unavailable, MOVING);
+    }
     tracing::error!(%error, "database");
     ServiceError::new(
         ErrorCode::Unavailable,

@@ -289,3 +289,34 @@ pub const FLAGS_BYTES_MAX: u64 = 1 << 20;
 pub const FLAGS_READ_AGAIN: Duration = Duration::from_secs(1);
 /// Made-up studies by which the part that a rule switches on is told.
 pub const FLAGS_SAMPLE: u32 = 200;
+/// Shards of an installation: each process keeps a way to every service of each.
+pub const SHARDS: usize = 64;
+/// Highest number of a shard: with [`SHARD_RANGE`], what a table gives out stays below
+/// 2^53, which every reader of JSON takes exactly, and packs' below 2^48.
+pub const SHARD_NUMBERS: u32 = 255;
+/// Numbers that each table of a shard gives out: 2^40 rows.
+pub const SHARD_RANGE: i64 = 1 << 40;
+/// How often a request may be passed on from shard to shard: processes learn that a
+/// tenant moved within moments of each other.
+pub const SHARD_HOPS: u8 = 2;
+/// How long a reading request waits while its tenant is being moved.
+pub const MOVING_WAIT: Duration = Duration::from_secs(15);
+/// Pause before it is tried again.
+pub const MOVING_AGAIN: Duration = Duration::from_millis(50);
+/// How long a tenant that is being moved takes no changes. After it the shard that it
+/// comes from takes them again by itself, whatever became of who moves it.
+pub const MOVING_FROZEN: Duration = Duration::from_secs(10);
+/// Rows that are carried to the other shard at a time,
+pub const MOVING_ROWS: usize = 500;
+/// and bytes of them, unless one row is longer.
+pub const MOVING_BYTES: usize = 1 << 20;
+/// Changed rows that are carried at a time.
+pub const MOVING_CHANGES: i64 = 2_000;
+/// Rows that are deleted at a time.
+pub const MOVING_DELETED: i64 = 5_000;
+/// How long a change of the gate waits for whoever is writing, before it is tried again:
+/// new writers wait behind it.
+pub const MOVING_GATE: Duration = Duration::from_secs(2);
+/// Most rows of a tenant that are all compared while it takes no changes; of more, only
+/// those that changed since they were compared.
+pub const MOVING_COMPARED: i64 = 1_000_000;

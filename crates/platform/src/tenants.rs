@@ -11,7 +11,7 @@ use hilum_contracts::ids::TenantId;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use crate::config::{Config, Device, Tenant, UnknownDevices};
+use crate::config::{Config, Device, MAIN, Tenant, UnknownDevices};
 use crate::network::{is_loopback, matches};
 use told::Told;
 
@@ -24,6 +24,7 @@ pub struct Known {
     by_ae_title: HashMap<String, usize>,
     devices: HashMap<(TenantId, String), Vec<Device>>,
     rules: HashMap<TenantId, Rules>,
+    places: HashMap<TenantId, Place>,
 }
 
 /// What holds for who comes to a tenant.
@@ -33,6 +34,25 @@ pub struct Rules {
     pub requests_per_minute: Option<u32>,
     /// Whether devices that it does not know are admitted from this machine.
     pub admits_from_loopback: bool,
+}
+
+/// Where a tenant lives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The shard.
+    pub shard: String,
+    /// Whether it is being moved to another: for some seconds of that it takes no
+    /// changes.
+    pub is_moving: bool,
+}
+
+impl Default for Place {
+    fn default() -> Self {
+        Self {
+            shard: MAIN.to_owned(),
+            is_moving: false,
+        }
+    }
 }
 
 impl Known {
@@ -53,6 +73,7 @@ impl Known {
                 .collect(),
             devices: called,
             rules: HashMap::new(),
+            places: HashMap::new(),
             tenants,
         }
     }
@@ -64,6 +85,22 @@ impl Known {
             rules: rules.into_iter().collect(),
             ..self
         }
+    }
+
+    /// The same with the tenants that live elsewhere than on the first shard, or move.
+    #[must_use]
+    pub fn placed(self, places: impl IntoIterator<Item = (TenantId, Place)>) -> Self {
+        let known = places.into_iter().filter(|(_, at)| *at != Place::default());
+        Self {
+            places: known.collect(),
+            ..self
+        }
+    }
+
+    /// Where a tenant lives.
+    #[must_use]
+    pub fn place(&self, tenant: &TenantId) -> Place {
+        self.places.get(tenant).cloned().unwrap_or_default()
     }
 
     /// What holds for who comes to a tenant.
@@ -172,14 +209,57 @@ pub fn hex(bytes: [u8; 32]) -> String {
 }
 
 /// The newest [`Known`], shared by everything in this process.
-#[derive(Clone, Debug, Default)]
-pub struct Directory(Arc<watch::Sender<Arc<Known>>>);
+#[derive(Clone, Debug)]
+pub struct Directory {
+    known: Arc<watch::Sender<Arc<Known>>>,
+    /// The shard of this process.
+    shard: Arc<str>,
+}
+
+impl Default for Directory {
+    fn default() -> Self {
+        Self::new(Known::default())
+    }
+}
 
 impl Directory {
     /// A directory that knows this.
     #[must_use]
     pub fn new(known: Known) -> Self {
-        Self(Arc::new(watch::Sender::new(Arc::new(known))))
+        Self {
+            known: Arc::new(watch::Sender::new(Arc::new(known))),
+            shard: MAIN.into(),
+        }
+    }
+
+    /// The same in a process of this shard.
+    #[must_use]
+    pub fn of_shard(self, name: &str) -> Self {
+        Self {
+            shard: name.into(),
+            ..self
+        }
+    }
+
+    /// The shard of this process.
+    #[must_use]
+    pub fn shard(&self) -> &str {
+        &self.shard
+    }
+
+    /// Whether a tenant lives on the shard of this process.
+    #[must_use]
+    pub fn is_here(&self, tenant: &TenantId) -> bool {
+        let known = self.known();
+        known.places.get(tenant).map_or(MAIN, |at| &*at.shard) == &*self.shard
+    }
+
+    /// The tenants that live on the shard of this process.
+    #[must_use]
+    pub fn here(&self) -> Vec<Tenant> {
+        let known = self.known();
+        let all = known.tenants().iter();
+        all.filter(|one| self.is_here(&one.name)).cloned().collect()
     }
 
     /// A directory of what the configuration names.
@@ -191,18 +271,18 @@ impl Directory {
     /// What is known now.
     #[must_use]
     pub fn known(&self) -> Arc<Known> {
-        Arc::clone(&self.0.borrow())
+        Arc::clone(&self.known.borrow())
     }
 
     /// Puts what is known in the place of what was, and tells who follows.
     pub fn replace(&self, known: Known) {
-        self.0.send_replace(Arc::new(known));
+        self.known.send_replace(Arc::new(known));
     }
 
     /// Is told of every change from now on.
     #[must_use]
     pub fn follow(&self) -> watch::Receiver<Arc<Known>> {
-        self.0.subscribe()
+        self.known.subscribe()
     }
 }
 

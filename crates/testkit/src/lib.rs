@@ -31,6 +31,7 @@ mod redis;
 mod relay;
 mod s3;
 mod series;
+mod shards;
 mod tools;
 mod webhook;
 
@@ -54,5 +55,6 @@ pub use redis::Redis;
 pub use relay::{Behind, Relay};
 pub use s3::{S3, S3_KEY};
 pub use series::Series;
+pub use shards::Shards;
 pub use tools::{Sent, python, run, storescu, wait_until};
 pub use webhook::Webhook;

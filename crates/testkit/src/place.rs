@@ -97,6 +97,7 @@ impl Place {
             replica_url_file: None,
             schema_prefix: "hilum_".to_owned(),
             connections: 4,
+            shard_number: 0,
         });
         place
     }
@@ -291,6 +292,18 @@ impl Place {
     #[must_use]
     pub fn database(&self) -> Option<Database> {
         self.database.clone()
+    }
+
+    /// Files with the addresses of a database of this server: the application's, and its
+    /// owner's.
+    #[must_use]
+    pub fn addresses_of(&self, database: &str) -> [PathBuf; 2] {
+        let host = self.dir.path().join("postgres").display().to_string();
+        let host = host.replace('/', "%2F");
+        [("app", "hilum"), ("owner", "hilum_owner")].map(|(file, role)| {
+            let address = format!("postgres://{role}@{host}:5432/{database}");
+            self.names(&format!("{database}-{file}.url"), &address)
+        })
     }
 
     /// The folder.

@@ -10,6 +10,7 @@ mod metadata;
 mod moving;
 mod quarantine;
 mod reading;
+mod shards;
 mod tables;
 mod trail;
 

@@ -1,5 +1,6 @@
 //! Why a statement failed.
 
+use hilum_platform::db::moving::MOVING_CODE;
 use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
 use crate::error::ArchiveError;
@@ -92,6 +93,7 @@ fn of_postgres(error: &sqlx::Error) -> ArchiveError {
     match code.as_ref() {
         "53100" => ArchiveError::OutOfSpace,
         OWNED_ELSEWHERE => ArchiveError::InUse,
+        MOVING_CODE => ArchiveError::Moving,
         _ if is_lost(error) => ArchiveError::IndexAway(format!("PostgreSQL {code}")),
         _ => ArchiveError::Index(format!("PostgreSQL {code}")),
     }

@@ -42,6 +42,8 @@ pub struct BucketConfig {
     pub key: Option<BucketKey>,
     /// Authorities that the server is trusted by, besides the system's: PEM.
     pub ca: Option<Vec<u8>>,
+    /// Whether tenants of other shards have objects in it, too.
+    pub is_shared: bool,
 }
 
 /// Who asks a bucket.
@@ -67,6 +69,8 @@ pub(crate) struct Bucket {
     pub(super) blocks: Blocks,
     /// How long a dead object stays.
     pub(super) lease: Duration,
+    /// Whether tenants that this index does not know have objects in it.
+    pub(super) is_shared: bool,
     /// How long one can be read once it was opened.
     pub(super) read: Duration,
     /// When it last did what it was asked for.
@@ -122,6 +126,7 @@ impl Bucket {
             blocks: Blocks::new(limits.cached_bucket_bytes),
             heard: Arc::default(),
             lease: limits.bucket_lease,
+            is_shared: config.is_shared,
             read: limits.bucket_read,
             runtime: Some(runtime),
         })

@@ -181,6 +181,14 @@ impl Objects {
         }
     }
 
+    /// Whether objects of tenants that this index does not know are another's.
+    pub(crate) fn is_shared(&self) -> bool {
+        match self {
+            Self::Files(_) => false,
+            Self::Bucket(bucket) => bucket.is_shared,
+        }
+    }
+
     /// Whether what nobody knows is looked for in each sweep. Who lists a bucket
     /// pays for it; `verify` does it there.
     pub(crate) fn is_listed_often(&self) -> bool {

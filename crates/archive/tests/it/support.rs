@@ -73,6 +73,7 @@ pub(crate) fn in_bucket(endpoint: String, dir: &Path) -> ObjectsAt {
             secret: S3_KEY.to_owned().into(),
         }),
         ca: None,
+        is_shared: false,
     }))
 }
 
@@ -114,6 +115,7 @@ fn server(dir: &Path) -> Option<Server> {
         replica_url_file: None,
         schema_prefix: schemas(dir),
         connections: 4,
+        shard_number: 0,
     };
     let home = Home::of(dir, Some(&database)).unwrap();
     home.server().cloned()

@@ -235,11 +235,16 @@ async fn neighbours(config: &Config) -> Vec<Check> {
         Ok(told) => told,
         Err(error) => return vec![bad("neighbours", format!("{error:#}"))],
     };
-    let said = |(service, told): (ServiceName, Readiness)| {
+    let said = |(shard, service, told): (Option<String>, ServiceName, Readiness)| {
         let detail = told.detail.unwrap_or_else(|| "answers".to_owned());
-        match told.ready {
-            true => good(service.as_str(), detail),
-            false => bad(service.as_str(), detail),
+        match (told.ready, shard) {
+            (true, None) => good(service.as_str(), detail),
+            (false, None) => bad(service.as_str(), detail),
+            (true, Some(shard)) => good(service.as_str(), format!("on shard {shard}: {detail}")),
+            // Tenants of this one notice nothing of it.
+            (false, Some(shard)) => {
+                warning(service.as_str(), format!("on shard {shard}: {detail}"))
+            }
         }
     };
     told.into_iter().map(said).collect()

@@ -5,6 +5,7 @@ mod create;
 mod end;
 mod export;
 mod list;
+mod moving;
 
 use std::process::ExitCode;
 
@@ -28,6 +29,8 @@ enum Command {
     /// Write everything that a tenant owns to a folder: images with a DICOMDIR,
     /// records as JSON lines, the audit trail.
     Export(export::Export),
+    /// Move a tenant to another shard, while it works: it takes no changes for some seconds.
+    Move(moving::Move),
     /// End a tenant for good: nobody of it gets in any more, and everything of
     /// it is destroyed, with a certificate.
     End(end::End),
@@ -39,6 +42,7 @@ impl Tenants {
             Command::List(command) => command.run().await,
             Command::Create(command) => command.run().await,
             Command::Export(command) => command.run().await,
+            Command::Move(command) => command.run().await,
             Command::End(command) => command.run().await,
         }
     }

@@ -160,13 +160,16 @@ pub(super) fn readiness(
 pub(super) fn endpoints(
     services: &Services,
     neighbours: &Neighbours,
-) -> anyhow::Result<Vec<Endpoints>> {
+) -> anyhow::Result<Vec<(ServiceName, Endpoints)>> {
     macro_rules! of {
         ($service:expr, $here:expr, $type:ty) => {
-            match $here {
-                Some(here) => Endpoints::Here(here.router()),
-                None => Endpoints::At(neighbours.to($service)?, <$type>::endpoints()),
-            }
+            (
+                $service,
+                match $here {
+                    Some(here) => Endpoints::Here(here.router()),
+                    None => Endpoints::At(neighbours.to($service)?, <$type>::endpoints()),
+                },
+            )
         };
     }
     let imaging = services.imaging.as_ref().map(|(_, imaging)| imaging);

@@ -5,6 +5,7 @@ mod carrying;
 mod members;
 mod neighbours;
 mod services;
+mod shard_keys;
 mod standby;
 mod tables;
 
@@ -273,7 +274,8 @@ impl Opened {
         clock: SharedClock,
         metrics: PrometheusHandle,
     ) -> anyhow::Result<Self> {
-        let (notices, tenants) = (Notices::default(), Directory::default());
+        let tenants = Directory::default().of_shard(&config.shard.name);
+        let notices = Notices::default();
         let neighbours = Neighbours::new(&config)?;
         let cache = config.cache.as_ref().map(Shared::open).transpose();
         let cache = cache.map_err(anyhow::Error::msg)?;
@@ -292,7 +294,9 @@ impl Opened {
                 Some(RemoteIdentity::new(identity, tenants, passes))
             }
         };
+        let shards = Neighbours::shards(&config, &tenants)?;
         let ground = Ground {
+            shards: shards.clone(),
             config: Arc::clone(&config),
             clock: Arc::clone(&clock),
             notices: notices.clone(),
@@ -366,6 +370,7 @@ impl Opened {
             trail: services.trail()?,
             own,
             rest: endpoints(&services, &neighbours)?,
+            shards,
             auth: match &services.identity {
                 Some(identity) => Endpoints::Here(identity.auth_router()),
                 None => Endpoints::At(
@@ -463,8 +468,7 @@ impl Opened {
                     return;
                 }
             }
-            let known = tenants.known();
-            let names = known.tenants().iter().map(|tenant| tenant.name.clone());
+            let names = tenants.here().into_iter().map(|tenant| tenant.name);
             erasures.resume(names.collect()).await;
         });
         Ok(())
@@ -551,17 +555,23 @@ const KNOWN: &str = "known-tenants.json";
 /// What it told of passes last, there as well.
 const KNOWN_PASSES: &str = "known-passes.json";
 
-/// What the services that run elsewhere say of themselves.
+/// What the services that run elsewhere say of themselves; those of another shard with its
+/// name.
 pub(crate) async fn neighbours_ready(
     config: &Config,
-) -> anyhow::Result<Vec<(ServiceName, Readiness)>> {
+) -> anyhow::Result<Vec<(Option<String>, ServiceName, Readiness)>> {
     let neighbours = Neighbours::new(config)?;
     let mut told = Vec::new();
     for service in ServiceName::ALL.iter().copied() {
         if !config.runs(service) {
             let way = RemoteMember(neighbours.to(service)?);
-            told.push((service, way.ready().await));
+            told.push((None, service, way.ready().await));
         }
+    }
+    let shards = Neighbours::shards(config, &Directory::default())?;
+    for (shard, way) in shards.ways() {
+        let ready = RemoteMember(way.clone()).ready().await;
+        told.push((Some(shard.to_owned()), way.service(), ready));
     }
     Ok(told)
 }

@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use async_trait::async_trait;
 use axum::Router;
 use axum::middleware::from_fn;
+use hilum_archive::Archive;
 use hilum_contracts::audit::Subject;
 use hilum_contracts::erasure::Forgets;
 use hilum_contracts::error::ServiceError;
@@ -15,13 +16,14 @@ use hilum_contracts::scope::TenantScope;
 use hilum_contracts::service::ServiceName;
 use hilum_platform::audit::AuditSource as _;
 use hilum_platform::config::Config;
-use hilum_platform::events::{Inbox, Interest, Transit};
+use hilum_platform::events::{Inbox, Interest, OutboxError, Transit};
 use hilum_platform::http_client::HttpClient;
 use hilum_platform::notices::Notices;
 use hilum_platform::passes::Passes;
+use hilum_platform::remote::elsewhere::Shards;
 use hilum_platform::remote::{
-    Answering, Neighbour, audit, directory, identity, imaging, keys, member, notices as told,
-    passes, passing_on, patients,
+    Answering, Neighbour, audit, directory, identity, imaging, keys, member, moving,
+    notices as told, passes, passing_on, patients,
 };
 use hilum_platform::tenants::Directory;
 use tokio_util::sync::CancellationToken;
@@ -58,6 +60,29 @@ impl Neighbours {
             }
         }
         Ok(Self(ways))
+    }
+
+    /// The ways to the services of other shards.
+    pub(super) fn shards(config: &Config, directory: &Directory) -> anyhow::Result<Shards> {
+        let mut ways = BTreeMap::new();
+        if let Some(neighbours) = config
+            .neighbours
+            .as_ref()
+            .filter(|_| !config.shards.is_empty())
+        {
+            let client = HttpClient::new(Some(&neighbours.ca), Some(&neighbours.tls()))?;
+            let others = config.shards.iter();
+            for (name, shard) in others.filter(|(name, _)| **name != config.shard.name) {
+                for (service, at) in &shard.at {
+                    let at = at
+                        .parse()
+                        .with_context(|| format!("shards.{name}.at.{service}"))?;
+                    let way = Neighbour::new(*service, at, client.clone());
+                    ways.insert((name.clone(), *service), way);
+                }
+            }
+        }
+        Ok(Shards::new(directory.clone(), ways))
     }
 
     /// The way to a service that does not run here.
@@ -107,6 +132,7 @@ pub(super) fn door(
         };
         let mut answering = Answering::new(service);
         answering = told::answer(answering, notices.clone());
+        answering = moving::answer_place(answering, known.0.clone());
         answering = member::answer_ready(answering, ready);
         if let Some(trail) = trails.iter().find(|one| one.writer() == service.as_str()) {
             answering = audit::answer(answering, Arc::new(trail.clone()));
@@ -147,6 +173,11 @@ fn own(
             Some((archive, imaging)) => {
                 let answering = imaging::answer(answering, Arc::new(imaging.clone()));
                 let answering = keys::answer(answering, Arc::new(archive.clone()));
+                let moves = Moving {
+                    archive: archive.clone(),
+                    transit: transit.clone(),
+                };
+                let answering = moving::answer(answering, Arc::new(moves));
                 audit::answer(answering, Arc::new(archive.clone()))
             }
         },
@@ -188,6 +219,24 @@ fn own(
                 forgets_and_exports!(answering, one)
             }
         },
+    }
+}
+
+/// The archive, for who moves a tenant from or to this shard.
+struct Moving {
+    archive: Archive,
+    transit: Transit,
+}
+
+#[async_trait]
+impl moving::Moves for Moving {
+    async fn come_to_rest(&self, _: &TenantScope) -> Result<(), ServiceError> {
+        drop(self.transit.halt().await.map_err(OutboxError::from)?);
+        Ok(self.archive.tell_counted().await?)
+    }
+
+    async fn make_lookup(&self, scope: &TenantScope) -> Result<(), ServiceError> {
+        Ok(self.archive.make_lookup(scope).await?)
     }
 }
 

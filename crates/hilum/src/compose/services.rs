@@ -17,7 +17,7 @@ use hilum_integration::IntegrationService;
 use hilum_patients::PatientsService;
 use hilum_platform::audit::{AuditSource, Keyring, PURPOSE, TenantKeys, Trail};
 use hilum_platform::clock::SharedClock;
-use hilum_platform::config::Config;
+use hilum_platform::config::{Config, MAIN};
 use hilum_platform::db::Home;
 use hilum_platform::durable;
 use hilum_platform::events::{Inbox, OutboxSource};
@@ -26,11 +26,13 @@ use hilum_platform::mail::Mailer;
 use hilum_platform::notices::Notices;
 use hilum_platform::passes::Passes;
 use hilum_platform::remote::audit::RemoteTrail;
+use hilum_platform::remote::elsewhere::Shards;
 use hilum_platform::remote::identity::RemoteIdentity;
 use hilum_platform::remote::keys::RemoteKeys;
 use hilum_platform::tenants::Directory;
 
 use super::neighbours::Neighbours;
+use super::shard_keys::ShardKeys;
 use crate::objects::archive_of;
 
 /// Statements that still run at the end get this long; each works on a few rows.
@@ -57,6 +59,7 @@ pub(super) struct Ground {
     pub(super) tenants: Directory,
     pub(super) remote_identity: Option<RemoteIdentity>,
     pub(super) passes: Passes,
+    pub(super) shards: Shards,
 }
 
 impl Services {
@@ -83,7 +86,7 @@ impl Services {
             Some(archive) => Arc::new(archive.clone()),
             None => Arc::new(RemoteKeys::new(neighbours.to(ServiceName::Imaging)?)),
         };
-        let keyring = Keyring::new(keys);
+        let keyring = Keyring::new(Arc::new(ShardKeys::new(keys, ground.shards.clone())));
         let mut services = Self {
             imaging: None,
             patients: None,
@@ -181,6 +184,7 @@ impl Services {
             (None, Some(remote)) => Arc::new(remote.clone()),
             (None, None) => anyhow::bail!("nobody knows what people are called"),
         };
+        let for_proofs = keyring.clone();
         let opened = AuditService::open(
             &ground.config.data,
             home,
@@ -190,7 +194,20 @@ impl Services {
             names,
             ground.config.audit.keep(),
         );
-        Ok(opened.await?)
+        let opened = opened.await?;
+        if ground.config.shards.is_empty() {
+            return Ok(opened);
+        }
+        // Whoever comes in is recorded by Identity, which is one for all shards: what it
+        // tells of a tenant is looked after where the tenant lives, and what it tells of
+        // the installation on the first shard.
+        let tenants = ground.tenants.clone();
+        let is_ours =
+            move |tenant: &TenantId, writer: &str| match *tenant == TenantId::installation() {
+                true => writer != ServiceName::Identity.as_str() || tenants.shard() == MAIN,
+                false => tenants.is_here(tenant),
+            };
+        Ok(opened.among_shards(for_proofs, is_ours))
     }
 
     /// The audit trails of all but Audit itself, which seals them.

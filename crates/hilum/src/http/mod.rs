@@ -39,6 +39,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
 use hilum_archive::Archive;
 use hilum_contracts::identity::Identity;
+use hilum_contracts::service::ServiceName;
 use hilum_imaging::ImagingService;
 use hilum_platform::audit::{Door, TellsAll, Trail, recorded};
 use hilum_platform::cache::Shared as SharedCache;
@@ -50,6 +51,7 @@ use hilum_platform::events::{DeadLetters, Inbox};
 use hilum_platform::jobs::Jobs;
 use hilum_platform::notices::Notices;
 use hilum_platform::remote::Neighbour;
+use hilum_platform::remote::elsewhere::{Shards, at_its_shard};
 use hilum_platform::shares::Shares;
 use hilum_platform::tenants::Directory;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -91,7 +93,9 @@ pub(crate) struct Parts {
     /// What is asked of all services at once, where the archive is.
     pub(crate) own: Result<Own, Neighbour>,
     /// The services' REST endpoints, below `/api/v1`.
-    pub(crate) rest: Vec<Endpoints>,
+    pub(crate) rest: Vec<(ServiceName, Endpoints)>,
+    /// The ways to other shards.
+    pub(crate) shards: Shards,
     /// Signing in and out, below `/auth`.
     pub(crate) auth: Endpoints,
     pub(crate) dicomweb: Result<Router, Neighbour>,
@@ -116,6 +120,7 @@ pub(crate) struct Shared {
     cache: Option<SharedCache>,
     jobs: Arc<[Arc<dyn Jobs>]>,
     status: status::Parts,
+    shards: Shards,
     metrics: PrometheusHandle,
     archive: Option<Archive>,
     databases: Home,
@@ -146,29 +151,35 @@ pub(crate) struct Own {
 }
 
 impl Own {
-    fn router() -> OpenApiRouter<Self> {
+    /// What is asked about a tenant.
+    fn of_tenant() -> OpenApiRouter<Self> {
         OpenApiRouter::new()
-            .routes(routes!(backup::make_backup))
             .routes(routes!(erasures::erase_patient))
             .routes(routes!(erasures::list_erasures))
             .routes(routes!(ending::end_tenant))
-            .routes(routes!(ending::list_ended_tenants))
             .routes(routes!(records::export_records))
             .routes(routes!(dead_letters::list_dead_letters))
             .routes(routes!(replay_dead_letter::replay_dead_letter))
             .routes(routes!(jobs::list_jobs))
             .routes(routes!(replay_job::replay_job))
+    }
+
+    /// What is asked about the installation, whichever tenant whoever asks names.
+    fn of_installation() -> OpenApiRouter<Self> {
+        OpenApiRouter::new()
+            .routes(routes!(backup::make_backup))
+            .routes(routes!(ending::list_ended_tenants))
             .routes(routes!(keys::rotate_master_key))
     }
 
-    fn endpoints(own: Result<Self, Neighbour>) -> Endpoints {
+    fn endpoints(own: &Result<Self, Neighbour>, router: OpenApiRouter<Self>) -> Endpoints {
         match own {
             Ok(own) => {
                 let door = Door::new(own.trail.clone(), told::rest);
-                let router = Self::router().with_state(own);
+                let router = router.with_state(own.clone());
                 Endpoints::Here(router.layer(from_fn_with_state(door, recorded)))
             }
-            Err(neighbour) => Endpoints::At(neighbour, Self::router().into_openapi()),
+            Err(neighbour) => Endpoints::At(neighbour.clone(), router.into_openapi()),
         }
     }
 }
@@ -204,6 +215,7 @@ pub(crate) fn doors(parts: Parts) -> Doors {
         cache: parts.cache,
         jobs: parts.jobs,
         status: parts.status,
+        shards: parts.shards.clone(),
         metrics: parts.metrics,
         archive: parts.archive,
         databases: parts.databases,
@@ -212,8 +224,17 @@ pub(crate) fn doors(parts: Parts) -> Doors {
         config: parts.config,
         tenants: parts.tenants,
     };
-    let everywhere = OpenApiRouter::new()
+    let shards = parts.shards;
+    let by_shard = |service| Some((shards.clone(), service));
+    // What happens to a tenant is told where it lives.
+    let live = OpenApiRouter::new()
         .routes(routes!(live::live_updates))
+        .layer(from_fn_with_state(
+            (shards.clone(), ServiceName::Imaging),
+            at_its_shard,
+        ));
+    let everywhere = OpenApiRouter::new()
+        .merge(live)
         .routes(routes!(status::status))
         .with_state(shared.clone())
         .layer(from_fn_with_state(
@@ -221,10 +242,16 @@ pub(crate) fn doors(parts: Parts) -> Doors {
             recorded,
         ));
     let mut all = passed_on::Merged::new(everywhere);
-    for endpoints in std::iter::once(Own::endpoints(parts.own)).chain(parts.rest) {
-        all.add("/api/v1", endpoints);
+    let of_tenant = Own::endpoints(&parts.own, Own::of_tenant());
+    all.add("/api/v1", of_tenant, by_shard(ServiceName::Imaging));
+    let of_installation = Own::endpoints(&parts.own, Own::of_installation());
+    all.add("/api/v1", of_installation, None);
+    for (service, endpoints) in parts.rest {
+        // Identity is one for all shards.
+        let its = by_shard(service).filter(|_| service != ServiceName::Identity);
+        all.add("/api/v1", endpoints, its);
     }
-    all.add("/auth", parts.auth);
+    all.add("/auth", parts.auth, None);
     let (here, elsewhere, mut document) = all.end(document::Document::openapi());
     document::complete(&mut document);
     document::add_dicomweb(&mut document, ImagingService::dicomweb_operations());
@@ -244,6 +271,11 @@ pub(crate) fn doors(parts: Parts) -> Doors {
         }
         Err(neighbour) => (Router::new(), passed_on::below("/dicomweb", &neighbour)),
     };
+    let at_shard = from_fn_with_state((shards, ServiceName::Imaging), at_its_shard);
+    let (dicomweb_here, dicomweb) = (
+        dicomweb_here.layer(at_shard.clone()),
+        dicomweb.layer(at_shard),
+    );
     let here = here.layer(from_fn(refusals::formed));
     let passed_on = Router::new()
         .merge(here.clone())

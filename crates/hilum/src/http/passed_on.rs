@@ -3,8 +3,11 @@
 
 use axum::Router;
 use axum::extract::{Request, State};
+use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use axum::routing::any;
+use hilum_contracts::service::ServiceName;
+use hilum_platform::remote::elsewhere::{Shards, at_its_shard};
 use hilum_platform::remote::{Neighbour, passing_on};
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -31,10 +34,19 @@ impl Merged {
         }
     }
 
-    /// Adds those of a service, below `root`: `/api/v1` or `/auth`.
-    pub(super) fn add(&mut self, root: &'static str, endpoints: Endpoints) {
+    /// Adds those of a service, below `root`: `/api/v1` or `/auth`. `shards`: has what is
+    /// about a tenant of another shard answered there, by the service that is named.
+    pub(super) fn add(
+        &mut self,
+        root: &'static str,
+        endpoints: Endpoints,
+        shards: Option<(Shards, ServiceName)>,
+    ) {
         match endpoints {
-            Endpoints::Here(router) => {
+            Endpoints::Here(mut router) => {
+                if let Some(shards) = shards {
+                    router = router.layer(from_fn_with_state(shards, at_its_shard));
+                }
                 let of = match root {
                     "/auth" => &mut self.auth,
                     _ => &mut self.rest,
@@ -46,7 +58,10 @@ impl Merged {
                 for path in described.paths.paths.keys() {
                     router = router.route(&format!("{root}{path}"), any(pass_on));
                 }
-                let router = router.with_state(neighbour);
+                let mut router = router.with_state(neighbour);
+                if let Some(shards) = shards {
+                    router = router.layer(from_fn_with_state(shards, at_its_shard));
+                }
                 self.elsewhere = std::mem::take(&mut self.elsewhere).merge(router);
                 self.described.push((root, described));
             }

@@ -1,5 +1,6 @@
 //! `GET /api/v1/status`: what this installation is and how it does.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -9,12 +10,13 @@ use axum::extract::State;
 use futures::future::join_all;
 use hilum_archive::Archive;
 use hilum_contracts::access::doors;
+use hilum_contracts::scope::Principal;
 use hilum_contracts::service::ServiceName;
 use hilum_inference::runtime::{find_library, library_version};
 use hilum_platform::audit::AuditSource;
 use hilum_platform::http::May;
 use hilum_platform::limits::DB_READY_WITHIN;
-use hilum_platform::remote::member::{Readiness, Ready};
+use hilum_platform::remote::member::{Readiness, Ready, RemoteMember};
 use serde::Serialize;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
@@ -33,6 +35,17 @@ pub(crate) struct Status {
     dicom_address: String,
     /// Whether that takes associations over TLS, and only so.
     dicom_tls: bool,
+    services: Vec<ServiceStatus>,
+    /// The shard that this process belongs to.
+    shard: String,
+    /// The services of the other shards; for the operator.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    shards: Vec<ShardStatus>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct ShardStatus {
+    name: String,
     services: Vec<ServiceStatus>,
 }
 
@@ -60,6 +73,10 @@ pub(crate) async fn status(
         }
     });
     let services = join_all(asked).await;
+    let shards = match scope.principal() {
+        Principal::LocalOperator => shards(&shared).await,
+        _ => Vec::new(),
+    };
     let known = shared.tenants.known();
     let ae_title = known
         .tenant(scope.tenant())
@@ -72,7 +89,28 @@ pub(crate) async fn status(
         dicom_address: shared.config.dicom.to_string(),
         dicom_tls: shared.config.dicom_tls,
         services,
+        shard: shared.tenants.shard().to_owned(),
+        shards,
     })
+}
+
+/// What the services of the other shards say of themselves.
+async fn shards(shared: &Shared) -> Vec<ShardStatus> {
+    let asked = shared.shards.ways().map(|(shard, way)| async move {
+        let Readiness { ready, detail } = RemoteMember(way.clone()).ready().await;
+        let status = ServiceStatus {
+            name: way.service().as_str(),
+            ready,
+            detail,
+        };
+        (shard.to_owned(), status)
+    });
+    let mut all: BTreeMap<String, Vec<ServiceStatus>> = BTreeMap::new();
+    for (shard, status) in join_all(asked).await {
+        all.entry(shard).or_default().push(status);
+    }
+    let of = |(name, services)| ShardStatus { name, services };
+    all.into_iter().map(of).collect()
 }
 
 /// Who knows of each service whether it can do its work.

@@ -37,6 +37,7 @@ mod rejecting;
 mod results;
 mod saga;
 mod schemathesis;
+mod shards;
 mod standby;
 mod traces;
 mod upgrading;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
-use crate::limits::PG_CONNECTIONS;
+use crate::limits::{PG_CONNECTIONS, SHARD_NUMBERS};
 
 /// A database of PostgreSQL (15 or later) that has a schema for each service, for the
 /// archive's index and for its keys.
@@ -30,6 +30,12 @@ pub struct Database {
     /// Connections that each service holds at most.
     #[serde(default = "connections")]
     pub connections: u32,
+    /// Where this is one of several shards: which. Every number that its tables give
+    /// out is of a range of its own, so that no row of a tenant that comes from another
+    /// shard has the number of one that is here. Bound to the database when its tables
+    /// are made, and never changed.
+    #[serde(default)]
+    pub shard_number: u32,
 }
 
 fn prefix() -> String {
@@ -50,6 +56,9 @@ impl Database {
         }
         if self.connections < 2 {
             return invalid("database.connections is at least 2");
+        }
+        if self.shard_number > SHARD_NUMBERS {
+            return invalid(&format!("database.shard_number is at most {SHARD_NUMBERS}"));
         }
         Ok(())
     }

@@ -8,11 +8,20 @@ use hilum_contracts::ids::TenantId;
 use super::{Across, AssertSqlSafe, Db, DbError, Migration, Text, Tx, each, query, query_scalar};
 
 /// The names of those that were ended.
-pub(super) const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    sql: "CREATE TABLE ended_tenant (tenant TEXT PRIMARY KEY) WITHOUT ROWID;",
-    postgres: "CREATE TABLE ended_tenant (tenant TEXT COLLATE \"C\" PRIMARY KEY);",
-}];
+pub(super) const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        sql: "CREATE TABLE ended_tenant (tenant TEXT PRIMARY KEY) WITHOUT ROWID;",
+        postgres: "CREATE TABLE ended_tenant (tenant TEXT COLLATE \"C\" PRIMARY KEY);",
+    },
+    // Nobody's move is under way until somebody moves a tenant (`moving/gate.rs`), who puts
+    // another one in its place.
+    Migration {
+        version: 2,
+        sql: "SELECT 1;",
+        postgres: "CREATE FUNCTION moving(TEXT) RETURNS BOOLEAN LANGUAGE sql STABLE AS 'SELECT false';",
+    },
+];
 
 /// What stays of a tenant: the trail, what seals it and says what was removed
 /// of it, and that it was ended.

@@ -34,6 +34,8 @@ pub struct Server {
     replica: Option<PgConnectOptions>,
     prefix: String,
     connections: u32,
+    /// Which of the shards it is, where there are several.
+    number: u32,
     /// The data folder, which names this process among those who share the database.
     data: PathBuf,
 }
@@ -66,6 +68,7 @@ impl Home {
             replica: replica.transpose()?,
             prefix: database.schema_prefix.clone(),
             connections: database.connections,
+            number: database.shard_number,
             data: data.to_owned(),
         })))
     }
@@ -183,7 +186,8 @@ impl Server {
         let role = self.application.get_username();
         // It holds nothing, and may have no folder.
         let schema = self.schema(service, String::new());
-        schema.migrate(owner, role, owners, after).await
+        let ours = (role, self.number);
+        schema.migrate(owner, ours, owners, after).await
     }
 
     async fn opened(
@@ -196,7 +200,7 @@ impl Server {
             self.migrate(service, owners, after).await?;
         }
         let schema = self.schema(service, node(&self.data)?);
-        schema.check(owners).await?;
+        schema.check(owners, self.number).await?;
         Ok(schema)
     }
 
@@ -237,7 +241,7 @@ fn node(data: &Path) -> Result<String, DbError> {
 }
 
 /// The address in a file.
-fn options(file: &Path) -> Result<PgConnectOptions, DbError> {
+pub(super) fn options(file: &Path) -> Result<PgConnectOptions, DbError> {
     let unusable = |what: String| DbError::Configuration(what.into());
     let shown = file.display();
     let url = std::fs::read_to_string(file)

@@ -11,7 +11,7 @@ use super::connection::{Connection, Tx};
 use super::postgres::Schema;
 use super::query::{AssertSqlSafe, query, query_scalar};
 use super::whose::{Across, Whose};
-use super::{Db, DbError, ended};
+use super::{Db, DbError, ended, ranges};
 use crate::limits::PG_TABLE_LOCK;
 
 /// One numbered, idempotent step of a schema.
@@ -84,7 +84,7 @@ impl Schema {
     pub(super) async fn migrate(
         &self,
         owner: &PgConnectOptions,
-        role: &str,
+        (role, number): (&str, u32),
         owners: &[Owner<'_>],
         after: &[&'static str],
     ) -> Result<Vec<Step>, DbError> {
@@ -105,6 +105,7 @@ impl Schema {
             connection
                 .execute(sqlx::raw_sql(AssertSqlSafe(begin)))
                 .await?;
+            let is_bound = ranges::is_bound(&mut connection, number).await?;
             for (owner, steps) in owners {
                 for step in *steps {
                     let version = step.version;
@@ -122,6 +123,12 @@ impl Schema {
             }
             for text in after {
                 connection.execute(sqlx::raw_sql(*text)).await?;
+            }
+            connection
+                .execute(sqlx::raw_sql(AssertSqlSafe(ranges::begin(number))))
+                .await?;
+            if !is_bound {
+                record(&mut connection, ranges::SHARD, i64::from(number)).await?;
             }
             // One row: another version's are not there any more.
             let others = format!("DELETE FROM schema_migrations WHERE owner = '{GUARDS}'");
@@ -150,7 +157,7 @@ impl Schema {
 
     /// Refuses a role that row-level security does not hold, and tables that are not
     /// those of this program.
-    pub(super) async fn check(&self, owners: &[Owner<'_>]) -> Result<(), DbError> {
+    pub(super) async fn check(&self, owners: &[Owner<'_>], number: u32) -> Result<(), DbError> {
         let mut tx = self.transaction(Whose::Every(Across::Nobody)).await?;
         let is_free: bool = query_scalar(
             "SELECT r.rolsuper OR r.rolbypassrls OR EXISTS (SELECT 1 FROM pg_namespace n
@@ -195,6 +202,12 @@ impl Schema {
                 }
             }
         }
+        let bound: Option<i64> =
+            query_scalar("SELECT version FROM schema_migrations WHERE owner = $1")
+                .bind(ranges::SHARD)
+                .fetch_optional(&mut tx)
+                .await?;
+        ranges::fits(bound.unwrap_or_default(), number)?;
         tx.commit().await
     }
 

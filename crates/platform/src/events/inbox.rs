@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::consumed;
 use crate::audit::Trail;
 use crate::clock::SharedClock;
+use crate::db::moving::is_moving;
 use crate::db::{self, Across, Connection, Db, DbError};
 use crate::jobs::{backoff, shorten};
 use crate::limits::{CONSUME_BATCH, EVENT_ATTEMPTS, EVENT_BACKOFF_MAX, FORGET_EVERY, RELAY_POLL};
@@ -226,19 +227,28 @@ impl Inbox {
         if due.len() > 1 && self.consume(&due).await.is_ok() {
             return Ok(true);
         }
+        let mut done = 0;
         for row in &due {
-            if let Err(error) = self.consume(std::slice::from_ref(row)).await {
-                self.failed(row, &error).await?;
+            match self.consume(std::slice::from_ref(row)).await {
+                // It goes along with its tenant, as untouched as it is.
+                Err(ConsumeError::Db(error)) if is_moving(&error) => continue,
+                Err(error) => self.failed(row, &error).await?,
+                Ok(()) => {}
             }
+            done += 1;
         }
-        Ok(!due.is_empty())
+        Ok(done > 0)
     }
 
     async fn due(&self) -> Result<Vec<Due>, DbError> {
-        let rows = db::query(
+        // Those of a tenant that is being moved go with it.
+        let rows = db::query(db::each(
             "SELECT event_id, tenant, event, attempts FROM inbox
              WHERE consumer = $1 AND state = 'pending' AND next_at <= $2 ORDER BY position LIMIT $3",
-        )
+            "SELECT event_id, tenant, event, attempts FROM inbox
+             WHERE consumer = $1 AND state = 'pending' AND next_at <= $2 AND NOT moving(tenant)
+             ORDER BY position LIMIT $3",
+        ))
         .bind(self.consumer.name())
         .bind(self.clock.now_millis())
         .bind(CONSUME_BATCH)

@@ -84,9 +84,12 @@ impl DbOutbox {
 #[async_trait]
 impl OutboxSource for DbOutbox {
     async fn unsent(&self, limit: u32) -> Result<Vec<(i64, Event)>, OutboxError> {
-        let rows = db::query(
+        // Those of a tenant that is being moved go with it.
+        let rows = db::query(db::each(
             "SELECT position, event FROM outbox WHERE sent = 0 ORDER BY position LIMIT $1",
-        )
+            "SELECT position, event FROM outbox WHERE sent = 0 AND NOT moving(tenant)
+             ORDER BY position LIMIT $1",
+        ))
         .bind(limit)
         .fetch_all(self.db.read(Across::Events))
         .await?;

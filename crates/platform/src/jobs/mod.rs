@@ -138,6 +138,34 @@ pub async fn enqueue(tx: &mut Connection, now: i64, job: NewJob<'_>) -> Result<(
     Ok(())
 }
 
+/// Takes the next job. `$whose`: what else holds for its tenant.
+macro_rules! lease_text {
+    ($whose:literal) => {
+        // Each tenant is looked up behind the one before.
+        concat!(
+            "WITH RECURSIVE whose (tenant) AS (
+             SELECT min(tenant) FROM jobs WHERE kind = $3
+             UNION ALL
+             SELECT (SELECT min(j.tenant) FROM jobs j WHERE j.kind = $3 AND j.tenant > whose.tenant)
+             FROM whose WHERE whose.tenant IS NOT NULL),
+         due (tenant, id) AS (
+             SELECT tenant, coalesce(
+                 (SELECT id FROM jobs j WHERE j.kind = $3 AND j.tenant = whose.tenant
+                     AND j.state = 'leased' AND (j.lease_until <= $4 OR j.lease_owner = $1) ORDER BY j.run_at, j.id LIMIT 1),
+                 (SELECT id FROM jobs j WHERE j.kind = $3 AND j.tenant = whose.tenant
+                     AND j.state = 'queued' AND j.run_at <= $4 ORDER BY j.run_at, j.id LIMIT 1))
+             FROM whose WHERE tenant IS NOT NULL",
+            $whose,
+            ")
+         UPDATE jobs SET state = 'leased', attempts = attempts + 1, lease_owner = $1, lease_until = $2
+         WHERE id = (SELECT due.id FROM due LEFT JOIN job_turn t ON t.kind = $3 AND t.tenant = due.tenant
+             WHERE due.id IS NOT NULL ORDER BY coalesce(t.turn, 0), due.id LIMIT 1)
+              AND (state = 'queued' OR lease_until <= $4 OR lease_owner = $1)
+         RETURNING id, tenant, subject, correlation_id, attempts, traceparent"
+        )
+    };
+}
+
 /// Takes a job that is due, for `lease`: of the tenant whose turn is longest ago
 /// the one that was due first, so that who has ten thousand holds up nobody who has
 /// one. A job whose lease has run out is due: its worker is gone. So is one that
@@ -157,24 +185,8 @@ pub async fn lease(
     // Workers of other processes choose after this one: each takes its tenant's turn.
     tx.lock(&format!("jobs/{kind}")).await?;
     let row = db::query(
-        // Each tenant is looked up behind the one before.
-        "WITH RECURSIVE whose (tenant) AS (
-             SELECT min(tenant) FROM jobs WHERE kind = $3
-             UNION ALL
-             SELECT (SELECT min(j.tenant) FROM jobs j WHERE j.kind = $3 AND j.tenant > whose.tenant)
-             FROM whose WHERE whose.tenant IS NOT NULL),
-         due (tenant, id) AS (
-             SELECT tenant, coalesce(
-                 (SELECT id FROM jobs j WHERE j.kind = $3 AND j.tenant = whose.tenant
-                     AND j.state = 'leased' AND (j.lease_until <= $4 OR j.lease_owner = $1) ORDER BY j.run_at, j.id LIMIT 1),
-                 (SELECT id FROM jobs j WHERE j.kind = $3 AND j.tenant = whose.tenant
-                     AND j.state = 'queued' AND j.run_at <= $4 ORDER BY j.run_at, j.id LIMIT 1))
-             FROM whose WHERE tenant IS NOT NULL)
-         UPDATE jobs SET state = 'leased', attempts = attempts + 1, lease_owner = $1, lease_until = $2
-         WHERE id = (SELECT due.id FROM due LEFT JOIN job_turn t ON t.kind = $3 AND t.tenant = due.tenant
-             WHERE due.id IS NOT NULL ORDER BY coalesce(t.turn, 0), due.id LIMIT 1)
-              AND (state = 'queued' OR lease_until <= $4 OR lease_owner = $1)
-         RETURNING id, tenant, subject, correlation_id, attempts, traceparent",
+        // Work of a tenant that is being moved goes with it.
+        db::each(lease_text!(""), lease_text!(" AND NOT moving(tenant)")),
     )
     .bind(owner)
     .bind(until)

@@ -14,10 +14,12 @@ mod answering;
 pub mod audit;
 pub(crate) mod breaker;
 pub mod directory;
+pub mod elsewhere;
 pub mod identity;
 pub mod imaging;
 pub mod keys;
 pub mod member;
+pub mod moving;
 mod neighbour;
 pub mod notices;
 pub mod passes;
@@ -40,3 +42,6 @@ const WITHIN: HeaderName = HeaderName::from_static("hilum-within");
 
 /// From whom a request that is passed on came, in JSON.
 const CALLER: HeaderName = HeaderName::from_static("hilum-caller");
+
+/// How often a request was passed on.
+const HOPS: HeaderName = HeaderName::from_static("hilum-hops");

@@ -14,7 +14,8 @@ use hilum_contracts::scope::TenantScope;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use serde::{Deserialize, Serialize};
 
-use super::{CALLER, Neighbour, SCOPE, WITHIN};
+use super::elsewhere::Hops;
+use super::{CALLER, HOPS, Neighbour, SCOPE, WITHIN};
 use crate::auth;
 use crate::http::{Caller, Problem};
 use crate::limits::PASSED_ON_WITHIN;
@@ -48,6 +49,10 @@ pub async fn pass_on(neighbour: Neighbour, request: Request) -> Response {
     for name in [SCOPE, WITHIN] {
         parts.headers.remove(name);
     }
+    let Hops(hops) = parts.extensions.get().copied().unwrap_or_default();
+    parts
+        .headers
+        .insert(HOPS, u16::from(hops.saturating_add(1)).into());
     let from = From {
         address: caller.address,
         secure: caller.secure,
@@ -94,6 +99,9 @@ pub async fn passed_on(mut request: Request, next: Next) -> Response {
         let error = ServiceError::new(ErrorCode::Unauthenticated, text);
         return Problem(error).into_response();
     };
+    let hops = request.headers_mut().remove(HOPS);
+    let hops = hops.and_then(|value| value.to_str().ok()?.parse().ok());
+    request.extensions_mut().insert(Hops(hops.unwrap_or(1)));
     request.extensions_mut().insert(Caller {
         address: from.address,
         secure: from.secure,

@@ -7,7 +7,7 @@
 use hilum_contracts::ids::TenantId;
 use serde::{Deserialize, Serialize};
 
-use super::{Known, Rules};
+use super::{Known, Place, Rules};
 use crate::config::{Device, ResendPolicy, Retention, RetentionSince, Tenant, TenantArchive};
 
 /// Everything that is known.
@@ -17,6 +17,9 @@ pub(super) struct Told {
     devices: Vec<ToldDevice>,
     #[serde(default)]
     rules: Vec<(TenantId, ToldRules)>,
+    // Said only where there is something to say: what is the same is written the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    places: Vec<(TenantId, ToldPlace)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -62,6 +65,13 @@ struct ToldDevice {
 }
 
 #[derive(Serialize, Deserialize)]
+struct ToldPlace {
+    shard: String,
+    #[serde(default)]
+    is_moving: bool,
+}
+
+#[derive(Serialize, Deserialize)]
 struct ToldRules {
     #[serde(default)]
     requests_per_minute: Option<u32>,
@@ -74,7 +84,13 @@ impl From<Told> for Known {
         let tenants = told.tenants.into_iter().map(Tenant::from).collect();
         let devices = told.devices.into_iter().map(Device::from).collect();
         let rules = told.rules.into_iter();
-        Self::new(tenants, devices).with(rules.map(|(of, rules)| (of, rules.into())))
+        let places = told.places.into_iter().map(|(of, at)| {
+            let ToldPlace { shard, is_moving } = at;
+            (of, Place { shard, is_moving })
+        });
+        Self::new(tenants, devices)
+            .with(rules.map(|(of, rules)| (of, rules.into())))
+            .placed(places)
     }
 }
 
@@ -86,12 +102,18 @@ impl From<Known> for Told {
         let mut rules: Vec<_> = known.rules.into_iter().collect();
         rules.sort_by(|(one, _), (other, _)| one.cmp(other));
         let devices = devices.into_iter().flat_map(|(_, of)| of);
+        let mut places: Vec<_> = known.places.into_iter().collect();
+        places.sort_by(|(one, _), (other, _)| one.cmp(other));
         Self {
             tenants: known.tenants.into_iter().map(ToldTenant::from).collect(),
             devices: devices.map(ToldDevice::from).collect(),
             rules: rules
                 .into_iter()
                 .map(|(of, one)| (of, one.into()))
+                .collect(),
+            places: places
+                .into_iter()
+                .map(|(of, Place { shard, is_moving })| (of, ToldPlace { shard, is_moving }))
                 .collect(),
         }
     }

@@ -17,6 +17,7 @@ mod erasure;
 mod export;
 mod installation;
 mod limits;
+mod proofs;
 mod sealing;
 mod searching;
 mod signer;
@@ -29,9 +30,11 @@ use std::time::Duration;
 
 use axum::middleware::from_fn_with_state;
 use hilum_contracts::identity::Names;
+use hilum_contracts::ids::TenantId;
 use hilum_platform::audit::{AuditSource, Door, Keyring, Told, Trail, recorded};
 use hilum_platform::clock::SharedClock;
 use hilum_platform::db::{DbError, Home, Migration};
+use hilum_platform::sealed::Sealer;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use utoipa_axum::router::OpenApiRouter;
@@ -54,6 +57,11 @@ pub const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../migrations/0002_signing.sql"),
         postgres: include_str!("../migrations/postgres/0002_signing.sql"),
     },
+    Migration {
+        version: 3,
+        sql: include_str!("../migrations/0003_keys_of_seals.sql"),
+        postgres: include_str!("../migrations/postgres/0003_keys_of_seals.sql"),
+    },
 ];
 
 /// What its own entries say wrote them.
@@ -71,8 +79,19 @@ pub struct AuditService {
     /// The folder with each tenant's file of seals.
     seals: PathBuf,
     keep_millis: i64,
+    /// Where there are several shards.
+    shards: Option<Sharded>,
     /// Held while seals are made, and while they are compared with the trails.
     sealing: Arc<tokio::sync::Mutex<()>>,
+}
+
+/// Whether what a writer tells of a tenant is looked after here.
+type IsOurs = dyn Fn(&TenantId, &str) -> bool + Send + Sync;
+
+#[derive(Clone)]
+struct Sharded {
+    ours: Arc<IsOurs>,
+    sealer: Sealer,
 }
 
 /// The service can't start.
@@ -119,8 +138,38 @@ impl AuditService {
             clock,
             seals: dir.join("seals"),
             keep_millis: i64::try_from(keep.as_millis()).unwrap_or(i64::MAX),
+            shards: None,
             sealing: Arc::default(),
         })
+    }
+
+    /// The same where there are several shards: for those trails only of which `ours`
+    /// says so, by tenant and writer, and with proofs of the keys that sign, under keys
+    /// of `keyring`, for the shards that a tenant moves to.
+    #[must_use]
+    pub fn among_shards(
+        self,
+        keyring: Keyring,
+        ours: impl Fn(&TenantId, &str) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        let ours = Arc::new(ours);
+        let sealer = Sealer::new(keyring, proofs::PURPOSE);
+        Self {
+            shards: Some(Sharded { ours, sealer }),
+            ..self
+        }
+    }
+
+    /// The trails of a tenant that are looked after here.
+    fn sources_of<'s>(
+        &'s self,
+        tenant: &'s TenantId,
+    ) -> impl Iterator<Item = &'s Arc<dyn AuditSource>> {
+        let ours = |source: &&Arc<dyn AuditSource>| {
+            let shards = self.shards.as_ref();
+            shards.is_none_or(|shards| (shards.ours)(tenant, source.writer()))
+        };
+        self.sources.iter().filter(ours)
     }
 
     /// Its own audit trail.

@@ -49,7 +49,10 @@ impl AuditService {
         let mut tenants = std::collections::BTreeSet::new();
         for source in self.sources.iter() {
             match source.heads().await {
-                Ok(heads) => tenants.extend(heads.into_iter().map(|(tenant, _)| tenant)),
+                Ok(heads) => {
+                    let heads = heads.into_iter().map(|(tenant, _)| tenant);
+                    tenants.extend(heads.filter(|of| self.sources_of(of).next().is_some()));
+                }
                 Err(error) => tracing::error!(writer = source.writer(), %error, "not sealed"),
             }
         }
@@ -67,6 +70,7 @@ impl AuditService {
     /// When a database or the file of seals does not answer.
     pub async fn seal(&self, scope: &TenantScope) -> Result<(), ServiceError> {
         let _one = self.sealing.lock().await;
+        self.prove_key(scope).await?;
         while self.seal_once(scope).await? {}
         self.write_file(scope).await
     }
@@ -82,7 +86,7 @@ impl AuditService {
             .map(|mark| (mark.writer.clone(), mark))
             .collect();
         let mut new = Vec::new();
-        for source in self.sources.iter() {
+        for source in self.sources_of(scope.tenant()) {
             new.extend(new_of(source.as_ref(), scope, marks.get(source.writer())).await?);
         }
         if new.is_empty() {
@@ -179,6 +183,10 @@ impl AuditService {
         let until = self.clock.now_millis().saturating_sub(self.keep_millis);
         for source in self.sources.iter() {
             for (tenant, head) in source.heads().await? {
+                let mut ours = self.sources_of(&tenant);
+                if !ours.any(|one| one.writer() == source.writer()) {
+                    continue;
+                }
                 let scope = auth::service(&tenant, "audit");
                 self.remove_in(&scope, source.as_ref(), &head, until)
                     .await?;

@@ -77,7 +77,7 @@ impl AuditService {
         let _one = self.sealing.lock().await;
         let (seals, last_seal, seal_faults) = self.verify_seals(scope).await?;
         let mut writers = Vec::new();
-        for source in self.sources.iter() {
+        for source in self.sources_of(scope.tenant()) {
             writers.push(self.verify_writer(scope, source.as_ref()).await?);
         }
         Ok(Verified {
@@ -95,7 +95,7 @@ impl AuditService {
         &self,
         scope: &TenantScope,
     ) -> Result<(u64, String, Vec<String>), ServiceError> {
-        let key = self.signer.public();
+        let keys = self.keys_of(scope).await?;
         let (mut faults, mut number, mut count) = (Vec::new(), 0, 0_u64);
         let mut before: Option<Seal> = None;
         loop {
@@ -108,7 +108,9 @@ impl AuditService {
             number = *last;
             for (number, seal) in page {
                 count = count.saturating_add(1);
-                let fault = match seal.opened(&key, before.as_ref()) {
+                let key = keys.iter().find(|key| **key == seal.key).or(keys.first());
+                let key = key.map_or("", String::as_str);
+                let fault = match seal.opened(key, before.as_ref()) {
                     Ok(content) => seal.leaves_of(&content).err(),
                     Err(fault) => Some(fault),
                 };
@@ -211,9 +213,11 @@ impl AuditService {
     ) -> Result<Option<Removal>, ServiceError> {
         let found = self.store.removal(scope, writer, head.removed).await;
         let found = found.map_err(|error| database_error(&error))?;
-        let key = self.signer.public();
-        let removal =
-            found.and_then(|(content, signature)| Removal::opened(&content, &signature, &key).ok());
+        let keys = self.keys_of(scope).await?;
+        let removal = found.and_then(|(content, signature)| {
+            let mut all = keys.iter();
+            all.find_map(|key| Removal::opened(&content, &signature, key).ok())
+        });
         Ok(removal.filter(|one| {
             one.tenant == *scope.tenant()
                 && one.writer == writer

@@ -109,6 +109,11 @@ pub const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../migrations/0007_passes.sql"),
         postgres: include_str!("../migrations/postgres/0007_passes.sql"),
     },
+    Migration {
+        version: 8,
+        sql: include_str!("../migrations/0008_shards.sql"),
+        postgres: include_str!("../migrations/postgres/0008_shards.sql"),
+    },
 ];
 
 /// For what the tenants' keys are derived that secrets at others, people's words and

@@ -14,7 +14,7 @@ use hilum_platform::config::{self, Config, is_ae_title};
 use hilum_platform::db::Tx;
 use hilum_platform::http::database_error;
 use hilum_platform::network::device_address;
-use hilum_platform::tenants::{Known, Rules};
+use hilum_platform::tenants::{Known, Place, Rules};
 use uuid::Uuid;
 
 use crate::IdentityService;
@@ -93,6 +93,9 @@ impl IdentityService {
                 settings: Settings::default(),
                 configured: false,
                 created_at: self.clock.now_millis(),
+                place: Place::default(),
+                moving_to: None,
+                moved_from: None,
             };
             let made = !self.has_lost_key(&row.name).await
                 && tenants::insert(tx, &row)
@@ -133,6 +136,9 @@ impl IdentityService {
                 settings: Settings::default(),
                 configured: true,
                 created_at: now,
+                place: Place::default(),
+                moving_to: None,
+                moved_from: None,
             };
             let is_ended = ended::is(&mut tx, &scope).await.map_err(failed)?;
             if is_ended || self.has_lost_key(&tenant.name).await {
@@ -200,6 +206,10 @@ impl IdentityService {
             (row.name.clone(), rules)
         };
         let rules: Vec<_> = tenants.iter().map(of).collect();
+        let places: Vec<_> = tenants
+            .iter()
+            .map(|row| (row.name.clone(), row.place.clone()))
+            .collect();
         let tenants = tenants
             .into_iter()
             .map(|row| config::Tenant {
@@ -220,7 +230,7 @@ impl IdentityService {
                 fallback_charset: row.fallback_charset,
             })
             .collect();
-        let known = Known::new(tenants, devices).with(rules);
+        let known = Known::new(tenants, devices).with(rules).placed(places);
         self.directory.replace(known);
         Ok(())
     }

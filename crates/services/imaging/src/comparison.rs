@@ -20,7 +20,7 @@ impl ImagingService {
     /// index, so a restart goes on where this ended.
     pub(crate) async fn compare_conflicts(self, stop: CancellationToken) {
         while !stop.is_cancelled() {
-            for tenant in self.tenants.known().tenants() {
+            for tenant in self.tenants.here() {
                 let scope = auth::service(&tenant.name, "imaging");
                 tokio::select! {
                     () = stop.cancelled() => return,

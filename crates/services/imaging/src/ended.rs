@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hilum_contracts::ids::{CorrelationId, TenantId};
 use hilum_platform::db::DbError;
+use hilum_platform::db::moving::is_moving;
 use hilum_platform::scope::TenantScope;
 use tokio::time::timeout;
 
@@ -77,14 +78,26 @@ impl ImagingService {
 
     /// Records what could not be until now.
     pub(crate) async fn record_ends(&self) -> Result<(), DbError> {
-        loop {
+        let mut left = self.unrecorded.all().len();
+        while left > 0 {
+            left -= 1;
             let next = self.unrecorded.all().pop_front();
             let Some(ended) = next else { return Ok(()) };
-            if let Err(error) = self.record_end(&ended).await {
-                self.unrecorded.all().push_front(ended);
-                return Err(error);
+            match self.record_end(&ended).await {
+                Err(error) if is_moving(&error) && !self.tenants.is_here(ended.scope.tenant()) => {
+                    // Its new shard counts it as broken off: sent again or accepted, it goes on.
+                    tracing::warn!(correlation_id = %ended.intake, "the end of a sender is not recorded: its tenant has moved");
+                }
+                // Others need not wait for it.
+                Err(error) if is_moving(&error) => self.unrecorded.all().push_back(ended),
+                Err(error) => {
+                    self.unrecorded.all().push_front(ended);
+                    return Err(error);
+                }
+                Ok(()) => {}
             }
         }
+        Ok(())
     }
 
     async fn record_end(&self, ended: &Ended) -> Result<(), DbError> {

@@ -11,13 +11,13 @@ use hilum_platform::tenants::Known;
 use tokio_util::sync::CancellationToken;
 
 use crate::ImagingService;
-use crate::limits::{EXPIRED_AT_ONCE, RETENTION_EVERY};
+use crate::limits::{EXPIRED_AT_ONCE, RETENTION_EVERY, RULES_AGAIN};
 
 impl ImagingService {
     /// Tells the archive the quotas and rules of every tenant.
     pub(crate) async fn tell_rules(&self) -> hilum_archive::Result<()> {
-        for tenant in self.tenants.known().tenants() {
-            self.tell_rules_of(tenant).await?;
+        for tenant in self.tenants.here() {
+            self.tell_rules_of(&tenant).await?;
         }
         Ok(())
     }
@@ -39,10 +39,12 @@ impl ImagingService {
         let mut changes = self.tenants.follow();
         // The directory tells of every change of a device, too: a transaction of the archive
         // for each tenant then would hold up intake.
-        let mut told = Arc::new(Known::default());
+        let mut told = self.tenants.known();
+        let mut all = true;
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
+                () = tokio::time::sleep(RULES_AGAIN), if !all => {}
                 changed = changes.changed() => {
                     if changed.is_err() {
                         return;
@@ -50,11 +52,23 @@ impl ImagingService {
                 }
             }
             let known = Arc::clone(&changes.borrow_and_update());
+            // Who leaves is forgotten, and who comes may have been here before.
+            let here = |known: &Known, tenant: &Tenant| {
+                known.place(&tenant.name).shard == self.tenants.shard()
+            };
+            for tenant in known.tenants() {
+                let was_there = told.tenant(&tenant.name).is_some();
+                if was_there && here(&told, tenant) != here(&known, tenant) {
+                    self.archive.forget_place(&tenant.name);
+                }
+            }
             let changed = known.tenants().iter().filter(|tenant| {
-                told.tenant(&tenant.name)
-                    .is_none_or(|before| before.archive != tenant.archive)
+                here(&known, tenant)
+                    && told.tenant(&tenant.name).is_none_or(|before| {
+                        before.archive != tenant.archive || !here(&told, tenant)
+                    })
             });
-            let mut all = true;
+            all = true;
             for tenant in changed {
                 if let Err(error) = self.tell_rules_of(tenant).await {
                     tracing::error!(%error, "the archive was not told its tenants' rules");
@@ -71,7 +85,7 @@ impl ImagingService {
     /// says so, until told to stop.
     pub(crate) async fn delete_expired_regularly(self, stop: CancellationToken) {
         while !stop.is_cancelled() {
-            for tenant in self.tenants.known().tenants() {
+            for tenant in self.tenants.here() {
                 let scope = auth::service(&tenant.name, "imaging");
                 match self.archive.delete_expired(&scope, EXPIRED_AT_ONCE).await {
                     Ok(0) => {}

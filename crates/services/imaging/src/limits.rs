@@ -74,3 +74,6 @@ pub(crate) const EXPORTED_NAMED: usize = 10_000;
 /// Series of a study whose body parts destinations may ask for: more than any study of
 /// one examination has.
 pub(crate) const SERIES_LOOKED_AT: u32 = 500;
+/// Pause before the archive is told again of rules that it did not take: of a tenant that
+/// is just arriving from another shard.
+pub(crate) const RULES_AGAIN: Duration = Duration::from_secs(5);

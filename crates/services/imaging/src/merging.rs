@@ -41,7 +41,7 @@ impl ImagingService {
     /// stop; also what a call left undone that was cut off.
     pub(crate) async fn follow_merges(self, stop: CancellationToken) {
         while !stop.is_cancelled() {
-            for tenant in self.tenants.known().tenants() {
+            for tenant in self.tenants.here() {
                 let scope = auth::service(&tenant.name, "imaging");
                 if let Err(error) = self.follow_merges_of(&scope).await {
                     tracing::error!(%error, "a merge of patients was not followed");

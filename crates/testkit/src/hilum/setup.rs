@@ -110,6 +110,12 @@ impl Setup {
         self
     }
 
+    /// Its data folder.
+    #[must_use]
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
     /// The folder of model folders.
     #[must_use]
     pub fn models(&self) -> &Path {

@@ -8,6 +8,7 @@ use hilum_contracts::ids::TenantId;
 use serde_json::{Value, json};
 
 use super::list::text;
+use super::moving;
 use crate::commands::door::Door;
 use crate::commands::{Doors, Installation, tenant_name};
 use crate::terminal;
@@ -22,6 +23,9 @@ pub(super) struct Create {
     /// The AE title that images are sent to [default: made of the name].
     #[arg(long, value_name = "TITLE")]
     ae_title: Option<String>,
+    /// The shard that it is to live on [default: the first].
+    #[arg(long, value_name = "SHARD")]
+    shard: Option<String>,
     #[command(flatten)]
     installation: Installation,
     /// Print one JSON object.
@@ -42,10 +46,14 @@ impl Create {
         let made: Value = made?.context(
             "there is no tenant yet: the link that `hilum serve` prints makes the first",
         )?;
+        let name = text(&made, "name");
+        if let Some(shard) = self.shard {
+            let tenant = TenantId::new(name)?;
+            moving::to(&tenant, &shard, &self.installation).await?;
+        }
         if self.json {
             terminal::line(&made);
         } else {
-            let name = text(&made, "name");
             terminal::line(format_args!(
                 "Made {name}, which devices call {}.",
                 text(&made, "ae_title")

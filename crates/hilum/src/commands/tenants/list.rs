@@ -34,8 +34,12 @@ impl List {
             return Ok(ExitCode::SUCCESS);
         }
         for tenant in &tenants {
+            let shard = match tenant.get("moving_to").and_then(Value::as_str) {
+                Some(to) => format!("{} to {to}", text(tenant, "shard")),
+                None => text(tenant, "shard").to_owned(),
+            };
             terminal::line(format_args!(
-                "{:<32}  {:<16}  {}",
+                "{:<32}  {:<16}  {shard:<16}  {}",
                 text(tenant, "name"),
                 text(tenant, "ae_title"),
                 text(tenant, "display_name"),

@@ -107,6 +107,36 @@ impl Store {
         rows.into_iter().map(stored).collect()
     }
 
+    /// The keys of shards that sign seals of the tenant, each with its proof.
+    pub(crate) async fn seal_keys(
+        &self,
+        scope: &TenantScope,
+    ) -> Result<Vec<(String, Vec<u8>)>, DbError> {
+        db::query_as("SELECT key, proof FROM seal_key WHERE tenant = $1 ORDER BY key")
+            .bind(scope.tenant().as_str())
+            .fetch_all(self.0.read(scope))
+            .await
+    }
+
+    /// Keeps such a key.
+    pub(crate) async fn keep_seal_key(
+        &self,
+        scope: &TenantScope,
+        key: &str,
+        proof: &[u8],
+    ) -> Result<(), DbError> {
+        let mut tx = self.0.begin(scope).await?;
+        db::query(
+            "INSERT INTO seal_key (tenant, key, proof) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+        )
+        .bind(scope.tenant().as_str())
+        .bind(key)
+        .bind(proof)
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await
+    }
+
     /// The key that seals are signed with, sealed.
     pub(crate) async fn signing_key(&self) -> Result<Option<Vec<u8>>, DbError> {
         db::query_scalar("SELECT sealed FROM signing_key")

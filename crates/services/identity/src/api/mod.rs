@@ -11,6 +11,7 @@ mod people;
 mod providers;
 mod roles;
 mod settings;
+mod shard;
 mod tenants;
 pub(crate) mod told;
 
@@ -66,6 +67,7 @@ pub(crate) fn router() -> OpenApiRouter<IdentityService> {
         .routes(routes!(break_glass::review_break_glass))
         .routes(routes!(tenants::list_tenants))
         .routes(routes!(tenants::make_tenant))
+        .routes(routes!(shard::place_tenant))
 }
 
 /// An id from an address; what is none names nothing.

@@ -29,6 +29,14 @@ struct TenantItem {
     #[serde(with = "time::serde::rfc3339")]
     #[schema(value_type = String, format = DateTime)]
     created_at: OffsetDateTime,
+    /// The shard that it lives on.
+    shard: String,
+    /// To which it is being moved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    moving_to: Option<String>,
+    /// From which it was, while something of it is left there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    moved_from: Option<String>,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -65,6 +73,9 @@ pub(crate) async fn list_tenants(
             ae_title: row.ae_title,
             configured: row.configured,
             created_at: from_millis(row.created_at),
+            shard: row.place.shard,
+            moving_to: row.moving_to,
+            moved_from: row.moved_from,
         })
         .collect();
     Ok(Json(TenantList { items }))

@@ -29,7 +29,7 @@ pub(crate) fn rest(method: &Method, address: &str) -> Option<Told> {
         (_, "account" | "people" | "invitations") => Told::Own(Act::ChangePerson),
         (_, "keys") => Told::Own(Act::ChangeKey),
         (_, "devices") => Told::Own(Act::ChangeDevice),
-        (_, "settings" | "sign-in-providers") => Told::Own(Act::ChangeSettings),
+        (_, "settings" | "sign-in-providers" | "tenant") => Told::Own(Act::ChangeSettings),
         (_, "break-glass") => Told::Own(Act::ReviewBreakGlass),
         (_, "tenants") => Told::Own(Act::MakeTenant),
         _ => return None,

@@ -1,8 +1,10 @@
 //! Tenants and their settings.
 
 use hilum_contracts::ids::TenantId;
+use hilum_platform::config::MAIN;
 use hilum_platform::db::{self, Across, Connection, DbError, Row};
 use hilum_platform::scope::TenantScope;
+use hilum_platform::tenants::Place;
 
 use super::{Store, json, json_of, tenant_of};
 use crate::domain::settings::Settings;
@@ -16,6 +18,11 @@ pub(crate) struct TenantRow {
     pub(crate) settings: Settings,
     pub(crate) configured: bool,
     pub(crate) created_at: i64,
+    pub(crate) place: Place,
+    /// To which shard it is being moved.
+    pub(crate) moving_to: Option<String>,
+    /// From which it was, while something of it is left there.
+    pub(crate) moved_from: Option<String>,
 }
 
 impl Store {
@@ -138,6 +145,28 @@ pub(crate) async fn update(
     Ok(())
 }
 
+/// Says where the tenant lives, as `at` has it; `false`: it does not live on `from`.
+pub(crate) async fn set_place(
+    tx: &mut Connection,
+    scope: &TenantScope,
+    from: &str,
+    at: &TenantRow,
+) -> Result<bool, DbError> {
+    let done = db::query(
+        "UPDATE tenants SET shard = $1, moving_to = $2, moved_from = $3
+         WHERE name = $4 AND coalesce(shard, $5) = $6",
+    )
+    .bind(&at.place.shard)
+    .bind(at.moving_to.as_deref())
+    .bind(at.moved_from.as_deref())
+    .bind(scope.tenant().as_str())
+    .bind(MAIN)
+    .bind(from)
+    .execute(tx)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
 /// The tenants that nobody owns.
 pub(crate) async fn without_owner(tx: &mut Connection) -> Result<Vec<TenantId>, DbError> {
     db::query(
@@ -153,6 +182,9 @@ pub(crate) async fn without_owner(tx: &mut Connection) -> Result<Vec<TenantId>, 
 }
 
 fn read(row: &Row) -> Result<TenantRow, DbError> {
+    let shard: Option<String> = row.try_get("shard")?;
+    let moving_to: Option<String> = row.try_get("moving_to")?;
+    let moved_from: Option<String> = row.try_get("moved_from")?;
     Ok(TenantRow {
         name: tenant_of(row, "name")?,
         display_name: row.try_get("display_name")?,
@@ -160,5 +192,12 @@ fn read(row: &Row) -> Result<TenantRow, DbError> {
         settings: json_of(row, "settings")?,
         configured: row.try_get("configured")?,
         created_at: row.try_get("created_at")?,
+        place: Place {
+            shard: shard.unwrap_or_else(|| MAIN.to_owned()),
+            // Until nothing of it is left where it was.
+            is_moving: moving_to.is_some() || moved_from.is_some(),
+        },
+        moving_to,
+        moved_from,
     })
 }

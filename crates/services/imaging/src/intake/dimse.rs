@@ -80,6 +80,10 @@ impl Acceptor for KnownDevices {
                 return Err(Rejection::TEMPORARY_CONGESTION);
             }
         };
+        if !self.service.tenants.is_here(&device.tenant) {
+            tracing::info!(tenant = %device.tenant, "an association is for a tenant of another shard: send it there");
+            return Err(Rejection::TEMPORARY_CONGESTION);
+        }
         let tenants = self.service.tenants.known().tenants().len();
         let share = self.shares.take(&device.tenant, tenants);
         let share = share.ok_or(Rejection::LOCAL_LIMIT_EXCEEDED)?;
@@ -189,6 +193,10 @@ fn status_of(refused: &Refused) -> StoreStatus {
         Refused::NoStorage => StoreStatus::with_comment(
             Status::OUT_OF_RESOURCES,
             "The archive's storage does not answer; send again later",
+        ),
+        Refused::Moving => StoreStatus::with_comment(
+            Status::OUT_OF_RESOURCES,
+            "Being moved to another shard; send again later",
         ),
         Refused::Unavailable => {
             StoreStatus::with_comment(Status::PROCESSING_FAILURE, "Not stored; send again later")

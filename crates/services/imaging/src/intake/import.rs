@@ -83,7 +83,11 @@ fn failed(refused: &Refused) -> Imported {
         reason: refused.to_string(),
         lasting: matches!(
             refused,
-            Refused::NoSpace | Refused::NoStorage | Refused::OverQuota | Refused::Unavailable
+            Refused::NoSpace
+                | Refused::NoStorage
+                | Refused::OverQuota
+                | Refused::Moving
+                | Refused::Unavailable
         ),
     }
 }

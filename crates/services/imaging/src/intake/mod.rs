@@ -131,6 +131,12 @@ impl Intake {
         }
     }
 
+    /// Whether its tenant is being moved to another shard.
+    pub(crate) fn is_moving(&self) -> bool {
+        let known = self.service.tenants.known();
+        known.place(self.scope.tenant()).is_moving
+    }
+
     pub(crate) fn id(&self) -> CorrelationId {
         self.id
     }

@@ -3,6 +3,7 @@
 
 use hilum_archive::{ArchiveError, NewQuarantined};
 use hilum_dataset::Refusal;
+use hilum_platform::db::moving::MOVING;
 use hilum_platform::notices::Topic;
 
 use super::{Intake, describe};
@@ -33,6 +34,9 @@ pub(crate) enum Refused {
     /// What holds the archive's objects or its index takes nothing now.
     #[error("the archive's storage does not answer; send it again later")]
     NoStorage,
+    /// The tenant is being moved to another shard.
+    #[error("{MOVING}")]
+    Moving,
     /// The archive does not answer.
     #[error("not stored; send it again later")]
     Unavailable,
@@ -61,6 +65,7 @@ impl From<ArchiveError> for Refused {
         match error {
             ArchiveError::OutOfSpace => Self::NoSpace,
             ArchiveError::Bucket | ArchiveError::IndexAway(_) => Self::NoStorage,
+            ArchiveError::Moving => Self::Moving,
             ArchiveError::OverQuota => Self::OverQuota,
             ArchiveError::Deleted => Self::Deleted,
             _ => Self::Unavailable,

@@ -84,7 +84,7 @@ impl Store {
             "SELECT * FROM input_sets WHERE state IN ('receiving', 'incomplete')
                      AND imported = 0 ORDER BY last_instance_at LIMIT 10000",
             "SELECT * FROM input_sets WHERE state IN ('receiving', 'incomplete')
-                     AND NOT imported ORDER BY last_instance_at LIMIT 10000",
+                     AND NOT imported AND NOT moving(tenant) ORDER BY last_instance_at LIMIT 10000",
         ))
         .fetch_all(self.db().read(Across::Upkeep))
         .await?;

@@ -10,12 +10,13 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::stream::{FuturesOrdered, StreamExt as _};
 use hilum_contracts::access::doors;
-use hilum_contracts::error::ServiceError;
+use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_contracts::ids::CorrelationId;
 use hilum_dicomweb::accept::{self, Accept};
 use hilum_dicomweb::multipart::{Limits, MultipartError, Reader, boundary_of};
 use hilum_dicomweb::store_response::{Failed, FailureReason, StoreResponse, Stored};
-use hilum_platform::http::May;
+use hilum_platform::db::moving::MOVING;
+use hilum_platform::http::{May, Problem};
 use hilum_platform::scope::TenantScope;
 use http::{HeaderMap, header};
 use tokio::task::JoinHandle;
@@ -196,6 +197,16 @@ impl Request {
         if let (1, Some(study)) = (studies.len(), studies.first()) {
             answer.study_url = Some(base.study(study));
         }
+        // None was taken because the tenant is being moved: it is a matter of seconds.
+        let is_all = answer.stored.is_empty()
+            && answer
+                .failed
+                .iter()
+                .all(|one| one.reason == FailureReason::OutOfResources);
+        if is_all && self.intake.is_moving() {
+            let error = ServiceError::new(ErrorCode::Unavailable, MOVING);
+            return Problem(error).into_response();
+        }
         let kind = [(header::CONTENT_TYPE, accept::DICOM_JSON)];
         (answer.status(), kind, answer.to_json().to_string()).into_response()
     }
@@ -218,6 +229,8 @@ async fn receive(intake: Intake, file: FileSpool, study: Option<Arc<str>>) -> Ou
             Refused::TooLong | Refused::NoSpace | Refused::NoStorage | Refused::OverQuota => {
                 FailureReason::OutOfResources
             }
+            // Of some parts: the others are acknowledged, and these are sent again.
+            Refused::Moving => FailureReason::OutOfResources,
             Refused::Unavailable => FailureReason::ProcessingFailure,
         },
     })

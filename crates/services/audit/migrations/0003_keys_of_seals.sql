@@ -1,0 +1,7 @@
+-- The keys that seals of a tenant are signed with, by each shard that it has lived on,
+-- with a proof under a key of the tenant: whoever has the tables only can't add one.
+CREATE TABLE seal_key (
+    tenant TEXT NOT NULL,
+    key TEXT NOT NULL,
+    proof BLOB NOT NULL,
+    PRIMARY KEY (tenant, key)) WITHOUT ROWID;
