@@ -178,7 +178,8 @@ impl Mover<'_> {
             Some(to) if to != at.shard => {
                 // What the configuration lacks is said before anything is begun.
                 for shard in [&*at.shard, to] {
-                    (self.imaging(shard)?, self.database(shard)?);
+                    self.imaging(shard)?;
+                    self.database(shard)?;
                 }
                 // Each attempt has a name of its own: what one before asked of Identity, and
                 // what has not come there yet, is void from here on.
