@@ -35,7 +35,10 @@ impl List {
         }
         for tenant in &tenants {
             let shard = match tenant.get("moving_to").and_then(Value::as_str) {
-                Some(to) => format!("{} to {to}", text(tenant, "shard")),
+                Some(to) => {
+                    let to = to.split('.').next().unwrap_or(to);
+                    format!("{} to {to}", text(tenant, "shard"))
+                }
                 None => text(tenant, "shard").to_owned(),
             };
             terminal::line(format_args!(

@@ -3,6 +3,8 @@
 //! goes on from whatever was left. Where the tenant lives is what Identity says: until it
 //! says otherwise the shard that is left has everything, and from then on the other one.
 
+mod asking;
+
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -10,18 +12,16 @@ use anyhow::Context as _;
 use clap::Args;
 use hilum_contracts::ids::TenantId;
 use hilum_contracts::scope::TenantScope;
-use hilum_contracts::service::ServiceName;
 use hilum_platform::auth;
-use hilum_platform::config::{Config, Database, MAIN, ShardAt};
+use hilum_platform::config::{Config, MAIN};
 use hilum_platform::db::moving::{Moving, Turn};
 use hilum_platform::http_client::HttpClient;
 use hilum_platform::remote::Neighbour;
-use hilum_platform::remote::moving::{Moves as _, RemoteMoves, place};
-use serde_json::{Value, json};
+use hilum_platform::remote::moving::{Moves as _, RemoteMoves};
+use serde_json::json;
 
-use super::list::{items, text};
 use crate::commands::door::Door;
-use crate::commands::{Doors, Installation, tenant_name};
+use crate::commands::{Doors, Installation, random_hex, tenant_name};
 use crate::terminal;
 
 /// Times a tenant is held still for the last of its rows.
@@ -33,14 +33,11 @@ const ROUNDS: u32 = 20;
 /// So many changes are carried in a moment.
 const FEW: u64 = 200;
 
-/// How long every process has to learn where the tenant lives now.
-const KNOWN_WITHIN: Duration = Duration::from_secs(3);
-
-/// Pause between two questions about that.
-const KNOWN_AGAIN: Duration = Duration::from_millis(20);
-
 /// How long Identity is asked what became of the switch when it did not say.
 const SWITCH_WITHIN: Duration = Duration::from_secs(60);
+
+/// Pause between two such questions.
+const SWITCH_AGAIN: Duration = Duration::from_millis(200);
 
 #[derive(Args)]
 pub(super) struct Move {
@@ -60,18 +57,18 @@ pub(super) struct Move {
     json: bool,
 }
 
-/// Where a tenant lives, as Identity says.
-struct Place {
-    shard: String,
-    moving_to: Option<String>,
-    moved_from: Option<String>,
-}
-
 /// What was done.
 struct Moved {
     from: String,
     rows: u64,
     held: Duration,
+}
+
+/// What became of the switch.
+enum Switched {
+    Yes,
+    No(anyhow::Error),
+    Unknown(anyhow::Error),
 }
 
 /// Everything that is asked.
@@ -173,21 +170,31 @@ impl Mover<'_> {
             terminal::note(format_args!("finishing the move from {left}"));
             self.finish(&left, &at.shard).await?;
         }
-        if let Some(target) = at.moving_to.take()
-            && to != Some(&*target)
-        {
-            self.give_up(&at.shard, &target).await?;
+        let mut began = at.moving_to.take();
+        if let Some(other) = began.take_if(|one| to != Some(target_of(one))) {
+            self.give_up(&at.shard, &other).await?;
         }
         match to {
-            Some(to) if to != at.shard => self.make(&at.shard, to).await.map(Some),
+            Some(to) if to != at.shard => {
+                // What the configuration lacks is said before anything is begun.
+                for shard in [&*at.shard, to] {
+                    self.imaging(shard)?;
+                    self.database(shard)?;
+                }
+                // Each attempt has a name of its own: what one before asked of Identity, and
+                // what has not come there yet, is void from here on.
+                let attempt = format!("{to}.{}", random_hex::<8>()?);
+                let known = (&*at.shard, began.as_deref());
+                self.set(known, &at.shard, Some(&attempt), None).await?;
+                self.make(&at.shard, to, &attempt).await.map(Some)
+            }
             _ => Ok(None),
         }
     }
 
     /// Moves a tenant of which nothing is under way, or what is begins anew.
-    async fn make(&self, from: &str, to: &str) -> anyhow::Result<Moved> {
+    async fn make(&self, from: &str, to: &str, attempt: &str) -> anyhow::Result<Moved> {
         let (source, target) = (self.imaging(from)?, self.imaging(to)?);
-        self.set(from, from, Some(to), None).await?;
         step("announced");
         let mut moving = self.open(from, to).await?;
         step("opened");
@@ -220,11 +227,19 @@ impl Mover<'_> {
         }
         step("caught-up");
         let held = self.hold(&mut moving, source).await?;
-        let switched = self.switch(from, to).await;
-        if let Err(error) = switched {
-            // Nobody has switched: the tenant works on.
-            moving.release().await?;
-            return Err(error);
+        match self.switch(from, to, attempt).await {
+            Switched::Yes => {}
+            Switched::No(error) => {
+                moving.release().await?;
+                return Err(error);
+            }
+            // Held still: only Identity knows which of the two has it.
+            Switched::Unknown(error) => {
+                return Err(error.context(format!(
+                    "Identity does not say where {} lives, and it takes no changes until it does",
+                    self.tenant
+                )));
+            }
         }
         step("switched");
         self.all_know(from, to).await;
@@ -288,51 +303,26 @@ impl Mover<'_> {
         Ok(true)
     }
 
-    /// Has Identity say where the tenant lives. When it does not answer, it is asked what
-    /// became of that.
-    async fn switch(&self, from: &str, to: &str) -> anyhow::Result<()> {
-        let Err(error) = self.set(from, to, None, Some(from)).await else {
-            return Ok(());
+    /// Has Identity say where the tenant lives. When it does not answer, what was asked may
+    /// still be on its way: it is made void before the tenant works on where it was.
+    async fn switch(&self, from: &str, to: &str, attempt: &str) -> Switched {
+        let known = (from, Some(attempt));
+        let Err(error) = self.set(known, to, None, Some(from)).await else {
+            return Switched::Yes;
         };
         let since = Instant::now();
-        loop {
+        while since.elapsed() < SWITCH_WITHIN {
+            if self.set(known, from, None, None).await.is_ok() {
+                return Switched::No(error);
+            }
             match self.place().await {
-                Ok(at) if at.shard == to => return Ok(()),
-                Ok(_) => return Err(error),
-                Err(asked) if since.elapsed() > SWITCH_WITHIN => {
-                    return Err(asked.context(format!(
-                        "Identity does not say where {} lives, and it takes no changes until it \
-                         does",
-                        self.tenant
-                    )));
-                }
-                Err(_) => tokio::time::sleep(Duration::from_millis(200)).await,
+                Ok(at) if at.shard == to => return Switched::Yes,
+                // Made void by a question whose answer was lost.
+                Ok(at) if at.moving_to.as_deref() != Some(attempt) => return Switched::No(error),
+                _ => tokio::time::sleep(SWITCH_AGAIN).await,
             }
         }
-    }
-
-    /// Waits until every process of both shards knows where the tenant lives, as far as
-    /// they answer: who does not is asked nothing by those that do.
-    async fn all_know(&self, from: &str, to: &str) {
-        let until = Instant::now() + KNOWN_WITHIN;
-        for (service, at) in [from, to].iter().flat_map(|shard| self.addresses(shard)) {
-            let Ok(uri) = at.parse() else { continue };
-            let neighbour = Neighbour::new(service, uri, self.client.clone());
-            loop {
-                let known = place(&neighbour, &self.scope).await;
-                if known.is_ok_and(|(shard, _)| shard == to) {
-                    break;
-                }
-                if Instant::now() > until {
-                    terminal::note(format_args!(
-                        "{service} at {at} does not know yet that {} moved",
-                        self.tenant
-                    ));
-                    break;
-                }
-                tokio::time::sleep(KNOWN_AGAIN).await;
-            }
-        }
+        Switched::Unknown(error)
     }
 
     /// From Identity's word to the end: what is left where the tenant was goes.
@@ -344,94 +334,32 @@ impl Mover<'_> {
         step("left");
         moving.delete_source().await?;
         step("deleted");
-        self.set(to, to, None, None).await?;
+        self.set((to, None), to, None, None).await?;
         step("done");
         Ok(())
     }
 
     /// Leaves the tenant where it lives, and nothing where it was to be.
-    async fn give_up(&self, shard: &str, target: &str) -> anyhow::Result<()> {
+    async fn give_up(&self, shard: &str, attempt: &str) -> anyhow::Result<()> {
+        let target = target_of(attempt);
         terminal::note(format_args!("giving up the move to {target}"));
+        // What it asked of Identity is void before the tenant works on.
+        let given_up = format!("{target}.{}", random_hex::<8>()?);
+        self.set((shard, Some(attempt)), shard, Some(&given_up), None)
+            .await?;
         let mut moving = self.open(shard, target).await?;
         moving.clear_target().await?;
         step("target-cleared");
         moving.stay().await?;
         step("stayed");
-        self.set(shard, shard, None, None).await
+        let known = (shard, Some(&*given_up));
+        self.set(known, shard, None, None).await
     }
+}
 
-    async fn place(&self) -> anyhow::Result<Place> {
-        let all = items(&self.door, "/api/v1/tenants").await?;
-        let found = all
-            .iter()
-            .find(|one| text(one, "name") == self.tenant.as_str());
-        let found = found.with_context(|| format!("there is no tenant {}", self.tenant))?;
-        let of = |field: &str| found.get(field).and_then(Value::as_str).map(str::to_owned);
-        Ok(Place {
-            shard: text(found, "shard").to_owned(),
-            moving_to: of("moving_to"),
-            moved_from: of("moved_from"),
-        })
-    }
-
-    async fn set(
-        &self,
-        from: &str,
-        shard: &str,
-        moving_to: Option<&str>,
-        moved_from: Option<&str>,
-    ) -> anyhow::Result<()> {
-        let body = json!({ "from": from, "shard": shard, "moving_to": moving_to,
-            "moved_from": moved_from });
-        let (method, path) = (http::Method::PUT, "/api/v1/tenant/shard");
-        let set: Option<Value> = self.door.ask(method, path, Some(&body)).await?;
-        set.map(drop)
-            .with_context(|| format!("there is no tenant {}", self.tenant))
-    }
-
-    async fn open(&self, from: &str, to: &str) -> anyhow::Result<Moving> {
-        let (of_from, of_to) = (self.database(from)?, self.database(to)?);
-        let opened = Moving::open(self.tenant, (from, of_from), (to, of_to)).await;
-        opened.context("a shard's database can't be used")
-    }
-
-    fn shard(&self, name: &str) -> anyhow::Result<&ShardAt> {
-        let shard = self.config.shards.get(name);
-        shard.with_context(|| format!("there is no shard {name}: name it in [shards.{name}]"))
-    }
-
-    fn database(&self, name: &str) -> anyhow::Result<&Database> {
-        let own = self.config.database.as_ref();
-        let own = own.filter(|_| name == self.config.shard.name);
-        let of = self
-            .config
-            .shards
-            .get(name)
-            .and_then(|one| one.database.as_ref());
-        of.or(own).with_context(|| {
-            format!("name shards.{name}.database: tenants move between databases of PostgreSQL")
-        })
-    }
-
-    fn addresses(&self, shard: &str) -> Vec<(ServiceName, String)> {
-        let at = self.config.shards.get(shard).map(|one| &one.at);
-        let at = at.into_iter().flatten();
-        at.map(|(service, at)| (*service, at.clone())).collect()
-    }
-
-    fn imaging(&self, name: &str) -> anyhow::Result<Neighbour> {
-        let at = self.shard(name)?.at.get(&ServiceName::Imaging);
-        let at = at.with_context(|| {
-            format!(
-                "say where imaging of shard {name} is: shards.{name}.at.imaging = \"https://…\""
-            )
-        })?;
-        Ok(Neighbour::new(
-            ServiceName::Imaging,
-            at.parse()?,
-            self.client.clone(),
-        ))
-    }
+/// The shard that an attempt is to.
+fn target_of(attempt: &str) -> &str {
+    attempt.split('.').next().unwrap_or(attempt)
 }
 
 fn told(error: hilum_contracts::error::ServiceError) -> anyhow::Error {

@@ -90,6 +90,8 @@ pub(super) fn body(operation: &Operation, of: &Names) -> Option<Value> {
         "POST /api/v1/account/password" => json!({ "old": "x", "new": "y" }),
         "POST /api/v1/break-glass/{id}/review" => json!({ "text": "nothing to be seen here" }),
         "POST /api/v1/tenants" => json!({ "display_name": "Another" }),
+        // It lives elsewhere: nothing changes for who may say so.
+        "PUT /api/v1/tenant/shard" => json!({ "from": "nowhere", "shard": "nowhere" }),
         // The name of another: who may end a tenant may end their own.
         "POST /api/v1/tenant/end" => json!({ "confirm": "a" }),
         "POST /auth/tenant" => json!({ "tenant": "a" }),

@@ -79,6 +79,10 @@ enum Of {
     },
 }
 
+/// A table as the catalogue has it: its name, columns, key, and the type of its column
+/// `tenant`.
+type Described = (String, Vec<String>, Option<Vec<String>>, Option<String>);
+
 /// A table with rows of tenants.
 #[derive(Clone, Debug)]
 pub(super) struct Table {
@@ -226,7 +230,7 @@ pub(super) async fn discover(side: &mut Side) -> Result<Vec<Table>, DbError> {
     let mut all = Vec::new();
     for service in SCHEMAS {
         let schema = format!("{}{service}", side.prefix);
-        let rows: Vec<(String, Vec<String>, Option<Vec<String>>, Option<String>)> = sqlx::query_as(
+        let rows: Vec<Described> = sqlx::query_as(
             "SELECT c.relname::text, array_agg(a.attname::text ORDER BY a.attnum),
                     (SELECT array_agg(k.attname::text ORDER BY k.attnum) FROM pg_index i
                      JOIN pg_attribute k ON k.attrelid = c.oid AND k.attnum = ANY (i.indkey)

@@ -18,9 +18,12 @@ use crate::store::tenants;
 pub(crate) struct TenantShard {
     /// Where whoever asks knows it to live: it is refused when it lives elsewhere.
     from: String,
+    /// To which shard whoever asks knows it to be being moved: the same.
+    #[serde(default)]
+    moving: Option<String>,
     /// Where it lives from now on.
     shard: String,
-    /// To which shard it is being moved.
+    /// To which shard it is being moved and, behind a dot, by which attempt.
     #[serde(default)]
     moving_to: Option<String>,
     /// From which it was, while something of it is left there.
@@ -44,11 +47,11 @@ pub(crate) async fn place_tenant(
     let (to, left) = (asked.moving_to.as_ref(), asked.moved_from.as_ref());
     let names = [Some(&asked.from), Some(&asked.shard), to, left];
     let is_name = |name: &String| {
-        let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-        (1..=32).contains(&name.len()) && name.bytes().all(allowed)
+        let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.".contains(&b);
+        (1..=64).contains(&name.len()) && name.bytes().all(allowed)
     };
     if !names.into_iter().flatten().all(is_name) {
-        let text = "A shard's name has 1 to 32 of a-z, 0-9 and -.";
+        let text = "A shard's name has 1 to 32 of a-z, 0-9 and -; an attempt one behind a dot.";
         return Err(ServiceError::invalid(text).into());
     }
     let mut tx = service.store.begin().await.map_err(failed)?;
@@ -57,9 +60,13 @@ pub(crate) async fn place_tenant(
     row.place.shard.clone_from(&asked.shard);
     row.moving_to.clone_from(&asked.moving_to);
     row.moved_from.clone_from(&asked.moved_from);
-    let done = tenants::set_place(&mut tx, &scope, &asked.from, &row).await;
+    let known = (&*asked.from, asked.moving.as_deref());
+    let done = tenants::set_place(&mut tx, &scope, known, &row).await;
     if !done.map_err(failed)? {
-        let text = format!("The organisation does not live on shard {}.", asked.from);
+        let text = format!(
+            "The organisation does not live on shard {}, or its move is another one by now.",
+            asked.from
+        );
         return Err(ServiceError::new(ErrorCode::Conflict, text).into());
     }
     if asked.from != asked.shard {

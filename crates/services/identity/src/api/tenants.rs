@@ -31,7 +31,7 @@ struct TenantItem {
     created_at: OffsetDateTime,
     /// The shard that it lives on.
     shard: String,
-    /// To which it is being moved.
+    /// To which it is being moved and, behind a dot, by which attempt.
     #[serde(skip_serializing_if = "Option::is_none")]
     moving_to: Option<String>,
     /// From which it was, while something of it is left there.

@@ -145,16 +145,17 @@ pub(crate) async fn update(
     Ok(())
 }
 
-/// Says where the tenant lives, as `at` has it; `false`: it does not live on `from`.
+/// Says where the tenant lives, as `at` has it; `false`: it does not live on `from`, or is
+/// not being moved to `moving` any more, so that a word that comes late changes nothing.
 pub(crate) async fn set_place(
     tx: &mut Connection,
     scope: &TenantScope,
-    from: &str,
+    (from, moving): (&str, Option<&str>),
     at: &TenantRow,
 ) -> Result<bool, DbError> {
     let done = db::query(
         "UPDATE tenants SET shard = $1, moving_to = $2, moved_from = $3
-         WHERE name = $4 AND coalesce(shard, $5) = $6",
+         WHERE name = $4 AND coalesce(shard, $5) = $6 AND coalesce(moving_to, '') = $7",
     )
     .bind(&at.place.shard)
     .bind(at.moving_to.as_deref())
@@ -162,6 +163,7 @@ pub(crate) async fn set_place(
     .bind(scope.tenant().as_str())
     .bind(MAIN)
     .bind(from)
+    .bind(moving.unwrap_or_default())
     .execute(tx)
     .await?;
     Ok(done.rows_affected() == 1)
