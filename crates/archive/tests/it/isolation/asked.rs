@@ -155,6 +155,11 @@ async fn another_tenant_learns_and_changes_nothing_with_real_identifiers() {
         &archive.audited_in(&scope("b"), &record).await.unwrap(),
     );
 
+    asked.shows_nothing(
+        "make_lookup",
+        &archive.make_lookup(&scope("b")).await.unwrap(),
+    );
+
     changes(&test, &mut asked).await;
     let b_scope = scope("b");
     asked.refuses(

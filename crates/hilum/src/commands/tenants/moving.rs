@@ -269,14 +269,15 @@ impl Mover<'_> {
             let in_time = since.elapsed() < Moving::held_at_most();
             match carried {
                 Ok(true) if in_time => return Ok(since),
-                Ok(_) => {
+                // A statement is ended when the time is over.
+                result if result.is_ok() || !in_time => {
                     moving.release().await?;
                     terminal::note("it took too long: the tenant works on, and it is tried again");
                     moving.catch_up().await?;
                 }
-                Err(error) => {
+                result => {
                     moving.release().await?;
-                    return Err(error);
+                    result?;
                 }
             }
         }

@@ -44,6 +44,7 @@ impl Moving {
     /// # Errors
     /// When a database does not answer.
     pub async fn catch_up(&mut self) -> Result<u64, DbError> {
+        self.bounded().await?;
         let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ".to_owned();
         self.from.script(begin).await?;
         let written = changes(&self.from.prefix);
@@ -93,6 +94,7 @@ impl Moving {
     /// # Errors
     /// When a database does not answer.
     pub async fn carry_last(&mut self) -> Result<(), DbError> {
+        self.bounded().await?;
         let late: Vec<Table> = self.tables.clone();
         let late: Vec<(Table, &str)> = late
             .into_iter()

@@ -12,7 +12,7 @@ mod compare;
 mod gate;
 mod tables;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hilum_contracts::ids::TenantId;
 use sqlx::postgres::PgConnection;
@@ -52,6 +52,8 @@ pub struct Moving {
     to: Side,
     tables: Vec<Table>,
     rows: u64,
+    /// Since when it is held still.
+    held: Option<Instant>,
 }
 
 /// Holds up everybody else who moves the same tenant, until it is dropped or its process
@@ -161,6 +163,7 @@ impl Moving {
             to,
             tables,
             rows: 0,
+            held: None,
         })
     }
 
@@ -195,6 +198,7 @@ impl Moving {
     /// # Errors
     /// When the database does not answer.
     pub async fn hold(&mut self) -> Result<(), DbError> {
+        self.held = Some(Instant::now());
         gate::set(
             &mut self.from,
             &self.tenant,
@@ -213,11 +217,16 @@ impl Moving {
         gate::close(&mut self.from, &self.tenant).await
     }
 
-    /// The tenant works on where it is, and what changes is written down on.
+    /// The tenant works on where it is, and what changes is written down on. What was
+    /// begun meanwhile, and perhaps failed, is left.
     ///
     /// # Errors
     /// When the database does not answer.
     pub async fn release(&mut self) -> Result<(), DbError> {
+        for side in [&mut self.from, &mut self.to] {
+            side.script("ROLLBACK".to_owned()).await?;
+        }
+        self.unbounded().await?;
         gate::set(&mut self.from, &self.tenant, Some("copying"), None).await
     }
 
@@ -253,6 +262,30 @@ impl Moving {
     pub async fn delete_source(&mut self) -> Result<(), DbError> {
         delete(&mut self.from, &self.tables, &self.tenant).await?;
         gate::forget_changes(&mut self.from, &self.tenant).await
+    }
+
+    /// No statement from here on takes longer than the tenant may be held still.
+    async fn bounded(&mut self) -> Result<(), DbError> {
+        let Some(since) = self.held else {
+            return Ok(());
+        };
+        // None is no limit.
+        let left = MOVING_FROZEN.saturating_sub(since.elapsed());
+        let left = left.max(Duration::from_millis(1)).as_millis();
+        for side in [&mut self.from, &mut self.to] {
+            side.script(format!("SET statement_timeout = {left}"))
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// They may again.
+    async fn unbounded(&mut self) -> Result<(), DbError> {
+        self.held = None;
+        for side in [&mut self.from, &mut self.to] {
+            side.script("SET statement_timeout = 0".to_owned()).await?;
+        }
+        Ok(())
     }
 
     /// How long a change waits at most for who is held still.
