@@ -215,7 +215,8 @@ async fn no_name_uid_or_pixel_stands_in_the_objects_or_the_keys() {
     }
     for file in files {
         let bytes = std::fs::read(&file).unwrap();
-        for secret in ["PIXELS", "Jane", "1.2.1", "A1\0"] {
+        // Three bytes would stand in what is sealed by chance now and then.
+        for secret in ["PIXELS", "Jane", "1.2.1"] {
             let found = bytes
                 .windows(secret.len())
                 .any(|window| window == secret.as_bytes());
