@@ -35,6 +35,11 @@ impl<'a> Held<'a> {
     }
 }
 
+fn delivering_to(pacs: &Storescp) -> Hilum {
+    let setup = hilum().with_fast_model();
+    setup.delivering_to("pacs", "PACS", pacs.address()).start()
+}
+
 fn delete(hilum: &Hilum, study: &str) {
     let path = format!("/api/v1/studies/{study}");
     let reason = json!({ "reason": "sent by mistake" });
@@ -55,10 +60,7 @@ fn ended(hilum: &Hilum, study: &str) -> Vec<Value> {
 #[test]
 fn what_was_deleted_while_a_model_computed_it_has_no_results_and_nobody_gets_any() {
     let pacs = Storescp::up();
-    let hilum = hilum()
-        .with_fast_model()
-        .delivering_to("pacs", "PACS", pacs.address())
-        .start();
+    let hilum = delivering_to(&pacs);
     let series = Series::sample();
     let study = series.study_uid();
     hilum.takes(&series);
@@ -86,10 +88,7 @@ fn what_was_deleted_while_a_model_computed_it_has_no_results_and_nobody_gets_any
 #[test]
 fn what_was_deleted_before_it_was_delivered_is_not_delivered() {
     let mut pacs = Storescp::down();
-    let hilum = hilum()
-        .with_fast_model()
-        .delivering_to("pacs", "PACS", pacs.address())
-        .start();
+    let hilum = delivering_to(&pacs);
     let (gone, stays) = (Series::sample(), Series::another_study("1.2.3.80", &[]));
     hilum.takes(&gone);
     hilum.takes(&stays);
@@ -125,10 +124,7 @@ fn what_was_deleted_before_it_was_delivered_is_not_delivered() {
 #[test]
 fn what_grew_while_a_model_computed_it_is_delivered_as_it_is_in_the_end() {
     let pacs = Storescp::up();
-    let hilum = hilum()
-        .with_fast_model()
-        .delivering_to("pacs", "PACS", pacs.address())
-        .start();
+    let hilum = delivering_to(&pacs);
     let series = Series::sample();
     let study = series.study_uid();
     assert!(hilum.receives(&series.files()[..19]).accepted);

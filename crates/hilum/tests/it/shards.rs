@@ -1,13 +1,12 @@
 //! Tenants that live on two shards and move between them while they work.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use hilum_testkit::{Answer, Api, Hilum, Series, Shards, Storescp, run, storescu, wait_until};
+use hilum_testkit::{Api, Hilum, Series, Shards, Storescp, run, storescu, wait_until};
 use serde_json::{Value, json};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_hilum");
@@ -56,17 +55,16 @@ fn verifies(api: Api, tenant: &str) {
     assert_eq!(answer.json()["intact"], true, "{tenant}: {}", answer.text());
 }
 
-/// STOW-RS to a tenant; it is answered in any case.
-fn stow(api: Api, files: &[PathBuf]) -> Answer {
-    let mut body = Vec::new();
-    for file in files {
-        body.extend_from_slice(b"--part\r\nContent-Type: application/dicom\r\n\r\n");
-        body.extend_from_slice(&std::fs::read(file).unwrap());
-        body.extend_from_slice(b"\r\n");
-    }
-    body.extend_from_slice(b"--part--\r\n");
-    let kind = "multipart/related; type=\"application/dicom\"; boundary=part";
-    api.post_bytes("/dicomweb/studies", kind, body)
+/// Nothing panicked, and both archives are whole.
+fn end_sound(shards: Shards) {
+    let log = [shards.main.log(), shards.north.log()].concat();
+    assert!(!log.contains("panicked"), "{log}");
+    let Shards {
+        main, north, place, ..
+    } = shards;
+    main.ends_sound();
+    north.ends_sound();
+    drop(place);
 }
 
 /// Results that are shown of a study, by modality.
@@ -112,14 +110,8 @@ fn a_tenant_moves_to_another_shard_with_everything_and_back() {
     assert!(north.receives(series.files()).accepted);
     north.run_becomes("1.2.3.2", "succeeded");
     assert_eq!(found(main.api(), "a", "1.2.3.2"), 1);
-    assert!(
-        stow(
-            main.api(),
-            Series::another_study("1.2.3.3", &["PatientID=3"]).files()
-        )
-        .status
-            < 300
-    );
+    let elsewhere = Series::another_study("1.2.3.3", &["PatientID=3"]);
+    assert_eq!(main.stow(elsewhere.files()).status, 200);
     assert_eq!(found(north.api(), "a", "1.2.3.3"), 1);
     // What is known of the first patient came along: another birth date is a conflict.
     let changes = ["PatientID=1", "PatientBirthDate=19370313"];
@@ -150,14 +142,7 @@ fn a_tenant_moves_to_another_shard_with_everything_and_back() {
     for tenant in ["a", "b"] {
         verifies(main.api(), tenant);
     }
-    let log = [main.log(), north.log()].concat();
-    assert!(!log.contains("panicked"), "{log}");
-    let Shards {
-        main, north, place, ..
-    } = shards;
-    main.ends_sound();
-    north.ends_sound();
-    drop(place);
+    end_sound(shards);
 }
 
 /// What is asked all the while: by how many, and what was answered that should not be.
@@ -209,10 +194,10 @@ impl<'s> Load<'s> {
     }
 
     /// Sends studies by STOW-RS at one door, each until it is taken.
-    fn stows(&self, api: Api, studies: &[Series]) {
+    fn stows(&self, door: &Hilum, studies: &[Series]) {
         for series in studies {
             loop {
-                let answer = stow(api, &series.files()[..4]);
+                let answer = door.stow(&series.files()[..4]);
                 match answer.status {
                     200 => break,
                     // Taken in part, or not now: it is sent again.
@@ -281,8 +266,8 @@ fn who_reads_does_not_notice_the_move_and_what_is_sent_meanwhile_is_all_there() 
             threads.spawn(|| load.reads("1.2.3.1", &instance));
         }
         let senders = [
-            threads.spawn(|| load.stows(shards.main.api(), &stowed)),
-            threads.spawn(|| load.stows(shards.north.api(), &elsewhere)),
+            threads.spawn(|| load.stows(&shards.main, &stowed)),
+            threads.spawn(|| load.stows(&shards.north, &elsewhere)),
             threads.spawn(|| load.stores(&stored)),
         ];
         std::thread::sleep(Duration::from_secs(1));
@@ -337,14 +322,7 @@ fn who_reads_does_not_notice_the_move_and_what_is_sent_meanwhile_is_all_there() 
     for tenant in ["a", "b"] {
         verifies(shards.north.api(), tenant);
     }
-    let log = [shards.main.log(), shards.north.log()].concat();
-    assert!(!log.contains("panicked"), "{log}");
-    let Shards {
-        main, north, place, ..
-    } = shards;
-    main.ends_sound();
-    north.ends_sound();
-    drop(place);
+    end_sound(shards);
 }
 
 /// The steps of a move at which its command may be killed.
@@ -407,7 +385,7 @@ fn a_move_that_is_killed_at_any_step_ends_in_one_of_two_whole_states() {
         // It takes changes again, once.
         let study = format!("1.2.4.{nth}");
         let series = Series::another_study(&study, &["PatientID=1"]);
-        let taken = stow(main.api(), &series.files()[..2]);
+        let taken = main.stow(&series.files()[..2]);
         assert_eq!(taken.status, 200, "{dies_at}: {}", taken.text());
         sent.push(study);
         for study in &sent {
@@ -417,12 +395,5 @@ fn a_move_that_is_killed_at_any_step_ends_in_one_of_two_whole_states() {
         }
     }
     verifies(main.api(), "a");
-    let log = [main.log(), north.log()].concat();
-    assert!(!log.contains("panicked"), "{log}");
-    let Shards {
-        main, north, place, ..
-    } = shards;
-    main.ends_sound();
-    north.ends_sound();
-    drop(place);
+    end_sound(shards);
 }
