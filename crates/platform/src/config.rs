@@ -70,6 +70,10 @@ pub struct Config {
     pub max_associations: usize,
     /// HTTP requests that are worked on at once; one more is told to come back.
     pub max_requests: usize,
+    /// Seconds for which a process that is asked to end goes on, while it says at
+    /// `/readyz` that it leaves and has its clients connect anew; longer than whoever
+    /// leads clients to it takes to notice. 0 where nobody does.
+    pub leaving_seconds: u64,
     /// Megabytes that a deflated data set may inflate to; one that inflates to
     /// more goes to the quarantine.
     pub inflated_max_mb: u64,
@@ -349,6 +353,7 @@ impl Default for Config {
             archive: ArchiveRules::default(),
             max_associations: 64,
             max_requests: 256,
+            leaving_seconds: 0,
             // Deflate reaches 1000:1: a small hostile body costs processor time
             // in proportion to this.
             inflated_max_mb: 1024,
@@ -381,6 +386,9 @@ impl Default for Config {
 }
 
 impl Config {
+    /// Most seconds that a process goes on for.
+    pub const LEAVING_SECONDS_MAX: u64 = 300;
+
     /// Reads the configuration. Command-line values are set by the caller
     /// afterwards; then [`Config::check`].
     ///
@@ -514,6 +522,10 @@ impl Config {
         }
         if self.max_requests == 0 {
             return invalid("max_requests is at least 1".to_owned());
+        }
+        if self.leaving_seconds > Self::LEAVING_SECONDS_MAX {
+            let most = Self::LEAVING_SECONDS_MAX;
+            return invalid(format!("leaving_seconds is {most} at most"));
         }
         Ok(())
     }

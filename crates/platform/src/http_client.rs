@@ -10,10 +10,10 @@ use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use crate::config::Tls;
-use crate::limits::{CLIENT_ANSWER_MAX, CLIENT_CONNECT};
+use crate::limits::{CLIENT_ANSWER_MAX, CLIENT_CONNECT, CLIENT_IDLE};
 use crate::reach::{Names, Reach, is_out_of_reach};
 use crate::tls::{self, TlsError, Trusted};
 use crate::traces;
@@ -37,7 +37,10 @@ pub struct Answer {
 /// Why there is no answer. Nothing in it is the other side's word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HttpError {
-    /// No connection, or it broke off.
+    /// No connection: nothing of the request was sent.
+    #[error("it could not be connected to")]
+    NotConnected,
+    /// The connection broke off.
     #[error("it could not be reached")]
     Unreachable,
     /// Not in time.
@@ -85,7 +88,10 @@ impl HttpClient {
             .enable_http1()
             .wrap_connector(tcp);
         Ok(Self {
-            client: Client::builder(TokioExecutor::new()).build(connector),
+            client: Client::builder(TokioExecutor::new())
+                .pool_timer(TokioTimer::new())
+                .pool_idle_timeout(CLIENT_IDLE)
+                .build(connector),
             reach,
         })
     }
@@ -111,6 +117,7 @@ impl HttpClient {
         let answer = answer.map_err(|_| HttpError::TimedOut)?;
         answer.map_err(|error| match is_out_of_reach(&error) {
             true => HttpError::OutOfReach,
+            false if error.is_connect() => HttpError::NotConnected,
             false => HttpError::Unreachable,
         })
     }

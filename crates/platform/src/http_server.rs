@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -28,8 +29,8 @@ use tower_http::timeout::TimeoutBody;
 
 use crate::http::Caller;
 use crate::limits::{
-    HTTP_BODY_SILENCE, HTTP_CONNECTIONS, HTTP_CONNECTIONS_OF_ONE, HTTP_HEADERS, HTTP2_PING,
-    HTTP2_STREAMS, TLS_HANDSHAKE,
+    HTTP_BODY_SILENCE, HTTP_CONNECTIONS, HTTP_CONNECTIONS_OF_ONE, HTTP_FIRST_REQUEST, HTTP_HEADERS,
+    HTTP2_PING, HTTP2_STREAMS, TLS_HANDSHAKE,
 };
 use crate::tls::Feed;
 
@@ -64,14 +65,33 @@ impl Default for Bounds {
     }
 }
 
-/// Serves until `stop`, then lets requests that are being answered end.
+/// How a server is told to end.
+#[derive(Clone, Debug, Default)]
+pub struct Ends {
+    /// It goes on, and has its clients open new connections, which may lead elsewhere.
+    /// A connection that is closed while its client sends on it is a request that failed.
+    pub leaving: CancellationToken,
+    /// It takes nothing new.
+    pub stop: CancellationToken,
+}
+
+impl From<CancellationToken> for Ends {
+    fn from(stop: CancellationToken) -> Self {
+        let leaving = stop.clone();
+        Self { leaving, stop }
+    }
+}
+
+/// Serves until it is told to stop, then lets requests that are being answered end.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
     tls: Option<Feed>,
     bounds: Bounds,
-    stop: CancellationToken,
+    ends: impl Into<Ends>,
 ) {
+    let ends = ends.into();
+    let stop = ends.stop.clone();
     let places = Arc::new(Semaphore::new(bounds.connections));
     let addresses = Addresses::default();
     let tasks = TaskTracker::new();
@@ -96,7 +116,7 @@ pub async fn serve(
             router: router.clone(),
             peer,
             bounds,
-            stop: stop.clone(),
+            ends: ends.clone(),
         };
         let tls = tls.clone();
         tasks.spawn(async move {
@@ -113,7 +133,7 @@ struct Connection {
     router: Router,
     peer: SocketAddr,
     bounds: Bounds,
-    stop: CancellationToken,
+    ends: Ends,
 }
 
 impl Connection {
@@ -131,7 +151,7 @@ impl Connection {
             self.bounds.handshake,
             TlsAcceptor::from(config).accept(stream),
         );
-        let stream = match self.stop.run_until_cancelled(handshake).await {
+        let stream = match self.not_long_after_stop(handshake).await {
             Some(Ok(Ok(stream))) => stream,
             None => return,
             Some(failed) => {
@@ -148,18 +168,45 @@ impl Connection {
         }
     }
 
+    /// Gives up soon after the stop, and not at once: who was connected to before it has
+    /// sent a request, or is about to.
+    async fn not_long_after_stop<T>(&self, what: impl Future<Output = T>) -> Option<T> {
+        let late = async {
+            self.ends.stop.cancelled().await;
+            tokio::time::sleep(HTTP_FIRST_REQUEST).await;
+        };
+        tokio::select! {
+            done = what => Some(done),
+            () = late => None,
+        }
+    }
+
     async fn http1(self, stream: impl AsyncRead + AsyncWrite + Unpin, secure: bool) {
+        let asked = AtomicBool::new(false);
         let serving = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.bounds.headers)
             .serve_connection(
                 TokioIo::new(stream),
-                service_fn(|request| self.answer(request, secure)),
+                service_fn(async |request| {
+                    asked.store(true, Ordering::Relaxed);
+                    let mut answer = self.answer(request, secure).await;
+                    if self.ends.leaving.is_cancelled() {
+                        let close = HeaderValue::from_static("close");
+                        answer.headers_mut().insert(header::CONNECTION, close);
+                    }
+                    Ok::<_, Infallible>(answer)
+                }),
             );
         let mut serving = std::pin::pin!(serving);
         let ended = tokio::select! {
             ended = serving.as_mut() => ended,
-            () = self.stop.cancelled() => {
+            () = self.ends.stop.cancelled() => {
+                if !asked.load(Ordering::Relaxed)
+                    && let Ok(ended) = timeout(HTTP_FIRST_REQUEST, serving.as_mut()).await
+                {
+                    return note(ended);
+                }
                 serving.as_mut().graceful_shutdown();
                 serving.await
             }
@@ -171,7 +218,7 @@ impl Connection {
         // Pings begin behind the preface, which may never come.
         let mut stream = BufReader::new(stream);
         let preface = timeout(self.bounds.headers, stream.fill_buf());
-        match self.stop.run_until_cancelled(preface).await {
+        match self.not_long_after_stop(preface).await {
             Some(Ok(Ok(begun))) if !begun.is_empty() => {}
             _ => return,
         }
@@ -180,7 +227,7 @@ impl Connection {
             let this = Arc::clone(&this);
             service_fn(move |request| {
                 let this = Arc::clone(&this);
-                async move { this.answer(request, true).await }
+                async move { Ok::<_, Infallible>(this.answer(request, true).await) }
             })
         };
         let serving = http2::Builder::new(TokioExecutor::new())
@@ -192,7 +239,8 @@ impl Connection {
         let mut serving = std::pin::pin!(serving);
         let ended = tokio::select! {
             ended = serving.as_mut() => ended,
-            () = this.stop.cancelled() => {
+            // It says which requests it still answers (RFC 9113 §6.8).
+            () = this.ends.leaving.cancelled() => {
                 serving.as_mut().graceful_shutdown();
                 serving.await
             }
@@ -200,11 +248,7 @@ impl Connection {
         note(ended);
     }
 
-    async fn answer(
-        &self,
-        request: Request<Incoming>,
-        secure: bool,
-    ) -> Result<axum::response::Response, Infallible> {
+    async fn answer(&self, request: Request<Incoming>, secure: bool) -> axum::response::Response {
         let silence = self.bounds.silence;
         let mut request = request.map(|body| Body::new(TimeoutBody::new(silence, body)));
         // HTTP/2 has it as `:authority`; where both are there this one holds
@@ -217,7 +261,8 @@ impl Connection {
             address: self.peer.ip().to_canonical(),
             secure,
         });
-        self.router.clone().oneshot(request).await
+        let Ok(answer) = self.router.clone().oneshot(request).await;
+        answer
     }
 }
 

@@ -191,6 +191,9 @@ pub const HTTP_CONNECTIONS_OF_ONE: usize = 320;
 pub const HTTP_HEADERS: Duration = Duration::from_secs(60);
 /// Longest silence within the body of a request.
 pub const HTTP_BODY_SILENCE: Duration = Duration::from_secs(60);
+/// How long a connection that was made just before its server stopped may take to its
+/// first request.
+pub const HTTP_FIRST_REQUEST: Duration = Duration::from_secs(1);
 /// A silent HTTP/2 connection is asked this often whether it is there, and must
 /// answer as fast.
 pub const HTTP2_PING: Duration = Duration::from_secs(20);
@@ -208,6 +211,9 @@ pub const BODY_MAX: usize = 64 * 1024;
 pub const CLIENT_ANSWER_MAX: usize = 1024 * 1024;
 /// A connection to another server is there within this time.
 pub const CLIENT_CONNECT: Duration = Duration::from_secs(10);
+/// A connection that nobody used for so long is not used any more: shorter than a server
+/// that leaves goes on, so that nothing is sent on what it closes.
+pub const CLIENT_IDLE: Duration = Duration::from_secs(1);
 
 /// How long a neighbour's answer is waited for: longer than any question that a
 /// person waits for may take.
@@ -269,6 +275,13 @@ pub const NEIGHBOUR_FAILURES: u32 = 5;
 pub const NEIGHBOUR_REST: Duration = Duration::from_millis(500);
 /// and the longest: what comes back is in use again after it.
 pub const NEIGHBOUR_REST_MAX: Duration = Duration::from_secs(5);
+/// For so long after its last answer, what could not be sent to a neighbour at all
+/// waits for it: longer than a process takes to be replaced.
+pub const NEIGHBOUR_GONE: Duration = Duration::from_secs(10);
+/// How often it is tried meanwhile.
+pub const NEIGHBOUR_GONE_PAUSE: Duration = Duration::from_millis(100);
+/// Requests that wait for one neighbour so at once; more are refused.
+pub const NEIGHBOUR_GONE_WAITING: usize = 512;
 /// Longest question of a neighbour: the results of one run.
 pub const NEIGHBOUR_BODY_MAX: usize = 1 << 30;
 /// Longest answer that is read as a whole: a page of a trail, an export's page.

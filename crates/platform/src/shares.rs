@@ -23,6 +23,24 @@ pub struct Share {
     tenant: TenantId,
 }
 
+/// The place of a request, for who has it wait for something that takes no work:
+/// it can be given back before the request is answered.
+#[derive(Clone, Debug)]
+pub struct Place(Arc<Mutex<Option<Share>>>);
+
+impl Place {
+    /// Holds `share`.
+    #[must_use]
+    pub fn of(share: Share) -> Self {
+        Self(Arc::new(Mutex::new(Some(share))))
+    }
+
+    /// Gives it back.
+    pub fn leave(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
 impl Shares {
     /// So many places.
     #[must_use]

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_contracts::scope::{Principal, TenantScope};
 use hilum_platform::http::Problem;
-use hilum_platform::shares::Shares;
+use hilum_platform::shares::{Place, Shares};
 use hilum_platform::tenants::Directory;
 use http::{HeaderValue, header};
 
@@ -27,7 +27,7 @@ const COME_AGAIN: HeaderValue = HeaderValue::from_static("1");
 /// machine are not counted: they are what an operator has left then.
 pub(super) async fn bounded(
     State(places): State<Places>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
     let scope = request.extensions().get::<TenantScope>();
@@ -35,7 +35,7 @@ pub(super) async fn bounded(
         return next.run(request).await;
     };
     let tenants = places.tenants.known().tenants().len();
-    let Some(_place) = places.shares.take(scope.tenant(), tenants) else {
+    let Some(share) = places.shares.take(scope.tenant(), tenants) else {
         metrics::counter!("hilum_http_requests_turned_away_total").increment(1);
         let text = "More requests are being worked on than there is room for. Try again.";
         let busy = Problem(ServiceError::new(ErrorCode::Unavailable, text));
@@ -45,5 +45,9 @@ pub(super) async fn bounded(
             .insert(header::RETRY_AFTER, COME_AGAIN);
         return response;
     };
-    next.run(request).await
+    let place = Place::of(share);
+    request.extensions_mut().insert(place.clone());
+    let response = next.run(request).await;
+    place.leave();
+    response
 }

@@ -15,6 +15,7 @@ use hilum_contracts::service::ServiceName;
 use http::HeaderMap;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio_util::sync::CancellationToken;
 
 use super::{SCOPE, WITHIN};
 use crate::auth;
@@ -27,6 +28,7 @@ use crate::traces::Work;
 pub struct Answering {
     service: ServiceName,
     router: Router,
+    stop: CancellationToken,
 }
 
 impl Answering {
@@ -36,7 +38,19 @@ impl Answering {
         Self {
             service,
             router: Router::new(),
+            stop: CancellationToken::new(),
         }
+    }
+
+    /// What is held until there is something to tell is answered at `stop`.
+    #[must_use]
+    pub fn until(self, stop: CancellationToken) -> Self {
+        Self { stop, ..self }
+    }
+
+    /// When nothing is held any more.
+    pub(super) fn stop(&self) -> CancellationToken {
+        self.stop.clone()
     }
 
     /// A question within a tenant.

@@ -5,7 +5,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::limits::{NEIGHBOUR_FAILURES, NEIGHBOUR_REST, NEIGHBOUR_REST_MAX};
+use crate::limits::{NEIGHBOUR_FAILURES, NEIGHBOUR_GONE, NEIGHBOUR_REST, NEIGHBOUR_REST_MAX};
 
 /// Whether somebody who may be away is asked now.
 #[derive(Debug, Default)]
@@ -17,6 +17,7 @@ struct State {
     failures: u32,
     /// Nobody asks before.
     rests_until: Option<Instant>,
+    answered: Option<Instant>,
 }
 
 impl Breaker {
@@ -39,11 +40,20 @@ impl Breaker {
         self.state().rests_until.is_some()
     }
 
+    /// Whether it answered a moment ago: who is away then is being replaced, as a rule.
+    pub(crate) fn was_there(&self, now: Instant) -> bool {
+        let answered = self.state().answered;
+        answered.is_some_and(|at| now.saturating_duration_since(at) < NEIGHBOUR_GONE)
+    }
+
     /// It answered, whatever it said. `true`: it had not before.
-    pub(crate) fn answered(&self) -> bool {
+    pub(crate) fn answered(&self, now: Instant) -> bool {
         let mut state = self.state();
         let rested = state.rests_until.is_some();
-        *state = State::default();
+        *state = State {
+            answered: Some(now),
+            ..State::default()
+        };
         rested
     }
 
@@ -89,7 +99,10 @@ mod tests {
         let later = begin + NEIGHBOUR_REST;
         assert!(breaker.may(later));
         assert!(!breaker.may(later), "a second caller waits for the first");
-        assert!(breaker.answered());
+        assert!(!breaker.was_there(later));
+        assert!(breaker.answered(later));
+        assert!(breaker.was_there(later));
+        assert!(!breaker.was_there(later + NEIGHBOUR_GONE));
         assert!(breaker.may(later));
     }
 

@@ -77,8 +77,9 @@ fn keep(file: &Path, known: &Known) {
 
 /// Answers with what `directory` knows, as soon as that is not what was known.
 pub fn answer(answering: Answering, directory: Directory) -> Answering {
+    let stop = answering.stop();
     answering.on_any("directory", move |digest: String| {
-        let directory = directory.clone();
+        let (directory, stop) = (directory.clone(), stop.clone());
         async move {
             let mut changes = directory.follow();
             let told = tokio::time::timeout(NEIGHBOUR_HOLDS, async {
@@ -93,7 +94,8 @@ pub fn answer(answering: Answering, directory: Directory) -> Answering {
                     }
                 }
             });
-            told.await.unwrap_or(Ok(None))
+            let told = stop.run_until_cancelled(told).await;
+            told.and_then(Result::ok).unwrap_or(Ok(None))
         }
     })
 }

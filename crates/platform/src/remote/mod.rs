@@ -8,7 +8,8 @@
 //!
 //! A neighbour that does not answer costs its caller a bounded time: few tries with
 //! a pause of random length between, and none at all for a while after several
-//! failed ([`breaker`]).
+//! failed ([`breaker`]). One that was there a moment ago and can't be connected to is
+//! being replaced, as a rule: nothing was sent to it, and what was to be sent waits.
 
 mod answering;
 pub mod audit;
@@ -18,6 +19,7 @@ pub mod elsewhere;
 pub mod identity;
 pub mod imaging;
 pub mod keys;
+mod lent;
 pub mod member;
 pub mod moving;
 mod neighbour;

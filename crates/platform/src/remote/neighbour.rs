@@ -14,14 +14,16 @@ use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::sync::Semaphore;
 
 use super::breaker::Breaker;
+use super::lent::Lent;
 use super::{READY, SCOPE, WITHIN};
 use crate::auth;
 use crate::http_client::{HttpClient, HttpError};
 use crate::limits::{
-    NEIGHBOUR_ANSWER_MAX, NEIGHBOUR_LOOK_EVERY, NEIGHBOUR_PAUSE, NEIGHBOUR_THERE_WITHIN,
-    NEIGHBOUR_TRIES, NEIGHBOUR_WITHIN,
+    NEIGHBOUR_ANSWER_MAX, NEIGHBOUR_GONE_PAUSE, NEIGHBOUR_GONE_WAITING, NEIGHBOUR_LOOK_EVERY,
+    NEIGHBOUR_PAUSE, NEIGHBOUR_THERE_WITHIN, NEIGHBOUR_TRIES, NEIGHBOUR_WITHIN,
 };
 
 /// How a question may be asked.
@@ -62,6 +64,8 @@ struct Inner {
     at: Uri,
     client: HttpClient,
     breaker: Breaker,
+    /// Places of those who wait until it is there again.
+    waiting: Semaphore,
 }
 
 impl std::fmt::Debug for Neighbour {
@@ -80,6 +84,7 @@ impl Neighbour {
             at,
             client,
             breaker: Breaker::default(),
+            waiting: Semaphore::new(NEIGHBOUR_GONE_WAITING),
         }))
     }
 
@@ -166,7 +171,8 @@ impl Neighbour {
 
     /// Passes a request on as it is and answers what comes back, as it comes. How
     /// long that takes is not known; but a neighbour that says nothing else either
-    /// stands still, and is not waited for.
+    /// stands still, and is not waited for. `waits` is called when the request waits
+    /// because the neighbour is being replaced.
     ///
     /// # Errors
     /// `Unavailable` when the neighbour does not begin to answer in time.
@@ -174,9 +180,10 @@ impl Neighbour {
         &self,
         request: Request<Body>,
         within: Duration,
+        waits: impl FnMut() + Send,
     ) -> Result<Response<Incoming>, ServiceError> {
         tokio::select! {
-            answer = self.once(request, within) => answer.map_err(|_| self.silent()),
+            answer = self.when_there(request, within, waits) => answer.map_err(|_| self.silent()),
             () = self.stands_still() => Err(self.silent()),
         }
     }
@@ -190,7 +197,9 @@ impl Neighbour {
                 return std::future::pending().await;
             };
             // Whatever it says.
-            if self.asked(request, NEIGHBOUR_THERE_WITHIN).await.is_err() {
+            let there = self.asked(request, NEIGHBOUR_THERE_WITHIN).await;
+            let replaced = |error| error == HttpError::NotConnected && self.was_there();
+            if there.is_err_and(|error| !replaced(error)) {
                 return;
             }
         }
@@ -213,7 +222,8 @@ impl Neighbour {
             });
             let request = self.request(what, scope, body.clone(), left)?;
             let told = async {
-                let response = self.once(request, left).await.map_err(|_| self.silent())?;
+                let response = self.when_there(request, left, || ()).await;
+                let response = response.map_err(|_| self.silent())?;
                 if response.status() != StatusCode::OK {
                     return Err(self.refusal(response).await);
                 }
@@ -251,6 +261,48 @@ impl Neighbour {
         request.body(Body::from(body)).map_err(|_| unwritten())
     }
 
+    /// One try, and another as long as nothing could be sent because the neighbour is
+    /// being replaced: it was there a moment ago. `waits` is called before each pause.
+    async fn when_there(
+        &self,
+        request: Request<Body>,
+        within: Duration,
+        mut waits: impl FnMut() + Send,
+    ) -> Result<Response<Incoming>, HttpError> {
+        let until = Instant::now().checked_add(within);
+        let (parts, body) = request.into_parts();
+        let body = Lent::new(body);
+        let mut place = None;
+        loop {
+            let asked = Request::from_parts(parts.clone(), body.lend());
+            let left = until.map_or(within, |until| {
+                until.saturating_duration_since(Instant::now())
+            });
+            let error = match self.once(asked, left).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            let nothing_done = match error {
+                HttpError::NotConnected => true,
+                HttpError::Unreachable => parts.method.is_safe(),
+                _ => false,
+            };
+            let again = nothing_done && body.is_whole() && self.was_there();
+            if !again || left <= NEIGHBOUR_GONE_PAUSE {
+                return Err(error);
+            }
+            if place.is_none() {
+                place = Some(self.0.waiting.try_acquire().map_err(|_| error)?);
+            }
+            waits();
+            tokio::time::sleep(NEIGHBOUR_GONE_PAUSE.mul_f64(0.5 + fastrand::f64())).await;
+        }
+    }
+
+    fn was_there(&self) -> bool {
+        self.0.breaker.was_there(Instant::now())
+    }
+
     /// One try, unless the neighbour is given a rest.
     async fn once(
         &self,
@@ -259,7 +311,7 @@ impl Neighbour {
     ) -> Result<Response<Incoming>, HttpError> {
         if !self.0.breaker.may(Instant::now()) {
             self.count("not-asked");
-            return Err(HttpError::Unreachable);
+            return Err(HttpError::NotConnected);
         }
         self.asked(request, within).await
     }
@@ -282,11 +334,13 @@ impl Neighbour {
         match &answer {
             Ok(_) => {
                 self.count("answered");
-                if inner.breaker.answered() {
+                if inner.breaker.answered(Instant::now()) {
                     metrics::gauge!("hilum_neighbour_silent", "neighbour" => label).set(0.0);
                     tracing::info!(neighbour = label, "answers again");
                 }
             }
+            // Who waits for it tries again.
+            Err(HttpError::NotConnected) if self.was_there() => self.count("not-there"),
             Err(error) => {
                 self.count("silent");
                 if inner.breaker.failed(Instant::now(), fastrand::f64()) {

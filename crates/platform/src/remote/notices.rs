@@ -62,8 +62,9 @@ async fn listen(neighbour: &Neighbour, notices: &Notices) -> Result<(), ServiceE
 
 /// Answers with what is told in this process, as it is told.
 pub fn answer(answering: Answering, notices: Notices) -> Answering {
+    let stop = answering.stop();
     answering.on_bytes("notices", move |_, _| {
-        let changes = notices.listen();
+        let (changes, stop) = (notices.listen(), stop.clone());
         async move {
             let lines = futures::stream::unfold(changes, |mut changes| async move {
                 let line = match tokio::time::timeout(NEIGHBOUR_HOLDS, changes.recv()).await {
@@ -74,7 +75,7 @@ pub fn answer(answering: Answering, notices: Notices) -> Answering {
                 };
                 Some((Ok(line.into()), changes))
             });
-            Ok(stream_of(lines))
+            Ok(stream_of(lines.take_until(stop.cancelled_owned())))
         }
     })
 }

@@ -85,15 +85,17 @@ pub fn told_last(file: &Path) -> Option<Known> {
 
 /// Answers with what `passes` knows, as soon as that is not what was heard.
 pub fn answer(answering: Answering, passes: Passes) -> Answering {
+    let stop = answering.stop();
     answering.on_any("passes", move |heard: i64| {
-        let passes = passes.clone();
+        let (passes, stop) = (passes.clone(), stop.clone());
         async move {
             let mut changes = passes.follow();
             let told = tokio::time::timeout(NEIGHBOUR_HOLDS, async {
                 let other = changes.wait_for(|known| known.told != heard).await;
                 other.ok().map(|known| Known::clone(&known))
             });
-            Ok(told.await.unwrap_or(None))
+            let told = stop.run_until_cancelled(told).await;
+            Ok(told.and_then(Result::ok).flatten())
         }
     })
 }

@@ -19,6 +19,7 @@ use super::{CALLER, HOPS, Neighbour, SCOPE, WITHIN};
 use crate::auth;
 use crate::http::{Caller, Problem};
 use crate::limits::PASSED_ON_WITHIN;
+use crate::shares::Place;
 
 /// What belongs to one connection and not to the request (RFC 9110 §7.6.1).
 const OF_CONNECTION: [HeaderName; 6] = [
@@ -41,6 +42,7 @@ pub async fn pass_on(neighbour: Neighbour, request: Request) -> Response {
     let (mut parts, body) = request.into_parts();
     let caller = parts.extensions.get::<Caller>().copied();
     let scope = parts.extensions.get::<TenantScope>().cloned();
+    let place = parts.extensions.get::<Place>().cloned();
     let Some(caller) = caller else {
         return Problem(ServiceError::internal("The server did not say who calls."))
             .into_response();
@@ -76,7 +78,9 @@ pub async fn pass_on(neighbour: Neighbour, request: Request) -> Response {
     *asked.method_mut() = parts.method;
     *asked.uri_mut() = uri;
     *asked.headers_mut() = parts.headers;
-    match neighbour.pass_on(asked, PASSED_ON_WITHIN).await {
+    // Who waits for a neighbour to be there again takes no place from those who need none.
+    let waits = || place.iter().for_each(Place::leave);
+    match neighbour.pass_on(asked, PASSED_ON_WITHIN, waits).await {
         Ok(answer) => {
             let (mut parts, body) = answer.into_parts();
             connection_only(&mut parts.headers);

@@ -253,7 +253,7 @@ async fn a_request_is_passed_on_for_as_long_as_the_neighbour_says_that_it_is_the
     let within = Duration::from_secs(60);
     let there = asked
         .neighbour
-        .pass_on(request(asked.neighbour.at()), within);
+        .pass_on(request(asked.neighbour.at()), within, || ());
     // One that takes connections and says nothing.
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let at: http::Uri = format!("https://{}", silent.local_addr().unwrap())
@@ -263,7 +263,7 @@ async fn a_request_is_passed_on_for_as_long_as_the_neighbour_says_that_it_is_the
     let authority = Authority::new(folder.path());
     let client = HttpClient::new(Some(&authority.certificate()), None).unwrap();
     let gone = Neighbour::new(ServiceName::Patients, at.clone(), client);
-    let (there, gone) = tokio::join!(there, gone.pass_on(request(&at), within));
+    let (there, gone) = tokio::join!(there, gone.pass_on(request(&at), within, || ()));
     assert_eq!(there.unwrap().status(), 200);
     assert_eq!(gone.unwrap_err().code, ErrorCode::Unavailable);
 }
