@@ -45,7 +45,7 @@ mod tenant;
 mod verify;
 mod writer;
 
-pub use archive::{Archive, ArchiveConfig};
+pub use archive::{Archive, ArchiveConfig, Elsewhere};
 pub use disk::{Disk, LocalDisk, ObjectFile};
 pub use erase::sha256_hex;
 pub use error::{ArchiveError, Result};

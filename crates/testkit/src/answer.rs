@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{LazyLock, Mutex};
 use std::time::Duration;
 
@@ -185,8 +186,22 @@ impl Api {
         answered(request).unwrap_or_else(|| panic!("nothing answers GET {path}"))
     }
 
-    /// What this server knows its operator by, from now on.
-    pub(crate) fn knows_operator(self, token: &str) {
+    /// STOW-RS of part-10 files in one request.
+    #[must_use]
+    pub fn stow<P: AsRef<Path>>(self, files: &[P]) -> Answer {
+        let mut body = Vec::new();
+        for file in files {
+            body.extend_from_slice(b"--part\r\nContent-Type: application/dicom\r\n\r\n");
+            body.extend_from_slice(&std::fs::read(file).unwrap());
+            body.extend_from_slice(b"\r\n");
+        }
+        body.extend_from_slice(b"--part--\r\n");
+        let kind = "multipart/related; type=\"application/dicom\"; boundary=part";
+        self.post_bytes("/dicomweb/studies", kind, body)
+    }
+
+    /// What this server knows its operator by, or who asks it instead, from now on.
+    pub fn knows_operator(self, token: &str) {
         let mut operators = OPERATORS.lock().unwrap();
         operators.insert(self.0, token.to_owned());
     }

@@ -12,8 +12,10 @@ use tempfile::TempDir;
 
 use crate::answer::Api;
 use crate::authority::Authority;
+use crate::balancer::Balancer;
 use crate::models::put_fast_model;
 use crate::peers::free_address;
+use crate::processes;
 use crate::rabbitmq::RabbitMq;
 use crate::relay::{Behind, Relay};
 use crate::series::Series;
@@ -35,6 +37,8 @@ pub struct Cluster {
     pub broker: RabbitMq,
     /// The way to it.
     broker_way: Option<Relay>,
+    /// What people and devices come to, where there is one.
+    pub balancer: Option<Balancer>,
     binary: PathBuf,
     folder: TempDir,
     members: BTreeMap<&'static str, Member>,
@@ -43,7 +47,9 @@ pub struct Cluster {
 struct Member {
     /// What its data folder and its log are called.
     name: String,
-    neighbours: SocketAddr,
+    at: Doors,
+    /// Of the process that stands by.
+    spare_at: Doors,
     ways: Option<Ways>,
     process: Option<Process>,
 }
@@ -52,7 +58,6 @@ struct Member {
 pub struct Spare {
     service: &'static str,
     name: String,
-    neighbours: SocketAddr,
     /// None: it took over.
     child: Option<Child>,
 }
@@ -64,6 +69,42 @@ impl Drop for Spare {
             let _status = child.wait();
         }
     }
+}
+
+/// Where a process listens; port 0 takes any.
+#[derive(Clone, Copy)]
+struct Doors {
+    http: SocketAddr,
+    dicom: SocketAddr,
+    neighbours: SocketAddr,
+}
+
+impl Doors {
+    fn chosen() -> Self {
+        Self {
+            http: free_address(),
+            dicom: free_address(),
+            neighbours: free_address(),
+        }
+    }
+
+    /// Where only neighbours have to know it before.
+    fn any() -> Self {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self {
+            http: any,
+            dicom: any,
+            neighbours: free_address(),
+        }
+    }
+}
+
+/// What stands between the processes and who comes to them.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Before {
+    Nothing,
+    Relays,
+    Balancer,
 }
 
 /// Relays before the doors of a process.
@@ -84,17 +125,25 @@ impl Cluster {
     /// model, and `settings` besides (TOML). They are not started.
     #[must_use]
     pub fn new(binary: &str, settings: &str) -> Self {
-        Self::laid_out(binary, settings, false)
+        Self::laid_out(binary, settings, Before::Nothing)
+    }
+
+    /// The same behind a load balancer, which leads each request to a process that is
+    /// ready, and what is for Imaging to the one of its two that is.
+    #[must_use]
+    pub fn behind_balancer(binary: &str, settings: &str) -> Self {
+        Self::laid_out(binary, settings, Before::Balancer)
     }
 
     /// The same, with a relay before each process and before the broker, so that
     /// they can be cut off and slowed.
     #[must_use]
     pub fn over_relays(binary: &str, settings: &str) -> Self {
-        Self::laid_out(binary, settings, true)
+        Self::laid_out(binary, settings, Before::Relays)
     }
 
-    fn laid_out(binary: &str, settings: &str, over_relays: bool) -> Self {
+    fn laid_out(binary: &str, settings: &str, before: Before) -> Self {
+        let over_relays = before == Before::Relays;
         let (folder, broker) = (tempfile::tempdir().unwrap(), RabbitMq::up());
         let broker_way = over_relays.then(|| Relay::to(Behind::Tcp(broker.address())));
         let amqp = match &broker_way {
@@ -106,24 +155,34 @@ impl Cluster {
         std::fs::create_dir_all(&models).unwrap();
         put_fast_model(&models);
         let mut members = BTreeMap::new();
-        let mut at = String::new();
         for service in SERVICES {
-            let neighbours = free_address();
+            let (at, spare_at) = match before {
+                Before::Nothing => (Doors::any(), Doors::any()),
+                Before::Relays | Before::Balancer => (Doors::chosen(), Doors::chosen()),
+            };
             let ways = over_relays.then(|| Ways {
-                neighbours: Relay::to(Behind::Tcp(neighbours)),
+                neighbours: Relay::to(Behind::Tcp(at.neighbours)),
                 http: Relay::new(),
                 dicom: Relay::new(),
             });
-            let asked = ways.as_ref().map(|ways| ways.neighbours.address());
-            let asked = asked.unwrap_or(neighbours);
-            at += &format!("{service} = \"https://{asked}\"\n");
             let member = Member {
                 name: service.to_owned(),
-                neighbours,
+                at,
+                spare_at,
                 ways,
                 process: None,
             };
             members.insert(service, member);
+        }
+        let balancer = (before == Before::Balancer).then(|| balancer(&members));
+        let mut at = String::new();
+        for (service, member) in &members {
+            let asked = match (&balancer, &member.ways) {
+                (Some(balancer), _) if *service == "imaging" => balancer.neighbours,
+                (_, Some(ways)) => ways.neighbours.address(),
+                _ => member.at.neighbours,
+            };
+            at += &format!("{service} = \"https://{asked}\"\n");
         }
         let tls = authority.vouches_for("own");
         let config = format!(
@@ -141,6 +200,7 @@ impl Cluster {
         Self {
             broker,
             broker_way,
+            balancer,
             binary: PathBuf::from(binary),
             folder,
             members,
@@ -238,6 +298,11 @@ impl Cluster {
         process.child.wait().unwrap();
     }
 
+    /// The processes that are started from now on are of this binary.
+    pub fn runs_from(&mut self, binary: &str) {
+        self.binary = PathBuf::from(binary);
+    }
+
     /// Started again on the same data.
     pub fn start(&mut self, service: &'static str) {
         let child = self.launch(service);
@@ -246,7 +311,7 @@ impl Cluster {
 
     /// SIGSTOP: it takes connections and answers nothing.
     pub fn freeze(&self, service: &str) {
-        self.signal(service, Signal::STOP);
+        processes::freeze(self.process(service).child.id());
     }
 
     /// SIGCONT.
@@ -273,7 +338,7 @@ impl Cluster {
     }
 
     /// Another process of a service, on a data folder of its own, which stands by as
-    /// long as the one that runs does. For a cluster over relays.
+    /// long as the one that runs does. For a cluster over relays or behind a balancer.
     #[must_use]
     pub fn stands_by(&self, service: &'static str) -> Spare {
         let of = &self.members[service].name;
@@ -286,16 +351,15 @@ impl Cluster {
         let to = self.folder.path().join(&name).join(key);
         std::fs::create_dir_all(to.parent().unwrap()).unwrap();
         std::fs::copy(self.data(service).join(key), to).unwrap();
-        let (http, neighbours) = (free_address(), free_address());
-        let child = self.launch_as(service, &name, neighbours, http);
+        let at = &self.members[service].spare_at;
+        let child = self.launch_as(service, &name, at);
         wait_until("it stands by", 60, || {
-            let said = Api(http).try_get("/readyz")?;
+            let said = Api(at.http).try_get("/readyz")?;
             (said.status == 503 && said.text() == "standing by\n").then_some(())
         });
         Spare {
             service,
             name,
-            neighbours,
             child: Some(child),
         }
     }
@@ -305,9 +369,9 @@ impl Cluster {
     pub fn is_followed_by(&mut self, mut spare: Spare) {
         let member = self.members.get_mut(spare.service).unwrap();
         member.name = std::mem::take(&mut spare.name);
-        member.neighbours = spare.neighbours;
+        std::mem::swap(&mut member.at, &mut member.spare_at);
         if let Some(ways) = &member.ways {
-            ways.neighbours.leads_to(Behind::Tcp(spare.neighbours));
+            ways.neighbours.leads_to(Behind::Tcp(member.at.neighbours));
         }
         let child = spare.child.take().unwrap();
         self.ready(spare.service, child);
@@ -324,17 +388,10 @@ impl Cluster {
 
     fn launch(&self, service: &'static str) -> Child {
         let member = &self.members[service];
-        let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        self.launch_as(service, &member.name, member.neighbours, any)
+        self.launch_as(service, &member.name, &member.at)
     }
 
-    fn launch_as(
-        &self,
-        service: &'static str,
-        name: &str,
-        neighbours: SocketAddr,
-        http: SocketAddr,
-    ) -> Child {
+    fn launch_as(&self, service: &'static str, name: &str, doors: &Doors) -> Child {
         let data = self.folder.path().join(name);
         std::fs::create_dir_all(&data).unwrap();
         let _none = std::fs::remove_file(data.join("run.json"));
@@ -346,8 +403,9 @@ impl Cluster {
         let at = |name: &str| self.folder.path().join(name);
         Command::new(&self.binary)
             .args(["serve", "--services", service])
-            .args(["--http", &http.to_string(), "--dicom", "127.0.0.1:0"])
-            .args(["--neighbours", &neighbours.to_string()])
+            .args(["--http", &doors.http.to_string()])
+            .args(["--dicom", &doors.dicom.to_string()])
+            .args(["--neighbours", &doors.neighbours.to_string()])
             .arg("--config")
             .arg(at("hilum.toml"))
             .arg("--models")
@@ -380,6 +438,20 @@ impl Cluster {
         }
         member.process = Some(Process { child, http, dicom });
     }
+}
+
+/// One that leads HTTP to any of the processes, and what is for Imaging to the one of
+/// its two that is ready.
+fn balancer(members: &BTreeMap<&'static str, Member>) -> Balancer {
+    let imaging = &members["imaging"];
+    let pair = [imaging.at, imaging.spare_at];
+    let all = members.values().map(|member| member.at);
+    let all = all.chain([imaging.spare_at]);
+    Balancer::before(
+        all.map(|doors| doors.http).collect(),
+        pair.map(|doors| (doors.dicom, doors.http)),
+        pair.map(|doors| (doors.neighbours, doors.http)),
+    )
 }
 
 fn addresses(run_file: &Path) -> Option<(SocketAddr, Option<SocketAddr>)> {

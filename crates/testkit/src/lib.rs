@@ -12,6 +12,7 @@
 
 mod answer;
 mod authority;
+mod balancer;
 mod cases;
 mod cluster;
 mod collector;
@@ -37,6 +38,7 @@ mod webhook;
 
 pub use answer::{Answer, Api, As};
 pub use authority::Authority;
+pub use balancer::Balancer;
 pub use cases::{Cases, hostile_cases};
 pub use cluster::{Cluster, SERVICES, Spare};
 pub use collector::{Collector, Traced};

@@ -5,6 +5,8 @@ use std::process::{Child, Command};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::tools::wait_until;
+
 /// Process ids of those that a process has begun itself.
 pub(crate) fn children_of(process: u32) -> Vec<u32> {
     let parent = process.to_string();
@@ -26,6 +28,21 @@ pub(crate) fn signal(process: u32, signal: Signal) {
         Ok(()) | Err(rustix::io::Errno::SRCH) => {}
         Err(error) => panic!("kill: {error}"),
     }
+}
+
+/// Stops a process; when this returns, none of its threads does anything.
+pub(crate) fn freeze(process: u32) {
+    signal(process, Signal::STOP);
+    wait_until("every thread stands still", 10, || {
+        let threads = std::fs::read_dir(format!("/proc/{process}/task")).ok()?;
+        let stands = |entry: std::io::Result<std::fs::DirEntry>| {
+            let stat = std::fs::read_to_string(entry.ok()?.path().join("stat")).ok()?;
+            let after_name = stat.rsplit(") ").next()?.to_owned();
+            Some(matches!(after_name.chars().next(), Some('T' | 'Z' | 'X')))
+        };
+        let all = threads.map(stands).all(|stands| stands.unwrap_or(true));
+        all.then_some(())
+    });
 }
 
 /// A server of others that can end and come back. It is ended when this is
@@ -80,26 +97,24 @@ impl Server {
 
     /// Stands still with its children: it has its connections and says nothing.
     pub fn freezes(&self) {
-        self.each(Signal::STOP);
+        let Some(child) = &self.child else { return };
+        // Itself first, so that it begins no others meanwhile.
+        freeze(child.id());
+        children_of(child.id()).into_iter().for_each(freeze);
     }
 
     /// Goes on where it stood still.
     pub fn goes_on(&self) {
-        self.each(Signal::CONT);
+        let Some(child) = &self.child else { return };
+        signal(child.id(), Signal::CONT);
+        for member in children_of(child.id()) {
+            signal(member, Signal::CONT);
+        }
     }
 
     /// Its process, while it runs.
     pub(crate) fn id(&self) -> u32 {
         self.child.as_ref().expect("it runs").id()
-    }
-
-    fn each(&self, what: Signal) {
-        let Some(child) = &self.child else { return };
-        // Itself first, so that it begins no others meanwhile.
-        signal(child.id(), what);
-        for member in children_of(child.id()) {
-            signal(member, what);
-        }
     }
 }
 

@@ -62,6 +62,17 @@ pub struct ArchiveConfig {
     pub server: Option<Server>,
 }
 
+/// What processes on other data folders do with an archive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Elsewhere {
+    /// Nothing: it is free.
+    Nobody,
+    /// One has it.
+    Had,
+    /// One has it, and is about to end.
+    Leaving,
+}
+
 /// An open archive. Cheap to clone; all clones are the same archive.
 #[derive(Clone)]
 pub struct Archive {
@@ -87,17 +98,17 @@ impl Archive {
         Self::open_on(config, Arc::new(LocalDisk)).await
     }
 
-    /// Whether a process on another data folder has it, which this one may follow when
+    /// What a process on another data folder does with it, which this one may follow when
     /// that ends: index and keys are on PostgreSQL, and objects in a bucket.
     ///
     /// # Errors
     /// When the index does not answer.
-    pub async fn is_had_elsewhere(config: &ArchiveConfig) -> Result<bool> {
+    pub async fn elsewhere(config: &ArchiveConfig) -> Result<Elsewhere> {
         let (Some(server), ObjectsAt::Bucket(_)) = (&config.server, &config.objects) else {
-            return Ok(false);
+            return Ok(Elsewhere::Nobody);
         };
         let (server, dir) = (server.clone(), config.dir.clone());
-        blocking(move || crate::db::is_had_elsewhere(&server, &schema::TABLES, &dir)).await
+        blocking(move || crate::db::elsewhere(&server, &schema::TABLES, &dir)).await
     }
 
     /// Opens the archive with its object writes going through `disk`.
@@ -331,6 +342,14 @@ impl Archive {
     pub async fn rotate_master_key(&self, to: MasterKey) -> Result<u64> {
         let engine = Arc::clone(&self.engine);
         blocking(move || engine.keys.rotate(&to)).await
+    }
+
+    /// Tells processes that wait for the archive that this one will soon have closed it:
+    /// they take requests from now on, and answer them then.
+    pub fn leaves(&self) {
+        if let Some(lease) = &self.engine.lease {
+            lease.leaves();
+        }
     }
 
     /// Returns when another process has taken the archive from this one, which was

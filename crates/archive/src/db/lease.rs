@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use super::place::on;
 use super::postgres::Schema;
 use super::{Connection, OptionalExtension as _, Whose, params};
+use crate::archive::Elsewhere;
 use crate::descriptor::hex;
 use crate::error::{ArchiveError, Result};
 use crate::keys::random;
@@ -22,9 +23,18 @@ use crate::limits::{LEASE, LEASE_ASKED};
 /// That the archive is this process's. Given back when it is dropped.
 pub(crate) struct Lease {
     token: String,
-    ended: Arc<(Mutex<bool>, Condvar)>,
+    asked: Arc<(Mutex<Asked>, Condvar)>,
     taken_away: watch::Receiver<bool>,
     thread: Option<std::thread::JoinHandle<()>>,
+}
+
+/// What its process wants it to be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Kept,
+    /// Soon: who waits for it is told.
+    Left,
+    Ended,
 }
 
 impl Lease {
@@ -40,7 +50,7 @@ impl Lease {
         let mut db = on(schema);
         let began = Instant::now();
         let mut known = None;
-        while let Some(until) = another(&db, &here)? {
+        while let Some((until, _)) = another(&db, &here)? {
             // It is put off by whoever is alive.
             if known.as_ref().is_some_and(|known| *known != until) || began.elapsed() > 2 * LEASE {
                 return Err(ArchiveError::InUse);
@@ -51,23 +61,37 @@ impl Lease {
         if !take(&mut db, &token, &here, keeps_objects)? {
             return Err(ArchiveError::InUse);
         }
-        let ended = Arc::new((Mutex::new(false), Condvar::new()));
+        let asked = Arc::new((Mutex::new(Asked::Kept), Condvar::new()));
         let (told, taken_away) = watch::channel(false);
-        let (theirs, name) = (Arc::clone(&ended), token.clone());
+        let (theirs, name) = (Arc::clone(&asked), token.clone());
         let thread = std::thread::Builder::new()
             .name("archive-lease".to_owned())
             .spawn(move || keep(&db, &name, &theirs, &told))?;
         Ok(Self {
             token,
-            ended,
+            asked,
             taken_away,
             thread: Some(thread),
         })
     }
 
-    /// Whether a process of another folder than `dir` has the archive now.
-    pub(super) fn is_had_elsewhere(schema: &Schema, dir: &Path) -> Result<bool> {
-        Ok(another(&on(schema), &of_folder(dir)?)?.is_some())
+    /// What a process of another folder than `dir` does with the archive now.
+    pub(super) fn elsewhere(schema: &Schema, dir: &Path) -> Result<Elsewhere> {
+        Ok(match another(&on(schema), &of_folder(dir)?)? {
+            None => Elsewhere::Nobody,
+            Some((_, false)) => Elsewhere::Had,
+            Some((_, true)) => Elsewhere::Leaving,
+        })
+    }
+
+    /// Says that the archive will be free soon, to who waits for it.
+    pub(crate) fn leaves(&self) {
+        self.ask(Asked::Left);
+    }
+
+    fn ask(&self, what: Asked) {
+        *self.asked.0.lock().unwrap_or_else(PoisonError::into_inner) = what;
+        self.asked.1.notify_all();
     }
 
     pub(super) fn token(&self) -> &str {
@@ -82,24 +106,23 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        *self.ended.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.ended.1.notify_all();
+        self.ask(Asked::Ended);
         if let Some(thread) = self.thread.take() {
             let _ended = thread.join();
         }
     }
 }
 
-/// Until when a process of another folder has it, if one does. Takes no lock: one who
-/// asks holds up nobody who has it.
-fn another(db: &Connection, here: &str) -> Result<Option<String>> {
+/// Until when a process of another folder has it, if one does, and whether it leaves.
+/// Takes no lock: one who asks holds up nobody who has it.
+fn another(db: &Connection, here: &str) -> Result<Option<(String, bool)>> {
     db.snapshot(|db| {
         Ok(db
             .query_row(
-                "SELECT until::text FROM owner
+                "SELECT until::text, leaving IS NOT DISTINCT FROM token FROM owner
                  WHERE until >= clock_timestamp() AND NOT starts_with(token, ?1)",
                 [here],
-                |row| row.get(0),
+                |row| Ok((row.get(0)?, row.get(1)?)),
             )
             .optional()?)
     })
@@ -158,22 +181,31 @@ fn of_folder(dir: &Path) -> Result<String> {
 fn keep(
     db: &Connection,
     token: &str,
-    ended: &(Mutex<bool>, Condvar),
+    asked: &(Mutex<Asked>, Condvar),
     taken_away: &watch::Sender<bool>,
 ) {
-    let put_off = format!(
-        "UPDATE owner SET until = clock_timestamp() + {} * interval '1 millisecond'
-         WHERE token = '{token}'",
-        millis(LEASE)
-    );
-    let mut over = ended.0.lock().unwrap_or_else(PoisonError::into_inner);
-    while !*over {
-        let waited = ended.1.wait_timeout(over, LEASE / 3);
-        (over, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        if *over {
-            break;
+    let put_off = |leaving: &str| {
+        format!(
+            "UPDATE owner SET until = clock_timestamp() + {} * interval '1 millisecond'{leaving}
+             WHERE token = '{token}'",
+            millis(LEASE)
+        )
+    };
+    let mut known = Asked::Kept;
+    loop {
+        let mut now = asked.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if *now == known {
+            let waited = asked.1.wait_timeout(now, LEASE / 3);
+            (now, _) = waited.unwrap_or_else(PoisonError::into_inner);
         }
-        match db.aside(&put_off).map_err(ArchiveError::from) {
+        known = *now;
+        drop(now);
+        let said = match known {
+            Asked::Kept => put_off(""),
+            Asked::Left => put_off(", leaving = token"),
+            Asked::Ended => break,
+        };
+        match db.aside(&said).map_err(ArchiveError::from) {
             Ok(1) => {}
             Ok(_) => {
                 tracing::error!("another process has taken the archive: this one changes nothing");

@@ -26,7 +26,7 @@ pub(crate) use rusqlite::types::{FromSql, ToSql, ToSqlOutput, Value, ValueRef};
 pub(crate) use error::{OptionalExtension, Result, is_failure_of_disk};
 pub(crate) use lease::Lease;
 pub(crate) use params::{Params, params_from_iter};
-pub(crate) use place::{Place, Places, Tables, is_had_elsewhere};
+pub(crate) use place::{Place, Places, Tables, elsewhere};
 pub(crate) use statement::{Row, Statement};
 pub(crate) use transaction::{Transaction, Whose};
 pub(crate) use turns::Turns;

@@ -7,6 +7,7 @@ use hilum_platform::db::{DbError, Migration, Server};
 
 use super::postgres::{Schema, Session};
 use super::{Connection, Held, Lease, Whose, sqlite};
+use crate::archive::Elsewhere;
 use crate::error::{ArchiveError, Result};
 
 /// Where a database is.
@@ -81,9 +82,9 @@ impl Places {
     }
 }
 
-/// Whether a process of another folder than `dir` has the archive.
-pub(crate) fn is_had_elsewhere(server: &Server, index: &Tables<'_>, dir: &Path) -> Result<bool> {
-    Lease::is_had_elsewhere(&prepared(server, index)?, dir)
+/// What a process of another folder than `dir` does with the archive.
+pub(crate) fn elsewhere(server: &Server, index: &Tables<'_>, dir: &Path) -> Result<Elsewhere> {
+    Lease::elsewhere(&prepared(server, index)?, dir)
 }
 
 impl Place {

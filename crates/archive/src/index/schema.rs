@@ -24,15 +24,25 @@ pub(crate) const TABLES: Tables<'_> = Tables {
         ("audit", hilum_platform::audit::MIGRATIONS),
         (
             "service",
-            &[Migration {
-                version: 1,
-                sql: "",
-                postgres: include_str!("postgres.sql"),
-            }],
+            &[
+                Migration {
+                    version: 1,
+                    sql: "",
+                    postgres: include_str!("postgres.sql"),
+                },
+                Migration {
+                    version: 2,
+                    sql: "",
+                    postgres: LEAVING,
+                },
+            ],
         ),
     ],
     held: &[include_str!("hold.sql")],
 };
+
+/// The process that is about to give the archive back, should it be the one that has it.
+const LEAVING: &str = "ALTER TABLE owner ADD COLUMN leaving TEXT COLLATE \"C\"";
 
 pub(crate) const MIGRATIONS: &[&str] = &[
     "

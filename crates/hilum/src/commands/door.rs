@@ -11,6 +11,7 @@ use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use hilum_contracts::ids::TenantId;
 use hilum_platform::config::Config;
+use hilum_platform::http_server::Ends;
 use hilum_platform::{clock, telemetry};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST};
 use http::{HeaderValue, Method, StatusCode};
@@ -124,7 +125,14 @@ impl Door {
         std::fs::create_dir_all(&config.data)?;
         let metrics = telemetry::start_metrics().map_err(anyhow::Error::msg)?;
         let config = Arc::new(config.clone());
-        let opened = Opened::new(config, master_key()?, clock::system(), metrics).await?;
+        let opened = Opened::new(
+            config,
+            master_key()?,
+            clock::system(),
+            metrics,
+            Ends::default(),
+        )
+        .await?;
         Ok(Self::All(Box::new(opened), tenant.cloned()))
     }
 

@@ -71,6 +71,11 @@ impl Serve {
                 );
             }
         }
+        // Who asks twice means now.
+        tokio::select! {
+            () = hilum.leave() => {}
+            asked = asked_to_stop() => asked?,
+        }
         terminal::note("Stopping: finishing or handing back what is held.");
         hilum.stop().await;
         Ok(ExitCode::SUCCESS)

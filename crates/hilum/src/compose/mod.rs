@@ -28,7 +28,7 @@ use hilum_platform::clock::SharedClock;
 use hilum_platform::config::Config;
 use hilum_platform::db::Home;
 use hilum_platform::events::Inbox;
-use hilum_platform::http_server::{self, Bounds};
+use hilum_platform::http_server::{self, Bounds, Ends};
 use hilum_platform::notices::Notices;
 use hilum_platform::passes::Passes;
 use hilum_platform::remote::directory;
@@ -47,8 +47,9 @@ use tokio_util::task::TaskTracker;
 
 use self::carrying::Carrying;
 use self::members::{endpoints, exporting, forgetful, jobs, letters, local_jobs, readiness};
-use self::neighbours::Neighbours;
+use self::neighbours::{AtDoor, Neighbours};
 use self::services::{Ground, Services};
+use self::standby::StoodBy;
 pub(crate) use self::tables::migrate;
 use crate::http::{self, Endpoints};
 use crate::objects::archive_of;
@@ -82,23 +83,28 @@ pub(crate) struct Hilum {
     services: Services,
     carrying: Carrying,
     traces: Traces,
-    stop: CancellationToken,
+    leaving_for: Duration,
+    ends: Ends,
     tasks: TaskTracker,
     _run_file: Written,
 }
 
-/// The sockets of the doors.
+/// The door of HTTP.
+enum HttpDoor {
+    Listening(TcpListener),
+    /// It is served since this process stood by.
+    Served(StoodBy),
+}
+
+/// The sockets of the doors beside that of HTTP.
 struct Listeners {
-    http: TcpListener,
     dicom: Option<TcpListener>,
     neighbours: Option<(TcpListener, Certificate)>,
 }
 
 impl Listeners {
     /// Listens, and puts the addresses that were chosen into the configuration.
-    async fn open(config: &mut Config) -> anyhow::Result<Self> {
-        let http = listen(config.http, "HTTP").await?;
-        config.http = http.local_addr()?;
+    async fn beside_http(config: &mut Config) -> anyhow::Result<Self> {
         let dicom = match config.runs(ServiceName::Imaging) {
             true => Some(listen(config.dicom, "DICOM").await?),
             false => None,
@@ -115,11 +121,7 @@ impl Listeners {
                 Some((listener, certificate))
             }
         };
-        Ok(Self {
-            http,
-            dicom,
-            neighbours,
-        })
+        Ok(Self { dicom, neighbours })
     }
 }
 
@@ -135,24 +137,41 @@ impl Hilum {
             .with_context(|| format!("can't make the data folder {}", config.data.display()))?;
         let traces = traces::start(config.telemetry.as_ref()).map_err(anyhow::Error::msg)?;
         let certificate = config.tls.as_ref().map(Certificate::open).transpose()?;
+        let (ends, tasks) = (Ends::default(), TaskTracker::new());
+        let mut stood_by = None;
         if config.runs(ServiceName::Imaging) {
             let archive = archive_of(&config, master_key.clone(), Arc::clone(&clock))?;
-            standby::until_it_is_free(&archive, config.http, certificate.as_ref()).await?;
+            let (ends, tls) = ((&ends, &tasks), certificate.as_ref());
+            stood_by = standby::until_it_is_free(&archive, &mut config, tls, ends).await?;
         }
         // Services that tell addresses tell the chosen ones.
-        let listeners = Listeners::open(&mut config).await?;
+        let (door, listeners) = match stood_by {
+            Some((stood_by, listeners)) => (HttpDoor::Served(stood_by), listeners),
+            None => {
+                let listener = listen(config.http, "HTTP").await?;
+                config.http = listener.local_addr()?;
+                let listeners = Listeners::beside_http(&mut config).await?;
+                (HttpDoor::Listening(listener), listeners)
+            }
+        };
         let dicom = listeners.dicom.is_some().then_some(config.dicom);
         let neighbours = config.neighbours.as_ref().map(|of| of.listen);
         let http = config.http;
         let config = Arc::new(config);
 
-        let mut opened = Opened::new(Arc::clone(&config), master_key, clock, metrics).await?;
-        let (stop, tasks) = (opened.stop.clone(), TaskTracker::new());
+        let ended = ends.clone();
+        let mut opened =
+            Opened::new(Arc::clone(&config), master_key, clock, metrics, ended).await?;
+        let stop = ends.stop.clone();
         opened.start_workers(&tasks, listeners.dicom, certificate.as_ref());
 
         let serve = |listener, router, tls| {
-            let (bounds, stop) = (Bounds::default(), stop.clone());
-            tasks.spawn(http_server::serve(listener, router, tls, bounds, stop));
+            let (bounds, ends) = (Bounds::default(), ends.clone());
+            tasks.spawn(http_server::serve(listener, router, tls, bounds, ends));
+        };
+        let serve_http = |router, tls| match door {
+            HttpDoor::Listening(listener) => serve(listener, router, tls),
+            HttpDoor::Served(stood_by) => stood_by.serve(router),
         };
         if let Some((listener, certificate)) = listeners.neighbours {
             serve(
@@ -167,7 +186,7 @@ impl Hilum {
         let router = opened.router.clone();
         let (local, https) = match &certificate {
             None => {
-                serve(listeners.http, router, None);
+                serve_http(router, None);
                 (http, None)
             }
             Some(certificate) => {
@@ -178,7 +197,7 @@ impl Hilum {
                 let local = own.local_addr()?;
                 let commands_only = http::for_operator(router.clone(), opened.operator.clone());
                 serve(own, commands_only, None);
-                serve(listeners.http, router, Some(certificate.http()));
+                serve_http(router, Some(certificate.http()));
                 tasks.spawn(certificate.clone().follow(stop.clone()));
                 (local, Some(http))
             }
@@ -216,7 +235,8 @@ impl Hilum {
             services: opened.services,
             carrying: opened.carrying,
             traces,
-            stop,
+            leaving_for: Duration::from_secs(config.leaving_seconds),
+            ends,
             tasks,
             _run_file: run_file,
         })
@@ -230,9 +250,24 @@ impl Hilum {
         }
     }
 
+    /// Goes on for a while, and says that it leaves: to those who lead clients here, and
+    /// to who follows. Where nobody asks, this takes no time.
+    pub(crate) async fn leave(&self) {
+        if self.leaving_for.is_zero() {
+            return;
+        }
+        if let Some((archive, _)) = &self.services.imaging {
+            archive.leaves();
+            // One that stands by is ready before this one says that it is not.
+            tokio::time::sleep(standby::ASKED_EVERY.saturating_mul(3)).await;
+        }
+        self.ends.leaving.cancel();
+        tokio::time::sleep(self.leaving_for).await;
+    }
+
     /// Stops taking work, finishes or hands back what is held, and closes.
     pub(crate) async fn stop(self) {
-        self.stop.cancel();
+        self.ends.stop.cancel();
         self.tasks.close();
         let ending = async { tokio::join!(self.tasks.wait(), self.carrying.ended()) };
         if tokio::time::timeout(SHUTDOWN, ending).await.is_err() {
@@ -273,6 +308,7 @@ impl Opened {
         master_key: MasterKey,
         clock: SharedClock,
         metrics: PrometheusHandle,
+        ends: Ends,
     ) -> anyhow::Result<Self> {
         let tenants = Directory::default().of_shard(&config.shard.name);
         let notices = Notices::default();
@@ -305,7 +341,7 @@ impl Opened {
             passes: passes.clone(),
         };
         let services = Services::open(&ground, master_key, &neighbours).await?;
-        let (operator, stop) = (http::OperatorToken::new()?, CancellationToken::new());
+        let (operator, stop) = (http::OperatorToken::new()?, ends.stop.clone());
         let inboxes: Arc<[Inbox]> = services.inboxes().into();
         let carrying = Carrying::new(&config, &inboxes, &stop)?;
         let status = readiness(&services, &config, &neighbours)?;
@@ -382,17 +418,19 @@ impl Opened {
                 Some((_, imaging)) => Ok(imaging.dicomweb()),
                 None => Err(neighbours.to(ServiceName::Imaging)?),
             },
-            stop: stop.clone(),
+            ends,
         });
-        let door = neighbours::door(
-            &services,
-            &inboxes,
-            &status,
-            &notices,
-            (&tenants, &passes),
-            &carrying.transit(),
-            doors.passed_on,
-        );
+        let at_door = AtDoor {
+            services: &services,
+            inboxes: &inboxes,
+            status: &status,
+            notices: &notices,
+            tenants: &tenants,
+            passes: &passes,
+            transit: &carrying.transit(),
+            stop: &stop,
+        };
+        let door = neighbours::door(&at_door, doors.passed_on);
         let opened = Self {
             router: doors.public,
             operator,

@@ -113,50 +113,53 @@ impl Neighbours {
     }
 }
 
+/// What the door for neighbours is made of.
+pub(super) struct AtDoor<'a> {
+    pub(super) services: &'a Services,
+    pub(super) inboxes: &'a [Inbox],
+    pub(super) status: &'a status::Parts,
+    pub(super) notices: &'a Notices,
+    pub(super) tenants: &'a Directory,
+    pub(super) passes: &'a Passes,
+    pub(super) transit: &'a Transit,
+    pub(super) stop: &'a CancellationToken,
+}
+
 /// The door for neighbours: what the services that run here are asked, and
 /// `api`, the requests that came to another process.
-pub(super) fn door(
-    services: &Services,
-    inboxes: &[Inbox],
-    status: &status::Parts,
-    notices: &Notices,
-    known: (&Directory, &Passes),
-    transit: &Transit,
-    api: Router,
-) -> Router {
+pub(super) fn door(at: &AtDoor<'_>, api: Router) -> Router {
     let mut router = Router::new();
-    let trails = services.trails();
+    let trails = at.services.trails();
     for service in ServiceName::ALL.iter().copied() {
-        let Some(ready) = status.here(service) else {
+        let Some(ready) = at.status.here(service) else {
             continue;
         };
-        let mut answering = Answering::new(service);
-        answering = told::answer(answering, notices.clone());
-        answering = moving::answer_place(answering, known.0.clone());
+        let mut answering = Answering::new(service).until(at.stop.clone());
+        answering = told::answer(answering, at.notices.clone());
+        answering = moving::answer_place(answering, at.tenants.clone());
         answering = member::answer_ready(answering, ready);
         if let Some(trail) = trails.iter().find(|one| one.writer() == service.as_str()) {
             answering = audit::answer(answering, Arc::new(trail.clone()));
         }
-        for inbox in inboxes
-            .iter()
-            .filter(|one| of(one.consumer()) == service.as_str())
-        {
+        let inboxes = at.inboxes.iter();
+        for inbox in inboxes.filter(|one| of(one.consumer()) == service.as_str()) {
             answering = member::answer_inbox(answering, Arc::new(inbox.clone()));
         }
-        answering = own(services, service, answering, known, transit);
+        answering = own(at, service, answering);
         router = router.merge(answering.into_router());
     }
     router.fallback_service(api.layer(from_fn(passing_on::passed_on)))
 }
 
 /// What only this service is asked.
-fn own(
-    services: &Services,
-    service: ServiceName,
-    answering: Answering,
-    (tenants, known_passes): (&Directory, &Passes),
-    transit: &Transit,
-) -> Answering {
+fn own(at: &AtDoor<'_>, service: ServiceName, answering: Answering) -> Answering {
+    let AtDoor {
+        services,
+        tenants,
+        passes: known_passes,
+        transit,
+        ..
+    } = *at;
     macro_rules! forgets_and_exports {
         ($answering:expr, $service:expr) => {{
             let held = Held {

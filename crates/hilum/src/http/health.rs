@@ -26,13 +26,16 @@ async fn healthz() -> &'static str {
 }
 
 /// The process can do its work now: its databases and the archive answer, and it is
-/// not stopping.
+/// not about to end.
 /// Without the bus it still can: what it has to tell waits in its outboxes, so that
 /// taking it out of service would only refuse images as well. Without the shared cache
 /// it asks who knows.
 async fn readyz(State(shared): State<Shared>) -> (StatusCode, &'static str) {
-    if shared.stop.is_cancelled() {
+    if shared.ends.stop.is_cancelled() {
         return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n");
+    }
+    if shared.ends.leaving.is_cancelled() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "leaving\n");
     }
     let asked = tokio::time::timeout(DB_READY_WITHIN, shared.databases.answers());
     if !asked.await.is_ok_and(|answer| answer.is_ok()) {

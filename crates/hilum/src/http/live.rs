@@ -87,7 +87,7 @@ pub(crate) async fn live_updates(
         .live
         .listen(scope.tenant().clone())?
         .take_until(no_longer(Arc::clone(&shared.identity), scope, changes))
-        .take_until(shared.stop.clone().cancelled_owned());
+        .take_until(shared.ends.stop.clone().cancelled_owned());
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_secs(15))))
 }
 

@@ -48,6 +48,7 @@ use hilum_platform::config::Config;
 use hilum_platform::db::Home;
 use hilum_platform::events::broker::Bus;
 use hilum_platform::events::{DeadLetters, Inbox};
+use hilum_platform::http_server::Ends;
 use hilum_platform::jobs::Jobs;
 use hilum_platform::notices::Notices;
 use hilum_platform::remote::Neighbour;
@@ -56,7 +57,6 @@ use hilum_platform::shares::Shares;
 use hilum_platform::tenants::Directory;
 use metrics_exporter_prometheus::PrometheusHandle;
 use time::OffsetDateTime;
-use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
@@ -99,7 +99,7 @@ pub(crate) struct Parts {
     /// Signing in and out, below `/auth`.
     pub(crate) auth: Endpoints,
     pub(crate) dicomweb: Result<Router, Neighbour>,
-    pub(crate) stop: CancellationToken,
+    pub(crate) ends: Ends,
 }
 
 /// A service's endpoints: answered here, or by a neighbour.
@@ -126,7 +126,7 @@ pub(crate) struct Shared {
     databases: Home,
     identity: Arc<dyn Identity>,
     started_at: OffsetDateTime,
-    stop: CancellationToken,
+    ends: Ends,
 }
 
 /// What the endpoints need that are about all services at once. They are answered
@@ -220,7 +220,7 @@ pub(crate) fn doors(parts: Parts) -> Doors {
         archive: parts.archive,
         databases: parts.databases,
         identity: parts.identity,
-        stop: parts.stop,
+        ends: parts.ends,
         config: parts.config,
         tenants: parts.tenants,
     };

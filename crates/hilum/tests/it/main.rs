@@ -35,6 +35,7 @@ mod passes;
 mod rebuilding;
 mod rejecting;
 mod results;
+mod rolling;
 mod saga;
 mod schemathesis;
 mod shards;

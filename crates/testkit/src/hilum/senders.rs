@@ -87,14 +87,6 @@ impl Hilum {
     /// STOW-RS of part-10 files in one request.
     #[must_use]
     pub fn stow<P: AsRef<Path>>(&self, files: &[P]) -> Answer {
-        let mut body = Vec::new();
-        for file in files {
-            body.extend_from_slice(b"--part\r\nContent-Type: application/dicom\r\n\r\n");
-            body.extend_from_slice(&std::fs::read(file).unwrap());
-            body.extend_from_slice(b"\r\n");
-        }
-        body.extend_from_slice(b"--part--\r\n");
-        let kind = "multipart/related; type=\"application/dicom\"; boundary=part";
-        self.api().post_bytes("/dicomweb/studies", kind, body)
+        self.api().stow(files)
     }
 }
