@@ -14,6 +14,10 @@ pub const DB_BUSY: Duration = Duration::from_secs(30);
 pub const PG_CONNECTIONS: u32 = 8;
 /// How long somebody waits for one of them before they are told to come back.
 pub const PG_ACQUIRE: Duration = Duration::from_secs(10);
+/// How long who moves a tenant waits for the turn of one that may be gone already,
+pub const PG_TURN_LEFT: Duration = Duration::from_secs(5);
+/// asking this often.
+pub const PG_TURN_ASKED: Duration = Duration::from_millis(100);
 /// How often a replica of PostgreSQL is asked how far it is, while somebody reads there,
 pub const PG_REPLICA_ASKED: Duration = Duration::from_secs(1);
 /// and how long somebody waits for it before the server itself is asked.
@@ -275,7 +279,7 @@ pub const NEIGHBOUR_FAILURES: u32 = 5;
 pub const NEIGHBOUR_REST: Duration = Duration::from_millis(500);
 /// and the longest: what comes back is in use again after it.
 pub const NEIGHBOUR_REST_MAX: Duration = Duration::from_secs(5);
-/// For so long after its last answer, what could not be sent to a neighbour at all
+/// For so long since nobody was there, what could not be sent to a neighbour at all
 /// waits for it: longer than a process takes to be replaced.
 pub const NEIGHBOUR_GONE: Duration = Duration::from_secs(10);
 /// How often it is tried meanwhile.

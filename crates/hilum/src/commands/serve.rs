@@ -71,7 +71,11 @@ impl Serve {
                 );
             }
         }
-        // Who asks twice means now.
+        if let Some(seconds) = hilum.leaves_for() {
+            terminal::note(format_args!(
+                "Leaving: goes on for {seconds} s, so that clients find another. Asked again, it stops now."
+            ));
+        }
         tokio::select! {
             () = hilum.leave() => {}
             asked = asked_to_stop() => asked?,

@@ -49,7 +49,7 @@ use self::carrying::Carrying;
 use self::members::{endpoints, exporting, forgetful, jobs, letters, local_jobs, readiness};
 use self::neighbours::{AtDoor, Neighbours};
 use self::services::{Ground, Services};
-use self::standby::StoodBy;
+use self::standby::Late;
 pub(crate) use self::tables::migrate;
 use crate::http::{self, Endpoints};
 use crate::objects::archive_of;
@@ -89,17 +89,17 @@ pub(crate) struct Hilum {
     _run_file: Written,
 }
 
-/// The door of HTTP.
-enum HttpDoor {
+/// A door that speaks HTTP.
+enum Door {
     Listening(TcpListener),
     /// It is served since this process stood by.
-    Served(StoodBy),
+    Served(Late),
 }
 
 /// The sockets of the doors beside that of HTTP.
 struct Listeners {
     dicom: Option<TcpListener>,
-    neighbours: Option<(TcpListener, Certificate)>,
+    neighbours: Option<(Door, Certificate)>,
 }
 
 impl Listeners {
@@ -118,7 +118,7 @@ impl Listeners {
                 let certificate = Certificate::open(&of.tls())?;
                 let listener = listen(of.listen, "the door for neighbours").await?;
                 of.listen = listener.local_addr()?;
-                Some((listener, certificate))
+                Some((Door::Listening(listener), certificate))
             }
         };
         Ok(Self { dicom, neighbours })
@@ -146,12 +146,12 @@ impl Hilum {
         }
         // Services that tell addresses tell the chosen ones.
         let (door, listeners) = match stood_by {
-            Some((stood_by, listeners)) => (HttpDoor::Served(stood_by), listeners),
+            Some((late, listeners)) => (Door::Served(late), listeners),
             None => {
                 let listener = listen(config.http, "HTTP").await?;
                 config.http = listener.local_addr()?;
                 let listeners = Listeners::beside_http(&mut config).await?;
-                (HttpDoor::Listening(listener), listeners)
+                (Door::Listening(listener), listeners)
             }
         };
         let dicom = listeners.dicom.is_some().then_some(config.dicom);
@@ -169,16 +169,12 @@ impl Hilum {
             let (bounds, ends) = (Bounds::default(), ends.clone());
             tasks.spawn(http_server::serve(listener, router, tls, bounds, ends));
         };
-        let serve_http = |router, tls| match door {
-            HttpDoor::Listening(listener) => serve(listener, router, tls),
-            HttpDoor::Served(stood_by) => stood_by.serve(router),
+        let serve_at = |door, router, tls| match door {
+            Door::Listening(listener) => serve(listener, router, tls),
+            Door::Served(late) => late.serve(router),
         };
-        if let Some((listener, certificate)) = listeners.neighbours {
-            serve(
-                listener,
-                opened.door.clone(),
-                Some(certificate.neighbours()),
-            );
+        if let Some((door, certificate)) = listeners.neighbours {
+            serve_at(door, opened.door.clone(), Some(certificate.neighbours()));
             tasks.spawn(certificate.follow(stop.clone()));
         }
         // Neighbours are answered by now, and may be needed for it.
@@ -186,7 +182,7 @@ impl Hilum {
         let router = opened.router.clone();
         let (local, https) = match &certificate {
             None => {
-                serve_http(router, None);
+                serve_at(door, router, None);
                 (http, None)
             }
             Some(certificate) => {
@@ -197,7 +193,7 @@ impl Hilum {
                 let local = own.local_addr()?;
                 let commands_only = http::for_operator(router.clone(), opened.operator.clone());
                 serve(own, commands_only, None);
-                serve_http(router, Some(certificate.http()));
+                serve_at(door, router, Some(certificate.http()));
                 tasks.spawn(certificate.clone().follow(stop.clone()));
                 (local, Some(http))
             }
@@ -250,6 +246,11 @@ impl Hilum {
         }
     }
 
+    /// For how many seconds it goes on when it is asked to end; `None`: not at all.
+    pub(crate) fn leaves_for(&self) -> Option<u64> {
+        Some(self.leaving_for.as_secs()).filter(|seconds| *seconds > 0)
+    }
+
     /// Goes on for a while, and says that it leaves: to those who lead clients here, and
     /// to who follows. Where nobody asks, this takes no time.
     pub(crate) async fn leave(&self) {
@@ -259,7 +260,7 @@ impl Hilum {
         if let Some((archive, _)) = &self.services.imaging {
             archive.leaves();
             // One that stands by is ready before this one says that it is not.
-            tokio::time::sleep(standby::ASKED_EVERY.saturating_mul(3)).await;
+            tokio::time::sleep(standby::NOTICED_WITHIN).await;
         }
         self.ends.leaving.cancel();
         tokio::time::sleep(self.leaving_for).await;

@@ -13,16 +13,21 @@ use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_platform::config::Config;
 use hilum_platform::http::Problem;
 use hilum_platform::http_server::{self, Bounds, Ends};
-use hilum_platform::tls::Certificate;
+use hilum_platform::tls::{Certificate, Feed};
 use http::StatusCode;
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
-use super::{Listeners, listen};
+use super::{Door, Listeners, listen};
 
 /// How often it is asked whether the other one still has it.
-pub(super) const ASKED_EVERY: Duration = Duration::from_millis(500);
+const ASKED_EVERY: Duration = Duration::from_millis(500);
+
+/// How long it takes at most until who stands by has noticed that the other one leaves,
+/// and whoever leads clients has noticed that it is ready.
+pub(super) const NOTICED_WITHIN: Duration = Duration::from_secs(3);
 
 /// What stands behind the door of HTTP.
 #[derive(Clone)]
@@ -34,10 +39,23 @@ enum Behind {
     Doors(Router),
 }
 
-/// The door of HTTP of a process that stood by: it is served already.
-pub(super) struct StoodBy(watch::Sender<Behind>);
+/// A door that is served before there is somebody behind it.
+pub(super) struct Late(watch::Sender<Behind>);
 
-impl StoodBy {
+impl Late {
+    fn new(
+        behind: Behind,
+        listener: TcpListener,
+        tls: Option<Feed>,
+        (ends, tasks): (&Ends, &TaskTracker),
+    ) -> Self {
+        let (sender, behind) = watch::channel(behind);
+        let router = Router::new().fallback(answer).with_state(behind);
+        let (bounds, ends) = (Bounds::default(), ends.clone());
+        tasks.spawn(http_server::serve(listener, router, tls, bounds, ends));
+        Self(sender)
+    }
+
     /// Answers who waits, and whoever comes, by these.
     pub(super) fn serve(&self, doors: Router) {
         self.0.send_replace(Behind::Doors(doors));
@@ -45,16 +63,17 @@ impl StoodBy {
 }
 
 /// Returns as soon as no other process has the archive; `None` when none had it.
-/// HTTP is served on `tasks` from then on.
+/// Its doors are served by `on` from then on.
 ///
 /// # Errors
-/// When the database does not answer, or the address of a door is in use.
+/// When the database does not answer, the address of a door is in use, or a third process
+/// has taken it.
 pub(super) async fn until_it_is_free(
     archive: &ArchiveConfig,
     config: &mut Config,
     certificate: Option<&Certificate>,
-    (ends, tasks): (&Ends, &TaskTracker),
-) -> anyhow::Result<Option<(StoodBy, Listeners)>> {
+    on: (&Ends, &TaskTracker),
+) -> anyhow::Result<Option<(Late, Listeners)>> {
     let elsewhere = async || {
         Archive::elsewhere(archive)
             .await
@@ -68,41 +87,51 @@ pub(super) async fn until_it_is_free(
     );
     let listener = listen(config.http, "HTTP").await?;
     config.http = listener.local_addr()?;
-    let (http, behind) = watch::channel(Behind::Nobody);
-    tasks.spawn(http_server::serve(
+    let http = Late::new(
+        Behind::Nobody,
         listener,
-        Router::new().fallback(answer).with_state(behind),
         certificate.map(Certificate::http),
-        Bounds::default(),
-        ends.clone(),
-    ));
+        on,
+    );
     let mut listeners = None;
     loop {
-        match elsewhere().await {
-            Ok(Elsewhere::Nobody) => break,
-            Ok(Elsewhere::Had) => {
-                http.send_replace(Behind::Nobody);
-                listeners = None;
-            }
-            // Connections wait where they are until somebody accepts them.
-            Ok(Elsewhere::Leaving) if listeners.is_none() => {
-                listeners = Some(Listeners::beside_http(config).await?);
-                http.send_replace(Behind::Soon);
+        match (elsewhere().await, &listeners) {
+            (Ok(Elsewhere::Nobody), _) => break,
+            (Ok(Elsewhere::Leaving), None) => {
+                listeners = Some(beside_http(config, on).await?);
+                http.0.send_replace(Behind::Soon);
                 tracing::info!("the other process leaves: who comes waits here");
             }
-            Ok(Elsewhere::Leaving) => {}
+            (Ok(Elsewhere::Had), Some(_)) => {
+                anyhow::bail!("a third process has taken the archive: start again to stand by")
+            }
+            (Ok(Elsewhere::Had | Elsewhere::Leaving), _) => {}
             // Nobody can take it while the database is away.
-            Err(error) => tracing::warn!(error = format!("{error:#}"), "standing by"),
+            (Err(error), _) => tracing::warn!(error = format!("{error:#}"), "standing by"),
         }
         tokio::time::sleep(ASKED_EVERY).await;
     }
     tracing::info!("the archive is free: taking it");
-    http.send_replace(Behind::Soon);
+    http.0.send_replace(Behind::Soon);
     let listeners = match listeners {
         Some(listeners) => listeners,
-        None => Listeners::beside_http(config).await?,
+        None => beside_http(config, on).await?,
     };
-    Ok(Some((StoodBy(http), listeners)))
+    Ok(Some((http, listeners)))
+}
+
+/// Neighbours wait for an answer; devices wait where they are until somebody accepts them.
+async fn beside_http(config: &mut Config, on: (&Ends, &TaskTracker)) -> anyhow::Result<Listeners> {
+    let mut listeners = Listeners::beside_http(config).await?;
+    listeners.neighbours = listeners.neighbours.map(|(door, certificate)| {
+        let tls = Some(certificate.neighbours());
+        let door = match door {
+            Door::Listening(listener) => Door::Served(Late::new(Behind::Soon, listener, tls, on)),
+            served @ Door::Served(_) => served,
+        };
+        (door, certificate)
+    });
+    Ok(listeners)
 }
 
 async fn answer(State(mut behind): State<watch::Receiver<Behind>>, request: Request) -> Response {
@@ -115,6 +144,10 @@ async fn answer(State(mut behind): State<watch::Receiver<Behind>>, request: Requ
         }
         (Behind::Soon, "/readyz") => return "taking over: requests wait\n".into_response(),
         (Behind::Nobody, _) => return nobody(),
+        // Who passed something on looks whether anybody is here.
+        (Behind::Soon, path) if path.starts_with("/ask/") && path.ends_with("/ready") => {
+            return nobody();
+        }
         (Behind::Soon, _) => {
             let come = behind
                 .wait_for(|behind| matches!(behind, Behind::Doors(_)))
@@ -130,6 +163,6 @@ async fn answer(State(mut behind): State<watch::Receiver<Behind>>, request: Requ
 }
 
 fn nobody() -> Response {
-    let text = "This process stands by: another one answers.";
+    let text = "This process stands by.";
     Problem(ServiceError::new(ErrorCode::Unavailable, text)).into_response()
 }

@@ -145,13 +145,13 @@ impl Shared {
         let asking = command.query_async(&mut connection);
         match in_time(within, asking).await {
             Ok(told) => {
-                if self.0.breaker.answered(Instant::now()) {
+                if self.0.breaker.answered() {
                     tracing::info!("the shared cache answers again");
                 }
                 Ok(told)
             }
             Err(Failed::Refused) => {
-                self.0.breaker.answered(Instant::now());
+                self.0.breaker.answered();
                 Err(Failed::Refused)
             }
             Err(Failed::Away(why)) => {

@@ -17,7 +17,8 @@ struct State {
     failures: u32,
     /// Nobody asks before.
     rests_until: Option<Instant>,
-    answered: Option<Instant>,
+    /// Since when nobody was there to be connected to.
+    gone_since: Option<Instant>,
 }
 
 impl Breaker {
@@ -40,20 +41,28 @@ impl Breaker {
         self.state().rests_until.is_some()
     }
 
-    /// Whether it answered a moment ago: who is away then is being replaced, as a rule.
-    pub(crate) fn was_there(&self, now: Instant) -> bool {
-        let answered = self.state().answered;
-        answered.is_some_and(|at| now.saturating_duration_since(at) < NEIGHBOUR_GONE)
+    /// Nobody was there to be connected to.
+    pub(crate) fn not_there(&self, now: Instant) {
+        self.state().gone_since.get_or_insert(now);
+    }
+
+    /// Whether nobody was there when it was asked last.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.state().gone_since.is_some()
+    }
+
+    /// Whether it is there, for all that is known, or only for a moment not: it is being
+    /// replaced then, as a rule.
+    pub(crate) fn may_be_back(&self, now: Instant) -> bool {
+        let since = self.state().gone_since;
+        since.is_none_or(|since| now.saturating_duration_since(since) < NEIGHBOUR_GONE)
     }
 
     /// It answered, whatever it said. `true`: it had not before.
-    pub(crate) fn answered(&self, now: Instant) -> bool {
+    pub(crate) fn answered(&self) -> bool {
         let mut state = self.state();
         let rested = state.rests_until.is_some();
-        *state = State {
-            answered: Some(now),
-            ..State::default()
-        };
+        *state = State::default();
         rested
     }
 
@@ -99,11 +108,21 @@ mod tests {
         let later = begin + NEIGHBOUR_REST;
         assert!(breaker.may(later));
         assert!(!breaker.may(later), "a second caller waits for the first");
-        assert!(!breaker.was_there(later));
-        assert!(breaker.answered(later));
-        assert!(breaker.was_there(later));
-        assert!(!breaker.was_there(later + NEIGHBOUR_GONE));
+        assert!(breaker.answered());
         assert!(breaker.may(later));
+    }
+
+    #[test]
+    fn who_is_gone_is_expected_back_for_a_moment() {
+        let (breaker, begin) = (Breaker::default(), Instant::now());
+        assert!(breaker.may_be_back(begin));
+        breaker.not_there(begin);
+        let last = begin + NEIGHBOUR_GONE - Duration::from_millis(1);
+        breaker.not_there(last);
+        assert!(breaker.may_be_back(last));
+        assert!(!breaker.may_be_back(begin + NEIGHBOUR_GONE));
+        breaker.answered();
+        assert!(breaker.may_be_back(begin + NEIGHBOUR_GONE));
     }
 
     #[test]

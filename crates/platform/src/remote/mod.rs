@@ -8,8 +8,8 @@
 //!
 //! A neighbour that does not answer costs its caller a bounded time: few tries with
 //! a pause of random length between, and none at all for a while after several
-//! failed ([`breaker`]). One that was there a moment ago and can't be connected to is
-//! being replaced, as a rule: nothing was sent to it, and what was to be sent waits.
+//! failed ([`breaker`]). One that can't be connected to is being replaced, as a
+//! rule: nothing was sent to it, and what was to be sent waits for a while.
 
 mod answering;
 pub mod audit;

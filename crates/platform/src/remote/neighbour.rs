@@ -198,7 +198,7 @@ impl Neighbour {
             };
             // Whatever it says.
             let there = self.asked(request, NEIGHBOUR_THERE_WITHIN).await;
-            let replaced = |error| error == HttpError::NotConnected && self.was_there();
+            let replaced = |error| error == HttpError::NotConnected && self.may_be_back();
             if there.is_err_and(|error| !replaced(error)) {
                 return;
             }
@@ -261,8 +261,9 @@ impl Neighbour {
         request.body(Body::from(body)).map_err(|_| unwritten())
     }
 
-    /// One try, and another as long as nothing could be sent because the neighbour is
-    /// being replaced: it was there a moment ago. `waits` is called before each pause.
+    /// One try, and another as long as nothing could be sent because the neighbour is not
+    /// there for a moment: it is being replaced then, as a rule. `waits` is called before
+    /// each pause.
     async fn when_there(
         &self,
         request: Request<Body>,
@@ -287,7 +288,7 @@ impl Neighbour {
                 HttpError::Unreachable => parts.method.is_safe(),
                 _ => false,
             };
-            let again = nothing_done && body.is_whole() && self.was_there();
+            let again = nothing_done && body.is_whole() && self.may_be_back();
             if !again || left <= NEIGHBOUR_GONE_PAUSE {
                 return Err(error);
             }
@@ -299,8 +300,14 @@ impl Neighbour {
         }
     }
 
-    fn was_there(&self) -> bool {
-        self.0.breaker.was_there(Instant::now())
+    /// Notes that nobody was there; whether that is so for a moment only.
+    fn is_gone_for_a_moment(&self) -> bool {
+        self.0.breaker.not_there(Instant::now());
+        self.may_be_back()
+    }
+
+    fn may_be_back(&self) -> bool {
+        self.0.breaker.may_be_back(Instant::now())
     }
 
     /// One try, unless the neighbour is given a rest.
@@ -311,7 +318,10 @@ impl Neighbour {
     ) -> Result<Response<Incoming>, HttpError> {
         if !self.0.breaker.may(Instant::now()) {
             self.count("not-asked");
-            return Err(HttpError::NotConnected);
+            return Err(match self.0.breaker.is_gone() {
+                true => HttpError::NotConnected,
+                false => HttpError::Unreachable,
+            });
         }
         self.asked(request, within).await
     }
@@ -334,13 +344,13 @@ impl Neighbour {
         match &answer {
             Ok(_) => {
                 self.count("answered");
-                if inner.breaker.answered(Instant::now()) {
+                if inner.breaker.answered() {
                     metrics::gauge!("hilum_neighbour_silent", "neighbour" => label).set(0.0);
                     tracing::info!(neighbour = label, "answers again");
                 }
             }
             // Who waits for it tries again.
-            Err(HttpError::NotConnected) if self.was_there() => self.count("not-there"),
+            Err(HttpError::NotConnected) if self.is_gone_for_a_moment() => self.count("not-there"),
             Err(error) => {
                 self.count("silent");
                 if inner.breaker.failed(Instant::now(), fastrand::f64()) {

@@ -9,7 +9,7 @@ use axum::body::{Body, Bytes, to_bytes};
 use axum::http::{HeaderMap, Request};
 use axum::routing::{get, post};
 use hilum_platform::http::Caller;
-use hilum_platform::http_server::{Bounds, serve};
+use hilum_platform::http_server::{Bounds, Ends, serve};
 use hilum_platform::tls::{Certificate, Feed};
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -64,6 +64,40 @@ async fn served(tls: Option<Feed>, bounds: Bounds) -> Served {
         stop,
         task,
     }
+}
+
+#[tokio::test]
+async fn who_leaves_answers_and_has_each_client_connect_anew() {
+    let ends = Ends::default();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let router = Router::new().route("/", get(|| async { "here" }));
+    let task = tokio::spawn(serve(
+        listener,
+        router,
+        None,
+        Bounds::default(),
+        ends.clone(),
+    ));
+    let kept = "GET / HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(kept.as_bytes()).await.unwrap();
+    let mut begun = [0; 15];
+    stream.read_exact(&mut begun).await.unwrap();
+    ends.leaving.cancel();
+    // One that it has is closed with its next answer, and not before.
+    let answer = ask(stream, kept).await;
+    assert!(
+        answer.contains("connection: close") && answer.ends_with("here"),
+        "{answer}"
+    );
+    let answer = ask(TcpStream::connect(address).await.unwrap(), kept).await;
+    assert!(
+        answer.contains("connection: close") && answer.ends_with("here"),
+        "{answer}"
+    );
+    ends.stop.cancel();
+    timeout(PATIENCE, task).await.unwrap().unwrap();
 }
 
 fn hurried() -> Bounds {

@@ -17,13 +17,15 @@ use hilum_contracts::scope::{Acting, Principal, Right, TenantScope};
 use hilum_contracts::service::ServiceName;
 use hilum_platform::auth;
 use hilum_platform::http_client::HttpClient;
+use hilum_platform::http_server::{Bounds, serve};
 use hilum_platform::limits::{
-    NEIGHBOUR_FAILURES, NEIGHBOUR_LOOK_EVERY, NEIGHBOUR_REST_MAX, NEIGHBOUR_TRIES,
+    NEIGHBOUR_FAILURES, NEIGHBOUR_GONE, NEIGHBOUR_LOOK_EVERY, NEIGHBOUR_REST_MAX, NEIGHBOUR_TRIES,
 };
 use hilum_platform::remote::imaging::{self, RemoteImaging};
 use hilum_platform::remote::{Answering, Asking, Neighbour};
 use hilum_testkit::{Asked, Authority};
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 use crate::tenant;
 
@@ -266,6 +268,57 @@ async fn a_request_is_passed_on_for_as_long_as_the_neighbour_says_that_it_is_the
     let (there, gone) = tokio::join!(there, gone.pass_on(request(&at), within, || ()));
     assert_eq!(there.unwrap().status(), 200);
     assert_eq!(gone.unwrap_err().code, ErrorCode::Unavailable);
+}
+
+#[tokio::test]
+async fn what_could_not_be_sent_waits_until_somebody_is_there_and_arrives_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new(folder.path());
+    let client = HttpClient::new(Some(&authority.certificate()), None).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let at = format!("http://{address}").parse().unwrap();
+    let neighbour = Neighbour::new(ServiceName::Patients, at, client);
+    let pieces = (0..64_u8).map(|number| Ok::<_, std::io::Error>(vec![number; 1_000]));
+    let request = http::Request::post(format!("http://{address}/"))
+        .body(axum::body::Body::from_stream(futures::stream::iter(pieces)))
+        .unwrap();
+    let mut waits = 0;
+    let asking = neighbour.pass_on(request, Duration::from_secs(60), || waits += 1);
+    let stop = CancellationToken::new();
+    let comes = async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let listener = TcpListener::bind(address).await.unwrap();
+        let length = |body: Bytes| async move { body.len().to_string() };
+        let router = axum::Router::new().route("/", axum::routing::post(length));
+        let (bounds, stop) = (Bounds::default(), stop.clone());
+        tokio::spawn(serve(listener, router, None, bounds, stop));
+    };
+    let (answer, ()) = tokio::join!(asking, comes);
+    let body = axum::body::to_bytes(axum::body::Body::new(answer.unwrap()), 100).await;
+    assert_eq!(body.unwrap(), "64000");
+    assert!(waits > 0);
+    stop.cancel();
+}
+
+#[tokio::test]
+async fn who_stays_away_is_waited_for_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new(folder.path());
+    let client = HttpClient::new(Some(&authority.certificate()), None).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let neighbour = Neighbour::new(ServiceName::Patients, at.parse().unwrap(), client);
+    let asking = Asking::ONCE.within(NEIGHBOUR_GONE * 2);
+    let ask = || neighbour.ask::<_, u32>(asking, "count", None, &());
+    let begun = Instant::now();
+    assert_eq!(ask().await.unwrap_err().code, ErrorCode::Unavailable);
+    assert!(begun.elapsed() >= NEIGHBOUR_GONE, "it was not waited for");
+    let begun = Instant::now();
+    assert_eq!(ask().await.unwrap_err().code, ErrorCode::Unavailable);
+    assert!(begun.elapsed() < NEIGHBOUR_GONE, "it was waited for again");
 }
 
 #[tokio::test]

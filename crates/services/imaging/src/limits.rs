@@ -66,6 +66,8 @@ pub(crate) const MERGES_FOLLOWED: usize = 32;
 /// What came for a patient who was merged is looked for this long after it
 /// came, once for all that came meanwhile.
 pub(crate) const MERGE_PAUSE: Duration = Duration::from_millis(200);
+/// Until merges that could not be followed are followed again.
+pub(crate) const MERGE_AGAIN: Duration = Duration::from_secs(5);
 
 /// Studies that an export may name: each is a subject of its entry in the audit
 /// trail. One of more is of a patient or of everything.

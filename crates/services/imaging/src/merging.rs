@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::ImagingService;
 use crate::api::correct;
-use crate::limits::{MERGE_PAUSE, MERGED_STUDIES, MERGES_FOLLOWED};
+use crate::limits::{MERGE_AGAIN, MERGE_PAUSE, MERGED_STUDIES, MERGES_FOLLOWED};
 use crate::store::patient_merges::{PatientKey, PatientMerge};
 
 /// Attributes of the patient that a merge gives.
@@ -41,28 +41,39 @@ impl ImagingService {
     /// stop; also what a call left undone that was cut off.
     pub(crate) async fn follow_merges(self, stop: CancellationToken) {
         while !stop.is_cancelled() {
+            let mut again = None;
             for tenant in self.tenants.here() {
                 let scope = auth::service(&tenant.name, "imaging");
-                if let Err(error) = self.follow_merges_of(&scope).await {
-                    tracing::error!(%error, "a merge of patients was not followed");
+                match self.follow_merges_of(&scope).await {
+                    Ok(0) => {}
+                    // Whoever it belongs to now may be somebody else as well.
+                    Ok(_) => again = again.or(Some(MERGE_PAUSE)),
+                    Err(error) => {
+                        tracing::error!(%error, "a merge of patients was not followed");
+                        again = Some(MERGE_AGAIN);
+                    }
                 }
             }
             tokio::select! {
                 () = stop.cancelled() => {}
+                () = tokio::time::sleep(again.unwrap_or_default()), if again.is_some() => {}
                 () = self.merge_bell.notified() => tokio::time::sleep(MERGE_PAUSE).await,
             }
         }
     }
 
-    async fn follow_merges_of(&self, scope: &TenantScope) -> Result<(), ServiceError> {
+    /// How many studies were corrected.
+    async fn follow_merges_of(&self, scope: &TenantScope) -> Result<u64, ServiceError> {
+        let mut followed: u64 = 0;
         let merges = self.store.patient_merges(scope).await;
         for merge in merges.map_err(|error| database_error(&error))? {
             let corrected = self.carry_out_merge(scope, &merge).await?;
             if corrected > 0 {
                 tracing::info!(studies = corrected, "followed a merge of patients");
             }
+            followed = followed.saturating_add(corrected);
         }
-        Ok(())
+        Ok(followed)
     }
 
     /// Whether merges lead from one patient to another.

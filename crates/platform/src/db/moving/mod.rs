@@ -21,7 +21,7 @@ use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
 use super::DbError;
 use super::home::options;
 use crate::config::Database;
-use crate::limits::{MOVING_DELETED, MOVING_FROZEN};
+use crate::limits::{MOVING_DELETED, MOVING_FROZEN, PG_TURN_ASKED, PG_TURN_LEFT};
 use tables::{Table, discover};
 
 /// What is told of a change that comes while its tenant is held still.
@@ -67,12 +67,23 @@ impl Turn {
     /// When the database does not answer.
     pub async fn take(database: &Database, tenant: &TenantId) -> Result<Option<Self>, DbError> {
         let mut side = Side::open("", database, tenant).await?;
-        let is_mine: bool =
-            sqlx::query_scalar("SELECT pg_try_advisory_lock(hashtextextended($1, 0))")
-                .bind(format!("{}move/{tenant}", side.prefix))
-                .fetch_one(&mut side.connection)
-                .await?;
-        Ok(is_mine.then_some(Self(side.connection)))
+        let name = format!("{}move/{tenant}", side.prefix);
+        let given_up = Instant::now().checked_add(PG_TURN_LEFT);
+        loop {
+            let is_mine: bool =
+                sqlx::query_scalar("SELECT pg_try_advisory_lock(hashtextextended($1, 0))")
+                    .bind(&name)
+                    .fetch_one(&mut side.connection)
+                    .await?;
+            if is_mine {
+                return Ok(Some(Self(side.connection)));
+            }
+            // A server notices a moment later that a process is gone.
+            if given_up.is_none_or(|given_up| Instant::now() >= given_up) {
+                return Ok(None);
+            }
+            tokio::time::sleep(PG_TURN_ASKED).await;
+        }
     }
 }
 
