@@ -38,7 +38,7 @@ pub struct Answer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HttpError {
     /// No connection: nothing of the request was sent.
-    #[error("it could not be connected to")]
+    #[error("it could not be reached")]
     NotConnected,
     /// The connection broke off.
     #[error("it could not be reached")]
