@@ -15,7 +15,7 @@ use hilum_imaging::ImagingService;
 use hilum_inference::{InferenceService, Options};
 use hilum_integration::IntegrationService;
 use hilum_patients::PatientsService;
-use hilum_platform::audit::{AuditSource, Keyring, PURPOSE, TenantKeys, Trail};
+use hilum_platform::audit::{AuditSource, Keyring, TenantKeys, Trail};
 use hilum_platform::clock::SharedClock;
 use hilum_platform::config::{Config, MAIN};
 use hilum_platform::db::Home;
@@ -37,9 +37,6 @@ use crate::objects::archive_of;
 
 /// Statements that still run at the end get this long; each works on a few rows.
 const CLOSE: Duration = Duration::from_secs(2);
-
-/// How often whoever owns the keys is asked for again, at a start before its.
-const KEYS_AGAIN: Duration = Duration::from_millis(500);
 
 /// The services that run here.
 pub(super) struct Services {
@@ -165,7 +162,6 @@ impl Services {
             None => {
                 let imaging = neighbours.to(ServiceName::Imaging)?;
                 sources.push(Arc::new(RemoteTrail::new(imaging, hilum_archive::WRITER)));
-                keys_answer(&keyring).await;
             }
         }
         let own = self.trails();
@@ -289,17 +285,6 @@ impl Services {
         if let Some((archive, _)) = &self.imaging {
             archive.close().await;
         }
-    }
-}
-
-/// Waits until the keys answer that Audit opens its own key with.
-async fn keys_answer(keyring: &Keyring) {
-    let mut told = false;
-    while let Err(error) = keyring.derive(&TenantId::installation(), PURPOSE).await {
-        if !std::mem::replace(&mut told, true) {
-            tracing::warn!(%error, "audit waits for imaging, which owns the keys");
-        }
-        tokio::time::sleep(KEYS_AGAIN).await;
     }
 }
 

@@ -7,10 +7,11 @@
 use std::fs::File;
 use std::io::{ErrorKind, Read as _};
 use std::path::Path;
+use std::time::Duration;
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use hilum_contracts::ids::TenantId;
-use hilum_platform::audit::Keyring;
+use hilum_platform::audit::{KeyError, Keyring};
 use hilum_platform::cipher::Cipher;
 use zeroize::Zeroizing;
 
@@ -20,6 +21,9 @@ use crate::store::Store;
 
 /// For what the installation's key is derived.
 const PURPOSE: &str = "hilum audit seals v1";
+
+/// How often it is asked again for a secret that nobody gives.
+const AGAIN: Duration = Duration::from_millis(500);
 
 pub(crate) struct Signer(Ed25519KeyPair);
 
@@ -32,8 +36,7 @@ impl Signer {
         file: &Path,
     ) -> Result<Self, OpenError> {
         let damaged = || OpenError::Key("it is damaged, or of another master key".to_owned());
-        let secret = keyring.derive(&TenantId::installation(), PURPOSE).await;
-        let secret = secret.map_err(|error| OpenError::Key(error.to_string()))?;
+        let secret = secret(keyring).await?;
         let cipher = Cipher::new(secret.as_slice()).map_err(|_| damaged())?;
         if let Some(sealed) = store.signing_key().await? {
             let der = cipher.open(&sealed, PURPOSE.as_bytes());
@@ -71,6 +74,24 @@ impl Signer {
     /// A signature, base64url.
     pub(crate) fn sign(&self, text: &str) -> String {
         encode(self.0.sign(text.as_bytes()).as_ref())
+    }
+}
+
+/// The secret that the key is sealed under. Whoever owns the keys may be started later, or
+/// again just now: it is waited for.
+async fn secret(keyring: &Keyring) -> Result<Zeroizing<[u8; 32]>, OpenError> {
+    let mut told = false;
+    loop {
+        match keyring.derive(&TenantId::installation(), PURPOSE).await {
+            Ok(secret) => return Ok(secret),
+            Err(error @ KeyError::Unavailable(_)) => {
+                if !std::mem::replace(&mut told, true) {
+                    tracing::warn!(%error, "audit waits for whoever owns the keys");
+                }
+                tokio::time::sleep(AGAIN).await;
+            }
+            Err(error) => return Err(OpenError::Key(error.to_string())),
+        }
     }
 }
 
