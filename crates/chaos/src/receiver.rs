@@ -11,8 +11,8 @@ use std::time::Instant;
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use hilum_dimse::{
-    Acceptor, AssociationHandler, AssociationInfo, AssociationRequest, Rejection, Server,
-    ServerConfig, StoreRequest, StoreSink, StoreStatus,
+    Acceptor, Admission, AssociationHandler, AssociationInfo, AssociationRequest, Rejection,
+    Server, ServerConfig, StoreRequest, StoreSink, StoreStatus,
 };
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -54,11 +54,8 @@ impl Receiver {
 
 #[async_trait]
 impl Acceptor for Receiver {
-    async fn admit(
-        &self,
-        _request: &AssociationRequest,
-    ) -> Result<Box<dyn AssociationHandler>, Rejection> {
-        Ok(Box::new(self.clone()))
+    async fn admit(&self, _request: &AssociationRequest) -> Result<Admission, Rejection> {
+        Ok(Admission::Served(Box::new(self.clone())))
     }
 }
 

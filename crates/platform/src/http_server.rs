@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use http::{HeaderValue, Request, header};
+use http::{HeaderValue, Request, StatusCode, header};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -27,10 +27,11 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 use tower_http::timeout::TimeoutBody;
 
+use crate::connections::Connections;
 use crate::http::Caller;
 use crate::limits::{
-    HTTP_BODY_SILENCE, HTTP_CONNECTIONS, HTTP_CONNECTIONS_OF_ONE, HTTP_FIRST_REQUEST, HTTP_HEADERS,
-    HTTP2_PING, HTTP2_STREAMS, TLS_HANDSHAKE,
+    HTTP_BODY_SILENCE, HTTP_FIRST_REQUEST, HTTP_HEADERS, HTTP2_PING, HTTP2_STREAMS,
+    NEIGHBOUR_CONNECTIONS, TLS_HANDSHAKE,
 };
 use crate::tls::Feed;
 
@@ -53,15 +54,27 @@ pub struct Bounds {
     pub silence: Duration,
 }
 
-impl Default for Bounds {
-    fn default() -> Self {
+impl Bounds {
+    /// Of a door for so many connections.
+    #[must_use]
+    pub const fn of(connections: Connections) -> Self {
         Self {
-            connections: HTTP_CONNECTIONS,
-            connections_of_one: HTTP_CONNECTIONS_OF_ONE,
+            connections: connections.http,
+            connections_of_one: connections.of_one,
             handshake: TLS_HANDSHAKE,
             headers: HTTP_HEADERS,
             silence: HTTP_BODY_SILENCE,
         }
+    }
+
+    /// Of the door for neighbours, who may all be on one machine.
+    #[must_use]
+    pub const fn of_neighbours() -> Self {
+        Self::of(Connections {
+            http: NEIGHBOUR_CONNECTIONS,
+            of_one: NEIGHBOUR_CONNECTIONS,
+            live: 0,
+        })
     }
 }
 
@@ -181,7 +194,11 @@ impl Connection {
         }
     }
 
-    async fn http1(self, stream: impl AsyncRead + AsyncWrite + Unpin, secure: bool) {
+    async fn http1(
+        self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        secure: bool,
+    ) {
         let asked = AtomicBool::new(false);
         let serving = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -191,13 +208,15 @@ impl Connection {
                 service_fn(async |request| {
                     asked.store(true, Ordering::Relaxed);
                     let mut answer = self.answer(request, secure).await;
-                    if self.ends.leaving.is_cancelled() {
+                    let upgraded = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
+                    if self.ends.leaving.is_cancelled() && !upgraded {
                         let close = HeaderValue::from_static("close");
                         answer.headers_mut().insert(header::CONNECTION, close);
                     }
                     Ok::<_, Infallible>(answer)
                 }),
-            );
+            )
+            .with_upgrades();
         let mut serving = std::pin::pin!(serving);
         let ended = tokio::select! {
             ended = serving.as_mut() => ended,

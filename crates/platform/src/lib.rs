@@ -13,6 +13,7 @@ pub mod cache;
 pub mod cipher;
 pub mod clock;
 pub mod config;
+pub mod connections;
 pub mod db;
 pub mod durable;
 pub mod email;

@@ -121,12 +121,19 @@ pub const DEAD_LETTERS_LISTED: u32 = 200;
 pub const ERROR_TEXT_MAX: usize = 500;
 /// Notices that a slow page may lag behind before it is told to reload.
 pub const NOTICE_BACKLOG: usize = 256;
-/// Most open live connections (`/api/v1/events`). A process begins with 1,024
-/// file descriptors on most systems, and intake must never be short of them.
-pub const LIVE_CONNECTIONS: usize = 400;
-/// How often it is asked whether whoever listens there would still be let in;
-/// what ends a session in this process is told at once.
+/// How often it is asked whether whoever has a page open would still be let in;
+/// what ends a session in this installation is told at once.
 pub const LIVE_CHECK: Duration = Duration::from_secs(5);
+/// All pages together ask so often in a second at most: with more than a thousand of
+/// them each asks less often.
+pub const LIVE_CHECKS_A_SECOND: usize = 200;
+/// A page hears no sooner than this of what changed again: what changed meanwhile is
+/// told at once then, each thing once.
+pub const LIVE_PAUSE: Duration = Duration::from_millis(500);
+/// One page after the other hears of a change, with so much time between: each of them
+/// asks for what it shows then, and a thousand at the same moment are more than there is
+/// room for.
+pub const LIVE_TURN: Duration = Duration::from_millis(4);
 
 /// How long a mail server may take for one step.
 pub const MAIL_TIMEOUT: Duration = Duration::from_secs(30);
@@ -184,12 +191,8 @@ pub const TLS_LOOK_EVERY: Duration = Duration::from_secs(5);
 pub const TLS_FILE_MAX: u64 = 4 << 20;
 /// Longest TLS handshake: two round trips, on the slowest of links.
 pub const TLS_HANDSHAKE: Duration = Duration::from_secs(15);
-/// HTTP connections at once: every page that has live updates
-/// ([`LIVE_CONNECTIONS`]), and as many others as leave file descriptors for intake.
-pub const HTTP_CONNECTIONS: usize = 640;
-/// Of these, what one address of the network may hold: half, so that it can't
-/// shut out the others, while a whole ward behind one address has room.
-pub const HTTP_CONNECTIONS_OF_ONE: usize = 320;
+/// Connections of neighbours at once: each process holds a few.
+pub const NEIGHBOUR_CONNECTIONS: usize = 640;
 /// Longest time from one request to the end of the next one's header fields, as
 /// other servers have it; who sends them byte by byte is cut off then.
 pub const HTTP_HEADERS: Duration = Duration::from_secs(60);

@@ -51,7 +51,7 @@ impl Asked {
             listener,
             router,
             Some(tls),
-            Bounds::default(),
+            Bounds::of_neighbours(),
             stop.clone(),
         ));
         let client = HttpClient::new(Some(&authority.certificate()), Some(&asks)).unwrap();

@@ -12,26 +12,60 @@ export type Connection = 'connecting' | 'live' | 'lost';
 export const SETTLE_MS = 300;
 /** A stream of changes is shown at least this often. */
 export const LONGEST_WAIT_MS = 1500;
+/** Of so much time one part is spent on asking: a server that is slow is asked less often. */
+const PARTS = 10;
+/** Even then what changed is shown after this long. */
+const LONGEST_PAUSE_MS = 30_000;
 
-/** Calls `work` once things are quiet for `settle` ms, and after `longest` ms at the latest. */
-export function coalesce(work: () => void, settle = SETTLE_MS, longest = LONGEST_WAIT_MS) {
+/**
+ * Calls `work` once things are quiet for `settle` ms, and after `longest` ms at the latest; not
+ * while the call before is at it, and not sooner than ten times what it took. `took` says that in
+ * ms, and nothing while it is at it.
+ */
+export function coalesce(work: () => void, settle = SETTLE_MS, longest = LONGEST_WAIT_MS, took: () => number | undefined = () => 0) {
   let timer: ReturnType<typeof setTimeout> | undefined;
   let first = 0;
+  let called = -Infinity;
+  const call = () => {
+    const last = took();
+    const rest = last === undefined ? settle : called + Math.min(last * PARTS, LONGEST_PAUSE_MS) - Date.now();
+    if (rest > 0) {
+      timer = setTimeout(call, rest);
+      return;
+    }
+    timer = undefined;
+    called = Date.now();
+    work();
+  };
   return {
     ring() {
       const now = Date.now();
       if (timer === undefined) first = now;
       else clearTimeout(timer);
-      const wait = Math.max(0, Math.min(settle, first + longest - now));
-      timer = setTimeout(() => {
-        timer = undefined;
-        work();
-      }, wait);
+      timer = setTimeout(call, Math.max(0, Math.min(settle, first + longest - now)));
     },
     stop() {
       clearTimeout(timer);
       timer = undefined;
     },
+  };
+}
+
+/** Calls `work` at once while somebody looks at the page, and else when they look again. */
+export function whenLookedAt(work: () => void) {
+  let owed = false;
+  const look = () => {
+    if (!owed || document.visibilityState !== 'visible') return;
+    owed = false;
+    work();
+  };
+  document.addEventListener('visibilitychange', look);
+  return {
+    call() {
+      owed = true;
+      look();
+    },
+    stop: () => document.removeEventListener('visibilitychange', look),
   };
 }
 
@@ -134,15 +168,19 @@ const live = new Live();
 
 export const useConnection = (): Connection => useSyncExternalStore(live.watch, live.state);
 
-/** Calls `changed` soon after something of these topics changed. */
-export function useChanges(topics: readonly Topic[], changed: () => void, studyUid?: string) {
-  const latest = useRef(changed);
+/**
+ * Calls `changed` soon after something of these topics changed, or when the page is looked at
+ * again. `took` says how many ms the last time took, and nothing while it is not over.
+ */
+export function useChanges(topics: readonly Topic[], changed: () => void, studyUid?: string, took: () => number | undefined = () => 0) {
+  const latest = useRef({ changed, took });
   useEffect(() => {
-    latest.current = changed;
+    latest.current = { changed, took };
   });
   const key = topics.join();
   useEffect(() => {
-    const bell = coalesce(() => latest.current());
+    const page = whenLookedAt(() => latest.current.changed());
+    const bell = coalesce(page.call, SETTLE_MS, LONGEST_WAIT_MS, () => latest.current.took());
     const wanted = key.split(',') as Topic[];
     const leave = live.listen(notice => {
       if (notice === 'reload' || concerns(notice, wanted, studyUid)) bell.ring();
@@ -150,6 +188,7 @@ export function useChanges(topics: readonly Topic[], changed: () => void, studyU
     return () => {
       leave();
       bell.stop();
+      page.stop();
     };
   }, [key, studyUid]);
 }

@@ -31,6 +31,7 @@ export function useResource<T>(
   const [round, setRound] = useState(0);
   const [loading, setLoading] = useState(true);
   const latest = useRef(load);
+  const took = useRef<number | undefined>(0);
   useEffect(() => {
     latest.current = load;
   });
@@ -39,7 +40,11 @@ export function useResource<T>(
     if (key === undefined) return;
     const abort = new AbortController();
     setLoading(true);
-    latest.current(abort.signal).then(
+    const began = performance.now();
+    took.current = undefined;
+    latest.current(abort.signal).finally(() => {
+      if (!abort.signal.aborted) took.current = performance.now() - began;
+    }).then(
       data => {
         if (abort.signal.aborted) return;
         setLoaded({ key, data });
@@ -53,11 +58,14 @@ export function useResource<T>(
         setLoading(false);
       },
     );
-    return () => abort.abort();
+    return () => {
+      abort.abort();
+      took.current = 0;
+    };
   }, [key, round]);
 
   const reload = useCallback(() => setRound(value => value + 1), []);
-  useChanges(topics, reload, studyUid);
+  useChanges(topics, reload, studyUid, () => took.current);
   const current = loaded.key === key;
   return {
     data: current ? loaded.data : undefined,

@@ -12,6 +12,7 @@ use hilum_inference::runtime::{find_library, library_version};
 use hilum_platform::cache::Shared;
 use hilum_platform::clock;
 use hilum_platform::config::Config;
+use hilum_platform::connections::Connections;
 use hilum_platform::db::Home;
 use hilum_platform::flags::Flags;
 use hilum_platform::remote::member::Readiness;
@@ -277,13 +278,20 @@ fn key(config: &Config) -> Check {
 }
 
 fn open_files() -> Check {
+    // What a server asks for when it starts.
+    let pages = Connections::here().live;
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
     match limit {
         Some(files) if files < OPEN_FILES_WARNING => warning(
             "open files",
-            format!("at most {files}: raise it (ulimit -n {OPEN_FILES_WARNING})"),
+            format!(
+                "at most {files}, and {pages} pages with live updates: raise it (ulimit -Hn {OPEN_FILES_WARNING})"
+            ),
         ),
-        Some(files) => good("open files", format!("at most {files}")),
+        Some(files) => good(
+            "open files",
+            format!("at most {files}, and {pages} pages with live updates"),
+        ),
         None => good("open files", "no limit"),
     }
 }

@@ -26,12 +26,15 @@ use hilum_platform::audit::TellsAll;
 use hilum_platform::cache::Shared;
 use hilum_platform::clock::SharedClock;
 use hilum_platform::config::Config;
+use hilum_platform::connections::Connections;
 use hilum_platform::db::Home;
 use hilum_platform::events::Inbox;
 use hilum_platform::http_server::{self, Bounds, Ends};
 use hilum_platform::notices::Notices;
 use hilum_platform::passes::Passes;
+use hilum_platform::remote::carried::{self, Carried};
 use hilum_platform::remote::directory;
+use hilum_platform::remote::elsewhere::Shards;
 use hilum_platform::remote::identity::RemoteIdentity;
 use hilum_platform::remote::imaging::RemoteImaging;
 use hilum_platform::remote::member::{Readiness, Ready as _, RemoteMember};
@@ -42,6 +45,7 @@ use hilum_platform::tls::Certificate;
 use hilum_platform::traces::{self, Traces};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -165,24 +169,30 @@ impl Hilum {
         let stop = ends.stop.clone();
         opened.start_workers(&tasks, listeners.dicom, certificate.as_ref());
 
-        let serve = |listener, router, tls| {
-            let (bounds, ends) = (Bounds::default(), ends.clone());
-            tasks.spawn(http_server::serve(listener, router, tls, bounds, ends));
+        let serve = |listener, router, tls, bounds| {
+            tasks.spawn(http_server::serve(
+                listener,
+                router,
+                tls,
+                bounds,
+                ends.clone(),
+            ));
         };
-        let serve_at = |door, router, tls| match door {
-            Door::Listening(listener) => serve(listener, router, tls),
+        let serve_at = |door, router, tls, bounds| match door {
+            Door::Listening(listener) => serve(listener, router, tls, bounds),
             Door::Served(late) => late.serve(router),
         };
         if let Some((door, certificate)) = listeners.neighbours {
-            serve_at(door, opened.door.clone(), Some(certificate.neighbours()));
+            let (tls, bounds) = (Some(certificate.neighbours()), Bounds::of_neighbours());
+            serve_at(door, opened.door.clone(), tls, bounds);
             tasks.spawn(certificate.follow(stop.clone()));
         }
         // Neighbours are answered by now, and may be needed for it.
         opened.carry_out_due(&tasks).await?;
-        let router = opened.router.clone();
+        let (router, bounds) = (opened.router.clone(), Bounds::of(Connections::here()));
         let (local, https) = match &certificate {
             None => {
-                serve_at(door, router, None);
+                serve_at(door, router, None, bounds);
                 (http, None)
             }
             Some(certificate) => {
@@ -192,8 +202,8 @@ impl Hilum {
                     listen(SocketAddr::from(([127, 0, 0, 1], 0)), "HTTP for commands").await?;
                 let local = own.local_addr()?;
                 let commands_only = http::for_operator(router.clone(), opened.operator.clone());
-                serve(own, commands_only, None);
-                serve_at(door, router, Some(certificate.http()));
+                serve(own, commands_only, None, bounds);
+                serve_at(door, router, Some(certificate.http()), bounds);
                 tasks.spawn(certificate.clone().follow(stop.clone()));
                 (local, Some(http))
             }
@@ -296,6 +306,8 @@ pub(crate) struct Opened {
     remote_identity: Option<RemoteIdentity>,
     /// What neighbours ask.
     door: Router,
+    /// The ways to other shards, and the associations that they bring.
+    elsewhere: Option<(Shards, mpsc::Receiver<Carried>)>,
     inboxes: Arc<[Inbox]>,
     carrying: Carrying,
     due: Option<(http::Erasures, http::Endings)>,
@@ -407,7 +419,7 @@ impl Opened {
             trail: services.trail()?,
             own,
             rest: endpoints(&services, &neighbours)?,
-            shards,
+            shards: shards.clone(),
             auth: match &services.identity {
                 Some(identity) => Endpoints::Here(identity.auth_router()),
                 None => Endpoints::At(
@@ -431,7 +443,8 @@ impl Opened {
             transit: &carrying.transit(),
             stop: &stop,
         };
-        let door = neighbours::door(&at_door, doors.passed_on);
+        let (associations, carried) = carried::door();
+        let door = neighbours::door(&at_door, associations, doors.passed_on);
         let opened = Self {
             router: doors.public,
             operator,
@@ -443,6 +456,7 @@ impl Opened {
             neighbours,
             remote_identity,
             door,
+            elsewhere: Some((shards, carried)),
             inboxes,
             carrying,
             due,
@@ -520,6 +534,7 @@ impl Opened {
         dicom: Option<TcpListener>,
         certificate: Option<&Certificate>,
     ) {
+        let elsewhere = self.elsewhere.take();
         let (services, stop) = (&self.services, &self.stop);
         for outbox in services.outboxes() {
             tasks.spawn(self.carrying.relay(outbox).run(stop.clone()));
@@ -552,12 +567,17 @@ impl Opened {
         if let Some(audit) = &services.audit {
             audit.start_workers(tasks, stop);
         }
-        if let (Some((_, imaging)), Some(listener), Some(identity)) =
-            (&services.imaging, dicom, identity)
+        if let (Some((_, imaging)), Some(listener), Some(identity), Some((shards, carried))) =
+            (&services.imaging, dicom, identity, elsewhere)
         {
             let tls = certificate.filter(|_| self.config.dicom_tls);
-            let tls = tls.map(Certificate::dicom);
-            imaging.start_workers(tasks, stop, listener, tls, identity);
+            let door = hilum_imaging::DicomDoor {
+                listener,
+                tls: tls.map(Certificate::dicom),
+                shards,
+                carried,
+            };
+            imaging.start_workers(tasks, stop, door, identity);
         }
         let imaging = || -> Option<Arc<dyn Imaging>> {
             match &services.imaging {

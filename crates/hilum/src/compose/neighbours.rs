@@ -125,10 +125,11 @@ pub(super) struct AtDoor<'a> {
     pub(super) stop: &'a CancellationToken,
 }
 
-/// The door for neighbours: what the services that run here are asked, and
-/// `api`, the requests that came to another process.
-pub(super) fn door(at: &AtDoor<'_>, api: Router) -> Router {
-    let mut router = Router::new();
+/// The door for neighbours: what the services that run here are asked, the
+/// `associations` that other shards bring, and `api`, the requests that came to another
+/// process.
+pub(super) fn door(at: &AtDoor<'_>, associations: Router, api: Router) -> Router {
+    let mut router = associations;
     let trails = at.services.trails();
     for service in ServiceName::ALL.iter().copied() {
         let Some(ready) = at.status.here(service) else {

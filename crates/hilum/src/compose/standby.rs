@@ -11,6 +11,7 @@ use axum::response::{IntoResponse as _, Response};
 use hilum_archive::{Archive, ArchiveConfig, Elsewhere};
 use hilum_contracts::error::{ErrorCode, ServiceError};
 use hilum_platform::config::Config;
+use hilum_platform::connections::Connections;
 use hilum_platform::http::Problem;
 use hilum_platform::http_server::{self, Bounds, Ends};
 use hilum_platform::tls::{Certificate, Feed};
@@ -46,13 +47,18 @@ impl Late {
     fn new(
         behind: Behind,
         listener: TcpListener,
-        tls: Option<Feed>,
+        (tls, bounds): (Option<Feed>, Bounds),
         (ends, tasks): (&Ends, &TaskTracker),
     ) -> Self {
         let (sender, behind) = watch::channel(behind);
         let router = Router::new().fallback(answer).with_state(behind);
-        let (bounds, ends) = (Bounds::default(), ends.clone());
-        tasks.spawn(http_server::serve(listener, router, tls, bounds, ends));
+        tasks.spawn(http_server::serve(
+            listener,
+            router,
+            tls,
+            bounds,
+            ends.clone(),
+        ));
         Self(sender)
     }
 
@@ -87,12 +93,11 @@ pub(super) async fn until_it_is_free(
     );
     let listener = listen(config.http, "HTTP").await?;
     config.http = listener.local_addr()?;
-    let http = Late::new(
-        Behind::Nobody,
-        listener,
+    let over = (
         certificate.map(Certificate::http),
-        on,
+        Bounds::of(Connections::here()),
     );
+    let http = Late::new(Behind::Nobody, listener, over, on);
     let mut listeners = None;
     loop {
         match (elsewhere().await, &listeners) {
@@ -124,9 +129,9 @@ pub(super) async fn until_it_is_free(
 async fn beside_http(config: &mut Config, on: (&Ends, &TaskTracker)) -> anyhow::Result<Listeners> {
     let mut listeners = Listeners::beside_http(config).await?;
     listeners.neighbours = listeners.neighbours.map(|(door, certificate)| {
-        let tls = Some(certificate.neighbours());
+        let over = (Some(certificate.neighbours()), Bounds::of_neighbours());
         let door = match door {
-            Door::Listening(listener) => Door::Served(Late::new(Behind::Soon, listener, tls, on)),
+            Door::Listening(listener) => Door::Served(Late::new(Behind::Soon, listener, over, on)),
             served @ Door::Served(_) => served,
         };
         (door, certificate)

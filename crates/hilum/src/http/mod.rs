@@ -114,7 +114,6 @@ pub(crate) struct Shared {
     config: Arc<Config>,
     tenants: Directory,
     live: live::Live,
-    notices: Notices,
     inboxes: Arc<[Inbox]>,
     bus: Option<Bus>,
     cache: Option<SharedCache>,
@@ -208,8 +207,7 @@ pub(crate) fn doors(parts: Parts) -> Doors {
     };
     let shared = Shared {
         started_at: parts.clock.now(),
-        live: live::Live::new(parts.notices.clone()),
-        notices: parts.notices,
+        live: live::Live::new(parts.notices),
         inboxes: parts.inboxes,
         bus: parts.bus,
         cache: parts.cache,

@@ -104,9 +104,9 @@ fn a_tenant_moves_to_another_shard_with_everything_and_back() {
         }
     }
     assert_eq!(results(main, "1.2.3.1"), before);
-    // Associations are taken where the tenant lives.
+    // A device goes on sending to where it did.
     let series = Series::another_study("1.2.3.2", &["PatientID=2"]);
-    assert!(!main.receives(series.files()).accepted);
+    assert!(main.receives(series.files()).accepted);
     assert!(north.receives(series.files()).accepted);
     north.run_becomes("1.2.3.2", "succeeded");
     assert_eq!(found(main.api(), "a", "1.2.3.2"), 1);
@@ -214,17 +214,16 @@ impl<'s> Load<'s> {
         }
     }
 
-    /// Sends studies by C-STORE to whichever shard takes them.
+    /// Sends studies by C-STORE, each other one to the other shard, until it is taken.
     fn stores(&self, studies: &[Series]) {
-        for series in studies {
-            let mut to = [self.shards.main.dicom(), self.shards.north.dicom()];
+        let doors = [self.shards.main.dicom(), self.shards.north.dicom()];
+        for (series, door) in studies.iter().zip(doors.iter().cycle()) {
             loop {
-                let sent = run(storescu(to[0], "HILUM_A", &[]).args(series.files()));
+                let sent = run(storescu(*door, "HILUM_A", &[]).args(series.files()));
                 if sent.status.success() {
                     break;
                 }
                 self.refused.fetch_add(1, Ordering::SeqCst);
-                to.reverse();
                 std::thread::sleep(Duration::from_millis(200));
             }
             self.acknowledges(series);

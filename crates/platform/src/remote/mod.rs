@@ -14,6 +14,7 @@
 mod answering;
 pub mod audit;
 pub(crate) mod breaker;
+pub mod carried;
 pub mod directory;
 pub mod elsewhere;
 pub mod identity;

@@ -76,7 +76,7 @@ async fn who_leaves_answers_and_has_each_client_connect_anew() {
         listener,
         router,
         None,
-        Bounds::default(),
+        Bounds::of_neighbours(),
         ends.clone(),
     ));
     let kept = "GET / HTTP/1.1\r\nhost: localhost\r\n\r\n";
@@ -105,7 +105,7 @@ fn hurried() -> Bounds {
         handshake: SOON,
         headers: SOON,
         silence: SOON,
-        ..Bounds::default()
+        ..Bounds::of_neighbours()
     }
 }
 
@@ -132,14 +132,14 @@ const GET: &str = "GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\
 
 #[tokio::test]
 async fn a_request_is_known_by_its_address_and_whether_it_came_over_tls() {
-    let plain = served(None, Bounds::default()).await;
+    let plain = served(None, Bounds::of_neighbours()).await;
     let answer = ask(plain.connect().await, GET).await;
     assert!(answer.ends_with("127.0.0.1 false"), "{answer}");
 
     let folder = tempfile::tempdir().unwrap();
     let files = files(folder.path(), "served");
     let certificate = Certificate::open(&files).unwrap();
-    let over_tls = served(Some(certificate.http()), Bounds::default()).await;
+    let over_tls = served(Some(certificate.http()), Bounds::of_neighbours()).await;
     let connector = TlsConnector::from(client(&files.certificate, None));
     let name = "localhost".try_into().unwrap();
     let stream = connector.connect(name, over_tls.connect().await).await;
@@ -227,7 +227,7 @@ async fn a_body_that_stops_coming_is_not_waited_for() {
 
 #[tokio::test]
 async fn a_body_that_no_door_streams_is_bounded() {
-    let server = served(None, Bounds::default()).await;
+    let server = served(None, Bounds::of_neighbours()).await;
     let long = (2 << 20) + 1;
     let head = format!(
         "POST /body HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: {long}\r\n\r\n"
@@ -240,7 +240,7 @@ async fn a_body_that_no_door_streams_is_bounded() {
 async fn one_more_than_there_are_places_waits_until_one_is_free() {
     let bounds = Bounds {
         connections: 1,
-        ..Bounds::default()
+        ..Bounds::of_neighbours()
     };
     let server = served(None, bounds).await;
     let first = server.connect().await;

@@ -292,7 +292,7 @@ async fn what_could_not_be_sent_waits_until_somebody_is_there_and_arrives_whole(
         let listener = TcpListener::bind(address).await.unwrap();
         let length = |body: Bytes| async move { body.len().to_string() };
         let router = axum::Router::new().route("/", axum::routing::post(length));
-        let (bounds, stop) = (Bounds::default(), stop.clone());
+        let (bounds, stop) = (Bounds::of_neighbours(), stop.clone());
         tokio::spawn(serve(listener, router, None, bounds, stop));
     };
     let (answer, ()) = tokio::join!(asking, comes);

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use hilum_dimse::{
-    Acceptor, AssociationEnd, AssociationHandler, AssociationInfo, AssociationRequest, Rejection,
-    Server, ServerConfig, StoreRequest, StoreSink, StoreStatus,
+    Acceptor, Admission, AssociationEnd, AssociationHandler, AssociationInfo, AssociationRequest,
+    Rejection, Server, ServerConfig, StoreRequest, StoreSink, StoreStatus,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -16,11 +16,8 @@ struct Null;
 
 #[async_trait]
 impl Acceptor for Null {
-    async fn admit(
-        &self,
-        _request: &AssociationRequest,
-    ) -> Result<Box<dyn AssociationHandler>, Rejection> {
-        Ok(Box::new(Self))
+    async fn admit(&self, _request: &AssociationRequest) -> Result<Admission, Rejection> {
+        Ok(Admission::Served(Box::new(Self)))
     }
 }
 

@@ -39,6 +39,8 @@ pub struct AssociationRequest {
     pub peer: SocketAddr,
     /// The certificate (DER) that it showed in TLS, having proved that it holds the key.
     pub certificate: Option<Vec<u8>>,
+    /// It came to another server, which brought it here.
+    pub carried: bool,
     /// AE title asked for.
     pub called_ae_title: String,
     /// AE title of the requester.

@@ -37,7 +37,7 @@ pub use association::{
 pub use client::{Client, ClientConfig, ClientError, ClientTls, Response, Stage, StoreOperation};
 pub use pdu::{Abort, Rejection};
 pub use server::{
-    AbortCause, Acceptor, AssociationCounts, AssociationEnd, AssociationHandler, EndReason,
-    MoveOriginator, Server, ServerConfig, StoreRequest, StoreSink,
+    AbortCause, Acceptor, Admission, AssociationCounts, AssociationEnd, AssociationHandler,
+    Carried, Duplex, EndReason, MoveOriginator, Server, ServerConfig, StoreRequest, StoreSink,
 };
 pub use status::{Status, StatusClass, StoreStatus};

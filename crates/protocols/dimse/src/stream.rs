@@ -1,4 +1,4 @@
-//! The bytes of a connection, in clear or over TLS. Owns the handshake and the socket's options; what
+//! The bytes of a connection, in clear, over TLS or by way of another server. Owns the handshake and the socket's options; what
 //! TLS agrees on and which certificates it takes is the owner's of its configuration.
 
 use std::io;
@@ -13,10 +13,14 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
+use crate::server::Duplex;
+
 /// A connection's bytes.
 pub(crate) enum Stream {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
+    /// By way of another server, with the certificate that was shown there.
+    Carried(Box<dyn Duplex>, Option<Vec<u8>>),
 }
 
 impl Stream {
@@ -43,17 +47,20 @@ impl Stream {
         Ok(Self::Tls(Box::new(stream.into())))
     }
 
-    fn socket(&self) -> &TcpStream {
+    fn socket(&self) -> Option<&TcpStream> {
         match self {
-            Self::Plain(stream) => stream,
-            Self::Tls(stream) => stream.get_ref().0,
+            Self::Plain(stream) => Some(stream),
+            Self::Tls(stream) => Some(stream.get_ref().0),
+            Self::Carried(..) => None,
         }
     }
 
     /// The certificate (DER) that the peer showed and proved the key of.
     pub(crate) fn peer_certificate(&self) -> Option<Vec<u8>> {
-        let Self::Tls(stream) = self else {
-            return None;
+        let stream = match self {
+            Self::Plain(_) => return None,
+            Self::Tls(stream) => stream,
+            Self::Carried(_, certificate) => return certificate.clone(),
         };
         let chain = stream.get_ref().1.peer_certificates()?;
         chain.first().map(|certificate| certificate.to_vec())
@@ -62,16 +69,15 @@ impl Stream {
     /// What is already here, at most the buffer's spare room, without waiting: `WouldBlock` when
     /// nothing is.
     pub(crate) fn try_read(&mut self, buffer: &mut BytesMut) -> io::Result<usize> {
-        let stream = match self {
-            Self::Plain(stream) => return stream.try_read_buf(buffer),
-            Self::Tls(stream) => stream,
-        };
+        if let Self::Plain(stream) = self {
+            return stream.try_read_buf(buffer);
+        }
         // The waker is nobody's: whoever waits for bytes asks again and leaves its own.
         let mut context = Context::from_waker(Waker::noop());
         let mut chunk = [0; TRIED];
         let room = buffer.capacity().saturating_sub(buffer.len()).min(TRIED);
         let mut read = ReadBuf::new(chunk.get_mut(..room).unwrap_or_default());
-        match Pin::new(stream).poll_read(&mut context, &mut read) {
+        match Pin::new(self).poll_read(&mut context, &mut read) {
             Poll::Ready(Ok(())) => {
                 buffer.put_slice(read.filled());
                 Ok(read.filled().len())
@@ -90,7 +96,9 @@ impl Stream {
 
     /// Arms TCP_QUICKACK again.
     pub(crate) fn quick_ack(&self) {
-        quick_ack(self.socket());
+        if let Some(socket) = self.socket() {
+            quick_ack(socket);
+        }
     }
 }
 
@@ -120,6 +128,7 @@ impl AsyncRead for Stream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
             Self::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
+            Self::Carried(stream, _) => Pin::new(stream).poll_read(context, buffer),
         }
     }
 }
@@ -133,6 +142,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
             Self::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
+            Self::Carried(stream, _) => Pin::new(stream).poll_write(context, bytes),
         }
     }
 
@@ -140,6 +150,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_flush(context),
             Self::Tls(stream) => Pin::new(stream).poll_flush(context),
+            Self::Carried(stream, _) => Pin::new(stream).poll_flush(context),
         }
     }
 
@@ -147,6 +158,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_shutdown(context),
             Self::Tls(stream) => Pin::new(stream).poll_shutdown(context),
+            Self::Carried(stream, _) => Pin::new(stream).poll_shutdown(context),
         }
     }
 }

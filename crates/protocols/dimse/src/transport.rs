@@ -86,6 +86,11 @@ impl Connection {
         }
     }
 
+    /// Its bytes from here on: those that came already, and the stream.
+    pub(crate) fn into_parts(self) -> (Stream, BytesMut) {
+        (self.stream, self.buffer)
+    }
+
     /// The next PDU. `wait` bounds the time to its first byte; once begun it must be whole within
     /// the PDU time-out, so that a slow trickle can't hold the association. May be dropped at any
     /// await without losing bytes.

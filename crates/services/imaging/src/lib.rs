@@ -41,14 +41,13 @@ use hilum_platform::db::{DbError, Home, Migration};
 use hilum_platform::events::{DbOutbox, Inbox, OutboxSource};
 use hilum_platform::notices::Notices;
 use hilum_platform::tenants::Directory;
-use hilum_platform::tls::Feed;
-use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use utoipa_axum::router::OpenApiRouter;
 
 pub use crate::intake::Imported;
+pub use crate::intake::dimse::DicomDoor;
 pub use crate::readiness::INTEREST;
 use crate::spool::Spools;
 use crate::store::Store;
@@ -227,24 +226,17 @@ impl ImagingService {
         ]
     }
 
-    /// Takes DICOM associations on `listener`, over TLS if `tls` says how, from devices that `identity`
-    /// knows, watches over readiness, compares
-    /// conflicts and keeps the archive in order, until `stop` is called.
+    /// Takes DICOM associations at `door` from devices that `identity` knows, watches over
+    /// readiness, compares conflicts and keeps the archive in order, until `stop` is called.
     pub fn start_workers(
         &self,
         tasks: &TaskTracker,
         stop: &CancellationToken,
-        listener: TcpListener,
-        tls: Option<Feed>,
+        door: DicomDoor,
         identity: Arc<dyn Identity>,
     ) {
-        tasks.spawn(intake::dimse::serve(
-            self.clone(),
-            identity,
-            listener,
-            tls,
-            stop.clone(),
-        ));
+        let serving = intake::dimse::serve(self.clone(), identity, door, stop.clone());
+        tasks.spawn(serving);
         tasks.spawn(self.clone().watch_readiness(stop.clone()));
         tasks.spawn(self.clone().compare_conflicts(stop.clone()));
         tasks.spawn(self.clone().sweep_regularly(stop.clone()));

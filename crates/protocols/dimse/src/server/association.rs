@@ -4,13 +4,12 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tokio::net::TcpStream;
 use tokio::time::{Duration, sleep, timeout};
 use uuid::Uuid;
 
-use super::handler::{AbortCause, AssociationEnd, AssociationHandler, EndReason};
+use super::handler::{AbortCause, Admission, AssociationEnd, AssociationHandler, EndReason};
 use super::message::Messages;
-use super::{ServerConfig, Shared};
+use super::{Came, ServerConfig, Shared, elsewhere};
 use crate::association::{AssociationInfo, AssociationRequest, sendable_length};
 use crate::negotiation;
 use crate::pdu::{Abort, AssociateRequest, PduType, RELEASE_RP, Rejection, UserInformation, pdvs};
@@ -66,10 +65,11 @@ impl From<WriteError> for End {
 }
 
 /// Serves a connection to its end.
-pub(super) async fn run(shared: &Shared, stream: TcpStream, peer: SocketAddr, id: Uuid) {
+pub(super) async fn run(shared: &Shared, came: Came, peer: SocketAddr, id: Uuid) {
     let config = &shared.config;
+    let carried = matches!(came, Came::Carried(_));
     let begun = async {
-        let stream = open(shared, stream).await?;
+        let stream = open(shared, came).await?;
         let certificate = stream.peer_certificate();
         let mut connection =
             Connection::new(stream, config.max_pdu_length, config.pdu, config.send);
@@ -81,8 +81,10 @@ pub(super) async fn run(shared: &Shared, stream: TcpStream, peer: SocketAddr, id
         () = shared.stopping.cancelled() => return,
         begun = timeout(config.artim, begun) => begun,
     };
-    let (mut connection, certificate, request) = match begun {
-        Ok(Some((connection, certificate, Ok(request)))) => (connection, certificate, request),
+    let (mut connection, certificate, asked, request) = match begun {
+        Ok(Some((connection, certificate, Ok((asked, request))))) => {
+            (connection, certificate, asked, request)
+        }
         Ok(Some((connection, _, Err(error)))) => {
             count_refusal("not_dicom");
             shared.acceptor.refused(peer, None);
@@ -108,6 +110,7 @@ pub(super) async fn run(shared: &Shared, stream: TcpStream, peer: SocketAddr, id
         id,
         peer,
         certificate,
+        carried,
         called_ae_title: request.called_ae_title(),
         calling_ae_title: request.calling_ae_title(),
         contexts: request.contexts.clone(),
@@ -121,7 +124,12 @@ pub(super) async fn run(shared: &Shared, stream: TcpStream, peer: SocketAddr, id
         (Ok(_), Ok(())) => shared.acceptor.admit(&described).await,
     };
     let handler = match admitted {
-        Ok(handler) => handler,
+        Ok(Admission::Served(handler)) => handler,
+        Ok(Admission::Elsewhere { way, held }) => {
+            elsewhere::carry(shared, connection, &asked, way).await;
+            drop((held, place));
+            return;
+        }
         Err(rejection) => {
             count_refusal("rejected");
             tracing::info!(
@@ -148,7 +156,13 @@ pub(super) async fn run(shared: &Shared, stream: TcpStream, peer: SocketAddr, id
 }
 
 /// The bytes of the connection, after the handshake where there is TLS; nothing when that failed.
-async fn open(shared: &Shared, stream: TcpStream) -> Option<Stream> {
+async fn open(shared: &Shared, came: Came) -> Option<Stream> {
+    let stream = match came {
+        Came::Here(stream) => stream,
+        Came::Carried(carried) => {
+            return Some(Stream::Carried(carried.stream, carried.certificate));
+        }
+    };
     let Some(tls) = &shared.config.tls else {
         return Some(Stream::plain(stream));
     };
@@ -184,18 +198,20 @@ impl Drop for Open {
     }
 }
 
-/// The A-ASSOCIATE-RQ, or the abort that answers what came instead (none when nothing can).
+/// The A-ASSOCIATE-RQ, as it came and as it is read, or the abort that answers what came instead (none when nothing can).
 async fn read_request(
     connection: &mut Connection,
     config: &ServerConfig,
-) -> Result<AssociateRequest, Option<Abort>> {
+) -> Result<(RawPdu, AssociateRequest), Option<Abort>> {
     let pdu = connection
         .read(config.artim)
         .await
         .map_err(ReadError::abort)?;
     match pdu.kind {
         PduType::AssociateRq => {
-            AssociateRequest::decode(&pdu.body).map_err(|_| Some(Abort::INVALID_PARAMETER))
+            let request = AssociateRequest::decode(&pdu.body);
+            let request = request.map_err(|_| Some(Abort::INVALID_PARAMETER))?;
+            Ok((pdu, request))
         }
         PduType::Abort => Err(None),
         _ => Err(Some(Abort::UNEXPECTED_PDU)),

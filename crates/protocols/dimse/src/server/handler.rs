@@ -1,9 +1,11 @@
 //! What the owner of a server implements: whom to admit, and where a data set goes.
 
+use std::any::Any;
 use std::net::SocketAddr;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::association::{AssociationInfo, AssociationRequest};
 use crate::negotiation;
@@ -13,12 +15,8 @@ use crate::status::StoreStatus;
 /// Decides about associations.
 #[async_trait]
 pub trait Acceptor: Send + Sync + 'static {
-    /// Admits a requester, or names the standard's reason not to. The handler returned lives as long
-    /// as the association and may keep what was found out about the requester.
-    async fn admit(
-        &self,
-        request: &AssociationRequest,
-    ) -> Result<Box<dyn AssociationHandler>, Rejection>;
+    /// Admits a requester, or names the standard's reason not to.
+    async fn admit(&self, request: &AssociationRequest) -> Result<Admission, Rejection>;
 
     /// The transfer syntax for a proposed context, or why it is refused. The default takes
     /// verification and every storage class ([`negotiation::answer`]).
@@ -28,6 +26,35 @@ pub trait Acceptor: Send + Sync + 'static {
 
     /// A connection ended without an association: refused, over the limit, or not DICOM.
     fn refused(&self, _peer: SocketAddr, _rejection: Option<Rejection>) {}
+}
+
+/// What becomes of an association that is let in.
+pub enum Admission {
+    /// It is served here, by what lives as long as the association and may keep what was found out
+    /// about the requester.
+    Served(Box<dyn AssociationHandler>),
+    /// Another server serves it: its bytes go there and back, from the A-ASSOCIATE-RQ on.
+    Elsewhere {
+        /// The way to that server.
+        way: Box<dyn Duplex>,
+        /// Held as long as the association lasts.
+        held: Box<dyn Any + Send>,
+    },
+}
+
+/// The bytes of a connection, both ways.
+pub trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
+
+/// A connection that another server took and brings here: its handshake is over.
+pub struct Carried {
+    /// Its bytes, from the A-ASSOCIATE-RQ on.
+    pub stream: Box<dyn Duplex>,
+    /// The requester's address.
+    pub peer: SocketAddr,
+    /// The certificate (DER) that it showed there.
+    pub certificate: Option<Vec<u8>>,
 }
 
 /// Serves one association.

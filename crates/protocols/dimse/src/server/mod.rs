@@ -3,6 +3,7 @@
 //! data set.
 
 mod association;
+mod elsewhere;
 mod handler;
 mod message;
 
@@ -11,15 +12,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use uuid::Uuid;
 
 pub use handler::{
-    AbortCause, Acceptor, AssociationCounts, AssociationEnd, AssociationHandler, EndReason,
-    MoveOriginator, StoreRequest, StoreSink,
+    AbortCause, Acceptor, Admission, AssociationCounts, AssociationEnd, AssociationHandler,
+    Carried, Duplex, EndReason, MoveOriginator, StoreRequest, StoreSink,
 };
 
 use crate::Implementation;
@@ -76,6 +77,7 @@ const ABORTING: Duration = Duration::from_secs(5);
 /// A DIMSE service class provider.
 pub struct Server {
     shared: Arc<Shared>,
+    carried: Option<mpsc::Receiver<Carried>>,
 }
 
 struct Shared {
@@ -103,13 +105,21 @@ impl Server {
         };
         Self {
             shared: Arc::new(shared),
+            carried: None,
         }
+    }
+
+    /// Serves also what other servers bring.
+    #[must_use]
+    pub fn with_carried(mut self, carried: mpsc::Receiver<Carried>) -> Self {
+        self.carried = Some(carried);
+        self
     }
 
     /// Serves until `shutdown` is cancelled, then stops accepting, lets messages in progress finish
     /// within the grace, and aborts what is left. Returns when every association has ended.
     pub async fn serve(self, listener: TcpListener, shutdown: CancellationToken) {
-        let shared = self.shared;
+        let (shared, mut carried) = (self.shared, self.carried);
         let pending = Arc::new(Semaphore::new(
             shared
                 .config
@@ -125,16 +135,16 @@ impl Server {
                     note_panic(done);
                     continue;
                 }
-                accepted = accept(&listener, &pending) => accepted,
+                accepted = accept(&listener, &pending, &mut carried) => accepted,
             };
-            let Some((stream, peer, permit)) = accepted else {
+            let Some((came, peer, permit)) = accepted else {
                 continue;
             };
             let shared = Arc::clone(&shared);
             let id = (shared.config.new_id)();
             let span = tracing::info_span!("association", %id, %peer);
             let run = async move {
-                association::run(&shared, stream, peer, id).await;
+                association::run(&shared, came, peer, id).await;
                 drop(permit);
             };
             tasks.spawn(run.instrument(span));
@@ -163,13 +173,34 @@ impl Server {
     }
 }
 
+/// How a connection came.
+enum Came {
+    Here(TcpStream),
+    /// To another server, which has opened it.
+    Carried(Carried),
+}
+
 async fn accept(
     listener: &TcpListener,
     pending: &Arc<Semaphore>,
-) -> Option<(TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
+    carried: &mut Option<mpsc::Receiver<Carried>>,
+) -> Option<(Came, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
     let permit = Arc::clone(pending).acquire_owned().await.ok()?;
-    match listener.accept().await {
-        Ok((stream, peer)) => Some((stream, peer, permit)),
+    let brought = async {
+        match carried {
+            Some(carried) => carried.recv().await,
+            None => std::future::pending().await,
+        }
+    };
+    let accepted = tokio::select! {
+        accepted = listener.accept() => accepted,
+        Some(brought) = brought => {
+            let peer = brought.peer;
+            return Some((Came::Carried(brought), peer, permit));
+        }
+    };
+    match accepted {
+        Ok((stream, peer)) => Some((Came::Here(stream), peer, permit)),
         Err(error) => {
             // Out of file descriptors, as a rule: an immediate retry would only spin.
             tracing::warn!(%error, "accepting a connection failed");

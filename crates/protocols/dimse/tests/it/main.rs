@@ -14,6 +14,7 @@ mod codec;
 mod conformance;
 mod corpus;
 mod dcmtk;
+mod elsewhere;
 mod files;
 mod hostile;
 mod lifecycle;

@@ -9,12 +9,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use hilum_dimse::{
-    Acceptor, AssociationEnd, AssociationHandler, AssociationInfo, AssociationRequest, Client,
-    ClientConfig, Rejection, Server, ServerConfig, Status, StoreOperation, StoreRequest, StoreSink,
-    StoreStatus,
+    Acceptor, Admission, AssociationEnd, AssociationHandler, AssociationInfo, AssociationRequest,
+    Carried, Client, ClientConfig, Rejection, Server, ServerConfig, Status, StoreOperation,
+    StoreRequest, StoreSink, StoreStatus,
 };
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -84,16 +84,13 @@ struct Recorder {
 
 #[async_trait]
 impl Acceptor for Recorder {
-    async fn admit(
-        &self,
-        request: &AssociationRequest,
-    ) -> Result<Box<dyn AssociationHandler>, Rejection> {
+    async fn admit(&self, request: &AssociationRequest) -> Result<Admission, Rejection> {
         match self.behaviour.called {
             Some(title) if title != request.called_ae_title => Err(Rejection::CALLED_AE_TITLE),
             _ => {
                 let shown = request.certificate.clone();
                 self.log.lock().unwrap().certificates.push(shown);
-                Ok(Box::new(self.clone()))
+                Ok(Admission::Served(Box::new(self.clone())))
             }
         }
     }
@@ -198,6 +195,15 @@ impl TestServer {
     }
 
     pub(crate) async fn with(config: ServerConfig, behaviour: Behaviour) -> Self {
+        Self::that_serves(config, behaviour, None).await
+    }
+
+    /// One that serves also what another server brings.
+    pub(crate) async fn that_serves(
+        config: ServerConfig,
+        behaviour: Behaviour,
+        carried: Option<mpsc::Receiver<Carried>>,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let log = Arc::new(Mutex::new(Log::default()));
@@ -206,7 +212,10 @@ impl TestServer {
             log: Arc::clone(&log),
         };
         let shutdown = CancellationToken::new();
-        let server = Server::new(config, Arc::new(recorder));
+        let mut server = Server::new(config, Arc::new(recorder));
+        if let Some(carried) = carried {
+            server = server.with_carried(carried);
+        }
         let task = tokio::spawn(server.serve(listener, shutdown.clone()));
         Self {
             address,

@@ -6,15 +6,20 @@ use bytes::Bytes;
 use std::sync::Arc;
 
 use hilum_contracts::identity::{DeviceAdmission, DeviceAsks, DeviceRejection, Identity};
-use hilum_contracts::ids::CorrelationId;
+use hilum_contracts::ids::{CorrelationId, TenantId};
+use hilum_contracts::service::ServiceName;
 use hilum_dimse::{
-    Acceptor, AssociationEnd, AssociationHandler, AssociationInfo, AssociationRequest, EndReason,
-    Rejection, Server, ServerConfig, Status, StoreRequest, StoreSink, StoreStatus,
+    Acceptor, Admission, AssociationEnd, AssociationHandler, AssociationInfo, AssociationRequest,
+    Carried, EndReason, Rejection, Server, ServerConfig, Status, StoreRequest, StoreSink,
+    StoreStatus,
 };
 use hilum_platform::auth;
+use hilum_platform::remote::carried;
+use hilum_platform::remote::elsewhere::{Answers, Shards};
 use hilum_platform::shares::{Share, Shares};
 use hilum_platform::tls::{Feed, fingerprint};
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{Intake, Refused, Source};
@@ -23,15 +28,32 @@ use crate::domain::readiness::Ending;
 use crate::limits::SHUTDOWN_GRACE;
 use crate::spool::Spool;
 
+/// Where associations come to, and where those go that are for another shard's tenant.
+pub struct DicomDoor {
+    /// Where devices connect.
+    pub listener: TcpListener,
+    /// How, over TLS.
+    pub tls: Option<Feed>,
+    /// Who answers for each tenant.
+    pub shards: Shards,
+    /// What other shards bring.
+    pub carried: mpsc::Receiver<carried::Carried>,
+}
+
 /// Takes associations until `stop` is called, and lets those that are open
 /// finish what they are sending.
 pub(crate) async fn serve(
     service: ImagingService,
     identity: Arc<dyn Identity>,
-    listener: TcpListener,
-    tls: Option<Feed>,
+    door: DicomDoor,
     stop: CancellationToken,
 ) {
+    let DicomDoor {
+        listener,
+        tls,
+        shards,
+        carried,
+    } = door;
     let config = ServerConfig {
         max_associations: service.config.max_associations,
         grace: SHUTDOWN_GRACE,
@@ -43,24 +65,72 @@ pub(crate) async fn serve(
         shares: Shares::new(config.max_associations),
         service,
         identity,
+        elsewhere: shards,
     };
-    Server::new(config, Arc::new(acceptor))
-        .serve(listener, stop)
-        .await;
+    let (brought, taken) = mpsc::channel(1);
+    let server = Server::new(config, Arc::new(acceptor)).with_carried(taken);
+    tokio::select! {
+        () = server.serve(listener, stop) => {}
+        () = bring(carried, brought) => {}
+    }
+}
+
+/// Hands on what other shards bring, for as long as anybody asks.
+async fn bring(mut from: mpsc::Receiver<carried::Carried>, to: mpsc::Sender<Carried>) {
+    while let Some(one) = from.recv().await {
+        let carried = Carried {
+            stream: Box::new(one.stream),
+            peer: one.peer,
+            certificate: one.certificate,
+        };
+        if to.send(carried).await.is_err() {
+            break;
+        }
+    }
+    // Nobody brings any more, or nobody takes it; devices still come by themselves.
+    std::future::pending().await
 }
 
 struct KnownDevices {
     service: ImagingService,
     identity: Arc<dyn Identity>,
     shares: Shares,
+    elsewhere: Shards,
+}
+
+impl KnownDevices {
+    /// The way to the shard of another one's tenant. What was carried once is not carried
+    /// on: shards learn of a move moments after each other.
+    async fn elsewhere(
+        &self,
+        tenant: &TenantId,
+        request: &AssociationRequest,
+        share: Share,
+    ) -> Result<Admission, Rejection> {
+        let way = match self.elsewhere.of(tenant, ServiceName::Imaging) {
+            Answers::At(way) if !request.carried => way,
+            _ => {
+                tracing::info!(%tenant, "an association is for a tenant of another shard");
+                return Err(Rejection::TEMPORARY_CONGESTION);
+            }
+        };
+        let certificate = request.certificate.as_deref();
+        match carried::carry(&way, request.peer, certificate).await {
+            Ok(way) => Ok(Admission::Elsewhere {
+                way: Box::new(way),
+                held: Box::new(share),
+            }),
+            Err(error) => {
+                tracing::warn!(%error, %tenant, "an association could not be carried to its shard");
+                Err(Rejection::TEMPORARY_CONGESTION)
+            }
+        }
+    }
 }
 
 #[async_trait]
 impl Acceptor for KnownDevices {
-    async fn admit(
-        &self,
-        request: &AssociationRequest,
-    ) -> Result<Box<dyn AssociationHandler>, Rejection> {
+    async fn admit(&self, request: &AssociationRequest) -> Result<Admission, Rejection> {
         let asks = DeviceAsks {
             called: request.called_ae_title.clone(),
             calling: request.calling_ae_title.clone(),
@@ -80,13 +150,12 @@ impl Acceptor for KnownDevices {
                 return Err(Rejection::TEMPORARY_CONGESTION);
             }
         };
-        if !self.service.tenants.is_here(&device.tenant) {
-            tracing::info!(tenant = %device.tenant, "an association is for a tenant of another shard: send it there");
-            return Err(Rejection::TEMPORARY_CONGESTION);
-        }
         let tenants = self.service.tenants.known().tenants().len();
         let share = self.shares.take(&device.tenant, tenants);
         let share = share.ok_or(Rejection::LOCAL_LIMIT_EXCEEDED)?;
+        if !self.service.tenants.is_here(&device.tenant) {
+            return self.elsewhere(&device.tenant, request, share).await;
+        }
         let scope = auth::device(&device.tenant, &device.ae_title, Some(asks.peer));
         let source = Source::Dimse {
             calling_ae_title: request.calling_ae_title.clone(),
@@ -97,10 +166,10 @@ impl Acceptor for KnownDevices {
             CorrelationId(request.id),
             source,
         );
-        Ok(Box::new(DeviceAssociation {
+        Ok(Admission::Served(Box::new(DeviceAssociation {
             intake,
             _share: share,
-        }))
+        })))
     }
 }
 

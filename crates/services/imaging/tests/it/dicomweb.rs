@@ -1,6 +1,7 @@
 //! DICOMweb over a real socket, judged by dicomweb-client and pydicom, both
 //! unmodified.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,11 +14,13 @@ use hilum_contracts::error::ServiceError;
 use hilum_contracts::identity::{Admitted, DeviceAdmission, DeviceAsks, DeviceRejection, Identity};
 use hilum_contracts::ids::TenantId;
 use hilum_contracts::scope::TenantScope;
-use hilum_imaging::ImagingService;
+use hilum_imaging::{DicomDoor, ImagingService};
 use hilum_platform::auth;
 use hilum_platform::clock;
 use hilum_platform::config::Config;
 use hilum_platform::notices::Notices;
+use hilum_platform::remote::carried;
+use hilum_platform::remote::elsewhere::Shards;
 use hilum_platform::tenants::Directory;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -94,7 +97,7 @@ async fn judge(script: &str, arguments: &[PathBuf]) {
     let service = ImagingService::open(
         archive,
         Arc::new(config),
-        tenants,
+        tenants.clone(),
         clock::system(),
         Notices::default(),
     )
@@ -110,8 +113,13 @@ async fn judge(script: &str, arguments: &[PathBuf]) {
     let (api, _) = service.router().split_for_parts();
     let app = api.nest("/dicomweb", service.dicomweb()).layer(admit);
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-    let dicom = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    service.start_workers(&tasks, &stop, dicom, None, Arc::new(Strangers));
+    let door = DicomDoor {
+        listener: tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap(),
+        tls: None,
+        shards: Shards::new(tenants, BTreeMap::new()),
+        carried: carried::door().1,
+    };
+    service.start_workers(&tasks, &stop, door, Arc::new(Strangers));
     let server = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/it");
     let output = tokio::process::Command::new(python())
