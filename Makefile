@@ -38,7 +38,7 @@ lint: web ## Format, lints, licences
 fmt: ## Format the code
 	cargo fmt --all
 
-bench: build ## Side by side with Orthanc; writes docs/benchmarks.md (ARGS=--scale: with ten years of studies; ARGS=--audit: what the trail costs; --traces; --storage: SQLite and PostgreSQL, files and bucket)
+bench: build ## Side by side with Orthanc; writes docs/benchmarks.md (ARGS=--scale: with ten years of studies; ARGS=--audit: what the trail costs; --traces; --storage: SQLite and PostgreSQL, files and bucket; --services: one process and six; --pages: a thousand open pages)
 	@scripts/bench $(ARGS)
 
 chaos: test-deps web ## Breaks one part of an installation after the other; writes docs/reliability-chaos.md

@@ -5,7 +5,6 @@ writes docs/benchmarks-storage.md."""
 import argparse
 import datetime
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -13,12 +12,12 @@ import time
 from pathlib import Path
 
 import bench
+import engines
 import images
 import servers
 import work
 
 PUT_MS = 50
-NOBODY = 65534
 HILUM = {
     "Hilum: SQLite, files": (),
     "Hilum: SQLite, bucket": ("bucket",),
@@ -43,104 +42,6 @@ def arguments():
     return parser.parse_args()
 
 
-def listens(port):
-    end = time.monotonic() + servers.START_SECONDS
-    while time.monotonic() < end:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-            return
-        except OSError:
-            time.sleep(0.05)
-    raise RuntimeError(f"nobody listens on port {port}")
-
-
-class Bucket:
-    """npm's s3rver, which answers each PUT after a while. It ends with its input."""
-
-    def __init__(self, place):
-        self.port = servers.free_port()
-        script = bench.ROOT / "crates/testkit/node/s3.mjs"
-        command = ["node", "--openssl-legacy-provider", script, bench.CACHE / "s3rver", str(self.port), place / "buckets", "hilum", str(PUT_MS)]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
-        listens(self.port)
-        self.secret = place / "secret"
-        self.secret.write_text("S3RVER")
-
-    def settings(self, name):
-        return (
-            f'[objects]\nbucket = "hilum"\nprefix = "{name}"\nendpoint = "http://127.0.0.1:{self.port}"\n'
-            f'access_key_id = "S3RVER"\nsecret_access_key_file = "{self.secret}"\n'
-        )
-
-    def stop(self):
-        self.process.stdin.close()
-        self.process.wait()
-
-
-class Postgres:
-    """A PostgreSQL with its own defaults, which are those of durability. It does not start as root."""
-
-    def __init__(self, place):
-        self.programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))[-1]
-        self.port = servers.free_port()
-        self.folder = place / "postgres"
-        self.folder.mkdir()
-        self.place = place
-        for folder in (self.folder, *self.folder.parents):
-            if folder == self.folder and os.geteuid() == 0:
-                os.chown(folder, NOBODY, NOBODY)
-            elif folder.is_relative_to(bench.CACHE):
-                folder.chmod(folder.stat().st_mode | 0o011)
-        data = self.folder / "data"
-        self.done("initdb", "-A", "trust", "-U", "postgres", "-E", "UTF8", "-D", data)
-        log = (place / "postgres.log").open("wb")
-        self.process = subprocess.Popen(
-            self.command("postgres", "-D", data, "-p", self.port, "-c", "listen_addresses=127.0.0.1", "-k", ""), stderr=log
-        )
-        listens(self.port)
-        for role in ("hilum_owner", "hilum", "orthanc"):
-            self.sql(f"CREATE ROLE {role} LOGIN")
-        told = subprocess.run([self.programs / "postgres", "--version"], capture_output=True, text=True, check=True)
-        self.version = told.stdout.split()[2]
-
-    def command(self, program, *arguments):
-        user = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"] if os.geteuid() == 0 else []
-        return [*user, self.programs / program, *map(str, arguments)]
-
-    def done(self, program, *arguments):
-        subprocess.run(self.command(program, *arguments), check=True, capture_output=True, cwd="/")
-
-    def sql(self, text):
-        self.done("psql", "-h", "127.0.0.1", "-p", self.port, "-U", "postgres", "-c", text)
-
-    def settings(self, name):
-        """Of a database of its own."""
-        self.sql(f'CREATE DATABASE "{name}" OWNER hilum_owner')
-        files = []
-        for role in ("hilum", "hilum_owner"):
-            file = self.place / f"{name}.{role}"
-            file.write_text(f"postgres://{role}@127.0.0.1:{self.port}/{name}?sslmode=disable")
-            files.append(file)
-        return f'[database]\nurl_file = "{files[0]}"\nowner_url_file = "{files[1]}"\n'
-
-    def of_orthanc(self):
-        """Where Orthanc's plugin has its index, with its own defaults otherwise."""
-        self.sql("CREATE DATABASE orthanc OWNER orthanc")
-        return {
-            "EnableIndex": True,
-            "EnableStorage": False,
-            "Host": "127.0.0.1",
-            "Port": self.port,
-            "Database": "orthanc",
-            "Username": "orthanc",
-            "Password": "",
-        }
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait()
-
-
 class Storage:
     def __init__(self, options):
         self.rounds = 2 if options.quick else options.rounds
@@ -157,7 +58,7 @@ class Storage:
             self.place = Path(place)
             self.disk = bench.disk(self.place)
             try:
-                for server in (Bucket(self.place), Postgres(self.place)):
+                for server in (engines.Bucket(self.place, PUT_MS), engines.Postgres(self.place)):
                     started.insert(0, server)
                 sides = []
                 for side in self.sides(*reversed(started)):
@@ -165,7 +66,7 @@ class Storage:
                     sides.append(side)
                 self.intake(sides)
                 self.questions(sides)
-                self.postgres = next(one.version for one in started if isinstance(one, Postgres))
+                self.postgres = next(one.version for one in started if isinstance(one, engines.Postgres))
                 self.orthanc = sides[-1].version
             finally:
                 for one in started:
