@@ -180,7 +180,7 @@ impl Place {
         let dir = self.folder("pgbouncer");
         fs::write(dir.join("users"), "\"hilum\" \"\"\n").unwrap();
         let text = format!(
-            "[databases]\nhilum = {to}\n[pgbouncer]\nlisten_addr =\n\
+            "[databases]\n* = {to}\n[pgbouncer]\nlisten_addr =\n\
              listen_port = 6432\nunix_socket_dir = {}\nauth_type = trust\nauth_file = {}\n\
              pool_mode = transaction\ndefault_pool_size = {connections}\nserver_round_robin = 1\n\
              server_login_retry = 1\n",
@@ -294,14 +294,22 @@ impl Place {
         self.database.clone()
     }
 
-    /// Files with the addresses of a database of this server: the application's, and its
-    /// owner's.
+    /// Files with the addresses of a database of this server: the application's, by way of
+    /// the PgBouncer where there is one, and its owner's.
     #[must_use]
     pub fn addresses_of(&self, database: &str) -> [PathBuf; 2] {
-        let host = self.dir.path().join("postgres").display().to_string();
-        let host = host.replace('/', "%2F");
-        [("app", "hilum"), ("owner", "hilum_owner")].map(|(file, role)| {
-            let address = format!("postgres://{role}@{host}:5432/{database}");
+        let to = match self.pooler {
+            Some(_) => ("pgbouncer", 6432),
+            None => ("postgres", 5432),
+        };
+        let of = [
+            ("app", "hilum", to),
+            ("owner", "hilum_owner", ("postgres", 5432)),
+        ];
+        of.map(|(file, role, (folder, port))| {
+            let host = self.dir.path().join(folder).display().to_string();
+            let host = host.replace('/', "%2F");
+            let address = format!("postgres://{role}@{host}:{port}/{database}");
             self.names(&format!("{database}-{file}.url"), &address)
         })
     }

@@ -10,6 +10,7 @@ use crate::authority::Authority;
 use crate::hilum::{Hilum, Setup};
 use crate::peers::free_address;
 use crate::place::Place;
+use crate::rabbitmq::RabbitMq;
 use crate::s3::S3;
 
 /// The services of a shard that is not the first.
@@ -24,6 +25,7 @@ pub struct Shards {
     /// Their databases.
     pub place: Place,
     _bucket: S3,
+    _brokers: Vec<RabbitMq>,
     _folder: TempDir,
 }
 
@@ -31,7 +33,18 @@ impl Shards {
     /// Both, running, with the fast model; `a`'s results go to `pacs`, where there is one.
     #[must_use]
     pub fn up(binary: &str, pacs: Option<SocketAddr>) -> Self {
-        let (folder, place, bucket) = (tempfile::tempdir().unwrap(), Place::postgres(), S3::up());
+        Self::on(binary, pacs, Place::postgres(), Vec::new())
+    }
+
+    /// The same with a PgBouncer before the databases, and a RabbitMQ for each.
+    #[must_use]
+    pub fn over_brokers(binary: &str, pacs: Option<SocketAddr>) -> Self {
+        let brokers = vec![RabbitMq::up(), RabbitMq::up()];
+        Self::on(binary, pacs, Place::pooled(), brokers)
+    }
+
+    fn on(binary: &str, pacs: Option<SocketAddr>, place: Place, brokers: Vec<RabbitMq>) -> Self {
+        let (folder, bucket) = (tempfile::tempdir().unwrap(), S3::up());
         let authority = Authority::new(folder.path());
         let tls = authority.vouches_for("own");
         let databases = [database(&place, "hilum", 0), database(&place, "north", 1)];
@@ -68,6 +81,12 @@ impl Shards {
                 .with_setting("objects", bucket.setting())
                 .with_setting("neighbours", neighbours(doors[nth], at))
                 .with_setting("shards", &shards);
+            let setup = match brokers.get(nth) {
+                Some(broker) => {
+                    setup.with_setting("bus", format!("{{ amqp = {:?} }}", broker.amqp()))
+                }
+                None => setup,
+            };
             match pacs {
                 Some(address) => setup.delivering_to("pacs", "PACS", address),
                 None => setup,
@@ -84,6 +103,7 @@ impl Shards {
             north: north.start(),
             place,
             _bucket: bucket,
+            _brokers: brokers,
             _folder: folder,
         }
     }

@@ -76,7 +76,7 @@ fn results(hilum: &Hilum, study: &str) -> (usize, usize) {
 #[test]
 fn a_tenant_moves_to_another_shard_with_everything_and_back() {
     let storescp = Storescp::up();
-    let shards = Shards::up(BINARY, Some(storescp.address()));
+    let shards = Shards::over_brokers(BINARY, Some(storescp.address()));
     let (main, north) = (&shards.main, &shards.north);
     let born = ["PatientID=1", "PatientBirthDate=19010101"];
     main.takes(&Series::another_study("1.2.3.1", &born));

@@ -21,6 +21,7 @@ use hilum_platform::http_server::{Bounds, serve};
 use hilum_platform::limits::{
     NEIGHBOUR_FAILURES, NEIGHBOUR_GONE, NEIGHBOUR_LOOK_EVERY, NEIGHBOUR_REST_MAX, NEIGHBOUR_TRIES,
 };
+use hilum_platform::remote::carried;
 use hilum_platform::remote::imaging::{self, RemoteImaging};
 use hilum_platform::remote::{Answering, Asking, Neighbour};
 use hilum_testkit::{Asked, Authority};
@@ -319,6 +320,67 @@ async fn who_stays_away_is_waited_for_once() {
     let begun = Instant::now();
     assert_eq!(ask().await.unwrap_err().code, ErrorCode::Unavailable);
     assert!(begun.elapsed() < NEIGHBOUR_GONE, "it was waited for again");
+}
+
+#[tokio::test]
+async fn a_connection_is_carried_with_who_called_and_goes_on_after_its_door_has_stopped() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new(folder.path());
+    let client = HttpClient::new(Some(&authority.certificate()), None).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = format!("http://{}", listener.local_addr().unwrap());
+    let neighbour = Neighbour::new(ServiceName::Imaging, at.parse().unwrap(), client);
+    let (router, mut carried) = carried::door();
+    let stop = CancellationToken::new();
+    let bounds = Bounds::of_neighbours();
+    let door = tokio::spawn(serve(listener, router, None, bounds, stop.clone()));
+    let peer = "192.0.2.7:11112".parse().unwrap();
+    let certificate: Vec<u8> = (0..=255).collect();
+    let carry = carried::carry(&neighbour, peer, Some(&certificate));
+    let (here, there) = tokio::join!(carry, carried.recv());
+    let (mut here, mut there) = (here.unwrap(), there.unwrap());
+    assert_eq!((there.peer, there.certificate), (peer, Some(certificate)));
+
+    stop.cancel();
+    door.await.unwrap();
+    let long = vec![7; 300_000];
+    let sends = async {
+        here.write_all(&long).await.unwrap();
+        here.flush().await.unwrap();
+    };
+    let mut came = vec![0; 300_000];
+    let (_, read) = tokio::join!(sends, there.stream.read_exact(&mut came));
+    read.unwrap();
+    assert_eq!(came, long);
+    there.stream.write_all(b"bye").await.unwrap();
+    there.stream.shutdown().await.unwrap();
+    let mut answer = String::new();
+    here.read_to_string(&mut answer).await.unwrap();
+    assert_eq!(answer, "bye");
+}
+
+#[tokio::test]
+async fn a_door_takes_associations_of_neighbours_only_and_none_when_nobody_serves_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new(folder.path());
+    let client = HttpClient::new(Some(&authority.certificate()), None).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = format!("http://{}", listener.local_addr().unwrap());
+    let neighbour = Neighbour::new(ServiceName::Imaging, at.parse().unwrap(), client.clone());
+    let (router, carried) = carried::door();
+    let (stop, bounds) = (CancellationToken::new(), Bounds::of_neighbours());
+    tokio::spawn(serve(listener, router, None, bounds, stop.clone()));
+    let plain = http::Request::get(format!("{at}/carry/association"));
+    let plain = plain.body(axum::body::Body::empty()).unwrap();
+    let answer = client.send(plain, Duration::from_secs(10)).await.unwrap();
+    assert_eq!(answer.status, 400);
+
+    drop(carried);
+    let peer = "192.0.2.7:11112".parse().unwrap();
+    let refused = carried::carry(&neighbour, peer, None).await.err().unwrap();
+    assert_eq!(refused.code, ErrorCode::Unavailable);
+    stop.cancel();
 }
 
 #[tokio::test]
