@@ -74,7 +74,6 @@ pub async fn carry(
 }
 
 /// The address at which neighbours bring associations, and what they brought.
-#[must_use]
 pub fn door() -> (Router, mpsc::Receiver<Carried>) {
     let (brought, carried) = mpsc::channel(WAITING);
     let router = Router::new().route(PATH, get(take)).with_state(brought);
