@@ -117,7 +117,8 @@ class Services:
         self.rounds = 2 if options.quick else options.rounds
         self.options = options
         self.binary = options.hilum or str(bench.release_binary())
-        self.table, self.imagings = bench.Table(), bench.Table()
+        self.table, self.imagings, self.moving = bench.Table(), bench.Table(), bench.Table()
+        self.images = 0
         self.slices = images.Slices(20260105)
         self.load = os.getloadavg()[0]
 
@@ -254,9 +255,27 @@ class Services:
                         seconds = self.to_both(sides[name], files, associations // 2)
                         title = f"C-STORE, {associations // 2} association{'s' * (associations > 2)} for each of two tenants"
                         self.imagings.add(title, "instances/s", "more", name, len(files) / seconds)
+                    self.images += len(files) // 2
                     for one in files:
                         one.path.unlink()
                 bench.progress(f"two Imagings, round {number + 1} of {self.rounds}")
+            self.moves()
+
+    def moves(self):
+        """Tenant b, with all that it has got by now, to the first shard and back."""
+        for number in range(self.rounds):
+            for to in ("main", "north"):
+                start = time.perf_counter()
+                told = self.moved(to)
+                self.moving.add("The whole move", "s", "less", "", time.perf_counter() - start)
+                self.moving.add("Without changes", "s", "less", "", told["seconds_held"])
+                self.moving.add("Rows carried", "", "more", "", told["rows"])
+            bench.progress(f"moves, round {number + 1} of {self.rounds}")
+
+    def moved(self, to):
+        of_main = ["--data", str(self.place / "shard-main/data"), "--config", str(self.place / "shard-main.toml")]
+        command = [self.binary, "tenants", "move", "b", "--to", to, "--json", *of_main]
+        return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
 
     def tenants(self):
         return 'tenants = [{ name = "a", ae_title = "HILUM_A" }, { name = "b", ae_title = "HILUM_B" }]\n'
@@ -309,8 +328,7 @@ class Services:
             servers_of[name] = process.server(name)
             started.callback(servers_of[name].end)
             ports[name] = servers_of[name].dicom_port
-        command = [self.binary, "tenants", "move", "b", "--to", "north", "--data", str(self.place / "shard-main/data")]
-        subprocess.run([*command, "--config", str(self.place / "shard-main.toml")], check=True, capture_output=True, text=True)
+        self.moved("north")
         return {"HILUM_A": ports["main"], "HILUM_B": ports["north"]}
 
     def to_both(self, ports, files, associations):
@@ -373,6 +391,13 @@ process of its shard. One process has an archive at a time: the one that stands 
 ([ADR 23](adr/0023-the-index-on-postgresql.md)), and more of them are shards ([ADR 31](adr/0031-shards.md)).
 
 {self.rows(self.imagings, [ALONE, WITH_SPARE, SHARDS], ALONE)}
+
+## A tenant that moves
+
+The second tenant, with the {self.images} images that it got above, to the other shard and back, {self.rounds} times.
+While it takes no changes, whoever reads waits for an answer, and is refused none.
+
+{self.rows(self.moving, [""], "")}
 """
         print(text)
         if not self.options.quick:

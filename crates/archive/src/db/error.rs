@@ -1,6 +1,6 @@
 //! Why a statement failed.
 
-use hilum_platform::db::moving::MOVING_CODE;
+use hilum_platform::db::moving::is_moving_code;
 use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
 use crate::error::ArchiveError;
@@ -93,7 +93,7 @@ fn of_postgres(error: &sqlx::Error) -> ArchiveError {
     match code.as_ref() {
         "53100" => ArchiveError::OutOfSpace,
         OWNED_ELSEWHERE => ArchiveError::InUse,
-        MOVING_CODE => ArchiveError::Moving,
+        code if is_moving_code(code) => ArchiveError::Moving,
         _ if is_lost(error) => ArchiveError::IndexAway(format!("PostgreSQL {code}")),
         _ => ArchiveError::Index(format!("PostgreSQL {code}")),
     }

@@ -94,7 +94,7 @@ impl Stream {
         }
     }
 
-    /// Arms TCP_QUICKACK again.
+    /// Arms TCP_QUICKACK again: Linux drops it with a handshake, and with each read.
     pub(crate) fn quick_ack(&self) {
         if let Some(socket) = self.socket() {
             quick_ack(socket);
@@ -125,11 +125,16 @@ impl AsyncRead for Stream {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
+        let this = self.get_mut();
+        let read = match this {
             Self::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
             Self::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
             Self::Carried(stream, _) => Pin::new(stream).poll_read(context, buffer),
+        };
+        if read.is_ready() {
+            this.quick_ack();
         }
+        read
     }
 }
 

@@ -108,7 +108,6 @@ impl Connection {
                 (false, None) => *self.pdu_deadline.insert(Instant::now() + self.pdu_timeout),
             };
             let read = timeout_at(deadline, self.stream.read_buf(&mut self.buffer)).await;
-            self.stream.quick_ack();
             match read {
                 Err(_) => return Err(ReadError::Timeout),
                 Ok(Err(_)) => return Err(ReadError::Lost),

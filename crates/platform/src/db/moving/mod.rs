@@ -29,13 +29,24 @@ pub const MOVING: &str =
     "The organisation is being moved to another shard: send it again in some seconds.";
 
 /// The code under which the triggers refuse it.
-pub const MOVING_CODE: &str = "HI002";
+const MOVING_CODE: &str = "HI002";
 
 /// Whether a change was refused because its tenant is being moved.
 #[must_use]
 pub fn is_moving(error: &DbError) -> bool {
     let code = error.as_database_error().and_then(|said| said.code());
-    code.is_some_and(|code| code == MOVING_CODE)
+    code.is_some_and(|code| is_moving_code(&code))
+}
+
+/// The same of the code that PostgreSQL gave. It is counted: a command that was killed
+/// leaves a tenant so.
+#[must_use]
+pub fn is_moving_code(code: &str) -> bool {
+    let is_moving = code == MOVING_CODE;
+    if is_moving {
+        metrics::counter!("hilum_changes_held_total").increment(1);
+    }
+    is_moving
 }
 
 /// One of the two databases.

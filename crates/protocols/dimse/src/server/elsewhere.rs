@@ -1,9 +1,11 @@
 //! An association that another server serves: its bytes go there and come back.
 
-use std::sync::Mutex;
+use std::pin::pin;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::Shared;
 use super::handler::Duplex;
@@ -33,18 +35,19 @@ pub(super) async fn carry(
     let heard = Heard::now();
     let (mut from_requester, mut to_requester) = tokio::io::split(requester);
     let (mut from_server, mut to_server) = tokio::io::split(way);
-    let there = async {
+    let mut there = pin!(async {
         if to_server.write_all(&first).await.is_ok() {
             heard.copied(&mut from_requester, &mut to_server).await;
         }
-    };
-    let back = heard.copied(&mut from_server, &mut to_requester);
+    });
+    let mut back = pin!(heard.copied(&mut from_server, &mut to_requester));
     let config = &shared.config;
     // The server there ends an association that is silent; this one only what is lost.
     let silence = config.idle.max(config.pdu) + config.send + config.artim;
+    // Whichever closes first, the other one has as long as after any last PDU.
     tokio::select! {
-        // What the server there says last still goes to the requester.
-        () = async { tokio::join!(there, back); } => {}
+        () = &mut there => drop(timeout(config.artim, back).await),
+        () = &mut back => drop(timeout(config.artim, there).await),
         () = heard.nothing_for(silence) => tracing::info!("a carried association was silent for too long"),
         () = shared.abort.cancelled() => {}
     }
@@ -59,10 +62,8 @@ impl Heard {
         Self(Mutex::new(Instant::now()))
     }
 
-    fn at(&self) -> std::sync::MutexGuard<'_, Instant> {
-        self.0
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn at(&self) -> MutexGuard<'_, Instant> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Copies until one side has ended, and tells the other so.
@@ -82,7 +83,7 @@ impl Heard {
         let _ = to.shutdown().await;
     }
 
-    async fn nothing_for(&self, silence: std::time::Duration) {
+    async fn nothing_for(&self, silence: Duration) {
         loop {
             let until = *self.at() + silence;
             if until <= Instant::now() {
