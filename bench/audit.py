@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -181,15 +180,8 @@ intake, how much longer the same work takes; of a question, how much later its a
 A question that nobody asked before, and the first look of a session at a study, wait until their entry is
 durable: that is the disk's time for one commit. Asked again, they are counted in memory.
 """
-        print(text)
-        if not self.options.quick:
-            target = ROOT / "docs/benchmarks-audit.md"
-            target.write_text(text)
-            print(f"Written to {target.relative_to(ROOT)}.")
+        bench.tell(text, self.options, "benchmarks-audit.md")
 
 
 if __name__ == "__main__":
-    try:
-        Cost(arguments()).run()
-    except (work.Wrong, RuntimeError, OSError, subprocess.SubprocessError) as problem:
-        sys.exit(f"The bench ended early: {problem}")
+    bench.run(Cost(arguments()))

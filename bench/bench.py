@@ -379,12 +379,23 @@ http.client reads: an answer without Content-Length, as Orthanc's of several par
 8 kB at a time, and a program that reads so waits for that and not for the server.
 [benchmarks-reads.md](benchmarks-reads.md) says where the time of a frame goes.
 """
-        print(text)
-        if not self.options.quick:
-            target = ROOT / "docs/benchmarks.md"
-            target.parent.mkdir(exist_ok=True)
-            target.write_text(text)
-            print(f"Written to {target.relative_to(ROOT)}.")
+        tell(text, self.options, "benchmarks.md")
+
+
+def tell(text, options, name):
+    """Prints a report, and keeps it in docs unless the run was a quick one."""
+    print(text)
+    if not options.quick:
+        (ROOT / "docs" / name).write_text(text)
+        print(f"Written to docs/{name}.")
+
+
+def run(one):
+    """Runs a bench to its end, or says in one line why it did not come there."""
+    try:
+        one.run()
+    except (work.Wrong, RuntimeError, OSError, subprocess.SubprocessError) as problem:
+        sys.exit(f"The bench ended early: {problem}")
 
 
 def progress(text):

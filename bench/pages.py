@@ -309,11 +309,7 @@ without pages in turns; median, with minimum and maximum.
 
 {self.markdown()}
 """
-        print(text)
-        if not self.options.quick:
-            target = bench.ROOT / "docs/benchmarks-pages.md"
-            target.write_text(text)
-            print(f"Written to {target.relative_to(bench.ROOT)}.")
+        bench.tell(text, self.options, "benchmarks-pages.md")
 
 
 if __name__ == "__main__":
@@ -322,7 +318,4 @@ if __name__ == "__main__":
         resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
         asyncio.run(hold(*map(int, options.open)))
         sys.exit()
-    try:
-        Pages(options).run()
-    except (work.Wrong, RuntimeError, OSError, subprocess.SubprocessError) as problem:
-        sys.exit(f"The bench ended early: {problem}")
+    bench.run(Pages(options))

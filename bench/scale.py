@@ -262,11 +262,7 @@ series and packs, and entries of the look-up.
 
 """
         text += "\n".join(sections)
-        print(text)
-        if not self.options.quick:
-            target = ROOT / "docs/benchmarks-scale.md"
-            target.write_text(text)
-            print(f"Written to {target.relative_to(ROOT)}.")
+        bench.tell(text, self.options, "benchmarks-scale.md")
 
 
 def size_below(folder):

@@ -10,7 +10,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -399,15 +398,8 @@ While it takes no changes, whoever reads waits for an answer, and is refused non
 
 {self.rows(self.moving, [""], "")}
 """
-        print(text)
-        if not self.options.quick:
-            target = bench.ROOT / "docs/benchmarks-services.md"
-            target.write_text(text)
-            print(f"Written to {target.relative_to(bench.ROOT)}.")
+        bench.tell(text, self.options, "benchmarks-services.md")
 
 
 if __name__ == "__main__":
-    try:
-        Services(arguments()).run()
-    except (work.Wrong, RuntimeError, OSError, subprocess.SubprocessError) as problem:
-        sys.exit(f"The bench ended early: {problem}")
+    bench.run(Services(arguments()))

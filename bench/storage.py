@@ -5,8 +5,6 @@ writes docs/benchmarks-storage.md."""
 import argparse
 import datetime
 import os
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -155,15 +153,8 @@ maximum; a ratio is taken round by round: of instances a second more is better, 
 *SQLite, files* is also the most that a journal on the node's own disk could reach, which is acknowledged before
 the bucket has anything ([ADR 22](adr/0022-objects-in-a-bucket.md)). Of an index in PostgreSQL: [ADR 23](adr/0023-the-index-on-postgresql.md).
 """
-        print(text)
-        if not self.options.quick:
-            target = bench.ROOT / "docs/benchmarks-storage.md"
-            target.write_text(text)
-            print(f"Written to {target.relative_to(bench.ROOT)}.")
+        bench.tell(text, self.options, "benchmarks-storage.md")
 
 
 if __name__ == "__main__":
-    try:
-        Storage(arguments()).run()
-    except (work.Wrong, RuntimeError, OSError, subprocess.SubprocessError) as problem:
-        sys.exit(f"The bench ended early: {problem}")
+    bench.run(Storage(arguments()))

@@ -4,8 +4,6 @@ Prints a table and writes docs/benchmarks-traces.md."""
 import argparse
 import datetime
 import http.server
-import subprocess
-import sys
 import tempfile
 import threading
 from pathlib import Path
@@ -100,15 +98,8 @@ question, how much later its answer comes.
 
 {self.markdown()}
 """
-        print(text)
-        if not self.options.quick:
-            target = bench.ROOT / "docs/benchmarks-traces.md"
-            target.write_text(text)
-            print(f"Written to {target.relative_to(bench.ROOT)}.")
+        bench.tell(text, self.options, "benchmarks-traces.md")
 
 
 if __name__ == "__main__":
-    try:
-        Traces(arguments()).run()
-    except (work.Wrong, RuntimeError, OSError, subprocess.SubprocessError) as problem:
-        sys.exit(f"The bench ended early: {problem}")
+    bench.run(Traces(arguments()))
