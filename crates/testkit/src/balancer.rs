@@ -25,18 +25,19 @@ pub struct Balancer {
     _folder: TempDir,
 }
 
-/// Who notices within a fifth of a second that somebody leaves, and waits for whoever
-/// comes back.
+/// Who notices within half a second that somebody leaves, waits for whoever comes back, and
+/// takes nobody for gone who is busy for a moment.
 const DEFAULTS: &str = "defaults
   timeout connect 5s
   timeout client 90s
   timeout server 90s
   timeout queue 30s
+  timeout check 2s
   retries 10
   option redispatch 1
   option httpchk GET /readyz
   http-check expect status 200
-  default-server check inter 200ms fall 1 rise 1
+  default-server check inter 200ms fall 2 rise 1
 ";
 
 impl Balancer {

@@ -16,7 +16,8 @@ use crate::pdu::{Abort, AssociateRequest, PduType, RELEASE_RP, Rejection, UserIn
 use crate::stream::Stream;
 use crate::transport::{Connection, RawPdu, ReadError, WriteError};
 
-/// How long a stopping server waits for the next message of an association that is between two.
+/// How long a stopping server waits for the request of who has just connected, and for the next
+/// message of an association that is between two.
 const STOPPING_IDLE: Duration = Duration::from_secs(1);
 
 /// How an association's loop ends: what it tells, and the last PDU to send.
@@ -78,8 +79,8 @@ pub(super) async fn run(shared: &Shared, came: Came, peer: SocketAddr, id: Uuid)
     };
     let begun = tokio::select! {
         biased;
-        () = shared.stopping.cancelled() => return,
         begun = timeout(config.artim, begun) => begun,
+        () = stopping_idle(shared) => return,
     };
     let (mut connection, certificate, asked, request) = match begun {
         Ok(Some((connection, certificate, Ok((asked, request))))) => {
@@ -172,14 +173,16 @@ async fn open(shared: &Shared, came: Came) -> Option<Stream> {
 
 /// Sends the last PDU and waits for the peer to close: ARTIM, cut short when the server stops.
 async fn close(shared: &Shared, connection: Connection, last: &[u8]) {
-    let hurry = async {
-        shared.stopping.cancelled().await;
-        sleep(STOPPING_IDLE).await;
-    };
     tokio::select! {
         () = connection.finish(last, shared.config.artim) => {}
-        () = hurry => {}
+        () = stopping_idle(shared) => {}
     }
+}
+
+/// Over when the server has been stopping for a while.
+async fn stopping_idle(shared: &Shared) {
+    shared.stopping.cancelled().await;
+    sleep(STOPPING_IDLE).await;
 }
 
 /// Counts an association as open until dropped, also by a panic.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -140,16 +140,15 @@ impl Server {
             let Some((came, peer, permit)) = accepted else {
                 continue;
             };
-            let shared = Arc::clone(&shared);
-            let id = (shared.config.new_id)();
-            let span = tracing::info_span!("association", %id, %peer);
-            let run = async move {
-                association::run(&shared, came, peer, id).await;
-                drop(permit);
-            };
-            tasks.spawn(run.instrument(span));
+            spawn(&mut tasks, &shared, (came, peer), permit);
         }
-        drop(listener);
+        // Whoever stands in the queue was told that it is connected: closing would reset it.
+        for (stream, peer) in queued(listener) {
+            let Ok(permit) = Arc::clone(&pending).try_acquire_owned() else {
+                break;
+            };
+            spawn(&mut tasks, &shared, (Came::Here(stream), peer), permit);
+        }
         shared.stopping.cancel();
         let drain = async {
             while let Some(done) = tasks.join_next().await {
@@ -173,6 +172,32 @@ impl Server {
     }
 }
 
+fn spawn(
+    tasks: &mut JoinSet<()>,
+    shared: &Arc<Shared>,
+    (came, peer): (Came, SocketAddr),
+    permit: OwnedSemaphorePermit,
+) {
+    let shared = Arc::clone(shared);
+    let id = (shared.config.new_id)();
+    let span = tracing::info_span!("association", %id, %peer);
+    let run = async move {
+        association::run(&shared, came, peer, id).await;
+        drop(permit);
+    };
+    tasks.spawn(run.instrument(span));
+}
+
+/// The connections that the kernel has made and nobody has accepted.
+fn queued(listener: TcpListener) -> impl Iterator<Item = (TcpStream, SocketAddr)> {
+    let listener = listener.into_std().ok();
+    std::iter::from_fn(move || {
+        let (stream, peer) = listener.as_ref()?.accept().ok()?;
+        stream.set_nonblocking(true).ok()?;
+        Some((TcpStream::from_std(stream).ok()?, peer))
+    })
+}
+
 /// How a connection came.
 enum Came {
     Here(TcpStream),
@@ -184,7 +209,7 @@ async fn accept(
     listener: &TcpListener,
     pending: &Arc<Semaphore>,
     carried: &mut Option<mpsc::Receiver<Carried>>,
-) -> Option<(Came, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
+) -> Option<(Came, SocketAddr, OwnedSemaphorePermit)> {
     let permit = Arc::clone(pending).acquire_owned().await.ok()?;
     let brought = async {
         match carried {

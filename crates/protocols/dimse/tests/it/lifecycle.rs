@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hilum_dimse::pdu::{AssociateRequest, RELEASE_RQ, UserInformation};
 use hilum_dimse::{AbortCause, Client, ClientError, EndReason, ServerConfig, Status};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
@@ -98,6 +98,26 @@ async fn shutdown_lets_a_message_finish_and_then_ends_the_association() {
     let end = server.ended(1).await;
     assert_eq!(end.reason, EndReason::AbortedByUs(AbortCause::Shutdown));
     assert_eq!(end.counts.stored, 1);
+}
+
+#[tokio::test]
+async fn who_has_connected_before_a_shutdown_is_served() {
+    let server = TestServer::start().await;
+    // Made by the kernel: this thread lets nobody accept it before the server is asked to stop.
+    let queued = std::net::TcpStream::connect(server.address).unwrap();
+    server.shutdown.cancel();
+    tokio::time::sleep(SHORT).await;
+    queued.set_nonblocking(true).unwrap();
+    let mut queued = TcpStream::from_std(queued).unwrap();
+    let user = UserInformation::default();
+    let request = AssociateRequest::new("HILUM", "QUEUED", Vec::new(), user);
+    queued.write_all(&request.encode()).await.unwrap();
+    let mut answer = [0; 1];
+    queued.read_exact(&mut answer).await.unwrap();
+    assert_eq!(answer, [2], "A-ASSOCIATE-AC");
+    queued.write_all(&RELEASE_RQ).await.unwrap();
+    let end = server.ended(1).await;
+    assert_eq!(end.reason, EndReason::Released);
 }
 
 #[tokio::test]
