@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError};
 use hilum_contracts::audit::{Act, Detail, Entry, Subject};
 use hilum_platform::scope::TenantScope;
 
+use crate::db::Connection;
 use crate::descriptor::Digest;
 use crate::engine::Engine;
 use crate::error::{ArchiveError, Result};
@@ -163,10 +164,8 @@ impl Engine {
         if self.takes_resends(tenant.id.as_str()) {
             return Ok(());
         }
-        let stands = self.readers.read_here(|db| {
-            Ok(tombstone::any(db, tenant.row)? && tombstone::stands(db, tenant.row, marks)?)
-        })?;
-        if stands {
+        let stands = |db: &Connection| tombstone::stands(db, tenant.row, marks);
+        if self.readers.read_here(stands)? {
             return Err(ArchiveError::Deleted);
         }
         Ok(())

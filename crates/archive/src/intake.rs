@@ -13,14 +13,17 @@ use crate::error::{ArchiveError, Result};
 use crate::format::{Kind, SegmentHeader, Shape};
 use crate::index::audit::{By, Told};
 use crate::index::commit::{Committed, Publication, Record, Unit};
+use crate::index::history::{self, History};
+use crate::index::known::Known;
 use crate::index::objects::Name;
 use crate::index::quarantine::{self, Bounds};
+use crate::index::query;
 use crate::index::tombstone::Marks;
-use crate::index::{instances, query};
 use crate::limits;
 use crate::model::{
     Body, NewInstance, NewQuarantined, PublishOutcome, QuarantineOutcome, ResultKey, StoreOutcome,
 };
+use crate::moving::Way;
 use crate::seal::{Part, SegmentKeys, too_long};
 use crate::stream::ObjectWriter;
 use crate::tenant::Tenant;
@@ -42,15 +45,15 @@ impl Engine {
         permit: OwnedSemaphorePermit,
     ) -> Result<Joined> {
         let mut descriptor = Descriptor::of(&instance)?;
-        self.follow(tenant, &mut descriptor)?;
+        let (outcome, history) = self.meet(tenant, &mut descriptor)?;
         let Body::Memory(body) = &instance.body else {
             return Err(ArchiveError::Invalid("a spool file is not bundled"));
         };
-        if let Some(known) = self.known(tenant, &descriptor)? {
+        if outcome == StoreOutcome::Duplicate {
             self.stores.resent(&tenant.id, &descriptor, &by);
-            return Ok(Joined::Known(known));
+            return Ok(Joined::Known(outcome));
         }
-        let marks = self.marks(tenant, &descriptor)?;
+        let marks = self.marks(tenant, &descriptor, history)?;
         let blocks = Blocks {
             metadata: compress(&instance.metadata)?,
             layout: compress(&instance.layout)?,
@@ -106,21 +109,34 @@ impl Engine {
         Ok(Joined::Waiting(answer))
     }
 
-    /// The marks of what comes; refused here when one of them stands.
-    fn marks(&self, tenant: &Tenant, of: &Descriptor) -> Result<Marks> {
-        let now = self.clock.now_millis();
-        let marks = Marks::of(&self.keys, tenant.id.as_str(), of, now)?;
-        self.admit(tenant, &marks)?;
-        Ok(marks)
+    /// What comes beside what is there, as far as it is known before it is sealed; the
+    /// commit looks again. What comes under UIDs that were moved belongs where these went.
+    fn meet(&self, tenant: &Tenant, of: &mut Descriptor) -> Result<(StoreOutcome, History)> {
+        let (way, outcome, history) = self.readers.read_again(|db| {
+            let history = history::of(db, tenant.row)?;
+            let way = match history.moved {
+                true => Way::of(db, tenant.row, of)?,
+                false => None,
+            };
+            let known = Known::of(db, &self.packs, tenant.row, &[&of.sop_instance])?;
+            let outcome = known.judge(&of.sop_instance, &of.sha256, of.comparison);
+            Ok((way, outcome, history))
+        })?;
+        tenant.has_moved(history.moved);
+        if let Some(way) = way {
+            way.lead(of);
+        }
+        Ok((outcome, history))
     }
 
-    /// `Duplicate` when these very bytes are durable already.
-    fn known(&self, tenant: &Tenant, of: &Descriptor) -> Result<Option<StoreOutcome>> {
-        let outcome = self.readers.read_again(|db| {
-            let (uid, sha256) = (&of.sop_instance, &of.sha256);
-            instances::judge(db, &self.packs, tenant.row, uid, sha256, of.comparison)
-        })?;
-        Ok((outcome == StoreOutcome::Duplicate).then_some(outcome))
+    /// The marks of what comes; refused here when one of them stands.
+    fn marks(&self, tenant: &Tenant, of: &Descriptor, history: History) -> Result<Marks> {
+        let now = self.clock.now_millis();
+        let marks = Marks::of(&self.keys, tenant.id.as_str(), of, now)?;
+        if history.deleted {
+            self.admit(tenant, &marks)?;
+        }
+        Ok(marks)
     }
 
     /// Streams one instance into an object of its own. Blocks until committed.
@@ -130,10 +146,11 @@ impl Engine {
         instance: &NewInstance,
         by: &By,
     ) -> Result<StoreOutcome> {
-        let descriptor = Descriptor::of(instance)?;
-        if let Some(known) = self.known(tenant, &descriptor)? {
+        let mut descriptor = Descriptor::of(instance)?;
+        let (outcome, _) = self.meet(tenant, &mut descriptor)?;
+        if outcome == StoreOutcome::Duplicate {
             self.stores.resent(&tenant.id, &descriptor, by);
-            return Ok(known);
+            return Ok(outcome);
         }
         match self.write_object(tenant, std::slice::from_ref(instance), by, None)? {
             Committed::Stored(outcomes) => {
@@ -223,8 +240,8 @@ impl Engine {
         for (ordinal, instance) in instances.iter().enumerate() {
             let mut descriptor = Descriptor::of(instance)?;
             descriptor.publication = publication.map(ToOwned::to_owned);
-            self.follow(tenant, &mut descriptor)?;
-            let marks = self.marks(tenant, &descriptor)?;
+            let (_, history) = self.meet(tenant, &mut descriptor)?;
+            let marks = self.marks(tenant, &descriptor, history)?;
             let blocks = Blocks {
                 metadata: compress(&instance.metadata)?,
                 layout: compress(&instance.layout)?,

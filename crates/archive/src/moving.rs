@@ -8,18 +8,20 @@ use hilum_platform::scope::TenantScope;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::db::Connection;
 use crate::descriptor::{Blocks, Descriptor, Placed};
 use crate::engine::Engine;
 use crate::error::{ArchiveError, Result};
 use crate::format::Kind;
 use crate::index::moving::{self, Source};
 use crate::index::objects::Name;
+use crate::index::placement::{self, Redirect};
 use crate::index::relocate::{self, Sealed, Unit};
 use crate::index::schema::state;
 use crate::index::tombstone::Marks;
-use crate::index::{objects, packs, placement};
+use crate::index::{objects, packs};
 use crate::limits;
-use crate::model::{Followed, Moved, NewMove};
+use crate::model::{Followed, Moved, NewMove, StudyRow};
 use crate::note::Note;
 use crate::pack::{Copied, Entry};
 use crate::seal::too_long;
@@ -210,50 +212,51 @@ impl Engine {
         Ok(descriptor)
     }
 
-    /// What comes under UIDs that were moved belongs where these went.
-    pub(crate) fn follow(&self, tenant: &Tenant, of: &mut Descriptor) -> Result<()> {
-        let found = self.readers.read_here(|db| {
-            if !placement::any(db, tenant.row)? {
-                return Ok(None);
-            }
-            let Some(to) = placement::of(db, tenant.row, &of.study, &of.series)? else {
-                return Ok(None);
-            };
-            let study = placement::study(db, tenant.row, &to.study)?;
-            Ok(Some((to, study)))
-        })?;
-        let Some((to, study)) = found else {
-            return Ok(());
-        };
-        of.placed = Some(Placed {
-            study: std::mem::replace(&mut of.study, to.study),
-            series: std::mem::replace(&mut of.series, to.series),
-            overlay: to.overlay,
-        });
-        if let Some(study) = study {
-            of.patient = study.patient;
-            of.study_attributes = study.attributes;
-        }
-        Ok(())
-    }
-
     /// Where what is received under these UIDs is.
     pub(crate) fn followed(
         &self,
-        tenant: i64,
+        tenant: &Tenant,
         study: &str,
         series: &str,
     ) -> Result<Option<Followed>> {
-        self.readers.read_here(|db| {
-            if !placement::any(db, tenant)? {
-                return Ok(None);
-            }
-            let found = placement::of(db, tenant, study, series)?;
-            Ok(found.map(|to| Followed {
-                study: to.study,
-                series: to.series,
-            }))
-        })
+        if tenant.has_nothing_moved() {
+            return Ok(None);
+        }
+        let found = self
+            .readers
+            .read_here(|db| placement::of(db, tenant.row, study, series))?;
+        Ok(found.map(|to| Followed {
+            study: to.study,
+            series: to.series,
+        }))
+    }
+}
+
+/// The way to where what comes belongs, and the study there.
+pub(crate) struct Way {
+    to: Redirect,
+    study: Option<StudyRow>,
+}
+
+impl Way {
+    pub(crate) fn of(db: &Connection, tenant: i64, of: &Descriptor) -> Result<Option<Self>> {
+        let Some(to) = placement::of(db, tenant, &of.study, &of.series)? else {
+            return Ok(None);
+        };
+        let study = placement::study(db, tenant, &to.study)?;
+        Ok(Some(Self { to, study }))
+    }
+
+    pub(crate) fn lead(self, of: &mut Descriptor) {
+        of.placed = Some(Placed {
+            study: std::mem::replace(&mut of.study, self.to.study),
+            series: std::mem::replace(&mut of.series, self.to.series),
+            overlay: self.to.overlay,
+        });
+        if let Some(study) = self.study {
+            of.patient = study.patient;
+            of.study_attributes = study.attributes;
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! A tenant in the archive: its row and its reserved names.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use hilum_contracts::ids::TenantId;
@@ -14,6 +15,8 @@ pub(crate) struct Tenant {
     pub row: i64,
     names: Mutex<Vec<Name>>,
     audit: OnceLock<Arc<Keys>>,
+    /// The index said so when something came last.
+    nothing_moved: AtomicBool,
 }
 
 impl Tenant {
@@ -23,7 +26,18 @@ impl Tenant {
             row,
             names: Mutex::default(),
             audit: OnceLock::new(),
+            nothing_moved: AtomicBool::new(false),
         }
+    }
+
+    /// Whether something of it was moved to another series or study, or is about to be.
+    pub(crate) fn has_moved(&self, something: bool) {
+        self.nothing_moved.store(!something, Ordering::SeqCst);
+    }
+
+    /// `false` where that is not known.
+    pub(crate) fn has_nothing_moved(&self) -> bool {
+        self.nothing_moved.load(Ordering::SeqCst)
     }
 
     /// The keys of its trail, made by `make` when they are first asked for.

@@ -45,7 +45,12 @@ impl Archive {
         // Neither packing nor verification may meet instances on the move.
         let _moving = self.engine.moving.lock().await;
         let (engine, scope) = (Arc::clone(&self.engine), scope.clone());
-        blocking(move || engine.relocate(&tenant, &scope, asked)).await
+        blocking(move || {
+            let moved = engine.relocate(&tenant, &scope, asked);
+            tenant.has_moved(true);
+            moved
+        })
+        .await
     }
 
     /// Where instances are that are received under these UIDs; `None`: there.
@@ -61,6 +66,6 @@ impl Archive {
         let tenant = self.engine.tenant(scope).await?;
         let engine = Arc::clone(&self.engine);
         let (study, series) = (study.to_owned(), series.to_owned());
-        blocking(move || engine.followed(tenant.row, &study, &series)).await
+        blocking(move || engine.followed(&tenant, &study, &series)).await
     }
 }

@@ -25,7 +25,7 @@ pub(crate) use rusqlite::types::{FromSql, ToSql, ToSqlOutput, Value, ValueRef};
 
 pub(crate) use error::{OptionalExtension, Result, is_failure_of_disk};
 pub(crate) use lease::Lease;
-pub(crate) use params::{Params, params_from_iter};
+pub(crate) use params::{Params, params_from_iter, places};
 pub(crate) use place::{Place, Places, Tables, elsewhere};
 pub(crate) use statement::{Row, Statement};
 pub(crate) use transaction::{Transaction, Whose};
@@ -33,6 +33,10 @@ pub(crate) use turns::Turns;
 pub(crate) use upkeep::copy_of;
 
 use postgres::Session;
+
+/// Those of a bundle: with its twenty values each, a statement of PostgreSQL takes ten
+/// times as many.
+const ROWS_TOGETHER: usize = 256;
 
 /// A connection to one database.
 pub(crate) struct Connection(Held);
@@ -99,6 +103,15 @@ impl Connection {
         match self.0 {
             Held::Sqlite(_) => sqlite,
             Held::Postgres(_) => postgres,
+        }
+    }
+
+    /// About how many rows a statement is best, where it could be about several: on a
+    /// server each statement is a way there and back.
+    pub(crate) fn together(&self) -> usize {
+        match self.0 {
+            Held::Sqlite(_) => 1,
+            Held::Postgres(_) => ROWS_TOGETHER,
         }
     }
 

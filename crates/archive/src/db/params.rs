@@ -67,6 +67,16 @@ macro_rules! of_one_type {
 
 of_one_type!(1 2 3);
 
+/// The places of so many values, from the one of this number on: `?2, ?3, ?4`.
+pub(crate) fn places(first: usize, count: usize) -> String {
+    let mut places = String::new();
+    for number in (first..).take(count) {
+        let comma = if places.is_empty() { "" } else { ", " };
+        places.push_str(&format!("{comma}?{number}"));
+    }
+    places
+}
+
 /// As many as an iterator gives.
 pub(crate) struct FromIter<I>(I);
 

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::conflict::{await_comparison, recount};
-use super::levels::{upsert_series, upsert_study};
+use super::levels::Above;
 use super::objects::{self, Name};
 use super::packs::{self, NewPack, Overrides, PackRow};
 use super::schema::state;
@@ -196,8 +196,9 @@ fn series_row(tx: &Transaction<'_>, of: &Again<'_>) -> Result<i64> {
         )?
         .execute(params![id, of.tenant, first.study, first.received_at])?;
     }
-    let study = upsert_study(tx, of.tenant, &first)?;
-    let mut series = upsert_series(tx, of.tenant, study, &first)?;
+    let Above {
+        study, mut series, ..
+    } = Above::of(tx, of.tenant, &first)?;
     if let Some(id) = series_id {
         // Only before anything names it.
         let moved = tx

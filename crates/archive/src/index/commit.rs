@@ -7,13 +7,16 @@ use hilum_contracts::audit::Act;
 use hilum_contracts::ids::{CorrelationId, TenantId};
 
 use super::audit::By;
+use super::history;
+use super::known::{Held, Known};
 use super::levels::Levels;
 use super::objects::{self, Name};
 use super::reject::{self, Touched};
-use super::schema::{NO_NUMBER, state};
+use super::rows::Rows;
+use super::schema::state;
 use super::stores::Stores;
 use super::tombstone::{self, Marks};
-use super::{conflict, instances, outbox, placement, query};
+use super::{outbox, placement, query};
 use crate::db::{Connection, Transaction, params};
 use crate::descriptor::{Blocks, Descriptor};
 use crate::error::{ArchiveError, Result};
@@ -81,16 +84,25 @@ pub(crate) fn commit(
         tx.commit()?;
         return Ok((Committed::AlreadyPublished(instances), Vec::new()));
     }
+    let history = history::of(&tx, unit.tenant_row)?;
+    let uids: Vec<&str> = unit
+        .records
+        .iter()
+        .map(|record| record.descriptor.sop_instance.as_str())
+        .collect();
+    let mut known = Known::of(&tx, packs, unit.tenant_row, &uids)?;
     let mut levels = Levels::default();
     let mut rejecting = Rejecting {
-        any: reject::any(&tx, unit.tenant_row)?,
+        any: history.rejected,
         touched: None,
     };
+    let mut rows = Rows::of(unit);
     let mut outcomes = Vec::with_capacity(unit.records.len());
-    let deleted_any = tombstone::any(&tx, unit.tenant_row)?;
-    let moved_any = !unit.as_it_was && placement::any(&tx, unit.tenant_row)?;
+    let moved_any = !unit.as_it_was && history.moved;
     for record in &unit.records {
-        if deleted_any && let Err(refused) = admit(&tx, unit, record)? {
+        if history.deleted
+            && let Err(refused) = admit(&tx, unit, record)?
+        {
             if unit.publication.is_some() {
                 // All of a result set or none.
                 return Err(refused);
@@ -107,14 +119,15 @@ pub(crate) fn commit(
             outcomes.push(Err(refused));
             continue;
         }
-        outcomes.push(Ok(insert(
+        outcomes.push(Ok(take(
             &tx,
             packs,
             unit,
             record,
-            (&mut levels, &mut rejecting),
+            (&mut known, &mut levels, &mut rejecting, &mut rows),
         )?));
     }
+    rows.write(&tx)?;
     let kept = outcomes
         .iter()
         .any(|outcome| !matches!(outcome, Err(_) | Ok(StoreOutcome::Duplicate)));
@@ -126,18 +139,11 @@ pub(crate) fn commit(
         reject::finish(&tx, &unit.tenant, correlation, touched, now)?;
     }
     if let Some(publication) = &unit.publication {
-        let uids: Vec<&str> = unit
-            .records
-            .iter()
-            .map(|record| record.descriptor.sop_instance.as_str())
-            .collect();
         tx.prepare_cached(
             "INSERT INTO publication (tenant, key, instances, published_at) VALUES (?1, ?2, ?3, ?4)",
         )?
         .execute(params![unit.tenant_row, publication.key, uids.join("\\"), now])?;
-        for event in &publication.events {
-            outbox::append(&tx, event)?;
-        }
+        outbox::append_all(&tx, &publication.events)?;
     }
     let act = match &unit.publication {
         Some(_) => Act::Publish,
@@ -227,44 +233,16 @@ fn admit(tx: &Transaction<'_>, unit: &Unit, record: &Record) -> Result<Result<()
     Ok(Ok(()))
 }
 
-macro_rules! insert_instance {
-    ($column:literal, $id:literal) => {
-        concat!(
-            "INSERT INTO instance (tenant, series, sop_class, uid, transfer_syntax, number, rows,
-                columns, bits, frames, flags, origin, received_at, standing, sha256, comparison,
-                object, segment, \"offset\", length, placement",
-            $column,
-            ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,
-                ?18, ?19, ?20, ?21",
-            $id,
-            ")"
-        )
-    };
-}
-
-const INSERT_INSTANCE: &str = insert_instance!(
-    ", id",
-    ", (SELECT max(floor, coalesce((SELECT max(id) FROM instance), 0)) + 1 FROM instance_floor)"
-);
-/// It gives a number once by itself.
-const INSERT_INSTANCE_OF_POSTGRES: &str = insert_instance!("", "");
-
-fn insert(
+/// What a record becomes. Its row is written with those of the others.
+fn take<'u>(
     tx: &Transaction<'_>,
     packs: &Packs,
     unit: &Unit,
-    record: &Record,
-    (levels, rejecting): (&mut Levels, &mut Rejecting),
+    record: &'u Record,
+    (known, levels, rejecting, rows): (&mut Known, &mut Levels, &mut Rejecting, &mut Rows<'u>),
 ) -> Result<StoreOutcome> {
     let of = &record.descriptor;
-    let outcome = instances::judge(
-        tx,
-        packs,
-        unit.tenant_row,
-        &of.sop_instance,
-        &of.sha256,
-        of.comparison,
-    )?;
+    let outcome = known.judge(&of.sop_instance, &of.sha256, of.comparison);
     let standing = match outcome {
         StoreOutcome::Duplicate => return Ok(outcome),
         StoreOutcome::Stored
@@ -278,51 +256,25 @@ fn insert(
         StoreOutcome::Variant => Standing::Variant,
         StoreOutcome::Conflict => Standing::Conflict,
     };
+    let held = Held {
+        sha256: of.sha256,
+        comparison: of.comparison.map(|digest| digest.0),
+        standing,
+    };
+    known.add(of.sop_instance.clone(), held);
     let level = levels.of(tx, unit.tenant_row, of)?;
     level.take(of, standing);
-    let attributes = &of.instance_attributes;
-    let placed = match &of.placed {
+    let placement = match &of.placed {
         Some(placed) => Some(placement::keep(tx, unit.tenant_row, &placed.overlay)?),
         None => None,
     };
-    let origin = serde_json::to_string(&of.origin)
-        .map_err(|_| ArchiveError::Invalid("the origin cannot be written"))?;
-    let id = tx
-        .prepare_cached(tx.each(INSERT_INSTANCE, INSERT_INSTANCE_OF_POSTGRES))?
-        .insert(params![
-            unit.tenant_row,
-            level.series,
-            of.sop_class,
-            of.sop_instance,
-            of.transfer_syntax,
-            attributes.number.unwrap_or(NO_NUMBER),
-            attributes.rows,
-            attributes.columns,
-            attributes.bits_allocated,
-            attributes.frames,
-            of.flags.join(" "),
-            origin,
-            of.received_at,
-            standing.code(),
-            of.sha256,
-            of.comparison.map(|digest| digest.0),
-            unit.name.row,
-            record.segment,
-            record.offset,
-            of.length,
-            placed,
-        ])?;
-    tx.prepare_cached(
-        "INSERT INTO instance_block (instance, metadata, layout) VALUES (?1, ?2, ?3)",
-    )?
-    .execute(params![id, record.blocks.metadata, record.blocks.layout])?;
-    if outcome == StoreOutcome::Conflict {
-        conflict::await_comparison(tx, id)?;
-    }
+    rows.add(record, level.series, standing, placement)?;
     if let Some(rejection) = &of.rejects
         && standing == Standing::Served
     {
         rejecting.any = true;
+        // What it refers to may be among them.
+        rows.write(tx)?;
         let (_, touched) = rejecting
             .touched
             .get_or_insert_with(|| (of.correlation, Touched::default()));

@@ -14,7 +14,7 @@ use super::conflict::recount;
 use super::levels::refresh_modalities;
 use super::reject::{self, Touched};
 use super::tombstone::{self, Level, study_row};
-use super::{hold, note, objects, outbox, packs, placement};
+use super::{history, hold, note, objects, outbox, packs, placement};
 use crate::db::{Connection, OptionalExtension, params};
 use crate::descriptor::Digest;
 use crate::error::{ArchiveError, Result};
@@ -78,7 +78,7 @@ pub(crate) fn delete(db: &mut Connection, packs: &Packs, unit: &Unit, now: i64) 
             reject::retired(&tx, unit.tenant_row, &row.uid)?;
         }
     }
-    if reject::any(&tx, unit.tenant_row)? {
+    if history::of(&tx, unit.tenant_row)?.rejected {
         for row in &gone {
             reject::lift(&tx, packs, unit.tenant_row, &row.uid, &mut lifted)?;
         }
@@ -244,7 +244,7 @@ fn forget_told(tx: &Connection, tenant: i64, gone: &Emptied) -> Result<Vec<i64>>
             .query_map(params![tenant, gone.uid, series], |row| row.get(0))?
             .collect::<crate::db::Result<_>>()?;
         objects.extend(note::forget_unused(tx, &notes)?);
-        if placement::any(tx, tenant)? {
+        if history::of(tx, tenant)?.moved {
             placement::forget_way_to(tx, tenant, &gone.uid, series)?;
         }
     }

@@ -5,11 +5,11 @@ use super::answer::{self, INSTANCE, INSTANCE_COLUMNS, INSTANCE_FROM, INSTANCE_ID
 use super::condition::Conditions;
 use super::schema::NO_NUMBER;
 use crate::db::{Connection, OptionalExtension, Value, params, params_from_iter};
-use crate::descriptor::{Digest, decompress};
+use crate::descriptor::decompress;
 use crate::error::{ArchiveError, Result};
 use crate::limits;
 use crate::model::{
-    InstanceAttributes, InstanceFilter, InstanceLayout, InstanceRow, Page, Standing, StoreOutcome,
+    InstanceAttributes, InstanceFilter, InstanceLayout, InstanceRow, Page, Standing,
 };
 use crate::pack::{OrderKey, Packs};
 
@@ -32,42 +32,6 @@ pub(super) fn placed(row: crate::db::Row<'_>) -> Result<Placed> {
         key: (row.attributes.number.unwrap_or(NO_NUMBER), id),
         row,
     })
-}
-
-/// The same-UID rule (design.md): what an arriving instance is.
-pub(crate) fn judge(
-    db: &Connection,
-    packs: &Packs,
-    tenant: i64,
-    uid: &str,
-    sha256: &[u8; 32],
-    comparison: Option<Digest>,
-) -> Result<StoreOutcome> {
-    let mut outcome = StoreOutcome::Stored;
-    let mut weigh = |known: [u8; 32], compares: Option<[u8; 32]>, standing: Standing| {
-        let same = matches!((compares, comparison), (Some(a), Some(Digest(b))) if a == b);
-        if known == *sha256 {
-            outcome = StoreOutcome::Duplicate;
-        } else if outcome == StoreOutcome::Duplicate {
-        } else if matches!(standing, Standing::Served | Standing::Rejected) && same {
-            outcome = StoreOutcome::Variant;
-        } else if outcome == StoreOutcome::Stored {
-            outcome = StoreOutcome::Conflict;
-        }
-    };
-    let mut query = db.prepare_cached(
-        "SELECT standing, sha256, comparison FROM instance WHERE tenant = ?1 AND uid = ?2",
-    )?;
-    let mut rows = query.query(params![tenant, uid])?;
-    while let Some(row) = rows.next()? {
-        weigh(row.get(1)?, row.get(2)?, Standing::of_code(row.get(0)?)?);
-    }
-    for (packed, ordinal) in packs.find(db, tenant, uid)? {
-        let of = packed.entry(ordinal)?;
-        let compares = of.comparison.map(|digest| digest.0);
-        weigh(of.sha256, compares, packed.standing(ordinal)?);
-    }
-    Ok(outcome)
 }
 
 pub(crate) fn served(

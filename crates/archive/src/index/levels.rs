@@ -9,7 +9,9 @@ use hilum_contracts::imaging::{InstancesStored, PatientIdentity as WirePatient};
 use hilum_platform::clock::from_millis;
 
 use super::{attributes, outbox, packs, row_digest};
-use crate::db::{Connection, OptionalExtension, Row, ToSql, Transaction, params, params_from_iter};
+use crate::db::{
+    Connection, OptionalExtension, Row, ToSql, ToSqlOutput, Transaction, params, params_from_iter,
+};
 use crate::descriptor::Descriptor;
 use crate::error::{ArchiveError, Result};
 use crate::model::{Origin, PatientIdentity, Standing};
@@ -25,6 +27,8 @@ pub(crate) struct Levels {
 pub(crate) struct Level {
     study: i64,
     pub series: i64,
+    /// Whose the study's images are, as it was corrected.
+    corrected: Option<WirePatient>,
     modality: Option<String>,
     added: u64,
     latest: i64,
@@ -74,11 +78,11 @@ impl Levels {
         Ok(match entry {
             std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
             std::collections::hash_map::Entry::Vacant(new) => {
-                let study = upsert_study(tx, tenant, of)?;
-                let series = upsert_series(tx, tenant, study, of)?;
+                let known = Above::of(tx, tenant, of)?;
                 new.insert(Level {
-                    study,
-                    series,
+                    study: known.study,
+                    series: known.series,
+                    corrected: known.corrected,
                     modality: of.series_attributes.modality.clone(),
                     added: 0,
                     latest: of.received_at,
@@ -90,6 +94,7 @@ impl Levels {
 
     /// Writes the counters and appends one event per series and intake.
     pub(crate) fn finish(self, tx: &Transaction<'_>, unit: &Unit, now: i64) -> Result<()> {
+        let mut events = Vec::new();
         for ((study_uid, series_uid), level) in self.by_uid {
             let revision = count(tx, &level)?;
             packs::unsettle(tx, level.series, now)?;
@@ -98,7 +103,10 @@ impl Levels {
                     study_uid: study_uid.clone(),
                     series_uid: series_uid.clone(),
                     modality: level.modality.clone().unwrap_or_default(),
-                    patient: patient_of(tx, level.study, &intake.patient)?,
+                    patient: match &level.corrected {
+                        Some(corrected) => corrected.clone(),
+                        None => wire_patient(&intake.patient),
+                    },
                     added: intake.added,
                     intake_id: intake.correlation,
                     origin: wire_origin(&intake.origin),
@@ -113,10 +121,10 @@ impl Levels {
                     &stored,
                 )
                 .map_err(|_| ArchiveError::Invalid("the event cannot be written"))?;
-                outbox::append(tx, &event)?;
+                events.push(event);
             }
         }
-        Ok(())
+        outbox::append_all(tx, &events)
     }
 }
 
@@ -171,31 +179,20 @@ pub(crate) fn refresh_modalities(tx: &Connection, study: i64) -> Result<()> {
     Ok(())
 }
 
-/// The patient that a study's images are of: as corrected, or as this one says.
-fn patient_of(tx: &Connection, study: i64, received: &PatientIdentity) -> Result<WirePatient> {
-    let mut query = tx.prepare_cached(
-        "SELECT issuer, patient_id, patient_name, birth_date, sex FROM study
-         WHERE id = ?1 AND overlay IS NOT NULL",
-    )?;
-    let text = |row: Row<'_>, at| row.get::<Option<String>>(at);
-    let corrected = query
-        .query_row([study], |row| {
-            Ok(WirePatient {
-                issuer: text(row, 0)?.unwrap_or_default(),
-                id: text(row, 1)?.unwrap_or_default(),
-                name: text(row, 2)?.unwrap_or_default(),
-                birth_date: text(row, 3)?.unwrap_or_default(),
-                sex: text(row, 4)?.unwrap_or_default(),
-            })
-        })
-        .optional()?;
-    Ok(corrected.unwrap_or_else(|| wire_patient(received)))
+/// The rows above an instance.
+pub(crate) struct Above {
+    pub study: i64,
+    pub series: i64,
+    /// Whose the study's images are, as it was corrected.
+    corrected: Option<WirePatient>,
 }
 
-/// The row of a study that this instance adds nothing to: it is corrected, or
+/// Those that are there and that this instance adds nothing to: the study is corrected, or
 /// open in nothing that this one fills in. Asked first, because an upsert
 /// writes every index of its columns anew, also where nothing changes.
-const STUDY_KNOWS: &str = "SELECT id FROM study WHERE tenant = ?1 AND uid = ?2
+const KNOWN: &str = "SELECT id, (SELECT id FROM series WHERE series.study = study.id AND series.uid = ?22),
+        overlay IS NOT NULL, issuer, patient_id, patient_name, birth_date, sex
+    FROM study WHERE tenant = ?1 AND uid = ?2
     AND (overlay IS NOT NULL OR (
         coalesce(issuer, ?3) IS NOT DISTINCT FROM issuer AND coalesce(patient_id, ?4) IS NOT DISTINCT FROM patient_id
         AND coalesce(patient_name, ?5) IS NOT DISTINCT FROM patient_name
@@ -213,21 +210,63 @@ const STUDY_KNOWS: &str = "SELECT id FROM study WHERE tenant = ?1 AND uid = ?2
         AND coalesce(referring_i, ?20) IS NOT DISTINCT FROM referring_i
         AND coalesce(referring_p, ?21) IS NOT DISTINCT FROM referring_p))";
 
-pub(crate) fn upsert_study(tx: &Transaction<'_>, tenant: i64, of: &Descriptor) -> Result<i64> {
-    let attributes = attributes::of_study(&of.patient, &of.study_attributes);
-    let of_row: [&dyn ToSql; 2] = [&tenant, &of.study];
-    let says = || {
-        of_row
+impl Above {
+    /// Those of an instance, made where there are none.
+    pub(crate) fn of(tx: &Transaction<'_>, tenant: i64, of: &Descriptor) -> Result<Self> {
+        let attributes = attributes::of_study(&of.patient, &of.study_attributes);
+        let of_row: [&dyn ToSql; 2] = [&tenant, &of.study];
+        let says = of_row
             .into_iter()
-            .chain(attributes.iter().map(|value| value as _))
-    };
-    let known = tx
-        .prepare_cached(STUDY_KNOWS)?
-        .query_row(params_from_iter(says()), |row| row.get(0))
-        .optional()?;
-    if let Some(row) = known {
-        return Ok(row);
+            .chain(attributes.iter().map(|value| value as _));
+        let series: &dyn ToSql = &of.series;
+        let known = tx
+            .prepare_cached(KNOWN)?
+            .query_row(params_from_iter(says.chain([series])), |row| {
+                let is_corrected: bool = row.get(2)?;
+                let corrected = is_corrected.then(|| corrected(row)).transpose()?;
+                Ok((row.get(0)?, row.get(1)?, corrected))
+            })
+            .optional()?;
+        let (study, series, corrected) = match known {
+            Some(known) => known,
+            None => (upsert_study(tx, tenant, of, &attributes)?, None, None),
+        };
+        let series = match series {
+            Some(series) => series,
+            None => upsert_series(tx, tenant, study, of)?,
+        };
+        Ok(Self {
+            study,
+            series,
+            corrected,
+        })
     }
+}
+
+/// The patient of a row of [`KNOWN`].
+fn corrected(row: Row<'_>) -> crate::db::Result<WirePatient> {
+    let text = |at| -> crate::db::Result<String> {
+        Ok(row.get::<Option<String>>(at)?.unwrap_or_default())
+    };
+    Ok(WirePatient {
+        issuer: text(3)?,
+        id: text(4)?,
+        name: text(5)?,
+        birth_date: text(6)?,
+        sex: text(7)?,
+    })
+}
+
+fn upsert_study(
+    tx: &Transaction<'_>,
+    tenant: i64,
+    of: &Descriptor,
+    attributes: &[ToSqlOutput<'_>],
+) -> Result<i64> {
+    let of_row: [&dyn ToSql; 2] = [&tenant, &of.study];
+    let says = of_row
+        .into_iter()
+        .chain(attributes.iter().map(|value| value as _));
     let received: &dyn ToSql = &of.received_at;
     // What came first stays; what it left open is filled in.
     let row = tx
@@ -259,18 +298,12 @@ pub(crate) fn upsert_study(tx: &Transaction<'_>, tenant: i64, of: &Descriptor) -
                 referring_p = coalesce(study.referring_p, excluded.referring_p)
              RETURNING id",
         )?
-        .query_row(params_from_iter(says().chain([received])), |row| row.get(0),
-        )?;
+        .query_row(params_from_iter(says.chain([received])), |row| row.get(0))?;
     row_digest::write(tx, row_digest::Of::Study, row)?;
     Ok(row)
 }
 
-pub(crate) fn upsert_series(
-    tx: &Transaction<'_>,
-    tenant: i64,
-    study: i64,
-    of: &Descriptor,
-) -> Result<i64> {
+fn upsert_series(tx: &Transaction<'_>, tenant: i64, study: i64, of: &Descriptor) -> Result<i64> {
     let known: Option<i64> = tx
         .prepare_cached("SELECT id FROM series WHERE study = ?1 AND uid = ?2")?
         .query_row(params![study, of.series], |row| row.get(0))

@@ -5,20 +5,31 @@ use std::borrow::Cow;
 use hilum_contracts::Event;
 use hilum_platform::traces;
 
-use crate::db::Connection;
+use crate::db::{Connection, params_from_iter};
 use crate::error::{ArchiveError, Result};
 use crate::limits;
 
 pub(crate) fn append(db: &Connection, event: &Event) -> Result<()> {
+    append_all(db, std::slice::from_ref(event))
+}
+
+pub(crate) fn append_all(db: &Connection, events: &[Event]) -> Result<()> {
+    for some in events.chunks(db.together()) {
+        let texts = some.iter().map(text).collect::<Result<Vec<_>>>()?;
+        let each: Vec<String> = (1..=texts.len()).map(|at| format!("(?{at})")).collect();
+        let sql = format!("INSERT INTO outbox (event) VALUES {}", each.join(", "));
+        db.prepare_cached(&sql)?.execute(params_from_iter(texts))?;
+    }
+    Ok(())
+}
+
+/// What is told, with what it is a part of.
+fn text(event: &Event) -> Result<String> {
     let mut event = Cow::Borrowed(event);
     if let Some(cause) = traces::cause(event.correlation_id) {
         event.to_mut().traceparent = Some(cause);
     }
-    let text = serde_json::to_string(&*event)
-        .map_err(|_| ArchiveError::Invalid("the event cannot be written"))?;
-    db.prepare_cached("INSERT INTO outbox (event) VALUES (?1)")?
-        .execute([text])?;
-    Ok(())
+    serde_json::to_string(&*event).map_err(|_| ArchiveError::Invalid("the event cannot be written"))
 }
 
 pub(crate) fn unsent(db: &Connection, limit: u32) -> Result<Vec<(i64, Event)>> {

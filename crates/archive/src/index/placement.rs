@@ -3,6 +3,7 @@
 //! moved alike, and goes with the last of them.
 
 use super::answer::{self, STUDY};
+use super::history;
 use crate::db::{Connection, OptionalExtension, params};
 use crate::error::Result;
 use crate::limits;
@@ -14,13 +15,6 @@ pub(crate) struct Redirect {
     pub study: String,
     pub series: String,
     pub overlay: String,
-}
-
-/// Whether the tenant ever moved anything: most never did.
-pub(crate) fn any(db: &Connection, tenant: i64) -> Result<bool> {
-    Ok(db
-        .prepare_cached("SELECT EXISTS (SELECT 1 FROM redirect WHERE tenant = ?1)")?
-        .query_row([tenant], |row| row.get(0))?)
 }
 
 /// Where what arrives under these UIDs belongs; `None`: there.
@@ -131,7 +125,7 @@ pub(crate) fn followers(
     series: Option<&str>,
 ) -> Result<Followers> {
     let mut found = Followers::default();
-    if !any(db, tenant)? {
+    if !history::of(db, tenant)?.moved {
         return Ok(found);
     }
     let mut query = db.prepare_cached(

@@ -11,7 +11,7 @@ use hilum_platform::clock::from_millis;
 
 use super::answer::{self, INSTANCE, INSTANCE_COLUMNS, INSTANCE_FROM};
 use super::conflict::recount;
-use super::{outbox, packs};
+use super::{history, outbox, packs};
 use crate::db::{Connection, OptionalExtension, params};
 use crate::descriptor::decompress;
 use crate::error::{ArchiveError, Result};
@@ -24,13 +24,6 @@ use crate::pack::Packs;
 pub(crate) struct Touched {
     hidden: BTreeMap<i64, Vec<String>>,
     shown: BTreeMap<i64, Vec<String>>,
-}
-
-/// Whether the tenant ever received a rejection note: most never did.
-pub(crate) fn any(db: &Connection, tenant: i64) -> Result<bool> {
-    Ok(db
-        .prepare_cached("SELECT EXISTS (SELECT 1 FROM rejection WHERE tenant = ?1)")?
-        .query_row([tenant], |row| row.get(0))?)
 }
 
 /// Whether a note refers to an instance that comes. It waits to be retired
@@ -266,7 +259,7 @@ pub(crate) fn of_study(
     study: &str,
 ) -> Result<BTreeMap<RejectionReason, u64>> {
     let mut found = BTreeMap::new();
-    if !any(db, tenant)? {
+    if !history::of(db, tenant)?.rejected {
         return Ok(found);
     }
     let mut count = |uid: &str| -> Result<()> {

@@ -57,13 +57,6 @@ pub(crate) fn mark(
     keys.keyed_hash(tenant, &format!("{} {uid} {within}", level.as_str()), now)
 }
 
-/// Whether the tenant ever deleted anything: most never did.
-pub(crate) fn any(db: &Connection, tenant: i64) -> Result<bool> {
-    Ok(db
-        .prepare_cached("SELECT EXISTS (SELECT 1 FROM tombstone WHERE tenant = ?1)")?
-        .query_row([tenant], |row| row.get(0))?)
-}
-
 /// Whether what bears one of `marks` was deleted.
 pub(crate) fn stands(db: &Connection, tenant: i64, marks: &Marks) -> Result<bool> {
     let mut query =

@@ -29,7 +29,9 @@ use std::time::Instant;
 
 use aws_lc_rs::hmac;
 
-use crate::db::{Connection, OptionalExtension, Transaction, params};
+use crate::db::{
+    Connection, OptionalExtension, ToSql, Transaction, params, params_from_iter, places,
+};
 use crate::descriptor::hex;
 use crate::disk::Disk;
 use crate::error::{ArchiveError, Result};
@@ -180,24 +182,42 @@ impl Lookup {
         Ok(())
     }
 
-    /// Packs and ordinals where the instance of this UID may be. Ask on the
+    /// Packs and ordinals where the instances of these UIDs may be. Ask on the
     /// snapshot that also answers for the packs and the instance rows, that is
     /// in one read transaction; skip packs that are not in it.
-    pub(crate) fn find(&self, db: &Connection, tenant: i64, uid: &str) -> Result<Vec<(u64, u32)>> {
+    pub(crate) fn find(
+        &self,
+        db: &Connection,
+        tenant: i64,
+        uids: &[&str],
+    ) -> Result<Vec<(u64, u32)>> {
         let Some(owner) = self.owner(db, tenant)? else {
             return Ok(Vec::new());
         };
-        let hash = owner.hash(uid);
         let mut found = Vec::new();
-        let mut recent = db.prepare_cached(
-            "SELECT pack, ordinal FROM lookup_recent WHERE tenant = ?1 AND hash = ?2",
-        )?;
-        let mut rows = recent.query(params![tenant, hash])?;
-        while let Some(row) = rows.next()? {
-            found.push((row.get(0)?, row.get(1)?));
-        }
-        for (name, entries) in registered(db, tenant)? {
-            self.run(&owner, &name, entries)?.find(&hash, &mut found)?;
+        for some in uids.chunks(db.together()) {
+            let hashes: Vec<Hash> = some.iter().map(|uid| owner.hash(uid)).collect();
+            let sql = format!(
+                "SELECT NULL, pack, ordinal FROM lookup_recent
+                 WHERE tenant = ?1 AND hash IN ({})
+                 UNION ALL SELECT name, entries, 0 FROM lookup_run WHERE tenant = ?1",
+                places(2, hashes.len())
+            );
+            let of: &dyn ToSql = &tenant;
+            let asked = hashes.iter().map(|hash| hash as &dyn ToSql);
+            let mut query = db.prepare_cached(&sql)?;
+            let mut rows = query.query(params_from_iter(std::iter::once(of).chain(asked)))?;
+            while let Some(row) = rows.next()? {
+                match row.get::<Option<Name>>(0)? {
+                    None => found.push((row.get(1)?, row.get(2)?)),
+                    Some(name) => {
+                        let run = self.run(&owner, &name, row.get(1)?)?;
+                        for hash in &hashes {
+                            run.find(hash, &mut found)?;
+                        }
+                    }
+                }
+            }
         }
         found.sort_unstable();
         found.dedup();

@@ -101,7 +101,7 @@ impl Bench {
 
     fn find(&self, uid: &str) -> Result<Vec<(u64, u32)>> {
         self.readers
-            .read_here(|db| self.lookup.find(db, self.tenant, uid))
+            .read_here(|db| self.lookup.find(db, self.tenant, &[uid]))
     }
 
     fn merge(
@@ -165,7 +165,7 @@ fn a_tenant_without_data_finds_nothing() {
     let bench = Bench::new();
     let found = bench
         .readers
-        .read_here(|db| bench.lookup.find(db, 99, "1.2.3"));
+        .read_here(|db| bench.lookup.find(db, 99, &["1.2.3"]));
     assert_eq!(found.unwrap(), []);
 }
 
@@ -279,12 +279,12 @@ fn a_reader_of_an_older_snapshot_still_finds_what_was_merged() {
     bench.merge(Extent::Everything, all).unwrap();
     bench.add(bench.many(2, 300));
     let found = bench.readers.read_here(|snapshot| {
-        let before = bench.lookup.find(snapshot, bench.tenant, "1.2.1.5")?;
+        let before = bench.lookup.find(snapshot, bench.tenant, &["1.2.1.5"])?;
         // Pack 1 is gone for those who come later.
         bench.merge(Extent::Everything, |packs| {
             Ok(packs.filter(|pack| *pack == 2).collect())
         })?;
-        let after = bench.lookup.find(snapshot, bench.tenant, "1.2.1.5")?;
+        let after = bench.lookup.find(snapshot, bench.tenant, &["1.2.1.5"])?;
         Ok((before, after))
     });
     assert_eq!(found.unwrap(), (vec![(1, 5)], vec![(1, 5)]));

@@ -72,14 +72,24 @@ impl Packs {
         tenant: i64,
         uid: &str,
     ) -> Result<Vec<(Packed, u32)>> {
+        self.find_all(db, tenant, &[uid])
+    }
+
+    /// Where the packs have any of these UIDs.
+    pub(crate) fn find_all(
+        &self,
+        db: &Connection,
+        tenant: i64,
+        uids: &[&str],
+    ) -> Result<Vec<(Packed, u32)>> {
         let mut found = Vec::new();
-        for (pack, ordinal) in self.lookup.find(db, tenant, uid)? {
+        for (pack, ordinal) in self.lookup.find(db, tenant, uids)? {
             let pack = i64::try_from(pack).map_err(|_| ArchiveError::Corrupt)?;
             let Some(row) = packs::by_id(db, tenant, pack)? else {
                 continue;
             };
             let packed = self.open(db, row)?;
-            if *packed.entry(ordinal)?.sop_instance == *uid {
+            if uids.contains(&&*packed.entry(ordinal)?.sop_instance) {
                 found.push((packed, ordinal));
             }
         }
@@ -212,7 +222,7 @@ impl Packs {
     pub(crate) fn leads_to(&self, db: &Connection, row: &PackRow, block: &Block) -> Result<bool> {
         let pack = u64::try_from(row.id).map_err(|_| ArchiveError::Corrupt)?;
         for (entry, ordinal) in block.entries.iter().zip(0_u32..) {
-            let found = self.lookup.find(db, row.tenant, &entry.sop_instance)?;
+            let found = self.lookup.find(db, row.tenant, &[&entry.sop_instance])?;
             if !found.contains(&(pack, ordinal)) {
                 return Ok(false);
             }

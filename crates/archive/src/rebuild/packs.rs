@@ -12,6 +12,7 @@ use crate::descriptor::hex;
 use crate::error::{ArchiveError, Result};
 use crate::format::{BLOCK_SEGMENT, Kind};
 use crate::index::again::{self, Again};
+use crate::index::history;
 use crate::index::instances;
 use crate::index::objects::{self, LiveObject, Name};
 use crate::index::packs::PackRow;
@@ -376,7 +377,7 @@ pub(super) fn reach(
     let block = packs.block_at(&found.tenant, &found.name, one.block_at, one.block_length)?;
     let tx = db.begin(Whose::Every)?;
     let tenant = objects::tenant_row(&tx, &found.tenant)?;
-    if tombstone::any(&tx, tenant)? {
+    if history::of(&tx, tenant)?.deleted {
         for (entry, ordinal) in block.entries.iter().zip(0_u32..) {
             if !one.gone.contains_key(&ordinal) {
                 tombstone::lift(&tx, tenant, &marks(found, entry, keys)?)?;
