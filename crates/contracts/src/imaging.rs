@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use crate::error::ServiceError;
-use crate::event::Payload;
+use crate::event::{Event, Payload};
 use crate::ids::{CorrelationId, InputSetId, RunId};
 use crate::scope::TenantScope;
 
@@ -53,6 +53,34 @@ pub struct InstancesStored {
 impl Payload for InstancesStored {
     const KIND: &'static str = "imaging.instances.stored.v1";
     const SOURCE: &'static str = "/imaging";
+}
+
+impl InstancesStored {
+    /// One event that says what two say, one after the other; `None` unless both are of
+    /// what one sender brings of one series.
+    #[must_use]
+    pub fn joined(earlier: &Event, later: &Event) -> Option<Event> {
+        let are_stored = earlier.kind == Self::KIND && later.kind == Self::KIND;
+        if !are_stored || earlier.tenant != later.tenant || earlier.subject != later.subject {
+            return None;
+        }
+        let (one, mut all): (Self, Self) = (earlier.payload().ok()?, later.payload().ok()?);
+        let of = |one: &Self| {
+            let uids = [one.study_uid.clone(), one.series_uid.clone()];
+            let said = [one.modality.clone(), one.origin.clone()];
+            (uids, said, one.intake_id, one.patient.clone())
+        };
+        if of(&one) != of(&all) {
+            return None;
+        }
+        all.added = all.added.checked_add(one.added)?;
+        all.last_stored_at = all.last_stored_at.max(one.last_stored_at);
+        let data = serde_json::to_value(&all).ok()?;
+        Some(Event {
+            data,
+            ..later.clone()
+        })
+    }
 }
 
 /// `imaging.instances.deleted.v1`: a study, a series or an instance is gone.

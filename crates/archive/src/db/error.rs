@@ -102,13 +102,21 @@ fn of_postgres(error: &sqlx::Error) -> ArchiveError {
 /// `enter` says so (`index/postgres.sql`).
 const OWNED_ELSEWHERE: &str = "HI001";
 
-/// Whether an error is the end of its connection: no answer, or the last one.
+/// A statement that was prepared is not what it was: somebody else threw it away, or its
+/// table was changed so that it gives other columns.
+const STATEMENT_LOST: [&str; 3] = ["26000", "42P05", "0A000"];
+
+/// Whether an error is the end of its connection: no answer, the last one, or that what
+/// was prepared on it can't be relied upon.
 pub(super) fn is_lost(error: &sqlx::Error) -> bool {
     let Some(said) = error.as_database_error() else {
         return true;
     };
     let said = said.try_downcast_ref::<PgDatabaseError>();
-    said.is_none_or(|said| matches!(said.severity(), PgSeverity::Fatal | PgSeverity::Panic))
+    said.is_none_or(|said| {
+        matches!(said.severity(), PgSeverity::Fatal | PgSeverity::Panic)
+            || STATEMENT_LOST.contains(&said.code())
+    })
 }
 
 /// Whether what an error says is that a call to the disk failed.

@@ -63,7 +63,25 @@ impl Connection {
     pub(crate) fn prepare_cached<'c>(&'c self, text: &str) -> Result<Statement<'c>> {
         match &self.0 {
             Held::Sqlite(db) => Ok(Statement::kept(db.prepare_cached(text)?)),
-            Held::Postgres(session) => Ok(Statement::of_postgres(session, text)),
+            Held::Postgres(session) => Ok(Statement::of_postgres(session, text, true)),
+        }
+    }
+
+    /// The same, but planned for what is bound each time, where the engine does that: which
+    /// way is the shortest depends on how often that occurs.
+    pub(crate) fn prepare_planned<'c>(&'c self, text: &str) -> Result<Statement<'c>> {
+        match &self.0 {
+            Held::Sqlite(_) => self.prepare_cached(text),
+            Held::Postgres(_) => self.prepare(text),
+        }
+    }
+
+    /// A statement about so many rows: kept prepared when it is one, because each number
+    /// of them has a text of its own.
+    pub(crate) fn prepare_for<'c>(&'c self, rows: usize, text: &str) -> Result<Statement<'c>> {
+        match rows {
+            1 => self.prepare_cached(text),
+            _ => self.prepare(text),
         }
     }
 
@@ -71,7 +89,7 @@ impl Connection {
     pub(crate) fn prepare<'c>(&'c self, text: &str) -> Result<Statement<'c>> {
         match &self.0 {
             Held::Sqlite(db) => Ok(Statement::once(db.prepare(text)?)),
-            Held::Postgres(session) => Ok(Statement::of_postgres(session, text)),
+            Held::Postgres(session) => Ok(Statement::of_postgres(session, text, false)),
         }
     }
 

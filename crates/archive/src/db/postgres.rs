@@ -1,11 +1,15 @@
 //! A schema of PostgreSQL, asked from threads that may block. Each connection has a
 //! runtime of its own, which the waiting thread drives: no other thread has to wake
-//! it. Nothing is left on a connection for later, neither a prepared statement nor a
-//! setting of a session, so that a pooler may stand in between; every statement is
-//! in a transaction, which says whose rows it is about.
+//! it. Every statement is in a transaction, which says whose rows it is about.
+//!
+//! A pooler may stand in between, and give each transaction another session of the
+//! server. Each connection marks the session that it finds, unless another one did, and
+//! every transaction looks whether it is still there: as long as it is, statements that
+//! are asked often stay prepared in it. Otherwise nothing is left on a session for later.
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::TryStreamExt as _;
 use hilum_platform::limits::{PG_ACQUIRE, PG_ANSWER, PG_IN_TRANSACTION, PG_STATEMENT};
@@ -18,6 +22,8 @@ use super::Whose;
 use super::error::{Error, Result, is_lost};
 use super::spelling::spelt;
 use super::value::{Bound, read};
+use crate::descriptor::hex;
+use crate::keys::random;
 use crate::limits::LEASE;
 
 /// A schema, and how it is reached.
@@ -26,6 +32,8 @@ pub(crate) struct Schema {
     options: Arc<PgConnectOptions>,
     name: Arc<str>,
     owner: Owner,
+    /// Sessions of the server go from one connection to another.
+    is_pooled: Arc<AtomicBool>,
 }
 
 /// Who may change a schema.
@@ -66,7 +74,15 @@ enum State {
 struct Reached {
     connection: PgConnection,
     runtime: Option<Runtime>,
+    /// What its session of the server is marked with; `None`: it may be another one each time.
+    mark: Option<String>,
 }
+
+/// The setting of a session that says which connection has it.
+const MARK: &str = "hilum.connection";
+
+/// Statements that stay prepared on a connection; each is some ten kilobytes of the server's.
+const PREPARED: usize = 200;
 
 /// What a statement gave.
 pub(super) struct Answer {
@@ -80,6 +96,7 @@ impl Schema {
             options: Arc::new(options),
             name: name.into(),
             owner: Owner::Anybody,
+            is_pooled: Arc::default(),
         }
     }
 
@@ -131,6 +148,7 @@ impl Schema {
                 }
             });
         }
+        text.push_str(&format!("; SELECT current_setting('{MARK}', true)"));
         text
     }
 }
@@ -163,16 +181,40 @@ impl Session {
         self.abandon();
         let text = self.schema.beginning(whose, kind);
         let was_reached = self.reached.borrow().is_some();
-        let mut begun = self.script(text.clone());
+        let mut begun = self.begin_where_marked(&text);
         // A connection that was lost since its last use: nothing was done on it.
         if begun.is_err() && was_reached && self.reached.borrow().is_none() {
-            begun = self.script(text);
+            begun = self.begin_where_marked(&text);
+        }
+        // From here on none is marked.
+        if matches!(begun, Ok(false)) {
+            begun = self.begin_where_marked(&text);
         }
         self.state.set(State::Open);
         if begun.is_err() {
             self.abandon();
         }
-        begun
+        begun.map(drop)
+    }
+
+    /// `false`: the session is not the one that statements were prepared in. The
+    /// connection is gone then, and with it what it began.
+    fn begin_where_marked(&self, text: &str) -> Result<bool> {
+        let is_marked = self.on(|reached| {
+            let script = sqlx::raw_sql(AssertSqlSafe(text.to_owned()));
+            let rows = reached.wait(|connection| async { connection.fetch_all(script).await })?;
+            let Some(mark) = &reached.mark else {
+                return Ok(true);
+            };
+            let found: Option<String> =
+                rows.last().map(|row| row.try_get(0)).transpose()?.flatten();
+            Ok(found.as_ref() == Some(mark))
+        })?;
+        if !is_marked {
+            self.schema.is_pooled.store(true, Ordering::Relaxed);
+            self.reached.replace(None);
+        }
+        Ok(is_marked)
     }
 
     /// Goes on with the rows of `whose` in the same transaction.
@@ -241,13 +283,14 @@ impl Session {
         })
     }
 
-    /// Does a statement, in a transaction of its own where none is open.
-    pub(super) fn ask(&self, text: &str, values: Vec<Value>) -> Result<Answer> {
+    /// Does a statement, in a transaction of its own where none is open. One that is
+    /// `kept` stays prepared where that is possible.
+    pub(super) fn ask(&self, text: &str, values: Vec<Value>, kept: bool) -> Result<Answer> {
         if self.is_open() {
-            return self.ask_within(text, values);
+            return self.ask_within(text, values, kept);
         }
         self.begin(Whose::Every, Kind::Change)?;
-        let answer = self.ask_within(text, values);
+        let answer = self.ask_within(text, values, kept);
         match &answer {
             Ok(_) => self.commit()?,
             Err(_) => self.abandon(),
@@ -255,13 +298,14 @@ impl Session {
         answer
     }
 
-    fn ask_within(&self, text: &str, values: Vec<Value>) -> Result<Answer> {
+    fn ask_within(&self, text: &str, values: Vec<Value>, kept: bool) -> Result<Answer> {
         let mut bound = PgArguments::default();
         for value in values {
             bound.add(Bound(value)).map_err(|_| Error::Value)?;
         }
-        let query = sqlx::query_with(AssertSqlSafe(spelt(text)), bound).persistent(false);
+        let query = sqlx::query_with(AssertSqlSafe(spelt(text)), bound);
         self.on(|reached| {
+            let query = query.persistent(kept && reached.mark.is_some());
             reached.wait(|connection| async {
                 let mut answer = Answer {
                     rows: Vec::new(),
@@ -290,7 +334,7 @@ impl Session {
                 self.state.set(State::Failed);
                 return Err(Error::Failed);
             }
-            *reached = Some(Reached::new(&self.schema.options)?);
+            *reached = Some(Reached::new(&self.schema)?);
         }
         let Some(open) = reached.as_mut() else {
             return Err(Error::Failed);
@@ -309,21 +353,36 @@ impl Session {
 }
 
 impl Reached {
-    fn new(options: &PgConnectOptions) -> Result<Self> {
+    fn new(schema: &Schema) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|error| Error::Postgres(error.into()))?;
+        let may_mark = !schema.is_pooled.load(Ordering::Relaxed);
+        let options = PgConnectOptions::clone(&schema.options)
+            .statement_cache_capacity(if may_mark { PREPARED } else { 0 });
         let connected = runtime.block_on(async {
-            let connect = PgConnection::connect_with(options);
+            let connect = async {
+                let mut connection = PgConnection::connect_with(&options).await?;
+                let mark = match may_mark {
+                    true => marked(&mut connection).await?,
+                    false => None,
+                };
+                Ok((connection, mark))
+            };
             match tokio::time::timeout(PG_ACQUIRE, connect).await {
                 Ok(connected) => connected,
                 Err(_) => Err(sqlx::Error::PoolTimedOut),
             }
         });
+        let (connection, mark) = connected.map_err(Error::Postgres)?;
+        if mark.is_none() {
+            schema.is_pooled.store(true, Ordering::Relaxed);
+        }
         Ok(Self {
-            connection: connected.map_err(Error::Postgres)?,
+            connection,
             runtime: Some(runtime),
+            mark,
         })
     }
 
@@ -343,6 +402,21 @@ impl Reached {
     }
 }
 
+/// Marks the session, unless another connection did: a pooler has led that one there before.
+async fn marked(connection: &mut PgConnection) -> sqlx::Result<Option<String>> {
+    let random = random::<16>().map_err(|error| sqlx::Error::Io(std::io::Error::other(error)))?;
+    let mark = hex::encode(&random);
+    let text = format!(
+        "SELECT set_config('{MARK}', coalesce(nullif(current_setting('{MARK}', true), ''), \
+         '{mark}'), false)"
+    );
+    let row = connection
+        .fetch_one(sqlx::raw_sql(AssertSqlSafe(text)))
+        .await?;
+    let found: String = row.try_get(0)?;
+    Ok((found == mark).then_some(mark))
+}
+
 impl Drop for Reached {
     fn drop(&mut self) {
         // Also where nobody may wait.
@@ -351,3 +425,6 @@ impl Drop for Reached {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,11 @@ pub(crate) struct Statement<'c>(Prepared<'c>);
 enum Prepared<'c> {
     Kept(rusqlite::CachedStatement<'c>),
     Once(rusqlite::Statement<'c>),
-    Postgres { session: &'c Session, text: String },
+    Postgres {
+        session: &'c Session,
+        text: String,
+        kept: bool,
+    },
 }
 
 /// Rows that a statement gives, one after the other.
@@ -48,16 +52,24 @@ impl<'c> Statement<'c> {
         Self(Prepared::Once(statement))
     }
 
-    pub(super) fn of_postgres(session: &'c Session, text: &str) -> Self {
+    pub(super) fn of_postgres(session: &'c Session, text: &str, kept: bool) -> Self {
         let text = text.to_owned();
-        Self(Prepared::Postgres { session, text })
+        Self(Prepared::Postgres {
+            session,
+            text,
+            kept,
+        })
     }
 
     fn on(&mut self) -> On<'_, 'c> {
         match &mut self.0 {
             Prepared::Kept(statement) => On::Sqlite(statement),
             Prepared::Once(statement) => On::Sqlite(statement),
-            Prepared::Postgres { session, text } => On::Postgres(session, text),
+            Prepared::Postgres {
+                session,
+                text,
+                kept,
+            } => On::Postgres(session, text, *kept),
         }
     }
 
@@ -65,8 +77,8 @@ impl<'c> Statement<'c> {
     pub(crate) fn execute(&mut self, params: impl Params) -> Result<usize> {
         match self.on() {
             On::Sqlite(statement) => Ok(statement.execute(params.for_sqlite())?),
-            On::Postgres(session, text) => {
-                let Answer { changed, .. } = session.ask(text, params.values()?)?;
+            On::Postgres(session, text, kept) => {
+                let Answer { changed, .. } = session.ask(text, params.values()?, kept)?;
                 Ok(usize::try_from(changed).unwrap_or(usize::MAX))
             }
         }
@@ -76,9 +88,9 @@ impl<'c> Statement<'c> {
     pub(crate) fn insert(&mut self, params: impl Params) -> Result<i64> {
         match self.on() {
             On::Sqlite(statement) => Ok(statement.insert(params.for_sqlite())?),
-            On::Postgres(session, text) => {
+            On::Postgres(session, text, kept) => {
                 let text = format!("{text} RETURNING id");
-                let answer = session.ask(&text, params.values()?)?;
+                let answer = session.ask(&text, params.values()?, kept)?;
                 let mut rows = Rows(Given::Postgres(answer.rows, 0));
                 rows.next()?.ok_or(Error::NoRow)?.get(0)
             }
@@ -94,8 +106,8 @@ impl<'c> Statement<'c> {
     pub(crate) fn query(&mut self, params: impl Params) -> Result<Rows<'_>> {
         Ok(Rows(match self.on() {
             On::Sqlite(statement) => Given::Sqlite(statement.query(params.for_sqlite())?),
-            On::Postgres(session, text) => {
-                Given::Postgres(session.ask(text, params.values()?)?.rows, 0)
+            On::Postgres(session, text, kept) => {
+                Given::Postgres(session.ask(text, params.values()?, kept)?.rows, 0)
             }
         }))
     }
@@ -122,7 +134,7 @@ impl<'c> Statement<'c> {
 
 enum On<'s, 'c> {
     Sqlite(&'s mut rusqlite::Statement<'c>),
-    Postgres(&'c Session, &'s str),
+    Postgres(&'c Session, &'s str, bool),
 }
 
 impl Rows<'_> {

@@ -159,7 +159,7 @@ pub(crate) fn list(
         conditions.sql()
     );
     let every = !filter.is_of_instances();
-    let mut query = db.prepare_cached(&sql)?;
+    let mut query = db.prepare_planned(&sql)?;
     let mut rows = query.query(params_from_iter(conditions.values))?;
     while window.left > 0
         && let Some(row) = rows.next()?
@@ -209,7 +209,7 @@ fn by_uid(
         "SELECT 1 FROM series s JOIN study t ON t.id = s.study WHERE {} AND s.id = ?",
         of_series.sql()
     );
-    let mut matching = db.prepare_cached(&sql)?;
+    let mut matching = db.prepare_planned(&sql)?;
     let uids: std::collections::BTreeSet<&String> = filter.uids.iter().collect();
     let mut found = Vec::new();
     for uid in uids {
@@ -248,7 +248,7 @@ fn of_series(
         conditions.sql()
     );
     let values = conditions.values.iter().cloned();
-    let mut query = db.prepare_cached(&sql)?;
+    let mut query = db.prepare_planned(&sql)?;
     let mut rows = query.query(params_from_iter(values.chain([Value::Integer(series)])))?;
     let pack = if packed {
         packs.of_series(db, series)?

@@ -31,7 +31,7 @@ impl Known {
             );
             let of: &dyn ToSql = &tenant;
             let asked = some.iter().map(|uid| uid as &dyn ToSql);
-            let mut query = db.prepare_cached(&sql)?;
+            let mut query = db.prepare_for(some.len(), &sql)?;
             let mut rows = query.query(params_from_iter(std::iter::once(of).chain(asked)))?;
             while let Some(row) = rows.next()? {
                 let held = Held {

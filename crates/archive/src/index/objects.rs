@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::schema::state;
-use crate::db::{Connection, OptionalExtension, Transaction, params};
+use crate::db::{Connection, OptionalExtension, ToSql, Transaction, params, params_from_iter};
 use crate::error::{ArchiveError, Result};
 use crate::format::Kind;
 use crate::keys::random;
@@ -80,16 +80,33 @@ pub(crate) fn reserve(
     now: i64,
     count: usize,
 ) -> Result<Vec<Name>> {
-    let mut insert = tx.prepare_cached(
-        "INSERT INTO object (tenant, name, opening, changed_at) VALUES (?1, ?2, ?3, ?4)",
-    )?;
-    (0..count)
-        .map(|_| {
-            let name: [u8; 16] = random()?;
-            let row = insert.insert(params![tenant, name, opening, now])?;
-            Ok(Name { row, name })
-        })
-        .collect()
+    let names = (0..count)
+        .map(|_| random())
+        .collect::<Result<Vec<[u8; 16]>>>()?;
+    let mut reserved = Vec::with_capacity(count);
+    for some in names.chunks(tx.together()) {
+        let each: Vec<String> = (4..)
+            .take(some.len())
+            .map(|at| format!("(?1, ?{at}, ?2, ?3)"))
+            .collect();
+        let sql = format!(
+            "INSERT INTO object (tenant, name, opening, changed_at) VALUES {} RETURNING id, name",
+            each.join(", ")
+        );
+        let of: [&dyn ToSql; 3] = [&tenant, &opening, &now];
+        let values = of.into_iter().chain(some.iter().map(|name| name as _));
+        let mut insert = tx.prepare_for(some.len(), &sql)?;
+        let rows = insert.query_map(params_from_iter(values), |row| {
+            Ok(Name {
+                row: row.get(0)?,
+                name: row.get(1)?,
+            })
+        })?;
+        for name in rows {
+            reserved.push(name?);
+        }
+    }
+    Ok(reserved)
 }
 
 /// The row of a name that an object file bears already, once more `reserved`

@@ -18,7 +18,8 @@ pub(crate) fn append_all(db: &Connection, events: &[Event]) -> Result<()> {
         let texts = some.iter().map(text).collect::<Result<Vec<_>>>()?;
         let each: Vec<String> = (1..=texts.len()).map(|at| format!("(?{at})")).collect();
         let sql = format!("INSERT INTO outbox (event) VALUES {}", each.join(", "));
-        db.prepare_cached(&sql)?.execute(params_from_iter(texts))?;
+        db.prepare_for(some.len(), &sql)?
+            .execute(params_from_iter(texts))?;
     }
     Ok(())
 }

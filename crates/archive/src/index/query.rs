@@ -106,7 +106,7 @@ pub(crate) fn series(
     );
     values.append(&mut conditions.values);
     window(&mut values, page);
-    let mut query = db.prepare_cached(&sql)?;
+    let mut query = db.prepare_planned(&sql)?;
     let mut rows = query.query(params_from_iter(values))?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {

@@ -114,7 +114,7 @@ fn write_instances(tx: &Transaction<'_>, some: &[Waiting<'_>]) -> Result<Vec<i64
     );
     let values = some.iter().flat_map(|one| &one.values);
     let written: HashMap<u32, i64> = tx
-        .prepare_cached(&sql)?
+        .prepare_for(some.len(), &sql)?
         .query_map(params_from_iter(values), |row| {
             Ok((row.get(0)?, row.get(1)?))
         })?
@@ -140,7 +140,8 @@ fn write_blocks(tx: &Transaction<'_>, some: &[Waiting<'_>], numbers: &[i64]) -> 
         "INSERT INTO instance_block (instance, metadata, layout) VALUES {}",
         each.join(", ")
     );
-    tx.prepare_cached(&sql)?.execute(params_from_iter(values))?;
+    tx.prepare_for(some.len(), &sql)?
+        .execute(params_from_iter(values))?;
     Ok(())
 }
 

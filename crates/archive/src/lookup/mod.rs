@@ -205,7 +205,7 @@ impl Lookup {
             );
             let of: &dyn ToSql = &tenant;
             let asked = hashes.iter().map(|hash| hash as &dyn ToSql);
-            let mut query = db.prepare_cached(&sql)?;
+            let mut query = db.prepare_for(hashes.len(), &sql)?;
             let mut rows = query.query(params_from_iter(std::iter::once(of).chain(asked)))?;
             while let Some(row) = rows.next()? {
                 match row.get::<Option<Name>>(0)? {

@@ -55,6 +55,11 @@ pub trait Consumer: Send + Sync {
     /// Does its own work in `tx`, which is committed together with the fact
     /// that the event was consumed.
     async fn consume(&self, event: &Event, tx: &mut Connection) -> Result<(), ConsumeError>;
+    /// One event that says what two say that come one after the other, if there is one:
+    /// it is consumed instead.
+    fn joined(&self, _earlier: &Event, _later: &Event) -> Option<Event> {
+        None
+    }
     /// Called after the commit: ring bells, tell pages.
     fn consumed(&self, _event: &Event) {}
 }
@@ -270,7 +275,6 @@ impl Inbox {
     async fn consume(&self, due: &[Due]) -> Result<(), ConsumeError> {
         let ids: Vec<&str> = due.iter().map(|row| row.event_id.as_str()).collect();
         let consumer = self.number().await?;
-        let mut consumed = Vec::with_capacity(due.len());
         let mut tx = self.db.begin(Across::Events).await?;
         // One process at a time, so that events are consumed in their order.
         tx.lock(self.consumer.name()).await?;
@@ -294,8 +298,11 @@ impl Inbox {
         for again in consumed::remember(&mut tx, consumer, &ids, now).await? {
             first.remove(&again);
         }
+        let mut consumed: Vec<Event> = Vec::with_capacity(due.len());
         for row in due.iter().filter(|row| first.contains(&row.event_id)) {
-            let event: Event = serde_json::from_str(&row.text)?;
+            self.join(&mut consumed, serde_json::from_str(&row.text)?);
+        }
+        for event in &consumed {
             tx.enter(&event.tenant).await?;
             let work = Work::part(
                 "consume",
@@ -305,14 +312,29 @@ impl Inbox {
             )
             .with("hilum.consumer", self.consumer.name())
             .with("hilum.event", &event.kind);
-            work.around(self.consumer.consume(&event, &mut tx)).await?;
-            consumed.push(event);
+            work.around(self.consumer.consume(event, &mut tx)).await?;
         }
         tx.commit().await?;
         for event in &consumed {
             self.consumer.consumed(event);
         }
         Ok(())
+    }
+
+    /// Adds an event to those before it. It passes those that are told of something else, as
+    /// far as they are of its kind: in which order they come is all the same.
+    fn join(&self, before: &mut Vec<Event>, event: Event) {
+        let of_kind = before
+            .iter_mut()
+            .rev()
+            .take_while(|one| one.tenant != event.tenant || one.kind == event.kind);
+        for one in of_kind {
+            if let Some(joined) = self.consumer.joined(one, &event) {
+                *one = joined;
+                return;
+            }
+        }
+        before.push(event);
     }
 
     async fn failed(&self, row: &Due, error: &ConsumeError) -> Result<(), DbError> {

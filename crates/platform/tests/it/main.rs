@@ -17,6 +17,7 @@ mod ended;
 mod events;
 mod http_server;
 mod jobs;
+mod joined;
 mod postgres;
 mod remote;
 mod tls;

@@ -89,6 +89,10 @@ impl Consumer for InputSetsFromInstances {
         Ok(())
     }
 
+    fn joined(&self, earlier: &Event, later: &Event) -> Option<Event> {
+        InstancesStored::joined(earlier, later)
+    }
+
     fn consumed(&self, event: &Event) {
         let study = event.data.get("study_uid").and_then(|uid| uid.as_str());
         self.service

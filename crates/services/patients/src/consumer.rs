@@ -54,6 +54,10 @@ impl Consumer for IdentitiesFromImages {
         Ok(())
     }
 
+    fn joined(&self, earlier: &Event, later: &Event) -> Option<Event> {
+        InstancesStored::joined(earlier, later)
+    }
+
     fn consumed(&self, event: &Event) {
         self.notices.tell(&event.tenant, Topic::Patients, None);
     }

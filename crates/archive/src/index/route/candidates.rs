@@ -86,7 +86,7 @@ fn in_order(db: &Connection, asked: &Asked<'_>, ids: &[i64]) -> Result<Vec<(Valu
         });
     }
     sql.push_str(" ORDER BY place DESC");
-    let mut query = db.prepare_cached(&sql)?;
+    let mut query = db.prepare_planned(&sql)?;
     let found = query.query_map(params_from_iter(values), |row| {
         Ok((row.get(0)?, row.get(1)?))
     })?;

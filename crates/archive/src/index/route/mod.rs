@@ -330,7 +330,7 @@ fn rows(
     asked: &Asked<'_>,
 ) -> Result<Vec<(StudyRow, i64)>> {
     values.extend([integer(asked.limit), integer(asked.offset)]);
-    let mut query = db.prepare_cached(sql)?;
+    let mut query = db.prepare_planned(sql)?;
     let mut rows = query.query(params_from_iter(values))?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {

@@ -112,7 +112,7 @@ impl Periods<'_> {
     /// Ids of the studies that the page is among.
     pub(super) fn walk(&self, db: &Connection) -> Result<Vec<i64>> {
         let (sql, values) = self.merged()?;
-        let mut query = db.prepare_cached(&sql)?;
+        let mut query = db.prepare_planned(&sql)?;
         let mut rows = query.query(params_from_iter(values))?;
         let wanted = self.asked.limit.saturating_add(self.asked.offset);
         let mut before = 0;

@@ -56,7 +56,7 @@ impl Source {
             .flat_map(|branch| branch.values.iter().cloned())
             .collect();
         values.push(integer(bound + 1));
-        let mut query = db.prepare_cached(&sql)?;
+        let mut query = db.prepare_planned(&sql)?;
         Ok(query.query_row(params_from_iter(values), |row| row.get(0))?)
     }
 
@@ -69,7 +69,7 @@ impl Source {
         // Counting them would find them: once is enough.
         let mut ids: Vec<i64> = Vec::new();
         for branch in &self.branches {
-            let mut query = db.prepare_cached(&format!("{} LIMIT ?", branch.sql))?;
+            let mut query = db.prepare_planned(&format!("{} LIMIT ?", branch.sql))?;
             let limit = [integer(self.few + 1)];
             let mut rows = query.query(params_from_iter(branch.values.iter().chain(&limit)))?;
             while let Some(row) = rows.next()? {
@@ -89,7 +89,7 @@ impl Source {
         let filtered = self.branches.iter().map(Branch::filtered);
         let (sql, values): (Vec<_>, Vec<_>) = filtered.unzip();
         let sql = format!("SELECT DISTINCT id FROM ({})", sql.join(" UNION ALL "));
-        let mut query = db.prepare_cached(&sql)?;
+        let mut query = db.prepare_planned(&sql)?;
         let found = query.query_map(params_from_iter(values.concat()), |row| row.get(0))?;
         Ok(found.collect::<crate::db::Result<_>>()?)
     }

@@ -56,9 +56,6 @@ pub(crate) async fn stored(
         .await?;
         return Ok(());
     }
-    if is_own(tx, scope, &event.series_uid).await? {
-        return Ok(());
-    }
     let at = to_millis(event.last_stored_at);
     let added = i64::try_from(event.added).unwrap_or(i64::MAX);
     let imported = event.origin == "import";
@@ -71,7 +68,8 @@ pub(crate) async fn stored(
              reason = CASE WHEN $6 THEN reason END,
              reason_code = CASE WHEN $6 THEN reason_code END,
              imported = imported AND $6
-         WHERE tenant = $3 AND study_uid = $4 AND series_uid = $5 AND state IN ('receiving', 'incomplete')",
+         WHERE tenant = $3 AND study_uid = $4 AND series_uid = $5 AND state IN ('receiving', 'incomplete')
+             AND NOT EXISTS (SELECT 1 FROM own_series WHERE tenant = $3 AND series_uid = $5)",
     )
     .bind(added)
     .bind(at)
@@ -83,6 +81,9 @@ pub(crate) async fn stored(
     .await?
     .rows_affected();
     if open == 0 {
+        if is_own(tx, scope, &event.series_uid).await? {
+            return Ok(());
+        }
         db::query(
             "INSERT INTO input_sets (id, tenant, study_uid, series_uid, revision, state, modality,
                  instance_count, correlation_id, opened_at, last_instance_at, imported, reason_code,
