@@ -88,8 +88,10 @@ async fn what_one_sender_stores_is_told_at_once_but_never_past_something_else() 
     let all: Vec<_> = (1..).zip(events).collect();
     inbox.receive(&all).await.unwrap();
     while inbox.step().await.unwrap() {}
-    let told = told.0.lock().unwrap();
-    assert_eq!(*told, ["a: 4", "b: 4", "a: 2", "run: ", "a: 2"]);
+    assert_eq!(
+        *told.0.lock().unwrap(),
+        ["a: 4", "b: 4", "a: 2", "run: ", "a: 2"]
+    );
     // Each is consumed for good.
     inbox.receive(&all).await.unwrap();
     assert!(!inbox.step().await.unwrap());
