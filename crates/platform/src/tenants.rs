@@ -103,6 +103,12 @@ impl Known {
         self.places.get(tenant).cloned().unwrap_or_default()
     }
 
+    /// The tenants that are being moved to another shard.
+    pub fn moving(&self) -> impl Iterator<Item = &TenantId> {
+        let moving = self.places.iter().filter(|(_, at)| at.is_moving);
+        moving.map(|(tenant, _)| tenant)
+    }
+
     /// What holds for who comes to a tenant.
     #[must_use]
     pub fn rules(&self, tenant: &TenantId) -> Rules {

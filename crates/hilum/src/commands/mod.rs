@@ -25,6 +25,7 @@ mod storage;
 mod tenants;
 mod verify;
 
+use std::ffi::OsString;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -127,6 +128,17 @@ pub(crate) struct Doors {
 }
 
 impl Installation {
+    /// What a command is given that is about the same one.
+    pub(crate) fn arguments(&self) -> Vec<OsString> {
+        let all = [("--config", &self.config), ("--data", &self.data)];
+        let given = all
+            .into_iter()
+            .filter_map(|(name, at)| Some((name, at.as_ref()?)));
+        given
+            .flat_map(|(name, at)| [name.into(), at.clone().into_os_string()])
+            .collect()
+    }
+
     pub(crate) fn load(&self, doors: &Doors) -> anyhow::Result<Config> {
         let mut config = Config::load(self.config.as_deref())?;
         if let Some(data) = &self.data {

@@ -7,6 +7,7 @@ use hilum_platform::{clock, telemetry};
 use telemetry::LogFormat;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::tenants::Left;
 use super::{Doors, Installation, master_key};
 use crate::compose::Hilum;
 use crate::terminal;
@@ -39,7 +40,14 @@ impl Serve {
             .collect();
         let services: Vec<_> = config.services.iter().map(|one| one.as_str()).collect();
         let services = services.join(", ");
+        let own = config.clone();
         let hilum = Hilum::start(config, master_key()?, clock::system(), metrics).await?;
+        let left = Left {
+            config: own,
+            installation: self.installation,
+            tenants: hilum.tenants.clone(),
+        };
+        hilum.beside(|stop| left.watch(stop));
         let listens = match hilum.url.ends_with(&format!("://{}", hilum.http)) {
             true => String::new(),
             false => format!("   (listens on {})", hilum.http),

@@ -14,6 +14,8 @@ use hilum_contracts::ids::TenantId;
 
 use super::door::Door;
 
+pub(crate) use moving::Left;
+
 #[derive(Args)]
 pub(crate) struct Tenants {
     #[command(subcommand)]

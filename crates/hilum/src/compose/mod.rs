@@ -84,6 +84,8 @@ pub(crate) struct Hilum {
     pub(crate) operator: http::OperatorToken,
     /// Where the first person is made, while there is none.
     pub(crate) set_up_link: Option<String>,
+    /// Which tenants there are, and where they live.
+    pub(crate) tenants: Directory,
     services: Services,
     carrying: Carrying,
     traces: Traces,
@@ -238,6 +240,7 @@ impl Hilum {
             router: opened.router,
             operator: opened.operator,
             set_up_link,
+            tenants: opened.tenants,
             services: opened.services,
             carrying: opened.carrying,
             traces,
@@ -246,6 +249,14 @@ impl Hilum {
             tasks,
             _run_file: run_file,
         })
+    }
+
+    /// Does something else until this stops.
+    pub(crate) fn beside<F>(&self, work: impl FnOnce(CancellationToken) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.tasks.spawn(work(self.ends.stop.clone()));
     }
 
     /// Returns when another process has taken the archive that is served here.

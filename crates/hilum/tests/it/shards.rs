@@ -396,3 +396,40 @@ fn a_move_that_is_killed_at_any_step_ends_in_one_of_two_whole_states() {
     verifies(main.api(), "a");
     end_sound(shards);
 }
+
+#[test]
+fn a_move_whose_command_was_killed_is_ended_without_anybody() {
+    let shards = Shards::up(BINARY, None);
+    let main = &shards.main;
+    let first = Series::another_study("1.2.3.0", &["PatientID=1"]);
+    main.takes(&first);
+    // Held still with Identity's word for one shard, and then for the other.
+    for (nth, dies_at, lives) in [
+        (1, "copied", "main"),
+        (2, "closed", "main"),
+        (3, "compared", "main"),
+        (4, "switched", "north"),
+    ] {
+        let (well, said) = moved(&shards, "a", &["--to", "north"], dies_at);
+        assert!(!well, "{dies_at}: {said}");
+        let series = Series::another_study(&format!("1.2.4.{nth}"), &["PatientID=1"]);
+        wait_until(&format!("{dies_at}: it takes changes"), 30, || {
+            (main.stow(&series.files()[..2]).status == 200).then_some(())
+        });
+        wait_until(&format!("{dies_at}: nobody moves it"), 30, || {
+            let (list, _) = main.command_json(&["tenants", "list"]);
+            let all = list["tenants"].as_array().cloned().unwrap_or_default();
+            let one = all.into_iter().find(|one| one["name"] == "a")?;
+            (one["moving_to"].is_null() && one["moved_from"].is_null()).then_some(())
+        });
+        assert_eq!(lives_on(&shards, "a"), lives, "{dies_at}");
+        let left = if lives == "main" { "north" } else { "hilum" };
+        assert_eq!(shards.rows(left, "a"), 0, "{dies_at}");
+        for api in [main.api(), shards.north.api()] {
+            assert_eq!(found(api, "a", "1.2.3.0"), 1, "{dies_at}");
+            assert_eq!(found(api, "a", series.study_uid()), 1, "{dies_at}");
+        }
+    }
+    verifies(main.api(), "a");
+    end_sound(shards);
+}

@@ -4,6 +4,7 @@
 //! says otherwise the shard that is left has everything, and from then on the other one.
 
 mod asking;
+mod left;
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -23,6 +24,9 @@ use serde_json::json;
 use crate::commands::door::Door;
 use crate::commands::{Doors, Installation, random_hex, tenant_name};
 use crate::terminal;
+use asking::database;
+
+pub(crate) use left::Left;
 
 /// Times a tenant is held still for the last of its rows.
 const ATTEMPTS: u32 = 3;
@@ -127,7 +131,7 @@ impl Move {
             tenant: &self.tenant,
         };
         // Everybody who moves takes it on the shard where Identity is.
-        let turn = Turn::take(mover.database(MAIN)?, &self.tenant).await?;
+        let turn = Turn::take(database(&config, MAIN)?, &self.tenant).await?;
         let _turn = turn.context("this tenant is being moved by another command")?;
         let done = mover.carry_out(self.to.as_deref()).await;
         mover.door.close().await;
@@ -179,7 +183,7 @@ impl Mover<'_> {
                 // What the configuration lacks is said before anything is begun.
                 for shard in [&*at.shard, to] {
                     self.imaging(shard)?;
-                    self.database(shard)?;
+                    database(self.config, shard)?;
                 }
                 // Each attempt has a name of its own: what one before asked of Identity, and
                 // what has not come there yet, is void from here on.
@@ -348,11 +352,10 @@ impl Mover<'_> {
         let given_up = format!("{target}.{}", random_hex::<8>()?);
         self.set((shard, Some(attempt)), shard, Some(&given_up), None)
             .await?;
-        let mut moving = self.open(shard, target).await?;
-        moving.clear_target().await?;
-        step("target-cleared");
-        moving.stay().await?;
+        Moving::stay(self.tenant, (shard, database(self.config, shard)?)).await?;
         step("stayed");
+        self.open(shard, target).await?.clear_target().await?;
+        step("target-cleared");
         let known = (shard, Some(&*given_up));
         self.set(known, shard, None, None).await
     }

@@ -74,6 +74,13 @@ pub(super) async fn install(
     Ok(())
 }
 
+/// Whether the database was part of a move before.
+pub(super) async fn is_there(side: &mut Side) -> Result<bool, DbError> {
+    let name = format!("{}shards", side.prefix);
+    let found = format!("SELECT count(*) FROM pg_namespace WHERE nspname = '{name}'");
+    Ok(side.number(found).await? > 0)
+}
+
 /// The trigger of a table.
 fn asks(table: &Table, prefix: &str) -> String {
     let (gate, at) = (schema(prefix), table.at(prefix));

@@ -78,15 +78,9 @@ impl Turn {
     /// When the database does not answer.
     pub async fn take(database: &Database, tenant: &TenantId) -> Result<Option<Self>, DbError> {
         let mut side = Side::open("", database, tenant).await?;
-        let name = format!("{}move/{tenant}", side.prefix);
         let given_up = Instant::now().checked_add(PG_TURN_LEFT);
         loop {
-            let is_mine: bool =
-                sqlx::query_scalar("SELECT pg_try_advisory_lock(hashtextextended($1, 0))")
-                    .bind(&name)
-                    .fetch_one(&mut side.connection)
-                    .await?;
-            if is_mine {
+            if side.takes_turn(tenant).await? {
                 return Ok(Some(Self(side.connection)));
             }
             // A server notices a moment later that a process is gone.
@@ -96,9 +90,28 @@ impl Turn {
             tokio::time::sleep(PG_TURN_ASKED).await;
         }
     }
+
+    /// Whether nobody has it just now.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn is_free(database: &Database, tenant: &TenantId) -> Result<bool, DbError> {
+        let mut side = Side::open("", database, tenant).await?;
+        let is_free = side.takes_turn(tenant).await?;
+        side.connection.close().await?;
+        Ok(is_free)
+    }
 }
 
 impl Side {
+    /// Takes the turn of who moves the tenant, for as long as this session lasts.
+    async fn takes_turn(&mut self, tenant: &TenantId) -> Result<bool, DbError> {
+        sqlx::query_scalar("SELECT pg_try_advisory_lock(hashtextextended($1, 0))")
+            .bind(format!("{}move/{tenant}", self.prefix))
+            .fetch_one(&mut self.connection)
+            .await
+    }
+
     async fn open(shard: &str, database: &Database, tenant: &TenantId) -> Result<Self, DbError> {
         let owner = database.owner_url_file.as_deref().ok_or_else(|| {
             DbError::Configuration(
@@ -252,13 +265,21 @@ impl Moving {
         gate::set(&mut self.from, &self.tenant, Some("copying"), None).await
     }
 
-    /// The tenant works where it was, and nobody moves it.
+    /// The tenant works where it was, and nobody moves it; also while the other shard does
+    /// not answer.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn stay(&mut self) -> Result<(), DbError> {
-        gate::set(&mut self.from, &self.tenant, None, None).await?;
-        gate::forget_changes(&mut self.from, &self.tenant).await
+    pub async fn stay(
+        tenant: &TenantId,
+        (shard, database): (&str, &Database),
+    ) -> Result<(), DbError> {
+        let mut side = Side::open(shard, database, tenant).await?;
+        if gate::is_there(&mut side).await? {
+            gate::set(&mut side, tenant, None, None).await?;
+            gate::forget_changes(&mut side, tenant).await?;
+        }
+        side.connection.close().await
     }
 
     /// The shard that is left takes nothing of the tenant any more.

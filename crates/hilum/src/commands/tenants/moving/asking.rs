@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use hilum_contracts::service::ServiceName;
-use hilum_platform::config::{Database, ShardAt};
+use hilum_platform::config::{Config, Database, ShardAt};
 use hilum_platform::db::moving::Moving;
 use hilum_platform::remote::Neighbour;
 use hilum_platform::remote::moving::place;
@@ -83,7 +83,7 @@ impl Mover<'_> {
     }
 
     pub(super) async fn open(&self, from: &str, to: &str) -> anyhow::Result<Moving> {
-        let (of_from, of_to) = (self.database(from)?, self.database(to)?);
+        let (of_from, of_to) = (database(self.config, from)?, database(self.config, to)?);
         let opened = Moving::open(self.tenant, (from, of_from), (to, of_to)).await;
         opened.context("a shard's database can't be used")
     }
@@ -91,19 +91,6 @@ impl Mover<'_> {
     fn shard(&self, name: &str) -> anyhow::Result<&ShardAt> {
         let shard = self.config.shards.get(name);
         shard.with_context(|| format!("there is no shard {name}: name it in [shards.{name}]"))
-    }
-
-    pub(super) fn database(&self, name: &str) -> anyhow::Result<&Database> {
-        let own = self.config.database.as_ref();
-        let own = own.filter(|_| name == self.config.shard.name);
-        let of = self
-            .config
-            .shards
-            .get(name)
-            .and_then(|one| one.database.as_ref());
-        of.or(own).with_context(|| {
-            format!("name shards.{name}.database: tenants move between databases of PostgreSQL")
-        })
     }
 
     fn addresses(&self, shard: &str) -> Vec<(ServiceName, String)> {
@@ -125,4 +112,17 @@ impl Mover<'_> {
             self.client.clone(),
         ))
     }
+}
+
+/// The database of a shard, as its owner reaches it.
+pub(super) fn database<'c>(config: &'c Config, name: &str) -> anyhow::Result<&'c Database> {
+    let own = config.database.as_ref();
+    let own = own.filter(|_| name == config.shard.name);
+    let of = config
+        .shards
+        .get(name)
+        .and_then(|one| one.database.as_ref());
+    of.or(own).with_context(|| {
+        format!("name shards.{name}.database: tenants move between databases of PostgreSQL")
+    })
 }
