@@ -49,20 +49,13 @@ impl Left {
             let moving: Vec<TenantId> = self.tenants.known().moving().cloned().collect();
             let mut missed_now = HashSet::new();
             for tenant in moving {
-                let ended = match self.is_left(&tenant).await {
-                    Ok(false) => continue,
-                    Ok(true) if !missed.contains(&tenant) => {
-                        missed_now.insert(tenant);
-                        continue;
-                    }
-                    Ok(true) => self.end(&tenant).await,
-                    Err(error) => Err(error),
-                };
-                match ended {
-                    Ok(()) => tracing::warn!(%tenant, "a move that its command had left was ended"),
+                match self.is_left(&tenant).await {
+                    Ok(false) => {}
+                    Ok(true) if missed.contains(&tenant) => self.end(&tenant).await,
+                    Ok(true) => drop(missed_now.insert(tenant)),
                     Err(error) => {
                         let error = format!("{error:#}");
-                        tracing::error!(%tenant, error, "a move that its command left goes on holding its tenant");
+                        tracing::warn!(%tenant, error, "nobody here sees whether the command that moves it is there");
                         tokio::time::sleep(LOOKED_AGAIN).await;
                     }
                 }
@@ -75,8 +68,20 @@ impl Left {
         Ok(Turn::is_free(database(&self.config, MAIN)?, tenant).await?)
     }
 
+    /// Ends it, and says so.
+    async fn end(&self, tenant: &TenantId) {
+        match self.run(tenant).await {
+            Ok(()) => tracing::warn!(%tenant, "a move that its command had left was ended"),
+            Err(error) => {
+                let error = format!("{error:#}");
+                tracing::error!(%tenant, error, "a move that its command had left could not be ended");
+                tokio::time::sleep(LOOKED_AGAIN).await;
+            }
+        }
+    }
+
     /// Runs the command to its end: when this is dropped, it is left once more.
-    async fn end(&self, tenant: &TenantId) -> anyhow::Result<()> {
+    async fn run(&self, tenant: &TenantId) -> anyhow::Result<()> {
         let done = Command::new(std::env::current_exe()?)
             .args(["tenants", "move", tenant.as_str(), "--abandon"])
             .args(self.installation.arguments())
